@@ -1,0 +1,5 @@
+//! djdns
+pub mod id;
+pub mod key;
+pub mod limits;
+pub mod page;

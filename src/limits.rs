@@ -1,0 +1,102 @@
+//! Every limit and interval of djdns, with its unit and where the number comes from (P5).
+//!
+//! Nothing here decides anything. Relations that must hold between numbers are checked when the
+//! crate is compiled.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Open arrays that an encoded value may nest. The deepest statement nests 6; guess with room.
+pub const CODEC_DEPTH_MAX: usize = 12;
+
+/// Octets of a domain name in wire form, the root's zero included (RFC 1035 section 2.3.4).
+pub const NAME_BYTES_MAX: usize = 255;
+/// Octets of one label (RFC 1035 section 2.3.4).
+pub const LABEL_BYTES_MAX: usize = 63;
+/// Seconds a record set may be cached: one week (P8).
+pub const TTL_SECONDS_MAX: u32 = 604_800;
+/// Bytes of one record's data: a 16 bit length (RFC 1035 section 3.2.1).
+pub const RDATA_BYTES_MAX: usize = 65_535;
+
+/// Bytes of one encoded entry (P5).
+pub const ENTRY_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of one signed operation (P5). An entry that fills it cannot be proposed, only founded.
+pub const OPERATION_BYTES_MAX: usize = 64 * KIB;
+/// Operations and batches one ballot may name (P5).
+pub const BALLOT_ROWS_MAX: usize = 256;
+/// Bytes of one signed ballot: 256 rows of 36 bytes, the envelope, and a reason.
+pub const BALLOT_BYTES_MAX: usize = 16 * KIB;
+/// Bytes of the words a voter may add to a ballot (choice: a short paragraph).
+pub const REASON_BYTES_MAX: usize = 1000;
+/// Operations one batch may name (G5b).
+pub const BATCH_ROWS_MAX: usize = 65_536;
+/// Bytes of one signed batch: 65536 ids of 34 bytes and the envelope.
+pub const BATCH_BYTES_MAX: usize = 3 * MIB;
+/// Batches of one author that are kept for a page at a time (choice: a year of weekly ones).
+pub const BATCHES_PER_AUTHOR_MAX: usize = 64;
+/// Ballots of one voter that wait for operations not seen yet (choice).
+pub const WAITING_BALLOTS_PER_VOTER_MAX: usize = 256;
+/// Soft changes of one entry, each on top of the other, that wait for a seal (P5).
+pub const SOFT_CHAIN_MAX: usize = 64;
+/// Slots of an author, unless the page's parameters say otherwise (P5).
+pub const OPEN_OPERATIONS_DEFAULT: u32 = 256;
+/// The most slots a page may give an author (P5).
+pub const OPEN_OPERATIONS_MAX: u32 = 65_536;
+
+/// Participants of one page (choice: ten times the hundred thousand that it is meant for).
+pub const PARTICIPANTS_MAX: usize = 1_000_000;
+/// The largest total of power, T < 2^31, so that a consensus engine's 64 bit products hold (S3).
+pub const TOTAL_POWER_MAX: u64 = (1 << 31) - 1;
+/// Bytes of a genesis: a million participants of 44 bytes.
+pub const GENESIS_BYTES_MAX: usize = 64 * MIB;
+/// Entries one page may be founded with (choice: ten times the largest measured).
+pub const FOUNDING_ENTRIES_MAX: usize = 10_000_000;
+/// Beacons in one PAGE record (choice: enough to survive most of them gone).
+pub const PAGE_BEACONS_MAX: usize = 8;
+
+/// Track 1 threshold, basis points: "a little over 30 %" (G1).
+pub const TRACK1_BP_DEFAULT: u16 = 3001;
+/// Track 2 threshold, basis points: 70 % (G1).
+pub const TRACK2_BP_DEFAULT: u16 = 7000;
+/// The lowest Track 2 threshold, basis points: two thirds (G1).
+pub const TRACK2_BP_MIN: u16 = 6666;
+/// Ballots of distinct keys that an operation needs at least (G1).
+pub const MIN_VOTERS_DEFAULT: u32 = 2;
+/// Time between two seals of a page (G1, choice).
+pub const SEAL_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+/// The longest a soft answer may be cached (G1).
+pub const SOFT_TTL_MAX_DEFAULT: Duration = Duration::from_secs(300);
+/// How long after its base an operation stays open, in seal time: 30 days (G10, choice).
+pub const OPERATION_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Units that one power is counted in, so that small powers split fairly (G7).
+pub const POWER_UNITS: u128 = 1_000_000;
+
+/// Bytes of a UDP answer over which TC is set (DNS flag day 2020; fits any IPv6 path).
+pub const UDP_ANSWER_BYTES_MAX: u16 = 1232;
+/// Bytes of a UDP answer to a query without EDNS (RFC 1035 section 4.2.1).
+pub const UDP_ANSWER_BYTES_PLAIN: u16 = 512;
+/// CNAMEs that one answer follows (as Unbound's max-query-restarts, 11; guess in between).
+pub const CNAME_CHAIN_MAX: usize = 10;
+/// SOA MINIMUM of every page: how long "there is none" may be cached (RFC 2308 section 5).
+pub const NEGATIVE_TTL: Duration = Duration::from_secs(60);
+
+/// Bytes of one frame of a page's log. Larger changes are refused before they are written.
+pub const LOG_FRAME_BYTES_MAX: usize = 64 * MIB;
+
+/// Bytes of one request or answer on the control socket.
+pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 * MIB;
+/// Clients of the control socket at one time (choice).
+pub const CONTROL_CLIENTS_MAX: usize = 64;
+
+const _: () = {
+    assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
+    assert!(TRACK2_BP_DEFAULT >= TRACK2_BP_MIN);
+    assert!(TRACK1_BP_DEFAULT as u32 + TRACK2_BP_DEFAULT as u32 > 10_000);
+    assert!(OPEN_OPERATIONS_DEFAULT <= OPEN_OPERATIONS_MAX);
+    assert!(BALLOT_ROWS_MAX * 36 + REASON_BYTES_MAX + 512 <= BALLOT_BYTES_MAX);
+    assert!(BATCH_ROWS_MAX * 34 + 512 <= BATCH_BYTES_MAX);
+    assert!(PARTICIPANTS_MAX * 44 + 4096 <= GENESIS_BYTES_MAX);
+    assert!(GENESIS_BYTES_MAX <= LOG_FRAME_BYTES_MAX);
+};

@@ -1,0 +1,6 @@
+//! x
+pub mod codec;
+pub mod entry;
+pub mod name;
+pub mod rdata;
+pub mod record;
