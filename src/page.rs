@@ -1,6 +1,292 @@
-//! x
+//! Pages: one zone each, sealed and valid by construction (P6 to P9).
+//!
+//! [`Page::admit`] is the only door from bytes: past it nobody checks again. A page is immutable
+//! data with structural sharing: cloning one costs nothing. Here it is known what a page
+//! contains; who may change it is [`crate::governance`]'s business.
+
+use std::sync::Arc;
+
+use crate::{
+    id::Id,
+    key::{PublicKey, RawKey},
+    limits::FOUNDING_ENTRIES_MAX,
+};
+
 pub mod codec;
 pub mod entry;
+pub mod genesis;
 pub mod name;
 pub mod rdata;
 pub mod record;
+pub mod trie;
+
+use entry::{Entry, EntryError, RecordSets};
+use genesis::{Genesis, GenesisRefusal, Parameters, RawGenesis, Roster};
+use name::{Name, Owner};
+use trie::Trie;
+
+/// Why bytes are no page.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PageRefusal {
+    #[error(transparent)]
+    Genesis(#[from] GenesisRefusal),
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    #[error("the initial entry at `{0}` names an operation as its origin")]
+    NotOrigin(Owner),
+    #[error("the initial entry at `{0}` is empty")]
+    EmptyEntry(Owner),
+    #[error("the owner `{0}` appears twice in the initial contents")]
+    OwnerTwice(Owner),
+    #[error("{0} initial entries are more than {FOUNDING_ENTRIES_MAX}")]
+    TooManyEntries(usize),
+    #[error("the contents give the state root {found}, and the genesis names {named}")]
+    OtherStateRoot { named: Id, found: Id },
+}
+
+/// What a page was founded with: its genesis and the initial entries, as bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawPage {
+    pub genesis: Vec<u8>,
+    /// Encoded entries, in any order.
+    pub entries: Vec<Box<[u8]>>,
+}
+
+/// A page as of its newest seal: at height 0 the genesis is its own seal (P6).
+#[derive(Clone)]
+pub struct Page {
+    genesis: Arc<Genesis>,
+    roster: Arc<Roster>,
+    state: Trie,
+}
+
+/// What kind of leaf a state value is; its first byte.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Leaf {
+    Entry = 0,
+    Participant = 1,
+    Parameters = 2,
+}
+
+impl Page {
+    /// Founds a page: computes its initial state and the genesis that commits to it.
+    ///
+    /// # Errors
+    /// Any [`PageRefusal`]; nothing is written anywhere.
+    pub fn found(
+        mut raw: RawGenesis,
+        contents: impl IntoIterator<Item = (Owner, RecordSets)>,
+    ) -> Result<(Page, RawPage), PageRefusal> {
+        let encode = |(owner, sets)| Entry { owner, version: Id::ZERO, sets }.encode().into();
+        let entries: Vec<Box<[u8]>> = contents.into_iter().map(encode).collect();
+        let state = initial_state(&Genesis::admit(raw.clone())?, &entries)?;
+        raw.state_root = state.root();
+        let genesis = Genesis::admit(raw)?;
+        let bytes = genesis.encode();
+        Ok((Page::at_genesis(genesis, state), RawPage { genesis: bytes, entries }))
+    }
+
+    /// The door: checks the genesis, every entry, and that they are what the page id proves.
+    /// `progress` is told how many entries have been checked.
+    ///
+    /// # Errors
+    /// The first [`PageRefusal`] found.
+    pub fn admit(raw: &RawPage, progress: &mut dyn FnMut(usize)) -> Result<Page, PageRefusal> {
+        let genesis = Genesis::decode(&raw.genesis)?;
+        for (n, bytes) in raw.entries.iter().enumerate() {
+            let entry = Entry::decode(bytes, &genesis.raw().name)?;
+            check_initial(entry)?;
+            progress(n + 1);
+        }
+        Page::proved(genesis, &raw.entries)
+    }
+
+    /// Reopens a page that came through [`Page::admit`] or [`Page::found`] before: the state root
+    /// proves that these are the same bytes, so that entries need no second check.
+    ///
+    /// # Errors
+    /// [`PageRefusal`] when the bytes are not those of the page.
+    pub fn reopen(raw: &RawPage) -> Result<Page, PageRefusal> {
+        Page::proved(Genesis::decode(&raw.genesis)?, &raw.entries)
+    }
+
+    fn proved(genesis: Genesis, entries: &[Box<[u8]>]) -> Result<Page, PageRefusal> {
+        let state = initial_state(&genesis, entries)?;
+        let (named, found) = (genesis.raw().state_root, state.root());
+        if named != found {
+            return Err(PageRefusal::OtherStateRoot { named, found });
+        }
+        Ok(Page::at_genesis(genesis, state))
+    }
+
+    fn at_genesis(genesis: Genesis, state: Trie) -> Page {
+        let roster = Arc::new(genesis.roster().clone());
+        Page { genesis: Arc::new(genesis), roster, state }
+    }
+
+    /// The page id.
+    pub fn id(&self) -> Id {
+        self.genesis.id()
+    }
+
+    /// The page's name.
+    pub fn name(&self) -> &Name {
+        &self.genesis.raw().name
+    }
+
+    /// The genesis.
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// Whether the page's keys are public (P6).
+    pub fn is_demonstration(&self) -> bool {
+        self.genesis.raw().demonstration
+    }
+
+    /// Who has power under the newest seal.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The parameters under the newest seal.
+    pub fn parameters(&self) -> &Parameters {
+        &self.genesis.raw().parameters
+    }
+
+    /// The height of the newest seal.
+    pub fn height(&self) -> u64 {
+        0
+    }
+
+    /// The id of the newest seal; at height 0 the page id.
+    pub fn seal(&self) -> Id {
+        self.id()
+    }
+
+    /// The root of the sealed state.
+    pub fn state_root(&self) -> Id {
+        self.state.root()
+    }
+
+    /// The sealed state itself, for proofs and comparison.
+    pub fn state(&self) -> &Trie {
+        &self.state
+    }
+
+    /// The sealed entry at `owner`.
+    pub fn entry(&self, owner: &Owner) -> Option<Entry> {
+        let bytes = self.state.get(&entry_key(owner))?;
+        Some(Entry::decode_admitted(&bytes[1..]))
+    }
+
+    /// All sealed entries, in no meaningful order.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let is_entry = |value: &&[u8]| value[0] == Leaf::Entry as u8;
+        self.state
+            .iter()
+            .map(|(_, value)| value)
+            .filter(is_entry)
+            .map(|v| Entry::decode_admitted(&v[1..]))
+    }
+
+    /// How many sealed entries there are.
+    pub fn entry_count(&self) -> usize {
+        self.state.len() - self.roster.len() - 1
+    }
+
+    /// The version that a change of `owner` must name as its parent, when nothing is open (G3).
+    pub fn version(&self, owner: &Owner) -> Id {
+        match self.entry(owner) {
+            Some(entry) if entry.version != Id::ZERO => entry.version,
+            _ => origin_version(&self.id(), owner),
+        }
+    }
+
+    /// The version that a change of the roster must name as its parent (G4).
+    pub fn roster_version(&self) -> Id {
+        Id::hash(&[b"djdns/1/origin-roster", self.id().as_bytes()])
+    }
+}
+
+/// `SHA-256("djdns/1/origin" page-id owner)`: the version of what no operation has written (G3).
+pub fn origin_version(page: &Id, owner: &Owner) -> Id {
+    Id::hash(&[b"djdns/1/origin", page.as_bytes(), owner.wire()])
+}
+
+/// Where the state keeps the entry at `owner` (P9).
+pub fn entry_key(owner: &Owner) -> Id {
+    owner_key(owner.wire())
+}
+
+fn owner_key(wire: &[u8]) -> Id {
+    Id::hash(&[b"djdns/1/state/entry/", wire])
+}
+
+/// Where the state keeps a participant (P9).
+pub fn participant_key(key: &PublicKey) -> Id {
+    Id::hash(&[b"djdns/1/state/participant/", key.as_bytes()])
+}
+
+/// Where the state keeps the parameters (P9).
+pub fn parameters_key() -> Id {
+    Id::hash(&[b"djdns/1/state/parameters/"])
+}
+
+fn check_initial(entry: Entry) -> Result<(), PageRefusal> {
+    if entry.version != Id::ZERO {
+        return Err(PageRefusal::NotOrigin(entry.owner));
+    }
+    if entry.sets.is_empty() {
+        return Err(PageRefusal::EmptyEntry(entry.owner));
+    }
+    Ok(())
+}
+
+/// The state at height 0: entries, participants without presence, parameters with T (P9).
+fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageRefusal> {
+    if entries.len() > FOUNDING_ENTRIES_MAX {
+        return Err(PageRefusal::TooManyEntries(entries.len()));
+    }
+    let roster = genesis.roster();
+    let participant = |(key, power): (&PublicKey, u32)| {
+        let presence: [Id; 0] = [];
+        let value = codec::encode(&(key.raw(), power, presence));
+        (participant_key(key), leaf(Leaf::Participant, &value))
+    };
+    let parameters = codec::encode(&(&genesis.raw().parameters, roster.total(), Id::ZERO));
+    let entry = |bytes: &Box<[u8]>| (owner_key(Entry::owner_wire(bytes)), leaf(Leaf::Entry, bytes));
+    let state = Trie::from_pairs(
+        entries
+            .iter()
+            .map(entry)
+            .chain(roster.iter().map(participant))
+            .chain([(parameters_key(), leaf(Leaf::Parameters, &parameters))]),
+    );
+    if state.len() != entries.len() + roster.len() + 1 {
+        return Err(PageRefusal::OwnerTwice(first_twice(entries)));
+    }
+    Ok(state)
+}
+
+fn leaf(kind: Leaf, value: &[u8]) -> Box<[u8]> {
+    [&[kind as u8], value].concat().into()
+}
+
+fn first_twice(entries: &[Box<[u8]>]) -> Owner {
+    let mut seen = std::collections::HashSet::new();
+    let mut owners = entries.iter().map(|bytes| Entry::decode_admitted(bytes).owner);
+    owners.find(|owner| !seen.insert(owner.clone())).unwrap_or_default()
+}
+
+/// The participants of a roster, from what people give: in any order.
+pub fn roster_rows(participants: impl IntoIterator<Item = (PublicKey, u32)>) -> Vec<(RawKey, u32)> {
+    let mut rows: Vec<_> =
+        participants.into_iter().map(|(key, power)| (key.raw(), power)).collect();
+    rows.sort_unstable();
+    rows
+}
+
+#[cfg(test)]
+mod tests;

@@ -198,6 +198,15 @@ impl Entry {
         Ok(Entry { owner: raw.owner, version: raw.version, sets })
     }
 
+    /// The owner's wire form in encoded, admitted bytes, without reading the rest: an array of
+    /// three whose first element is `bin 8` (an owner has at most 254 octets).
+    pub(crate) fn owner_wire(bytes: &[u8]) -> &[u8] {
+        match bytes {
+            [0x93, 0xc4, len, rest @ ..] => &rest[..usize::from(*len)],
+            _ => unreachable!("admitted entries start with their owner"),
+        }
+    }
+
     /// Reads bytes that came through [`Entry::decode`] or [`RecordSets::admit`] before.
     ///
     /// # Panics

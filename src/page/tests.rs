@@ -1,0 +1,80 @@
+//! Founding, admitting and reopening pages.
+
+use super::*;
+use crate::key::SecretKey;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn genesis() -> RawGenesis {
+    let keys = [1, 2].map(|n| (SecretKey::from_seed(&[n; 32]).public(), 1));
+    RawGenesis::new(name("ff.ct"), roster_rows(keys), Parameters::default(), 1, Id::ZERO)
+}
+
+fn entry(owner: &str, last: u8) -> (Owner, RecordSets) {
+    let owner = Owner::parse(owner, &name("ff.ct")).unwrap();
+    let record = (record::RecordType::A, 60, vec![192, 0, 2, last]);
+    let sets = RecordSets::gather([record], &owner, &name("ff.ct")).unwrap();
+    (owner, sets)
+}
+
+fn founded() -> (Page, RawPage) {
+    Page::found(genesis(), [entry("a", 1), entry("b.c", 2)]).unwrap()
+}
+
+fn admit(raw: &RawPage) -> Result<Page, PageRefusal> {
+    Page::admit(raw, &mut |_| {})
+}
+
+/// P9 accepts: the contents in any order are the same page.
+#[test]
+fn a_founded_page_is_admitted_in_any_order_of_its_entries() {
+    let (page, mut raw) = founded();
+    raw.entries.reverse();
+    let again = admit(&raw).unwrap();
+    assert_eq!((again.id(), again.state_root()), (page.id(), page.state_root()));
+    assert_eq!(Page::reopen(&raw).unwrap().id(), page.id());
+    assert_eq!(again.entry_count(), 2);
+    assert_eq!(again.entries().count(), 2);
+    let (owner, sets) = entry("a", 1);
+    assert_eq!(again.entry(&owner).unwrap().sets, sets);
+}
+
+/// P9 refuses: contents that are not those of the state root.
+#[test]
+fn other_contents_are_refused() {
+    let (_, raw) = founded();
+    let (_, other) = Page::found(genesis(), [entry("a", 9)]).unwrap();
+    let mut swapped = raw.clone();
+    swapped.entries[0] = other.entries[0].clone();
+    let mut missing = raw.clone();
+    missing.entries.pop();
+    let mut twice = raw.clone();
+    twice.entries.push(raw.entries[0].clone());
+    for (raw, expect) in [(swapped, false), (missing, false), (twice, true)] {
+        let refusal = admit(&raw).err().unwrap();
+        assert_eq!(matches!(refusal, PageRefusal::OwnerTwice(_)), expect, "{refusal}");
+        assert!(Page::reopen(&raw).is_err());
+    }
+}
+
+#[test]
+fn an_initial_entry_has_no_operation_behind_it_and_is_not_empty() {
+    let (owner, sets) = entry("a", 1);
+    let check = |version, sets, expect| {
+        let bytes = Entry { owner: owner.clone(), version, sets }.encode();
+        let raw = RawPage { entries: vec![bytes.into()], ..founded().1 };
+        assert_eq!(admit(&raw).err(), Some(expect));
+    };
+    check(Id::hash(&[b"op"]), sets, PageRefusal::NotOrigin(owner.clone()));
+    check(Id::ZERO, RecordSets::NONE, PageRefusal::EmptyEntry(owner.clone()));
+}
+
+#[test]
+fn versions_start_at_the_origin_of_page_and_owner() {
+    let (page, _) = founded();
+    let (owner, _) = entry("a", 1);
+    assert_eq!(page.version(&owner), origin_version(&page.id(), &owner));
+    assert_ne!(page.version(&owner), page.version(&Owner::apex()));
+}
