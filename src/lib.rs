@@ -1,4 +1,5 @@
 //! djdns
+pub mod governance;
 pub mod id;
 pub mod key;
 pub mod limits;

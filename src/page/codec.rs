@@ -63,6 +63,45 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     Ok(value)
 }
 
+/// Declares an enum that is encoded as `[tag, body]`, with explicit `u8` tags (P1).
+macro_rules! tagged {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $tag:literal => $variant:ident($body:ty),)+ }) => {
+        $(#[$meta])*
+        pub enum $name { $($(#[$doc])* $variant($body),)+ }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $($name::$variant(body) => ($tag as u8, body).serialize(serializer),)+ }
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Tagged;
+                impl<'de> serde::de::Visitor<'de> for Tagged {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str(concat!("a tagged ", stringify!($name)))
+                    }
+                    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<$name, A::Error> {
+                        use serde::de::Error;
+                        let no_body = || A::Error::custom(concat!(stringify!($name), " without a body"));
+                        match seq.next_element::<u8>()? {
+                            $(Some($tag) => Ok($name::$variant(seq.next_element()?.ok_or_else(no_body)?)),)+
+                            Some(tag) => Err(A::Error::custom(format!(
+                                concat!("{} is no kind of ", stringify!($name)), tag
+                            ))),
+                            None => Err(no_body()),
+                        }
+                    }
+                }
+                deserializer.deserialize_tuple(2, Tagged)
+            }
+        }
+    };
+}
+pub(crate) use tagged;
+
 /// Walks over one value and refuses every marker or width that has another spelling.
 fn scan(bytes: &[u8]) -> Result<(), CodecRefusal> {
     let mut scanner = Scanner { bytes, at: 0 };
