@@ -43,6 +43,11 @@ impl RecordType {
         self.0 != 0 && self != Self::OPT && !(128..=255).contains(&self.0)
     }
 
+    /// Whether the type has a name here, and is not written as TYPE and a number.
+    pub fn has_mnemonic(self) -> bool {
+        MNEMONICS.iter().any(|(number, _)| *number == self)
+    }
+
     /// Whether this is one of djdns' own private-use types (P7).
     pub fn is_private(self) -> bool {
         (Self::PAGE.0..=Self::AGENT.0).contains(&self.0)

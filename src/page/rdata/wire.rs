@@ -1,0 +1,231 @@
+//! Walks over the octets of record data, field by field, refusing what does not fit its kind.
+
+use super::{Fault, apl, loc, params, schema::Kind, track};
+use crate::{
+    key::PublicKey,
+    limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX},
+    page::name::NameRefusal,
+};
+
+/// Reads one record's data from its first octet to its last.
+pub(super) struct Reader<'a> {
+    rdata: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(rdata: &'a [u8]) -> Reader<'a> {
+        Reader { rdata, at: 0 }
+    }
+
+    /// Octets not yet taken.
+    pub fn rest(&self) -> usize {
+        self.rdata.len() - self.at
+    }
+
+    /// Takes one field, checked.
+    pub fn take(&mut self, kind: &Kind) -> Result<&'a [u8], Fault> {
+        match kind {
+            Kind::U8 => self.octets(1),
+            Kind::U16 | Kind::Type => self.octets(2),
+            Kind::U32 | Kind::Span | Kind::Time | Kind::Ipv4 => self.octets(4),
+            Kind::Ipv6 => self.octets(16),
+            Kind::Word(width, _) => self.octets(*width),
+            Kind::Eui(len) | Kind::Fixed(len) => self.octets(*len),
+            Kind::Name => self.name(),
+            Kind::Names => self.names(),
+            Kind::Text => self.text(),
+            Kind::Texts(least, most) => self.texts(*least, *most),
+            Kind::Utf8Texts(least, most) => self.utf8_texts(*least, *most),
+            Kind::DidKey => self.did_key(),
+            Kind::LongText | Kind::Opaque => Ok(self.all()),
+            Kind::Tag => self.tag(),
+            Kind::Hex => self.at_least(1),
+            Kind::Base64(least) => self.at_least(*least),
+            Kind::Digest(least, lengths) => self.digest(*least, lengths),
+            Kind::Salt => self.counted(),
+            Kind::Base32 => self.counted().and_then(|hash| match hash {
+                [] | [_] => Err(Fault::Empty),
+                hash => Ok(hash),
+            }),
+            Kind::Types => self.whole(check_types),
+            Kind::Location => loc::check(self.octets(16)?),
+            Kind::Prefixes => self.whole(apl::check),
+            Kind::Params => {
+                let alias = self.rdata.starts_with(&[0, 0]);
+                self.whole(|octets| params::check(octets, alias))
+            }
+            Kind::Gateway => self.gateway(),
+            Kind::Hip => self.host_identity(),
+            Kind::Track => self.whole(track::check),
+        }
+    }
+
+    /// All that is left.
+    fn all(&mut self) -> &'a [u8] {
+        let rest = &self.rdata[self.at..];
+        self.at = self.rdata.len();
+        rest
+    }
+
+    /// All that is left, which `check` must accept.
+    fn whole(&mut self, check: impl Fn(&[u8]) -> Result<(), Fault>) -> Result<&'a [u8], Fault> {
+        let rest = self.all();
+        check(rest).map(|()| rest)
+    }
+
+    fn at_least(&mut self, least: usize) -> Result<&'a [u8], Fault> {
+        if self.rest() < least { Err(Fault::Empty) } else { Ok(self.all()) }
+    }
+
+    fn octets(&mut self, len: usize) -> Result<&'a [u8], Fault> {
+        let rest = &self.rdata[self.at..];
+        let taken = rest.get(..len).ok_or(match rest {
+            [] => Fault::Missing,
+            _ => Fault::Truncated,
+        })?;
+        self.at += len;
+        Ok(taken)
+    }
+
+    /// A length octet and that many octets, the length included in what is returned.
+    fn counted(&mut self) -> Result<&'a [u8], Fault> {
+        let len = *self.rdata.get(self.at).ok_or(Fault::Missing)?;
+        self.octets(1 + usize::from(len))
+    }
+
+    fn text(&mut self) -> Result<&'a [u8], Fault> {
+        self.counted()
+    }
+
+    fn texts(&mut self, least: usize, most: usize) -> Result<&'a [u8], Fault> {
+        let start = self.at;
+        let mut have = 0;
+        while self.rest() > 0 {
+            self.text()?;
+            have += 1;
+        }
+        if have < least {
+            return Err(Fault::TooFewStrings { have, least });
+        }
+        if have > most {
+            return Err(Fault::TooManyStrings);
+        }
+        Ok(&self.rdata[start..])
+    }
+
+    fn utf8_texts(&mut self, least: usize, most: usize) -> Result<&'a [u8], Fault> {
+        let all = self.texts(least, most)?;
+        let valid = strings(all).all(|text| str::from_utf8(text).is_ok());
+        if valid { Ok(all) } else { Err(Fault::NotUtf8) }
+    }
+
+    fn did_key(&mut self) -> Result<&'a [u8], Fault> {
+        let counted = self.text()?;
+        let text = str::from_utf8(&counted[1..]).map_err(|_| Fault::NotUtf8)?;
+        PublicKey::parse(text)?;
+        Ok(counted)
+    }
+
+    fn tag(&mut self) -> Result<&'a [u8], Fault> {
+        let counted = self.counted()?;
+        let tag = &counted[1..];
+        let valid = !tag.is_empty() && tag.iter().all(u8::is_ascii_alphanumeric);
+        if valid { Ok(counted) } else { Err(Fault::Tag) }
+    }
+
+    fn digest(&mut self, least: usize, lengths: &[(u8, usize)]) -> Result<&'a [u8], Fault> {
+        let which = self.at.checked_sub(1).map(|at| self.rdata[at]);
+        let octets = self.at_least(1)?;
+        let have = octets.len();
+        match lengths.iter().find(|(number, _)| Some(*number) == which) {
+            Some((_, expect)) if have != *expect => {
+                Err(Fault::DigestLength { have, expect: *expect })
+            }
+            None if have < least => Err(Fault::DigestTooShort { have, least }),
+            _ => Ok(octets),
+        }
+    }
+
+    fn name(&mut self) -> Result<&'a [u8], Fault> {
+        let rest = &self.rdata[self.at..];
+        if rest.is_empty() {
+            return Err(Fault::Missing);
+        }
+        let len = name_len(rest)?;
+        self.at += len;
+        Ok(&rest[..len])
+    }
+
+    fn names(&mut self) -> Result<&'a [u8], Fault> {
+        let start = self.at;
+        while self.rest() > 0 {
+            self.name()?;
+        }
+        Ok(&self.rdata[start..])
+    }
+
+    fn gateway(&mut self) -> Result<&'a [u8], Fault> {
+        let start = self.at;
+        let kind = self.octets(2)?[0];
+        match kind {
+            0 => {}
+            1 => drop(self.octets(4)?),
+            2 => drop(self.octets(16)?),
+            3 => drop(self.name()?),
+            _ => return Err(Fault::Gateway(kind)),
+        }
+        self.all();
+        Ok(&self.rdata[start..])
+    }
+
+    fn host_identity(&mut self) -> Result<&'a [u8], Fault> {
+        let start = self.at;
+        let head = self.octets(4)?;
+        let key = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        if head[0] == 0 || key == 0 {
+            return Err(Fault::InnerLength);
+        }
+        self.octets(usize::from(head[0]) + key)?;
+        Ok(&self.rdata[start..self.at])
+    }
+}
+
+/// The character-strings in octets that were checked to consist of them.
+pub(super) fn strings(mut octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (&len, rest) = octets.split_first()?;
+        let (text, rest) = rest.split_at_checked(usize::from(len))?;
+        octets = rest;
+        Some(text)
+    })
+}
+
+/// How many octets the uncompressed name at the start of `octets` has.
+pub(super) fn name_len(octets: &[u8]) -> Result<usize, NameRefusal> {
+    let mut at = 0;
+    loop {
+        match usize::from(*octets.get(at).ok_or(NameRefusal::Truncated)?) {
+            0 if at >= NAME_BYTES_MAX => return Err(NameRefusal::NameTooLong),
+            0 => return Ok(at + 1),
+            len if len >= 0xc0 => return Err(NameRefusal::Pointer),
+            len if len > LABEL_BYTES_MAX => return Err(NameRefusal::LabelTooLong(len)),
+            len => at += 1 + len,
+        }
+    }
+}
+
+/// Blocks in ascending order, each without octets that say nothing (RFC 4034 section 4.1.2).
+fn check_types(mut octets: &[u8]) -> Result<(), Fault> {
+    let mut next = 0u16;
+    while let [window, len, rest @ ..] = octets {
+        let bitmap = rest.get(..usize::from(*len)).ok_or(Fault::TypeBitmap)?;
+        let ends = matches!(bitmap, [.., last] if *last != 0 && bitmap.len() <= 32);
+        if u16::from(*window) < next || !ends {
+            return Err(Fault::TypeBitmap);
+        }
+        next = u16::from(*window) + 1;
+        octets = &rest[bitmap.len()..];
+    }
+    if octets.is_empty() { Ok(()) } else { Err(Fault::TypeBitmap) }
+}
