@@ -1,4 +1,5 @@
 //! djdns
+pub mod control;
 pub mod governance;
 pub mod id;
 pub mod key;

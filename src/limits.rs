@@ -87,6 +87,10 @@ pub const LOG_FRAME_BYTES_MAX: usize = 64 * MIB;
 
 /// Bytes of one request or answer on the control socket.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 * MIB;
+/// Silence after which a client of the control socket is let go (choice).
+pub const CONTROL_IDLE: Duration = Duration::from_secs(60);
+/// Bytes of one part of a long answer on the control socket (choice).
+pub const CONTROL_PART_BYTES: usize = 8 * MIB;
 /// Clients of the control socket at one time (choice).
 pub const CONTROL_CLIENTS_MAX: usize = 64;
 

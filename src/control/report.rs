@@ -1,0 +1,223 @@
+//! What commands print: plain data with stable field names, the same for tables and `--json`.
+//!
+//! Ids are hexadecimal, keys are `did:key:…`, times are seconds since 1970 (UTC).
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::limits::POWER_UNITS;
+
+/// Power in units of a millionth; as JSON a number of whole powers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Power(pub u128);
+
+/// `djdns status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// One sentence.
+    pub health: String,
+    pub version: String,
+    /// The process that answers: a running daemon, or none.
+    pub daemon: Option<u32>,
+    pub data_dir: String,
+    /// Addresses on which DNS is answered.
+    pub dns: Vec<String>,
+    pub pages: usize,
+    pub entries: usize,
+    pub open_operations: usize,
+    /// The root page that names are resolved from.
+    pub root: Option<String>,
+    pub anchors: Vec<Anchor>,
+    /// Whether the root is the public demonstration.
+    pub demonstration: bool,
+    /// What happened when the data directory was opened, and what needs attention.
+    pub notices: Vec<String>,
+}
+
+/// A page that is trusted from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    pub name: String,
+    pub page_id: String,
+}
+
+/// A row of `djdns page list`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PageSummary {
+    pub name: String,
+    pub page_id: String,
+    pub height: u64,
+    pub entries: usize,
+    pub participants: usize,
+    pub open_operations: usize,
+    pub soft_entries: usize,
+    /// Whether resolving its name leads to it, from the anchors on.
+    pub linked: bool,
+    pub demonstration: bool,
+}
+
+/// `djdns page show` and `djdns page participants`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PageReport {
+    #[serde(flatten)]
+    pub summary: PageSummary,
+    pub seal: String,
+    pub state_root: String,
+    pub created: u64,
+    pub total_power: u64,
+    pub parameters: Vec<(String, u32)>,
+    pub participants: Vec<Participant>,
+}
+
+/// Somebody with power on a page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Participant {
+    pub key: String,
+    pub power: u32,
+    /// The share of the total, in basis points.
+    pub share_bp: u32,
+}
+
+/// Something that happened to a page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// `founded`, `operation`, `ballot`, `batch`.
+    pub kind: String,
+    pub id: String,
+    pub author: Option<String>,
+    pub what: String,
+    /// When it happened, where that is known.
+    pub time: Option<u64>,
+}
+
+/// `djdns page verify`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Verified {
+    pub page_id: String,
+    pub name: String,
+    pub full: bool,
+    pub entries: usize,
+    pub statements: usize,
+    pub signatures: usize,
+    pub log_bytes: u64,
+}
+
+/// An operation and its tally; `proposals --json` and `vote --json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OperationReport {
+    pub id: String,
+    pub track: u8,
+    pub author: String,
+    /// The owner name it changes, or `(roster)`.
+    pub owner: String,
+    /// One line.
+    pub change: String,
+    /// Records before and after: lines that begin with `-` or `+`.
+    pub diff: Vec<String>,
+    pub approve: Power,
+    pub reject: Power,
+    pub abstain: Power,
+    pub total: Power,
+    /// The approving power that the track's threshold takes.
+    pub needed: Power,
+    /// Distinct keys that approved, and how many it takes.
+    pub voters: u32,
+    pub voters_needed: usize,
+    pub state: String,
+    /// One sentence: what is missing, or why it does not count.
+    pub reason: String,
+    /// When it expires, in the page's seal time.
+    pub expires: u64,
+    pub ballots: Vec<BallotReport>,
+}
+
+/// A ballot that counts on an operation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BallotReport {
+    pub voter: String,
+    pub choice: String,
+    pub power: u32,
+    pub reason: String,
+}
+
+/// `resolve --json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Resolution {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub rtype: String,
+    pub rcode: String,
+    pub answers: Vec<AnswerRow>,
+    /// `sealed`, `soft`, `forwarded` or `none`.
+    pub status: String,
+    pub fresh: bool,
+    pub pages: Vec<PageStep>,
+    /// The extended DNS errors, in words (RFC 8914).
+    pub notes: Vec<String>,
+}
+
+/// One record of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerRow {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub rtype: String,
+    pub ttl: u32,
+    pub data: String,
+}
+
+/// A page on the way to a name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PageStep {
+    pub name: String,
+    pub page_id: String,
+    pub height: u64,
+    pub seal: String,
+    pub strength_bp: u16,
+    pub coherence_bp: u16,
+    /// What was checked on the way: how the page above, or the anchor, proves this one.
+    pub proof: String,
+    /// The operation that set the entry leading on; none: it is as founded.
+    pub operation: Option<String>,
+}
+
+/// `djdns explain`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    pub name: String,
+    /// The page that answers for it.
+    pub page: Option<PageStep>,
+    pub owner: Option<String>,
+    /// `sealed`, `soft`, `contested` or `none`.
+    pub status: String,
+    /// Sentences.
+    pub why: Vec<String>,
+    /// Operations on the entry.
+    pub operations: Vec<OperationReport>,
+}
+
+impl Serialize for Power {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return self.0.serialize(serializer);
+        }
+        match u64::try_from(self.0 / POWER_UNITS) {
+            Ok(whole) if self.0.is_multiple_of(POWER_UNITS) => serializer.serialize_u64(whole),
+            _ => serializer.serialize_f64(self.0 as f64 / POWER_UNITS as f64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Power {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u128::deserialize(deserializer).map(Power)
+    }
+}
+
+impl std::fmt::Display for Power {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_multiple_of(POWER_UNITS) {
+            return f.pad(&(self.0 / POWER_UNITS).to_string());
+        }
+        f.pad(&format!("{:.2}", self.0 as f64 / POWER_UNITS as f64))
+    }
+}

@@ -1,0 +1,147 @@
+//! What the command line may ask of a node, and what it hears back.
+//!
+//! Statements arrive signed: a node never sees an identity key (P4).
+
+use serde::{Deserialize, Serialize};
+
+use super::report::*;
+use crate::{
+    id::Id,
+    key::RawKey,
+    page::{
+        entry::{Rdata, RecordSet},
+        name::{Name, Owner},
+        record::RecordType,
+    },
+};
+
+/// A page as people name it: its domain name, or at least six digits of its page id.
+pub type PageSelector = String;
+
+/// One request. Those that take long tell how far they are (see [`super::Reply::Progress`]).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Health in words.
+    Status,
+    /// All pages held.
+    Pages,
+    /// One page and its participants.
+    Page { page: PageSelector },
+    /// What happened to a page, newest first.
+    History { page: PageSelector },
+    /// Checks a page from its log: checksums and state root; `full`: every entry and signature.
+    Verify { page: PageSelector, full: bool },
+    /// A part of a page's ratified contents, in the order of their owners, after `after`.
+    Contents { page: PageSelector, after: Option<Owner> },
+    /// A part of everything a page consists of, from record number `from` on.
+    Bundle { page: PageSelector, from: u64 },
+    /// What a signer needs to know to make operations or ballots.
+    Draft { page: PageSelector, author: RawKey, owners: Vec<Owner>, slots: usize },
+    /// Operations of a page; `all` includes those that can no longer pass.
+    Proposals { page: PageSelector, all: bool },
+    /// One operation, or all of one batch, by the first digits of its id.
+    Proposal { page: PageSelector, prefix: String },
+    /// Signed statements about one page: all are admitted and durable, or none is.
+    Submit { statements: Vec<Rdata> },
+    /// The next part of a page to be founded or admitted on this connection.
+    Stage { genesis: Option<Rdata>, entries: Vec<Rdata>, statements: Vec<Rdata> },
+    /// Admits what was staged on this connection.
+    Commit,
+    /// Trusts a page for a name and everything below it (T2).
+    Join { name: Name, page: Id },
+    /// Answers as the DNS face would, and says from where.
+    Resolve { name: Name, rtype: RecordType },
+    /// Why a name is answered as it is.
+    Explain { name: Name },
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    Status(Status),
+    Pages(Vec<PageSummary>),
+    Page(PageReport),
+    History(Vec<Event>),
+    Verified(Verified),
+    /// `more` tells whether another part follows.
+    Contents {
+        name: Name,
+        serial: u64,
+        entries: Vec<(Owner, Vec<RecordSet>)>,
+        more: bool,
+    },
+    /// Records of a bundle: kind and bytes. `next` is where the following part begins.
+    Bundle {
+        records: Vec<(u8, Rdata)>,
+        next: Option<u64>,
+    },
+    Draft(Draft),
+    Proposals {
+        page: String,
+        operations: Vec<OperationReport>,
+    },
+    /// The ids that were admitted.
+    Submitted {
+        ids: Vec<Id>,
+    },
+    Staged,
+    /// The page that was admitted.
+    Committed {
+        page: PageSummary,
+    },
+    Joined,
+    Resolved(Resolution),
+    Explained(Explanation),
+}
+
+/// What a signer needs to know (see [`Request::Draft`]).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Draft {
+    pub page: Id,
+    pub name: Name,
+    /// The newest seal: the `base` of a new operation.
+    pub seal: Id,
+    /// Whether the author takes part.
+    pub takes_part: bool,
+    /// Free slots of the author, at most as many as were asked for.
+    pub slots: Vec<u32>,
+    /// The sequence of the author's next ballot.
+    pub sequence: u64,
+    pub roster_version: Id,
+    /// For each owner asked for: the version to name as parent, and what stands there.
+    pub entries: Vec<(Id, Vec<RecordSet>)>,
+    /// The page's parameters by name.
+    pub parameters: Vec<(String, u32)>,
+}
+
+/// Why a request was not fulfilled, and with which exit code a command ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// One sentence: what, why, and what to do.
+    pub message: String,
+}
+
+/// Kinds of failure, by exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// Refused or failed: 1.
+    Refused,
+    /// There is no such thing, or NXDOMAIN: 3.
+    NotFound,
+    /// Not reachable: 4.
+    Unreachable,
+}
+
+impl Failure {
+    /// Refused or failed.
+    pub fn refused(message: impl std::fmt::Display) -> Failure {
+        Failure { kind: FailureKind::Refused, message: message.to_string() }
+    }
+
+    /// No such thing.
+    pub fn not_found(message: impl std::fmt::Display) -> Failure {
+        Failure { kind: FailureKind::NotFound, message: message.to_string() }
+    }
+}

@@ -1,0 +1,115 @@
+//! The node's side of the control socket: one thread for each client, at most
+//! [`CONTROL_CLIENTS_MAX`] of them.
+
+use std::{
+    fs, io,
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rustix::net::sockopt::socket_peercred;
+
+use super::{
+    Reply, read_message,
+    request::{Answer, Failure, Request},
+    socket_path, write_message,
+};
+use crate::limits::{CONTROL_CLIENTS_MAX, CONTROL_IDLE};
+
+/// Carries out requests. A client's own session keeps what it staged.
+pub trait Session: Send {
+    /// Carries one request out, telling how far it is.
+    ///
+    /// # Errors
+    /// A [`Failure`], in a sentence.
+    fn handle(
+        &mut self,
+        request: Request,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Result<Answer, Failure>;
+}
+
+/// Binds the control socket, readable and writable for the same user and group only. A socket
+/// left by a process that died is replaced: the caller holds the directory's lock.
+///
+/// # Errors
+/// When the socket cannot be made, for example because the path is longer than 107 bytes.
+pub fn bind(data_dir: &Path) -> io::Result<UnixListener> {
+    let path = socket_path(data_dir);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Serves clients until the process ends; every client gets a session of its own.
+pub fn serve(listener: &UnixListener, session: &mut dyn FnMut() -> Box<dyn Session>) {
+    let clients = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        let accepted = stream.and_then(|stream| admit(stream, &clients));
+        let (mut stream, seat) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a client of the control socket was turned away");
+                continue;
+            }
+        };
+        let mut session = session();
+        std::thread::spawn(move || {
+            if let Err(error) = converse(&mut stream, &mut *session) {
+                tracing::debug!(%error, "a client of the control socket left");
+            }
+            drop(seat);
+        });
+    }
+}
+
+/// A client's place among [`CONTROL_CLIENTS_MAX`].
+struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn admit(stream: UnixStream, clients: &Arc<AtomicUsize>) -> io::Result<(UnixStream, Seat)> {
+    let seat = Seat(clients.clone());
+    if clients.fetch_add(1, Ordering::Relaxed) >= CONTROL_CLIENTS_MAX {
+        return Err(io::Error::other(format!("{CONTROL_CLIENTS_MAX} are connected already")));
+    }
+    let peer = socket_peercred(&stream)?;
+    let is_same_user = peer.uid.is_root() || peer.uid == rustix::process::geteuid();
+    if !is_same_user && peer.gid != rustix::process::getegid() {
+        return Err(io::Error::other(format!(
+            "user {} is neither of the same user nor group",
+            peer.uid
+        )));
+    }
+    stream.set_read_timeout(Some(CONTROL_IDLE))?;
+    stream.set_write_timeout(Some(CONTROL_IDLE))?;
+    Ok((stream, seat))
+}
+
+fn converse(stream: &mut UnixStream, session: &mut dyn Session) -> io::Result<()> {
+    let mut out = stream.try_clone()?;
+    while let Some(request) = read_message(stream)? {
+        let answer = session.handle(request, &mut |label, done, total| {
+            let label = label.to_owned();
+            // A client that left is noticed when the answer is written.
+            let _ = write_message(&mut out, &Reply::Progress { label, done, total });
+        });
+        write_message(&mut out, &Reply::Done(Box::new(answer)))?;
+    }
+    Ok(())
+}
