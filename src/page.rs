@@ -12,6 +12,7 @@ use crate::{
     limits::FOUNDING_ENTRIES_MAX,
 };
 
+pub mod apex;
 pub mod codec;
 pub mod entry;
 pub mod genesis;

@@ -234,6 +234,11 @@ pub fn push_name(raw: &[u8], origin: &Name, out: &mut Vec<u8>) -> Result<(), Nam
     parse::name(raw, origin, out)
 }
 
+/// Reads seconds, or weeks, days, hours, minutes and seconds as `1w2d3h4m5s` (a habit of BIND).
+pub fn seconds(text: &[u8]) -> Option<u32> {
+    parse::seconds(text)
+}
+
 /// Appends the presentation form of a name given in wire form; one that does not parse is empty.
 pub fn write_name(wire: &[u8], out: &mut String) {
     write::name(wire, out);

@@ -332,7 +332,7 @@ pub(super) fn span(text: &str) -> Result<u32, Fault> {
 }
 
 /// See [`span`].
-pub(crate) fn seconds(text: &[u8]) -> Option<u32> {
+pub(super) fn seconds(text: &[u8]) -> Option<u32> {
     let mut total = 0u64;
     let mut open: Option<u64> = None;
     for byte in text {
