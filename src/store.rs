@@ -306,7 +306,8 @@ impl Store {
         owner.remove(page);
         owner.with_index(|index| index.forget(page));
         self.disk.sync_dir(&pages).map_err(failed("sync", &pages))?;
-        self.disk.remove(&old).map_err(failed("remove", &old))
+        self.disk.remove(&old).map_err(failed("remove", &old))?;
+        self.disk.sync_dir(&pages).map_err(failed("sync", &pages))
     }
 
     /// The bytes of [`Store::set_anchors`]; empty if it was never called.

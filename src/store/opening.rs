@@ -78,6 +78,8 @@ impl Opening<'_> {
                 self.notices.push(Notice::Stray(path));
             }
         }
+        // So that what was removed is not found, and told of, again.
+        self.disk.sync_dir(&self.pages).map_err(failed("sync", &self.pages))?;
         Ok(found)
     }
 
