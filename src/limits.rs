@@ -82,8 +82,12 @@ pub const CNAME_CHAIN_MAX: usize = 10;
 /// SOA MINIMUM of every page: how long "there is none" may be cached (RFC 2308 section 5).
 pub const NEGATIVE_TTL: Duration = Duration::from_secs(60);
 
-/// Bytes of one frame of a page's log. Larger changes are refused before they are written.
-pub const LOG_FRAME_BYTES_MAX: usize = 64 * MIB;
+/// Bytes of one frame of a page's log: the largest genesis and room for the heads of records.
+/// Larger changes are refused before they are written.
+pub const LOG_FRAME_BYTES_MAX: usize = 64 * MIB + 64 * KIB;
+/// Bytes of payload in a frame of a page that is being founded (choice: few enough to hold in
+/// memory, enough that the disk writes in sequence).
+pub const LOG_FOUNDING_FRAME_BYTES: usize = 2 * MIB;
 
 /// Bytes of one request or answer on the control socket.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 * MIB;
@@ -102,5 +106,6 @@ const _: () = {
     assert!(BALLOT_ROWS_MAX * 36 + REASON_BYTES_MAX + 512 <= BALLOT_BYTES_MAX);
     assert!(BATCH_ROWS_MAX * 34 + 512 <= BATCH_BYTES_MAX);
     assert!(PARTICIPANTS_MAX * 44 + 4096 <= GENESIS_BYTES_MAX);
-    assert!(GENESIS_BYTES_MAX <= LOG_FRAME_BYTES_MAX);
+    assert!(GENESIS_BYTES_MAX < LOG_FRAME_BYTES_MAX);
+    assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
 };
