@@ -1,4 +1,5 @@
 //! djdns
+pub mod dns;
 pub mod id;
 pub mod key;
 pub mod limits;

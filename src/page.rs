@@ -1,4 +1,5 @@
 //! x
+pub mod apex;
 pub mod codec;
 pub mod entry;
 pub mod name;
