@@ -11,6 +11,9 @@
 
 mod additional;
 pub mod answer;
+pub mod face;
+mod holder;
+pub mod listeners;
 
 pub mod node;
 pub mod path;
@@ -20,6 +23,8 @@ pub mod wire;
 
 pub use answer::{Answer, Rcode};
 
+pub use face::Face;
+pub use listeners::{ListenError, Listeners, Serving};
 pub use query::Query;
 pub use view::{PageMeta, PageView, View};
 pub use wire::Transport;

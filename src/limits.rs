@@ -87,12 +87,8 @@ pub const STALE_TTL: Duration = Duration::from_secs(30);
 pub const EDE_TEXT_BYTES_MAX: usize = 200;
 /// Record sets added to one answer unasked, as addresses of its targets (choice).
 pub const ADDITIONAL_SETS_MAX: usize = 32;
-/// Connections that the DNS face's TCP door holds at one time (choice, under a usual 1024 files).
-pub const DNS_TCP_CLIENTS_MAX: usize = 256;
 /// How long a TCP client may say nothing (RFC 7766 section 6.2.3: in the order of seconds).
 pub const DNS_TCP_IDLE: Duration = Duration::from_secs(10);
-/// Questions that wait for something other than the view, all clients together (choice).
-pub const DNS_WAITING_MAX: usize = 1024;
 /// Receive buffer of a UDP socket, bytes: answered 1.8 times as much under overload (measured).
 pub const DNS_UDP_BUFFER_BYTES: usize = MIB;
 
