@@ -1,6 +1,7 @@
 //! djdns
 pub mod control;
 pub mod governance;
+pub mod dns;
 pub mod id;
 pub mod key;
 pub mod limits;

@@ -1,0 +1,43 @@
+//! The DNS face: questions in, answers out, from an immutable view of the pages.
+//!
+//! [`View`] holds prebuilt answers; [`Answer`] decides; [`respond`] turns the bytes of a query
+//! into the bytes of a response, with no clock, no lock and no socket. [`Face`] and
+//! [`Listeners`] connect that to hickory-server and to the network. Nothing here knows
+//! governance, storage or verification: whoever holds a new truth makes a new view and swaps it
+//! in, and no answer ever waits for that.
+//!
+//! RA is 0 in every answer: names outside the pages are not resolved on behalf of the client
+//! until forwarding exists.
+
+mod additional;
+pub mod answer;
+pub mod face;
+mod holder;
+pub mod listeners;
+
+pub mod node;
+pub mod path;
+pub mod query;
+pub mod view;
+pub mod wire;
+
+pub use answer::{Answer, Rcode};
+
+pub use face::Face;
+pub use listeners::{ListenError, Listeners, Serving};
+pub use query::Query;
+pub use view::{PageMeta, PageView, View};
+pub use wire::Transport;
+
+/// Seconds that the addresses of `localhost.` may be cached (choice: they never change).
+const LOCALHOST_TTL: u32 = 86_400;
+
+/// Answers the bytes of one message completely.
+///
+/// `None` means silence: the message is shorter than a header or is itself a response. Anything
+/// else gets an answer, if only FORMERR. No bytes make this panic.
+pub fn respond(view: &View, query: &[u8], transport: Transport) -> Option<Vec<u8>> {
+    let query = Query::read(query)?;
+    let answer = Answer::of(view, &query);
+    Some(wire::write(&query, &answer, transport))
+}

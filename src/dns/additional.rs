@@ -1,0 +1,72 @@
+//! Addresses that are worth sending along unasked: glue, and the targets of services.
+//!
+//! They come from the pages, are never followed through aliases, and are the first to go when
+//! there is no room.
+
+use super::{
+    answer::{Answer, Part, target_at, ttl_max},
+    node::Prebuilt,
+    path::Path,
+    view::{PageView, Place, View},
+};
+use crate::{limits::ADDITIONAL_SETS_MAX, page::record::RecordType};
+
+const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
+
+/// The addresses of a delegation's servers, as far as they lie in the page that delegates.
+/// Those below the cut come first and are needed: they cannot be asked for (RFC 9471).
+pub fn glue<'v>(answer: &mut Answer<'v>, page: &'v PageView, servers: Prebuilt<'v>, cut: &[u8]) {
+    let targets = || servers.iter().filter_map(|server| Path::read(server.rdata));
+    for below in [true, false] {
+        for target in targets().filter(|target| target.cut_at(cut).is_some() == below) {
+            let Some(label) = target.cut_at(page.meta().name.wire()) else { continue };
+            // What a PAGE link occludes is the subpage's to say, and that may be another thing.
+            if label == 0 || label > 0 && is_linked(page, &target, label) {
+                continue;
+            }
+            push(answer, page, &target, target.owner(0, label));
+        }
+        if below {
+            answer.needed = answer.additional.len();
+        }
+    }
+}
+
+/// The addresses of what an NS, MX, SRV, SVCB or HTTPS points to (RFC 1035 section 3.3.9,
+/// RFC 2782, RFC 9460 section 4.1).
+pub fn for_targets<'v>(view: &'v View, answer: &mut Answer<'v>, set: Prebuilt<'v>, owner: &Path) {
+    if [RecordType::CNAME, RecordType::DNAME, RecordType::PTR].contains(&set.rtype) {
+        return;
+    }
+    for record in set.iter() {
+        let Some(at) = target_at(set.rtype, record.rdata) else { return };
+        let Some(mut target) = Path::read(&record.rdata[at..]) else { return };
+        let is_service = [RecordType::SVCB, RecordType::HTTPS].contains(&set.rtype);
+        if target.labels() == 0 && is_service && record.rdata[..2] != [0, 0] {
+            target = *owner; // RFC 9460 section 2.5.2: "." means this very name.
+        }
+        let Place::Page(page, cut) = view.place(&target, RecordType::A) else { continue };
+        let occluded = |label| {
+            let node = page.node(target.owner(label, cut));
+            node.is_some_and(|node| node.is_delegation() || node.is_subtree_alias())
+        };
+        if !(0..cut).any(occluded) {
+            push(answer, page, &target, target.owner(0, cut));
+        }
+    }
+}
+
+fn push<'v>(answer: &mut Answer<'v>, page: &'v PageView, name: &Path, owner: &[u8]) {
+    let Some(node) = page.node(owner) else { return };
+    for set in ADDRESSES.into_iter().filter_map(|rtype| node.get(rtype)) {
+        let same =
+            |part: &Part<'_>| part.rtype == set.rtype && part.owner.as_deref() == Some(name.wire());
+        if answer.additional.len() < ADDITIONAL_SETS_MAX && !answer.additional.iter().any(same) {
+            answer.additional.push(Part::held(Some(name.wire()), set, ttl_max(page)));
+        }
+    }
+}
+
+fn is_linked(page: &PageView, target: &Path, label: usize) -> bool {
+    page.node(target.owner(label - 1, label)).is_some_and(|node| node.link().is_some())
+}

@@ -1,0 +1,395 @@
+//! Decides what a question's answer is (RFC 1034 section 4.3.2), from a view and nothing else.
+//!
+//! An answer names record sets of the view without copying them. It does not know bytes,
+//! sizes or sockets: [`super::wire`] writes it, and [`super::face`] hands it to hickory.
+
+use std::borrow::Cow;
+
+use super::{
+    additional,
+    node::{Node, Prebuilt, Record, push_record, records},
+    path::{Path, name_len},
+    query::Query,
+    view::{PageView, Place, View},
+};
+use crate::{
+    limits::{CNAME_CHAIN_MAX, EDE_TEXT_BYTES_MAX, NEGATIVE_TTL, STALE_TTL},
+    page::{apex, record::RecordType},
+};
+
+/// What is said to a question.
+#[derive(Clone, Debug, Default)]
+pub struct Answer<'v> {
+    pub rcode: Rcode,
+    /// AA: the first name's answer comes from a page, not from above a delegation.
+    pub authoritative: bool,
+    pub answer: Vec<Part<'v>>,
+    pub authority: Vec<Part<'v>>,
+    pub additional: Vec<Part<'v>>,
+    /// How many parts at the head of `additional` a referral is of no use without: glue below
+    /// the cut. If they do not fit, TC is set (RFC 9471 section 3).
+    pub needed: usize,
+    /// Extended errors (RFC 8914), for clients that speak EDNS.
+    pub errors: Vec<ExtendedError>,
+    /// The name is outside all pages: somebody else may know it.
+    pub outside: bool,
+}
+
+/// One record set of an answer.
+#[derive(Clone, Debug)]
+pub struct Part<'v> {
+    /// The owner in lower-case wire form; `None` is the name in the question.
+    pub owner: Option<Box<[u8]>>,
+    pub rtype: RecordType,
+    pub count: u16,
+    /// The records in prebuilt form.
+    pub records: Cow<'v, [u8]>,
+    /// Seconds that none of the TTLs may exceed.
+    pub ttl_max: u32,
+}
+
+/// A response code, extended ones included (RFC 6895 section 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
+pub struct Rcode(pub u16);
+
+impl Rcode {
+    pub const NOERROR: Rcode = Rcode(0);
+    pub const FORMERR: Rcode = Rcode(1);
+    pub const SERVFAIL: Rcode = Rcode(2);
+    pub const NXDOMAIN: Rcode = Rcode(3);
+    pub const NOTIMP: Rcode = Rcode(4);
+    pub const REFUSED: Rcode = Rcode(5);
+    /// A DNAME makes a name that is too long (RFC 6672 section 2.2).
+    pub const YXDOMAIN: Rcode = Rcode(6);
+    pub const BADVERS: Rcode = Rcode(16);
+}
+
+/// Why, in one number and a sentence (RFC 8914).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtendedError {
+    pub code: u16,
+    pub text: Cow<'static, str>,
+}
+
+const EDE_OTHER: u16 = 0;
+const EDE_STALE: u16 = 3;
+const EDE_NOT_READY: u16 = 14;
+const EDE_STALE_NXDOMAIN: u16 = 19;
+const EDE_NOT_AUTHORITATIVE: u16 = 20;
+const EDE_NOT_SUPPORTED: u16 = 21;
+const EDE_INVALID_TYPE: u16 = 30;
+
+const CLASS_IN: u16 = 1;
+/// RFC 9824 section 3.5: no record, and no question, has this type.
+const NXNAME: RecordType = RecordType(128);
+
+impl<'v> Answer<'v> {
+    /// Answers a query, well formed or not.
+    pub fn of(view: &'v View, query: &Query<'_>) -> Answer<'v> {
+        let Some(question) = query.question.as_ref().filter(|_| query.fault.is_none()) else {
+            return Answer { rcode: query.fault.unwrap_or(Rcode::FORMERR), ..Answer::default() };
+        };
+        if question.class != CLASS_IN {
+            let text = "only class IN is served";
+            return Answer::failed(Rcode::REFUSED, EDE_NOT_AUTHORITATIVE, text);
+        }
+        match question.qtype {
+            NXNAME => Answer::failed(Rcode::FORMERR, EDE_INVALID_TYPE, "NXNAME is no question"),
+            RecordType::AXFR | RecordType::IXFR => {
+                Answer::failed(Rcode::REFUSED, EDE_NOT_SUPPORTED, "pages are not transferred here")
+            }
+            qtype if !qtype.is_data() && qtype != RecordType::ANY => {
+                Answer::failed(Rcode::NOTIMP, EDE_INVALID_TYPE, "a type that is never an answer")
+            }
+            qtype => Answer::look_up(view, &question.path, qtype),
+        }
+    }
+
+    /// What the pages say about a name: RFC 1034 section 4.3.2 from its first step, again for
+    /// each alias.
+    pub fn look_up(view: &'v View, name: &Path, qtype: RecordType) -> Answer<'v> {
+        let mut search =
+            Search { view, qtype, answer: Answer::default(), passed: Vec::new(), stale: false };
+        let mut next = search.step(name);
+        while let Some(target) = next {
+            if search.passed.iter().any(|passed| passed.wire() == target.wire())
+                || target.wire() == name.wire()
+            {
+                search.answer.add_error(EDE_OTHER, "the aliases go in a circle");
+                break;
+            }
+            if search.passed.len() >= CNAME_CHAIN_MAX {
+                search.answer.add_error(EDE_OTHER, "the chain of aliases is too long");
+                break;
+            }
+            search.passed.push(target);
+            next = search.step(&target);
+        }
+        search.finish()
+    }
+
+    fn failed(rcode: Rcode, code: u16, text: impl Into<Cow<'static, str>>) -> Answer<'v> {
+        let mut answer = Answer { rcode, ..Answer::default() };
+        answer.add_error(code, text);
+        answer
+    }
+
+    fn add_error(&mut self, code: u16, text: impl Into<Cow<'static, str>>) {
+        let mut text = text.into();
+        if text.len() > EDE_TEXT_BYTES_MAX {
+            // Only names make a text long, and they are shown in ASCII.
+            text.to_mut().truncate(EDE_TEXT_BYTES_MAX);
+        }
+        self.errors.push(ExtendedError { code, text });
+    }
+}
+
+impl<'v> Part<'v> {
+    /// A record set of a page.
+    pub fn held(owner: Option<&[u8]>, set: Prebuilt<'v>, ttl_max: u32) -> Part<'v> {
+        let owner = owner.map(Box::from);
+        let records = Cow::Borrowed(set.records);
+        Part { owner, rtype: set.rtype, count: set.count, records, ttl_max }
+    }
+
+    /// A record that is in no page.
+    pub fn made(owner: Option<&[u8]>, rtype: RecordType, ttl: u32, rdata: &[u8]) -> Part<'v> {
+        let mut records = Vec::with_capacity(rdata.len() + super::node::RECORD_HEAD);
+        push_record(&mut records, rtype, ttl, rdata);
+        let owner = owner.map(Box::from);
+        Part { owner, rtype, count: 1, records: Cow::Owned(records), ttl_max: u32::MAX }
+    }
+
+    /// The records with the TTLs that are served.
+    pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
+        let cap = |record: Record<'_>| record.ttl.min(self.ttl_max);
+        records(&self.records).map(move |record| Record { ttl: cap(record), ..record })
+    }
+}
+
+/// A lookup in progress.
+struct Search<'v> {
+    view: &'v View,
+    qtype: RecordType,
+    answer: Answer<'v>,
+    /// Targets of aliases followed so far.
+    passed: Vec<Path>,
+    /// Whether a page that is not fresh had a say.
+    stale: bool,
+}
+
+/// Where in a page a name is looked up.
+struct At<'v, 'n> {
+    page: &'v PageView,
+    name: &'n Path,
+    /// The label at which the page's name begins.
+    cut: usize,
+}
+
+impl<'v> Search<'v> {
+    /// One round of the algorithm for one name. Returns the next name, if this one is an alias.
+    fn step(&mut self, name: &Path) -> Option<Path> {
+        let first = self.passed.is_empty();
+        match self.view.place(name, self.qtype) {
+            Place::Page(page, cut) => {
+                let at = At { page, name, cut };
+                if first {
+                    self.answer.authoritative = true;
+                }
+                self.stale |= !page.meta().fresh;
+                self.descend(&at)
+            }
+            Place::Missing(label) => {
+                let page = Path::read(name.suffix(label)).map(|path| path.to_name());
+                let page = page.map_or_else(String::new, |name| name.to_string());
+                let text = format!("the page {page} is not here yet");
+                self.answer = Answer::failed(Rcode::SERVFAIL, EDE_NOT_READY, text);
+                self.stale = false;
+                None
+            }
+            Place::Nowhere => self.outside(),
+        }
+    }
+
+    /// Nothing here knows the name. An alias that leads out is still an answer.
+    fn outside(&mut self) -> Option<Path> {
+        if self.passed.is_empty() {
+            let text = "outside the pages; forwarding is not built in";
+            self.answer = Answer::failed(Rcode::REFUSED, EDE_NOT_AUTHORITATIVE, text);
+            self.answer.outside = true;
+            self.stale = false;
+        }
+        None
+    }
+
+    /// Step 3: label by label down the page, until the name, a cut, or nothing.
+    fn descend(&mut self, at: &At<'v, '_>) -> Option<Path> {
+        let At { page, name, cut } = *at;
+        if cut == 0 {
+            self.exact(at, page.node(b""));
+            return None;
+        }
+        for label in (0..cut).rev() {
+            let Some(node) = page.node(name.owner(label, cut)) else {
+                return self.wildcard(at, label + 1);
+            };
+            // The parent answers for a DS at the cut (RFC 4035 section 3.1.4.1).
+            if node.is_delegation() && !(label == 0 && self.qtype == RecordType::DS) {
+                self.refer(at, label, node);
+                return None;
+            }
+            if label > 0 && node.is_subtree_alias() {
+                return self.redirect(at, label, node);
+            }
+            if label == 0 {
+                return self.matched(at, node);
+            }
+        }
+        None
+    }
+
+    /// Step 3a: the name exists, or a wildcard stands for it.
+    fn matched(&mut self, at: &At<'v, '_>, node: &'v Node) -> Option<Path> {
+        let follows = ![RecordType::CNAME, RecordType::ANY].contains(&self.qtype);
+        if !(node.is_alias() && follows) {
+            self.exact(at, Some(node));
+            return None;
+        }
+        let alias = node.get(RecordType::CNAME)?;
+        let target = Path::read(alias.iter().next()?.rdata)?;
+        self.push_answer(at, alias);
+        Some(target)
+    }
+
+    /// The records of the wanted type at a name that exists, or NODATA.
+    fn exact(&mut self, at: &At<'v, '_>, node: Option<&'v Node>) {
+        let found = match self.qtype {
+            RecordType::ANY => self.any(at, node),
+            qtype => node.and_then(|node| node.get(qtype)).is_some_and(|set| {
+                self.push_answer(at, set);
+                additional::for_targets(self.view, &mut self.answer, set, at.name);
+                true
+            }),
+        };
+        if !found && !(at.cut == 0 && self.made(at)) {
+            self.deny(at, Rcode::NOERROR);
+        }
+    }
+
+    /// RFC 8482 section 4.1: of all that is there, one record set, the smallest. Who needs more
+    /// asks for it by type.
+    fn any(&mut self, at: &At<'v, '_>, node: Option<&'v Node>) -> bool {
+        let sets = node.into_iter().flat_map(Node::sets);
+        let smallest = sets.min_by_key(|set| set.records.len());
+        smallest.inspect(|set| self.push_answer(at, *set)).is_some()
+    }
+
+    /// The SOA and NS that every page has at its apex.
+    fn made(&mut self, at: &At<'v, '_>) -> bool {
+        let rdata = match self.qtype {
+            RecordType::SOA => apex::soa_rdata(at.page.meta().serial),
+            RecordType::NS | RecordType::ANY => apex::ns_rdata(),
+            _ => return false,
+        };
+        let rtype = if self.qtype == RecordType::SOA { RecordType::SOA } else { RecordType::NS };
+        let mut part = Part::made(self.owner(at.name), rtype, apex::MADE_TTL, &rdata);
+        part.ttl_max = ttl_max(at.page);
+        self.answer.answer.push(part);
+        true
+    }
+
+    /// Step 3b: a referral, with the addresses that lie in this page (RFC 1034 section 4.3.2).
+    fn refer(&mut self, at: &At<'v, '_>, label: usize, node: &'v Node) {
+        if self.passed.is_empty() {
+            self.answer.authoritative = false;
+        }
+        let Some(servers) = node.get(RecordType::NS) else { return };
+        let cut = at.name.suffix(label);
+        let owner = if label == 0 { self.owner(at.name) } else { Some(cut) };
+        self.answer.authority.push(Part::held(owner, servers, ttl_max(at.page)));
+        if let Some(signer) = node.get(RecordType::DS) {
+            self.answer.authority.push(Part::held(owner, signer, ttl_max(at.page)));
+        }
+        additional::glue(&mut self.answer, at.page, servers, cut);
+    }
+
+    /// A DNAME above the name: the part below it is kept, what is above is replaced, and a CNAME
+    /// says so to those who do not know DNAME (RFC 6672 section 3).
+    fn redirect(&mut self, at: &At<'v, '_>, label: usize, node: &'v Node) -> Option<Path> {
+        let set = node.get(RecordType::DNAME)?;
+        let record = set.iter().next()?;
+        let ttl_max = ttl_max(at.page);
+        self.answer.answer.push(Part::held(Some(at.name.suffix(label)), set, ttl_max));
+        let Some(target) = at.name.graft(label, record.rdata) else {
+            self.answer.rcode = Rcode::YXDOMAIN;
+            return None;
+        };
+        let owner = self.owner(at.name);
+        let ttl = record.ttl.min(ttl_max);
+        self.answer.answer.push(Part::made(owner, RecordType::CNAME, ttl, target.wire()));
+        (![RecordType::CNAME, RecordType::ANY].contains(&self.qtype)).then_some(target)
+    }
+
+    /// Step 3c: nothing at the name; the closest encloser begins at label `encloser`
+    /// (RFC 4592 section 3.3.1).
+    fn wildcard(&mut self, at: &At<'v, '_>, encloser: usize) -> Option<Path> {
+        let owner = [b"\x01*", at.name.owner(encloser, at.cut)].concat();
+        if let Some(node) = at.page.node(&owner) {
+            return self.matched(at, node);
+        }
+        // An absent top-level name is not denied: the root page says nothing about it, and the
+        // world's own root may know it.
+        if at.page.meta().name.is_root() && encloser == at.cut {
+            return self.outside();
+        }
+        self.deny(at, Rcode::NXDOMAIN);
+        None
+    }
+
+    /// No such name or no such data: the SOA goes with it, and says for how long (RFC 2308).
+    fn deny(&mut self, at: &At<'v, '_>, rcode: Rcode) {
+        self.answer.rcode = rcode;
+        let name = at.name.suffix(at.cut);
+        let owner = if at.cut == 0 { self.owner(at.name) } else { Some(name) };
+        let ttl = apex::MADE_TTL.min(NEGATIVE_TTL.as_secs() as u32).min(ttl_max(at.page));
+        let rdata = apex::soa_rdata(at.page.meta().serial);
+        self.answer.authority.push(Part::made(owner, RecordType::SOA, ttl, &rdata));
+    }
+
+    fn push_answer(&mut self, at: &At<'v, '_>, set: Prebuilt<'v>) {
+        let part = Part::held(self.owner(at.name), set, ttl_max(at.page));
+        self.answer.answer.push(part);
+    }
+
+    /// How the name being looked up is written: as the question, until an alias was followed.
+    fn owner<'n>(&self, name: &'n Path) -> Option<&'n [u8]> {
+        (!self.passed.is_empty()).then(|| name.wire())
+    }
+
+    fn finish(mut self) -> Answer<'v> {
+        match (self.stale, self.answer.rcode) {
+            (false, _) => {}
+            (true, Rcode::NXDOMAIN) => {
+                self.answer.add_error(EDE_STALE_NXDOMAIN, "too few attest that this is newest");
+            }
+            (true, _) => self.answer.add_error(EDE_STALE, "too few attest that this is newest"),
+        }
+        self.answer
+    }
+}
+
+/// Seconds that an answer out of this page may be cached at most (T6).
+pub fn ttl_max(page: &PageView) -> u32 {
+    if page.meta().fresh { u32::MAX } else { STALE_TTL.as_secs() as u32 }
+}
+
+/// The name that a record's data points to for addresses, and where in the data it begins.
+pub fn target_at(rtype: RecordType, rdata: &[u8]) -> Option<usize> {
+    let at = match rtype {
+        RecordType::NS | RecordType::CNAME | RecordType::DNAME | RecordType::PTR => 0,
+        RecordType::MX | RecordType::SVCB | RecordType::HTTPS => 2,
+        RecordType::SRV => 6,
+        _ => return None,
+    };
+    name_len(rdata.get(at..)?).map(|_| at)
+}

@@ -1,0 +1,209 @@
+//! The doors of the DNS face: which addresses, UDP and TCP on each, and how to close them.
+//!
+//! TCP is hickory-server's: framing, idle timeout, one query after the other on a connection, with
+//! [`Face`] as its handler. UDP datagrams are received here and answered by [`super::respond`]
+//! in place. hickory's own UDP loop is not used: it starts a task and two copies per
+//! packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
+//! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes.
+//! Nothing here decides what is answered.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use hickory_server::Server;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{sync::watch, task::JoinSet};
+
+use super::{Face, Transport, View, holder, respond};
+use crate::limits::{DNS_TCP_IDLE, DNS_UDP_BUFFER_BYTES};
+
+/// Sockets that are bound and wait to be served.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error(
+        "no right to listen on {0}: ports below 1024 need CAP_NET_BIND_SERVICE, a socket passed \
+         by systemd, or net.ipv4.ip_unprivileged_port_start; or choose a higher port"
+    )]
+    NotAllowed(SocketAddr),
+    #[error("{address} ({transport}) is taken{}", by(.holder))]
+    Taken { address: SocketAddr, transport: &'static str, holder: Option<String> },
+    #[error("this machine has no address {0}")]
+    NoSuchAddress(SocketAddr),
+    #[error("listening on {address} ({transport})")]
+    Io { address: SocketAddr, transport: &'static str, source: io::Error },
+}
+
+fn by(holder: &Option<String>) -> String {
+    holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"))
+}
+
+/// Queries that wait in the kernel for a TCP connection to be accepted (choice, as BIND's 10 up).
+const TCP_BACKLOG: i32 = 128;
+/// Answers that hickory queues for a TCP client that does not read (choice).
+const TCP_ANSWERS_QUEUED: usize = 32;
+/// How often an address with port 0 is tried anew, when the UDP port found is taken on TCP.
+const PORT_TRIES: usize = 16;
+
+impl Listeners {
+    /// Binds UDP and TCP on every address. With port 0 the system chooses one port for both.
+    ///
+    /// # Errors
+    /// The first [`ListenError`]; nothing stays bound then.
+    pub fn bind(addresses: &[SocketAddr]) -> Result<Listeners, ListenError> {
+        let mut listeners = Listeners::default();
+        for address in addresses {
+            let (udp, tcp) = bind_both(*address)?;
+            listeners.udp.push(udp);
+            listeners.tcp.push(tcp);
+        }
+        Ok(listeners)
+    }
+
+    /// Adds sockets that were bound by somebody else, as systemd does.
+    pub fn adopt(&mut self, udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) {
+        self.udp.extend(udp);
+        self.tcp.extend(tcp);
+    }
+
+    /// The addresses served over UDP.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// Serves the newest of `views` on all sockets, as tasks of the current tokio runtime. That
+    /// should be one of its own threads, so that nothing else can keep an answer waiting.
+    ///
+    /// # Errors
+    /// When a socket cannot be given to the runtime.
+    pub fn serve(self, views: Arc<ArcSwap<View>>) -> io::Result<Serving> {
+        let (stop, stopped) = watch::channel(());
+        let mut udp = JoinSet::new();
+        let mut tcp = Server::new(Face::new(views.clone()));
+        for socket in self.udp {
+            socket.set_nonblocking(true)?;
+            let socket = tokio::net::UdpSocket::from_std(socket)?;
+            udp.spawn(answer_datagrams(socket, views.clone(), stopped.clone()));
+        }
+        for listener in self.tcp {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tcp.register_listener(listener, DNS_TCP_IDLE, TCP_ANSWERS_QUEUED);
+        }
+        Ok(Serving { stop, udp, tcp })
+    }
+}
+
+/// Sockets that are being served. Dropping it closes them at once.
+pub struct Serving {
+    stop: watch::Sender<()>,
+    udp: JoinSet<()>,
+    tcp: Server<Face>,
+}
+
+impl Serving {
+    /// Stops accepting, and returns when all sockets are closed.
+    pub async fn shutdown(mut self) {
+        drop(self.stop);
+        if let Err(error) = self.tcp.shutdown_gracefully().await {
+            tracing::debug!(%error, "the TCP door of the DNS face ended with an error");
+        }
+        while self.udp.join_next().await.is_some() {}
+    }
+}
+
+/// One datagram after the other: what is in flight is what the kernel's buffer holds, and no
+/// overload makes this process larger.
+async fn answer_datagrams(
+    socket: tokio::net::UdpSocket,
+    views: Arc<ArcSwap<View>>,
+    mut stopped: watch::Receiver<()>,
+) {
+    let mut query = vec![0; usize::from(u16::MAX)];
+    loop {
+        let received = tokio::select! {
+            received = socket.recv_from(&mut query) => received,
+            _ = stopped.changed() => return,
+        };
+        let sent = match received {
+            Ok((len, from)) => match respond(&views.load(), &query[..len], Transport::Udp) {
+                Some(answer) => socket.send_to(&answer, from).await.map(drop),
+                None => Ok(()),
+            },
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            // An ICMP error of an earlier answer, or a source that cannot be answered.
+            tracing::debug!(%error, "a datagram was lost");
+        }
+    }
+}
+
+fn bind_both(address: SocketAddr) -> Result<(UdpSocket, TcpListener), ListenError> {
+    for _ in 1..PORT_TRIES {
+        let (udp, port) = bind_udp(address)?;
+        match bind_tcp(SocketAddr::new(address.ip(), port)) {
+            Err(ListenError::Taken { .. }) if address.port() == 0 => {}
+            tcp => return Ok((udp, tcp?)),
+        }
+    }
+    let (udp, port) = bind_udp(address)?;
+    Ok((udp, bind_tcp(SocketAddr::new(address.ip(), port))?))
+}
+
+fn bind_udp(address: SocketAddr) -> Result<(UdpSocket, u16), ListenError> {
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        prepare(&socket, address)?;
+        // The system may give less (net.core.rmem_max): then bursts are lost earlier, no more.
+        socket.set_recv_buffer_size(DNS_UDP_BUFFER_BYTES)?;
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from(socket);
+        let port = socket.local_addr()?.port();
+        Ok((socket, port))
+    };
+    bind().map_err(|error| refusal(error, address, "udp"))
+}
+
+fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        prepare(&socket, address)?;
+        // Old connections in TIME_WAIT must not keep a restarted node from its port.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(TCP_BACKLOG)?;
+        Ok(TcpListener::from(socket))
+    };
+    bind().map_err(|error| refusal(error, address, "tcp"))
+}
+
+fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() {
+        // `[::]` and `0.0.0.0` are bound separately and must not get in each other's way.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)
+}
+
+fn refusal(error: io::Error, address: SocketAddr, transport: &'static str) -> ListenError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => ListenError::NotAllowed(address),
+        io::ErrorKind::AddrNotAvailable => ListenError::NoSuchAddress(address),
+        io::ErrorKind::AddrInUse => {
+            let holder = holder::of_port(transport, address.port());
+            ListenError::Taken { address, transport, holder }
+        }
+        _ => ListenError::Io { address, transport, source: error },
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads a query's bytes: what is asked, by whom to what size, and what is wrong with it.
+//!
+//! Only what an answer depends on is kept; the question stays as it was written (RFC 4343).
+//! Whether anything is known about the question is [`super::answer`]'s business.
+
+use super::{answer::Rcode, path::Path};
+use crate::page::record::RecordType;
+
+/// A message that deserves a reply.
+#[derive(Clone, Debug)]
+pub struct Query<'q> {
+    pub id: u16,
+    /// As sent, 0 to 15.
+    pub opcode: u8,
+    /// RD, to be copied (RFC 1035 section 4.1.1).
+    pub recursion_desired: bool,
+    /// CD, to be copied (RFC 4035 section 3.2.2).
+    pub checking_disabled: bool,
+    /// The one question. `None` only when `fault` says why, or for an opcode of another shape.
+    pub question: Option<Question<'q>>,
+    /// The one OPT record, if there is one (RFC 6891).
+    pub edns: Option<Edns>,
+    /// Why this cannot be answered, whatever is asked.
+    pub fault: Option<Rcode>,
+}
+
+/// The question section of a query.
+#[derive(Clone, Debug)]
+pub struct Question<'q> {
+    /// Name, type and class exactly as they were sent.
+    pub raw: &'q [u8],
+    pub path: Path,
+    pub qtype: RecordType,
+    pub class: u16,
+}
+
+/// What an OPT record says (RFC 6891 section 6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edns {
+    /// Bytes of UDP payload that the client can take.
+    pub payload: u16,
+    pub version: u8,
+    /// DO, to be copied (RFC 3225).
+    pub dnssec_ok: bool,
+}
+
+const HEADER: usize = 12;
+const OPCODE_QUERY: u8 = 0;
+
+impl<'q> Query<'q> {
+    /// Reads a message. `None` when it must not be answered: shorter than a header, or itself a
+    /// response, which would make two servers talk for ever.
+    pub fn read(bytes: &'q [u8]) -> Option<Query<'q>> {
+        let header = bytes.first_chunk::<HEADER>()?;
+        if header[2] & 0x80 != 0 {
+            return None;
+        }
+        let mut query = Query {
+            id: u16::from_be_bytes([header[0], header[1]]),
+            opcode: header[2] >> 3 & 0x0f,
+            recursion_desired: header[2] & 0x01 != 0,
+            checking_disabled: header[3] & 0x10 != 0,
+            question: None,
+            edns: None,
+            fault: None,
+        };
+        let whole = query.read_sections(header, &bytes[HEADER..]).is_some();
+        query.fault = if query.opcode != OPCODE_QUERY {
+            Some(Rcode::NOTIMP)
+        } else if !whole {
+            Some(Rcode::FORMERR)
+        } else if query.edns.is_some_and(|edns| edns.version != 0) {
+            Some(Rcode::BADVERS)
+        } else {
+            None
+        };
+        Some(query)
+    }
+
+    /// Reads everything after the header. `None` where a query is not well formed: not one
+    /// question (RFC 9619), records cut short, two OPTs or one that is not at the root
+    /// (RFC 6891 section 6.1.1), or bytes left over.
+    fn read_sections(&mut self, header: &[u8; HEADER], mut rest: &'q [u8]) -> Option<()> {
+        let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        if count(4) != 1 {
+            return None;
+        }
+        let (question, after) = read_question(rest)?;
+        self.question = Some(question);
+        rest = after;
+        for _ in 0..u32::from(count(6)) + u32::from(count(8)) {
+            let (record, after) = read_record(rest)?;
+            if record.rtype == RecordType::OPT {
+                return None;
+            }
+            rest = after;
+        }
+        let mut edns = None;
+        for _ in 0..count(10) {
+            let (record, after) = read_record(rest)?;
+            rest = after;
+            if record.rtype == RecordType::OPT && edns.replace(read_opt(&record)?).is_some() {
+                return None;
+            }
+        }
+        if !rest.is_empty() {
+            return None;
+        }
+        self.edns = edns;
+        Some(())
+    }
+}
+
+fn read_question(bytes: &[u8]) -> Option<(Question<'_>, &[u8])> {
+    // Nothing stands before the question that a pointer could mean: `Path` refuses them.
+    let path = Path::read(bytes)?;
+    let (raw, rest) = bytes.split_at_checked(path.wire().len() + 4)?;
+    let (qtype, class) = raw[path.wire().len()..].split_at(2);
+    let number = |bytes: &[u8]| u16::from_be_bytes([bytes[0], bytes[1]]);
+    let question = Question { raw, path, qtype: RecordType(number(qtype)), class: number(class) };
+    Some((question, rest))
+}
+
+/// A record of a query, as far as an OPT needs it.
+struct RawRecord<'q> {
+    at_root: bool,
+    rtype: RecordType,
+    class: u16,
+    ttl: [u8; 4],
+    rdata: &'q [u8],
+}
+
+fn read_record(bytes: &[u8]) -> Option<(RawRecord<'_>, &[u8])> {
+    let name = skip_name(bytes)?;
+    let (fixed, rest) = bytes[name..].split_first_chunk::<10>()?;
+    let (rdata, rest) =
+        rest.split_at_checked(usize::from(u16::from_be_bytes([fixed[8], fixed[9]])))?;
+    let record = RawRecord {
+        at_root: bytes[0] == 0,
+        rtype: RecordType(u16::from_be_bytes([fixed[0], fixed[1]])),
+        class: u16::from_be_bytes([fixed[2], fixed[3]]),
+        ttl: [fixed[4], fixed[5], fixed[6], fixed[7]],
+        rdata,
+    };
+    Some((record, rest))
+}
+
+/// The octets of a name that may end in a compression pointer. Pointers are never followed, so
+/// that loops of them cost nothing.
+fn skip_name(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match usize::from(*bytes.get(at)?) {
+            0 => return Some(at + 1),
+            len if len >= 0xc0 => return (at + 2 <= bytes.len()).then_some(at + 2),
+            len if len > 63 => return None,
+            len => at += 1 + len,
+        }
+    }
+}
+
+fn read_opt(record: &RawRecord<'_>) -> Option<Edns> {
+    let mut options = record.rdata;
+    while !options.is_empty() {
+        let (head, after) = options.split_first_chunk::<4>()?;
+        options = after.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
+    }
+    let [_, version, flags, _] = record.ttl;
+    record.at_root.then_some(Edns { payload: record.class, version, dnssec_ok: flags & 0x80 != 0 })
+}

@@ -1,0 +1,326 @@
+//! What the DNS face answers from: an immutable picture of all pages that are held.
+//!
+//! A view never changes. An update makes a new one that shares everything but the path to what
+//! changed, so that it costs the same on ten names and on a million, and a reader is never made
+//! to wait. Views know names, records and links; they do not know who decided them, where they
+//! are stored, or what DNS makes of them.
+
+use std::sync::Arc;
+
+use imbl::HashMap;
+
+use super::{node::Node, path::Path};
+use crate::{
+    id::Id,
+    page::{
+        entry::RecordSets,
+        name::{Name, Owner},
+        record::RecordType,
+    },
+};
+
+/// All pages held, and the anchors where a walk begins.
+#[derive(Clone)]
+pub struct View {
+    /// Where a walk may begin, by the wire form of the name. Normally the root alone; the deepest
+    /// one at or above a name wins over the way down through links (T2).
+    anchors: HashMap<Arc<[u8]>, Id>,
+    pages: HashMap<Id, Arc<PageView>>,
+    /// `localhost.` and everything below it, which no page can take away (RFC 6761 section 6.3).
+    localhost: Arc<PageView>,
+}
+
+/// What is known of a page apart from its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageMeta {
+    pub name: Name,
+    pub id: Id,
+    /// The SOA serial: the height of the seal that is served (P8).
+    pub serial: u32,
+    /// Whether enough power attests that this is the newest seal (T6).
+    pub fresh: bool,
+}
+
+/// One page: its names with their prebuilt answers.
+#[derive(Clone)]
+pub struct PageView {
+    meta: PageMeta,
+    /// Every name that exists in the page except a bare apex, which always does.
+    nodes: HashMap<Node, ()>,
+}
+
+/// Where a walk ends.
+pub enum Place<'v> {
+    /// In this page, whose name begins at this label of the name that was walked.
+    Page(&'v PageView, usize),
+    /// At a page that is not held, or one with another name than its link (P6); its name begins
+    /// at this label.
+    Missing(usize),
+    /// No anchor is at or above the name.
+    Nowhere,
+}
+
+impl View {
+    /// No anchors and no pages; only `localhost.` is known.
+    pub fn new() -> View {
+        View {
+            anchors: HashMap::new(),
+            pages: HashMap::new(),
+            localhost: Arc::new(PageView::localhost()),
+        }
+    }
+
+    /// Trusts `page` for `name` and everything below it (T2).
+    #[must_use]
+    pub fn with_anchor(&self, name: &Name, page: Id) -> View {
+        let mut view = self.clone();
+        view.anchors.insert(name.wire().into(), page);
+        view
+    }
+
+    /// Takes an anchor away.
+    #[must_use]
+    pub fn without_anchor(&self, name: &Name) -> View {
+        let mut view = self.clone();
+        view.anchors.remove(name.wire());
+        view
+    }
+
+    /// Adds a page, or replaces it whole. Later entries of one owner replace earlier ones.
+    #[must_use]
+    pub fn with_page(
+        &self,
+        meta: PageMeta,
+        entries: impl IntoIterator<Item = (Owner, RecordSets)>,
+    ) -> View {
+        let mut page = PageView { meta, nodes: HashMap::new() };
+        for (owner, sets) in entries {
+            page.put(owner.wire(), &sets, u32::MAX);
+        }
+        let mut view = self.clone();
+        view.pages.insert(page.meta.id, Arc::new(page));
+        view
+    }
+
+    /// Replaces what stands at `owner`; empty sets delete it. No TTL is longer than `ttl_cap`
+    /// seconds, which is how soft answers stay short (G9). A page that is not held stays so.
+    #[must_use]
+    pub fn with_entry(
+        &self,
+        page: &Id,
+        owner: &Owner,
+        sets: &RecordSets,
+        ttl_cap: Option<u32>,
+    ) -> View {
+        self.changed(page, |page| page.put(owner.wire(), sets, ttl_cap.unwrap_or(u32::MAX)))
+    }
+
+    /// [`View::with_entry`] for many entries of one page.
+    #[must_use]
+    pub fn with_entries<'e>(
+        &self,
+        page: &Id,
+        entries: impl IntoIterator<Item = (&'e Owner, &'e RecordSets, Option<u32>)>,
+    ) -> View {
+        self.changed(page, |page| {
+            for (owner, sets, ttl_cap) in entries {
+                page.put(owner.wire(), sets, ttl_cap.unwrap_or(u32::MAX));
+            }
+        })
+    }
+
+    /// Serves the page under a new SOA serial.
+    #[must_use]
+    pub fn with_serial(&self, page: &Id, serial: u32) -> View {
+        self.changed(page, |page| page.meta.serial = serial)
+    }
+
+    /// Marks the page fresh or stale (T6).
+    #[must_use]
+    pub fn with_fresh(&self, page: &Id, fresh: bool) -> View {
+        self.changed(page, |page| page.meta.fresh = fresh)
+    }
+
+    /// Lets go of a page.
+    #[must_use]
+    pub fn without_page(&self, page: &Id) -> View {
+        let mut view = self.clone();
+        view.pages.remove(page);
+        view
+    }
+
+    /// The page with this id, if it is held.
+    pub fn page(&self, id: &Id) -> Option<&PageView> {
+        self.pages.get(id).map(Arc::as_ref)
+    }
+
+    /// All pages held, in no order.
+    pub fn pages(&self) -> impl Iterator<Item = &PageView> {
+        self.pages.values().map(Arc::as_ref)
+    }
+
+    /// The pages passed on the way to `name`, the anchor's first. The last one is the page that
+    /// answers for it, unless the walk meets a page that is not held.
+    pub fn walk(&self, name: &Name) -> Vec<&PageView> {
+        let mut pages = Vec::new();
+        self.find(&Path::from(name), RecordType::A, |page| pages.push(page));
+        pages
+    }
+
+    /// Walks to the page that answers `qtype` at `path`.
+    pub(super) fn place(&self, path: &Path, qtype: RecordType) -> Place<'_> {
+        self.find(path, qtype, |_| ())
+    }
+
+    fn find<'v>(
+        &'v self,
+        path: &Path,
+        qtype: RecordType,
+        mut passing: impl FnMut(&'v PageView),
+    ) -> Place<'v> {
+        if let Some(label) = path.cut_at(self.localhost.meta.name.wire()) {
+            passing(&self.localhost);
+            return Place::Page(&self.localhost, label);
+        }
+        let anchor = |label| Some((label, *self.anchors.get(path.suffix(label))?));
+        let Some((mut label, mut id)) = (0..=path.labels()).find_map(anchor) else {
+            return Place::Nowhere;
+        };
+        let mut above = None;
+        loop {
+            let page = self.page(&id).filter(|page| page.meta.name.wire() == path.suffix(label));
+            if let Some(above) = above
+                && label == 0
+                && speaks_above(qtype, page)
+            {
+                return Place::Page(above, 1);
+            }
+            let Some(page) = page else {
+                return Place::Missing(label);
+            };
+            passing(page);
+            let below = label.checked_sub(1).and_then(|l| page.node(path.owner(l, label))?.link());
+            let Some(link) = below else {
+                return Place::Page(page, label);
+            };
+            (above, id, label) = (Some(page), link, label - 1);
+        }
+    }
+
+    fn changed(&self, page: &Id, change: impl FnOnce(&mut PageView)) -> View {
+        let mut view = self.clone();
+        if let Some(page) = view.pages.get_mut(page) {
+            change(Arc::make_mut(page));
+        }
+        view
+    }
+}
+
+/// Whether the page with the link answers this type at the link's name, not the page below it.
+///
+/// PAGE is data of the cut itself and exists only above it, as DS does (RFC 4035 section
+/// 3.1.4.1). A BEACON may stand on both sides; the one below is its owners' newer word, so the
+/// one beside the link answers only where there is none.
+fn speaks_above(qtype: RecordType, below: Option<&PageView>) -> bool {
+    match qtype {
+        RecordType::PAGE | RecordType::DS => true,
+        RecordType::BEACON => {
+            below.and_then(|page| page.node(b"")?.get(RecordType::BEACON)).is_none()
+        }
+        _ => false,
+    }
+}
+
+impl Default for View {
+    fn default() -> View {
+        View::new()
+    }
+}
+
+impl PageView {
+    /// The name, id, serial and freshness.
+    pub fn meta(&self) -> &PageMeta {
+        &self.meta
+    }
+
+    /// The node at this owner (lower-case wire form), if the name exists.
+    pub fn node(&self, owner: &[u8]) -> Option<&Node> {
+        self.nodes.get_key_value(owner).map(|(node, ())| node)
+    }
+
+    /// All names that exist, in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.keys()
+    }
+
+    fn put(&mut self, owner: &[u8], sets: &RecordSets, ttl_cap: u32) {
+        let children = self.node(owner).map(Node::children);
+        if !sets.is_empty() || children.is_some_and(|count| count > 0) {
+            let node = Node::build(owner, children.unwrap_or(0), sets, ttl_cap);
+            self.replace(node);
+            if children.is_none() {
+                self.adopt(owner);
+            }
+        } else if children.is_some() {
+            self.nodes.remove(owner);
+            self.disown(owner);
+        }
+    }
+
+    /// Counts a new name below its parent, which begins to exist by it.
+    fn adopt(&mut self, owner: &[u8]) {
+        let Some(parent) = parent(owner) else { return };
+        match self.node(parent) {
+            Some(node) => {
+                let node = node.with_children(node.children() + 1);
+                self.replace(node);
+            }
+            None => {
+                self.replace(Node::build(parent, 1, &RecordSets::NONE, 0));
+                self.adopt(parent);
+            }
+        }
+    }
+
+    /// Takes a name that is gone off its parent, which ends with it if nothing else is there.
+    fn disown(&mut self, owner: &[u8]) {
+        let Some(parent) = parent(owner) else { return };
+        let Some(node) = self.node(parent) else { return };
+        if node.children() == 1 && node.is_empty() {
+            self.nodes.remove(parent);
+            self.disown(parent);
+        } else {
+            let node = node.with_children(node.children().saturating_sub(1));
+            self.replace(node);
+        }
+    }
+
+    fn replace(&mut self, node: Node) {
+        // The node is its own key: imbl replaces both halves of a pair (std would keep the key).
+        self.nodes.insert(node, ());
+    }
+
+    fn localhost() -> PageView {
+        let name = Name::parse("localhost").expect("a valid name");
+        let ttl = super::LOCALHOST_TTL;
+        let mut v6 = vec![0; 16];
+        v6[15] = 1;
+        let records = [(RecordType::A, ttl, vec![127, 0, 0, 1]), (RecordType::AAAA, ttl, v6)];
+        let meta = PageMeta { name, id: Id::ZERO, serial: 0, fresh: true };
+        let mut page = PageView { meta, nodes: HashMap::new() };
+        for owner in ["@", "*"] {
+            let owner = Owner::parse(owner, &page.meta.name).expect("a valid owner");
+            let sets = RecordSets::gather(records.clone(), &owner, &page.meta.name)
+                .expect("addresses are valid at any owner");
+            page.put(owner.wire(), &sets, u32::MAX);
+        }
+        page
+    }
+}
+
+/// The owner without its leftmost label. `None` when that is the apex, which is never counted:
+/// it exists anyway, and a million names would rewrite it a million times.
+fn parent(owner: &[u8]) -> Option<&[u8]> {
+    let (&len, rest) = owner.split_first()?;
+    rest.get(usize::from(len)..).filter(|parent| !parent.is_empty())
+}

@@ -1,0 +1,266 @@
+//! Writes an answer as a DNS message: header, question as it was asked, compressed names, EDNS.
+//!
+//! The size decides what is left out: record sets asked for are whole or absent (RFC 2181
+//! section 9), additional ones are dropped first. What the answer *is* was decided before.
+
+use super::{
+    answer::{Answer, ExtendedError, Part, Rcode, target_at},
+    node::{RECORD_HEAD, records},
+    query::Query,
+};
+use crate::limits::{UDP_ANSWER_BYTES_MAX, UDP_ANSWER_BYTES_PLAIN};
+
+/// How a message travels, which limits its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    /// TCP and everything else with a 16 bit length.
+    Stream,
+}
+
+impl Transport {
+    /// Bytes that an answer to this query may have: over UDP what the client can take, at least
+    /// 512 (RFC 6891 section 6.2.3) and at most what no path fragments.
+    pub fn answer_bytes_max(self, query: &Query<'_>) -> usize {
+        match (self, query.edns) {
+            (Transport::Stream, _) => usize::from(u16::MAX),
+            (Transport::Udp, None) => usize::from(UDP_ANSWER_BYTES_PLAIN),
+            (Transport::Udp, Some(edns)) => {
+                usize::from(edns.payload.clamp(UDP_ANSWER_BYTES_PLAIN, UDP_ANSWER_BYTES_MAX))
+            }
+        }
+    }
+}
+
+/// Writes the whole response to `query`.
+pub fn write(query: &Query<'_>, answer: &Answer<'_>, transport: Transport) -> Vec<u8> {
+    let mut message = Message::begin(query, answer, transport.answer_bytes_max(query));
+    if !message.push_sections(answer) {
+        message.truncate();
+    }
+    message.finish(query, answer)
+}
+
+const HEADER: usize = 12;
+const FLAGS: usize = 2;
+const QDCOUNT: usize = 4;
+const ANCOUNT: usize = 6;
+const NSCOUNT: usize = 8;
+const ARCOUNT: usize = 10;
+const TC: u8 = 0x02;
+/// Offsets up to here can be pointed to (RFC 1035 section 4.1.4).
+const POINTER_MAX: usize = 0x3fff;
+/// Names kept to be pointed to: enough for every usual answer, and a bound on searching.
+const POINTERS_MAX: usize = 64;
+const OPT_HEAD: usize = 11;
+const EDE_OPTION: u16 = 15;
+
+struct Message {
+    bytes: Vec<u8>,
+    /// Bytes that the sections may fill; what OPT needs is kept aside.
+    limit: usize,
+    /// Where the question ends: what is left when truncated.
+    question_end: usize,
+    /// Offsets of labels that later names may point to.
+    names: Vec<u16>,
+    options: Option<Vec<u8>>,
+}
+
+impl Message {
+    fn begin(query: &Query<'_>, answer: &Answer<'_>, max: usize) -> Message {
+        let question = query.question.as_ref().map_or(&[][..], |question| question.raw);
+        let mut bytes = Vec::with_capacity(UDP_ANSWER_BYTES_PLAIN.into());
+        bytes.extend_from_slice(&query.id.to_be_bytes());
+        let authoritative = u8::from(answer.authoritative) << 2;
+        bytes.push(0x80 | query.opcode << 3 | authoritative | u8::from(query.recursion_desired));
+        // RA is 0: questions about what is outside the pages are not pursued.
+        bytes.push(u8::from(query.checking_disabled) << 4 | (answer.rcode.0 & 0x0f) as u8);
+        bytes.extend_from_slice(&[0, u8::from(!question.is_empty()), 0, 0, 0, 0, 0, 0]);
+        bytes.extend_from_slice(question);
+        let room = max.saturating_sub(bytes.len());
+        let options = query.edns.map(|_| options(&answer.errors, room.saturating_sub(OPT_HEAD)));
+        let kept = options.as_ref().map_or(0, |options| OPT_HEAD + options.len());
+        let question_end = bytes.len();
+        let mut message = Message {
+            bytes,
+            limit: max.saturating_sub(kept),
+            question_end,
+            names: vec![],
+            options,
+        };
+        if !question.is_empty() {
+            message.remember(HEADER);
+        }
+        message
+    }
+
+    /// Writes the three sections. False when something that was asked for has no room.
+    fn push_sections(&mut self, answer: &Answer<'_>) -> bool {
+        let asked = [(ANCOUNT, &answer.answer), (NSCOUNT, &answer.authority)];
+        for (counter, parts) in asked {
+            if !parts.iter().all(|part| self.push(counter, part)) {
+                return false;
+            }
+        }
+        for (i, part) in answer.additional.iter().enumerate() {
+            if !self.push(ARCOUNT, part) && i < answer.needed {
+                // The referral stands; who wants the missing glue asks over TCP (RFC 9471).
+                self.bytes[FLAGS] |= TC;
+                break;
+            }
+        }
+        true
+    }
+
+    /// Appends a whole record set, or nothing and false.
+    fn push(&mut self, counter: usize, part: &Part<'_>) -> bool {
+        let (start, known) = (self.bytes.len(), self.names.len());
+        match &part.owner {
+            None if part.ttl_max == u32::MAX => self.push_prebuilt(part),
+            None => self.push_records(part, &[0xc0, HEADER as u8]),
+            Some(name) => {
+                let at = self.bytes.len();
+                let owner = self.compress(name);
+                // After the first record its owner can be pointed to, if it is not a pointer.
+                if owner.len() > 2 && at <= POINTER_MAX && part.count > 1 {
+                    let pointer = (0xc000 | at as u16).to_be_bytes();
+                    self.push_records_as(part, &owner, &pointer);
+                } else {
+                    self.push_records(part, &owner);
+                }
+                self.remember(at);
+            }
+        }
+        let count = u16::from_be_bytes([self.bytes[counter], self.bytes[counter + 1]]);
+        let total = count.checked_add(part.count);
+        let Some(total) = total.filter(|_| self.bytes.len() <= self.limit) else {
+            self.bytes.truncate(start);
+            self.names.truncate(known);
+            return false;
+        };
+        self.bytes[counter..counter + 2].copy_from_slice(&total.to_be_bytes());
+        true
+    }
+
+    /// The usual case: the question's own records, ready to be copied.
+    fn push_prebuilt(&mut self, part: &Part<'_>) {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(&part.records);
+        self.remember_target(part, at + RECORD_HEAD);
+    }
+
+    fn push_records(&mut self, part: &Part<'_>, owner: &[u8]) {
+        self.push_records_as(part, owner, owner);
+    }
+
+    fn push_records_as(&mut self, part: &Part<'_>, first: &[u8], later: &[u8]) {
+        for (i, record) in part.iter().enumerate() {
+            self.bytes.extend_from_slice(if i == 0 { first } else { later });
+            self.bytes.extend_from_slice(&part.rtype.0.to_be_bytes());
+            self.bytes.extend_from_slice(&[0, 1]);
+            self.bytes.extend_from_slice(&record.ttl.to_be_bytes());
+            self.bytes.extend_from_slice(&(record.rdata.len() as u16).to_be_bytes());
+            if i == 0 {
+                let at = self.bytes.len();
+                self.bytes.extend_from_slice(record.rdata);
+                self.remember_target(part, at);
+            } else {
+                self.bytes.extend_from_slice(record.rdata);
+            }
+        }
+    }
+
+    /// Lets later names point into the first record's data, as a CNAME's target is the next owner.
+    fn remember_target(&mut self, part: &Part<'_>, rdata_at: usize) {
+        let Some(first) = records(&part.records).next() else { return };
+        if let Some(at) = target_at(part.rtype, first.rdata) {
+            self.remember(rdata_at + at);
+        }
+    }
+
+    /// Notes the labels of the name written at `at`, until a pointer or the root.
+    fn remember(&mut self, mut at: usize) {
+        while let Some(&len @ 1..=63) = self.bytes.get(at) {
+            if at > POINTER_MAX || self.names.len() >= POINTERS_MAX {
+                return;
+            }
+            self.names.push(at as u16);
+            at += 1 + usize::from(len);
+        }
+    }
+
+    /// The shortest way to write `name`: labels of its own, then a pointer to the rest.
+    fn compress(&self, name: &[u8]) -> Vec<u8> {
+        let mut at = 0;
+        while name[at] != 0 {
+            let known =
+                self.names.iter().find(|known| self.is_at(usize::from(**known), &name[at..]));
+            if let Some(known) = known {
+                let mut owner = name[..at].to_vec();
+                owner.extend_from_slice(&(0xc000 | known).to_be_bytes());
+                return owner;
+            }
+            at += 1 + usize::from(name[at]);
+        }
+        name.to_vec()
+    }
+
+    /// Whether exactly `name` is written at `at`, in any case, through pointers.
+    fn is_at(&self, mut at: usize, mut name: &[u8]) -> bool {
+        loop {
+            match self.bytes[at] {
+                0 => return name == [0],
+                len if len >= 0xc0 => {
+                    at = usize::from(u16::from_be_bytes([len & 0x3f, self.bytes[at + 1]]));
+                }
+                len => {
+                    let len = 1 + usize::from(len);
+                    let written = &self.bytes[at..at + len];
+                    if !name.get(..len).is_some_and(|label| label.eq_ignore_ascii_case(written)) {
+                        return false;
+                    }
+                    (at, name) = (at + len, &name[len..]);
+                }
+            }
+        }
+    }
+
+    /// Says only that there is more.
+    fn truncate(&mut self) {
+        self.bytes.truncate(self.question_end);
+        self.bytes[ANCOUNT..HEADER].fill(0);
+        self.bytes[FLAGS] |= TC;
+    }
+
+    fn finish(mut self, query: &Query<'_>, answer: &Answer<'_>) -> Vec<u8> {
+        let (Some(options), Some(edns)) = (self.options, query.edns) else {
+            return self.bytes;
+        };
+        let count = u16::from_be_bytes([self.bytes[ARCOUNT], self.bytes[ARCOUNT + 1]]) + 1;
+        self.bytes[ARCOUNT..HEADER].copy_from_slice(&count.to_be_bytes());
+        self.bytes.extend_from_slice(&[0, 0, 41]);
+        self.bytes.extend_from_slice(&UDP_ANSWER_BYTES_MAX.to_be_bytes());
+        let rcode_high = (answer.rcode.0 >> 4) as u8;
+        self.bytes.extend_from_slice(&[rcode_high, 0, u8::from(edns.dnssec_ok) << 7, 0]);
+        self.bytes.extend_from_slice(&(options.len() as u16).to_be_bytes());
+        self.bytes.extend_from_slice(&options);
+        self.bytes
+    }
+}
+
+/// The OPT options: one extended error each (RFC 8914 section 2), as far as there is room.
+fn options(errors: &[ExtendedError], room: usize) -> Vec<u8> {
+    let mut options = Vec::new();
+    for error in errors {
+        let len = 2 + error.text.len();
+        if options.len() + 4 + len <= room {
+            options.extend_from_slice(&EDE_OPTION.to_be_bytes());
+            options.extend_from_slice(&(len as u16).to_be_bytes());
+            options.extend_from_slice(&error.code.to_be_bytes());
+            options.extend_from_slice(error.text.as_bytes());
+        }
+    }
+    options
+}
+
+const _: () = assert!(QDCOUNT + 2 == ANCOUNT && Rcode::BADVERS.0 >> 4 == 1);
