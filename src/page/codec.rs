@@ -176,12 +176,14 @@ mod tests {
         assert_eq!(decode::<Sample>(bytes, 1024), Err(expect), "{bytes:02x?}");
     }
 
+    /// P1 accepts: the bytes that encoding made.
     #[test]
     fn what_was_encoded_is_decoded() {
         let value: Sample = (7, vec![(1, "a".into()), (70_000, "b".repeat(40))]);
         assert_eq!(decode(&encode(&value), 1024), Ok(value));
     }
 
+    /// P1 refuses: every other spelling of the same value.
     #[test]
     fn every_second_spelling_is_refused_by_its_name() {
         check(&[0x92, 1, 0x90, 0], CodecRefusal::TrailingBytes(1));
