@@ -78,6 +78,9 @@
 //! | C2 |  | later |
 //! | C3 |  | later |
 
+// Here and not in Cargo.toml: the helpers of integration tests may unwrap.
+#![warn(clippy::unwrap_used)]
+
 pub mod id;
 pub mod key;
 pub mod limits;
