@@ -5,7 +5,7 @@
 
 use super::{
     floors,
-    source::{Source, is_at, named},
+    source::{Source, is_at, named, test_modules},
 };
 
 /// Crates and words of ambient randomness. A seed comes from floor 4.
@@ -32,8 +32,9 @@ const UNDONE: [&str; 3] = ["todo", "unimplemented", "dbg"];
 /// Refuses clocks and randomness below floor 4, and the outside world on floor 0.
 pub fn check(sources: &[Source]) -> Vec<String> {
     let modules = floors::modules(sources);
+    let tests = test_modules(sources);
     let mut refusals = Vec::new();
-    for source in sources {
+    for source in sources.iter().filter(|source| !tests.contains(&source.module())) {
         let here = source.module();
         let Some(floor) = here.first().and_then(|room| floors::floor_of(room)) else { continue };
         let tokens = source.tokens_outside_tests();
@@ -111,6 +112,20 @@ mod tests {
         check_pure("src/daemon.rs", "let clock = Instant::now;", 0);
         check_pure("src/page/x.rs", "fn f(now: Instant) { g(now, self.now) }", 0);
         check_pure("src/page/x.rs", "#[cfg(test)] mod tests { fn f() { Instant::now() } }", 0);
+    }
+
+    #[test]
+    fn a_file_of_tests_may_use_a_clock() {
+        let check = |store: &str, expect: usize| {
+            let tests = Source::new("src/store/tests.rs", "fn f() { Instant::now() }");
+            assert_eq!(
+                check(&[Source::new("src/store.rs", store), tests]).len(),
+                expect,
+                "{store}"
+            );
+        };
+        check("#[cfg(test)] mod tests;", 0);
+        check("mod tests;", 1);
     }
 
     #[test]

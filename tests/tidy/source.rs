@@ -103,6 +103,17 @@ impl Source {
     }
 }
 
+/// The modules that only tests have: files that a `#[cfg(test)] mod name;` leads to.
+pub fn test_modules(sources: &[Source]) -> BTreeSet<Module> {
+    let mut found = BTreeSet::new();
+    for source in sources {
+        let outside = declared(&source.tokens_outside_tests());
+        let inside = declared(&source.tokens()).into_iter().filter(|name| !outside.contains(name));
+        found.extend(inside.map(|name| [source.module(), name].concat()));
+    }
+    found
+}
+
 /// Whether these words stand at `at`.
 pub fn is_at(tokens: &[Token<'_>], at: usize, words: &[&str]) -> bool {
     words.iter().enumerate().all(|(i, word)| tokens.get(at + i).is_some_and(|t| t.text == *word))
@@ -401,6 +412,13 @@ mod tests {
         check("a #[cfg(test)] use b::{c, d}; e", &["a", "e"]);
         check("a #[cfg(test)] #[allow(x)] const B: [u8; 3] = c; d", &["a", "d"]);
         check("#[cfg(any(test, x))] a", &words("#[cfg(any(test, x))] a"));
+    }
+
+    #[test]
+    fn a_module_that_only_tests_declare_is_a_test_module() {
+        let source = Source::new("src/a.rs", "mod b; #[cfg(test)] mod c; #[cfg(test)] mod d {}");
+        let expect = vec!["a".to_owned(), "c".to_owned()];
+        assert_eq!(test_modules(&[source]), BTreeSet::from([expect]));
     }
 
     #[test]
