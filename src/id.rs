@@ -145,6 +145,15 @@ mod tests {
         assert_eq!(ids.len(), Kind::ALL.len());
     }
 
+    /// P2 accepts: SHA-256 (the one-block example of FIPS 180-2), whatever parts it comes in.
+    #[test]
+    fn hashes_are_sha_256() {
+        let expect = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Id::hash(&[b"abc"]).to_string(), expect);
+        assert_eq!(Id::hash(&[b"a", b"", b"bc"]).to_string(), expect);
+    }
+
+    /// P2 refuses: what is shorter than a SHA-256 hash.
     #[test]
     fn an_id_is_read_back_from_its_own_hexadecimal_form_only() {
         let id = Id::hash(&[b"x"]);

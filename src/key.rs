@@ -198,6 +198,7 @@ mod tests {
         SecretKey::from_seed(&[1; 32])
     }
 
+    /// P4 accepts: `did:key:z6Mk…` and `z6Mk…`.
     #[test]
     fn a_key_is_read_back_from_both_of_its_forms() {
         let key = alice().public();
@@ -206,6 +207,7 @@ mod tests {
         assert_eq!(PublicKey::parse(&key.short_form()), Ok(key));
     }
 
+    /// P4 refuses: other words and other kinds of keys.
     #[test]
     fn what_is_no_key_is_refused_by_name() {
         let check = |text: &str, expect: fn(String) -> KeyRefusal| {
@@ -228,6 +230,8 @@ mod tests {
         assert_eq!(PublicKey::admit(RawKey(no_point)), Err(KeyRefusal::NotAPoint));
     }
 
+    /// P3 accepts: a signature over kind, page and body.
+    /// P3 refuses: the same signature for another kind, page or body.
     #[test]
     fn a_signature_holds_for_its_kind_page_and_body_only() {
         let (page, other) = (Id::hash(&[b"page"]), Id::hash(&[b"other"]));

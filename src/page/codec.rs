@@ -163,8 +163,8 @@ impl Scanner<'_> {
             0xd9 => self.sized(start, 1, 0x20),
             0xda => self.sized(start, 2, 0x100),
             0xdb => self.sized(start, 4, 0x1_0000),
-            0xdc => self.unsigned(start, 2, 0x10).and(Ok(self.last(2))),
-            0xdd => self.unsigned(start, 4, 0x1_0000).and(Ok(self.last(4))),
+            0xdc => self.unsigned(start, 2, 0x10).map(|_| self.last(2)),
+            0xdd => self.unsigned(start, 4, 0x1_0000).map(|_| self.last(4)),
             _ => Err(CodecRefusal::ForeignMarker(start)),
         }
     }
@@ -215,12 +215,14 @@ mod tests {
         assert_eq!(decode::<Sample>(bytes, 1024), Err(expect), "{bytes:02x?}");
     }
 
+    /// P1 accepts: the bytes that encoding made.
     #[test]
     fn what_was_encoded_is_decoded() {
         let value: Sample = (7, vec![(1, "a".into()), (70_000, "b".repeat(40))]);
         assert_eq!(decode(&encode(&value), 1024), Ok(value));
     }
 
+    /// P1 refuses: every other spelling of the same value.
     #[test]
     fn every_second_spelling_is_refused_by_its_name() {
         check(&[0x92, 1, 0x90, 0], CodecRefusal::TrailingBytes(1));
@@ -234,6 +236,20 @@ mod tests {
         check(&[0x91; 40], CodecRefusal::TooDeep(CODEC_DEPTH_MAX));
         let oversize = decode::<Sample>(&[0; 9], 8);
         assert_eq!(oversize, Err(CodecRefusal::Oversize { len: 9, max: 8 }));
+    }
+
+    /// P1 refuses: bytes that end anywhere inside of a marker's length.
+    #[test]
+    fn a_marker_cut_short_is_refused_whatever_it_is() {
+        for marker in 0..=u8::MAX {
+            for len in 0..8 {
+                let mut bytes = vec![marker];
+                bytes.resize(1 + len, 0xff);
+                assert!(decode::<Sample>(&bytes, 1024).is_err(), "{bytes:02x?}");
+            }
+        }
+        check(&[0xdd], CodecRefusal::Truncated(1));
+        check(&[0xdc, 0], CodecRefusal::Truncated(2));
     }
 
     #[test]

@@ -160,6 +160,8 @@ mod tests {
         }
     }
 
+    /// P7 accepts: PAGE data in the form that DNS carries.
+    /// P7 refuses: PAGE data with an octet too many or too few.
     #[test]
     fn a_page_link_is_read_back_and_nothing_may_be_left_over() {
         let link = PageLink { page: Id::hash(&[b"p"]), beacons: vec!["DMCT:0.5:1:00".into()] };

@@ -1,0 +1,207 @@
+#!/usr/bin/env bash
+# How long until a page of a million names answers, beside Knot with the same zone.
+#
+#     benches/load_1m.sh                 five rounds of each, in alternation; medians and ratios
+#     NAMES=10000 ROUNDS=3 benches/load_1m.sh
+#     benches/load_1m.sh --peer-only     only Knot: to see whether the machine is quiet enough
+#
+# Three spans are measured, each from starting a program to what it promises:
+#   knot start    knotd, zone file to first answer: it parses the text at every start
+#   djdns found   `page create --zone`: parse, check, sign, state root, durable on disk; once
+#   djdns start   `serve`, the founded page to first answer: what an operator waits for
+# The honest comparisons are found + start beside Knot's first start, and start beside every later
+# one. The first answer is to the last name of the file. Memory is the process's peak (VmHWM).
+#
+# Server on one core, everything else on another; loopback and high ports; all in a scratch
+# directory that is removed. Needs knotd and kdig (Debian: knot knot-dnsutils).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+names=${NAMES:-1000000}
+rounds=${ROUNDS:-5}
+server_core=${SERVER_CORE:-0}
+client_core=${CLIENT_CORE:-1}
+knot_port=${KNOT_PORT:-25301}
+djdns_port=${DJDNS_PORT:-25302}
+djdns=${DJDNS:-target/release/djdns}
+wait_seconds=${WAIT_SECONDS:-300}
+
+peer_only=no
+case "${1:-}" in
+    "") ;;
+    --peer-only) peer_only=yes ;;
+    *) echo "usage: $0 [--peer-only]" >&2; exit 2 ;;
+esac
+
+fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
+
+export PATH="$PATH:/usr/sbin:/sbin"
+for tool in knotd kdig taskset awk; do
+    command -v "$tool" >/dev/null || fail "$tool is missing"
+done
+[ "$peer_only" = yes ] || [ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
+
+scratch=$(mktemp -d)
+server=
+cleanup() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || wait "$server" 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+now_us() { local t=$EPOCHREALTIME; printf '%s' "${t/[.,]/}"; }
+
+# The same names for both; only the SOA and NS that a page makes by itself are added for Knot.
+write_zones() {
+    printf '$ORIGIN bench.\n$TTL 3600\n' > "$scratch/page.zone"
+    awk -v names="$names" 'BEGIN {
+        for (i = 1; i <= names; i++)
+            printf "n%07d A 10.%d.%d.%d\n", i, int(i / 65536) % 256, int(i / 256) % 256, i % 256
+    }' >> "$scratch/page.zone"
+    {
+        printf 'bench. 3600 SOA ns.bench. host.bench. 1 3600 600 86400 60\n'
+        printf 'bench. 3600 NS ns.bench.\nns.bench. 3600 A 127.0.0.1\n'
+        cat "$scratch/page.zone"
+    } > "$scratch/knot.zone"
+}
+
+write_knot_config() {
+    mkdir -p "$scratch/knot"
+    cat > "$scratch/knot.conf" <<CONF
+server:
+    rundir: "$scratch/knot"
+    listen: 127.0.0.1@$knot_port
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: "$scratch/knot/log"
+    any: warning
+database:
+    storage: "$scratch/knot"
+template:
+  - id: default
+    storage: "$scratch"
+    zonefile-load: whole
+    zonefile-sync: -1
+    journal-content: none
+zone:
+  - domain: bench
+    file: "$scratch/knot.zone"
+CONF
+}
+
+# Asks for the last name until the expected address comes, or the server is gone, or time is up.
+wait_for_answer() {
+    local port=$1 log=$2 last address until=$((SECONDS + wait_seconds))
+    last=$(printf 'n%07d.bench.' "$names")
+    address="10.$((names / 65536 % 256)).$((names / 256 % 256)).$((names % 256))"
+    # A server may bind before it has loaded and never answer what came too early; kdig itself
+    # would wait a whole second for it. So times are good to about 50 ms, for both alike.
+    until [ "$(taskset -c "$client_core" timeout 0.05 kdig +short +time=1 +retry=0 \
+        @127.0.0.1 -p "$port" "$last" A 2>/dev/null)" = "$address" ]; do
+        kill -0 "$server" 2>/dev/null || fail "the server ended: $(tail -n 3 "$log" 2>/dev/null)"
+        [ "$SECONDS" -lt "$until" ] || fail "no answer from port $port in $wait_seconds s"
+        sleep 0.005
+    done
+}
+
+peak_kib() { awk '/^VmHWM/ { print $2 }' "/proc/$1/status"; }
+
+# Starts "$@" on the server's core; leaves its time to the first answer in `took` (us) and its
+# peak memory in `peak` (KiB).
+measure_start() {
+    local port=$1 log=$2 started
+    shift 2
+    started=$(now_us)
+    taskset -c "$server_core" "$@" > "$log" 2>&1 < /dev/null &
+    server=$!
+    wait_for_answer "$port" "$log"
+    took=$(($(now_us) - started))
+    peak=$(peak_kib "$server")
+    kill "$server"
+    wait "$server" 2>/dev/null || true
+    server=
+}
+
+# A directory and a home of its own for every round: nothing is found that was left behind.
+measure_found() {
+    local home=$1 started
+    mkdir -p "$home/data"
+    own() { HOME=$home XDG_CONFIG_HOME=$home/config XDG_DATA_HOME=$home/share "$@" < /dev/null; }
+    own "$djdns" --data-dir "$home/data" key new bench > "$home/log" 2>&1 \
+        || fail "key new: $(tail -n 3 "$home/log")"
+    started=$(now_us)
+    own taskset -c "$server_core" "$djdns" --data-dir "$home/data" \
+        page create bench --participant bench --zone "$scratch/page.zone" > "$home/log" 2>&1 \
+        || fail "page create: $(tail -n 3 "$home/log")"
+    took=$(($(now_us) - started))
+}
+
+# Keeps what else the program listens on, if it does, to loopback.
+serve_options() {
+    local help
+    help=$("$djdns" serve --help 2>/dev/null)
+    printf '%s\n' --dns "127.0.0.1:$djdns_port"
+    case "$help" in *--listen*) printf '%s\n' --listen "127.0.0.1:$((djdns_port + 1))" ;; esac
+    case "$help" in *--http*) printf '%s\n' --http "127.0.0.1:$((djdns_port + 2))" ;; esac
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
+column_median() { awk -v what="$1" -v column="$2" '$1 == what { print $column }' "$scratch/results" | median; }
+
+report() {
+    local what=$1 time peak
+    time=$(column_median "$what" 2)
+    peak=$(column_median "$what" 3)
+    awk -v what="$what" -v us="$time" -v kib="$peak" 'BEGIN {
+        gsub("_", " ", what)
+        printf "%-12s %9.3f s", what, us / 1e6
+        if (kib > 0) printf " %8.1f MiB", kib / 1024
+        print ""
+    }'
+}
+
+ratio() {
+    awk -v text="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-52s %.2f\n", text, a / b }'
+}
+
+record() { printf '%s %s %s\n' "$1" "$took" "$2" >> "$scratch/results"; }
+
+write_zones
+write_knot_config
+echo "$names names, $rounds rounds, $(knotd --version)"
+[ "$peer_only" = yes ] || mapfile -t serve_args < <(serve_options)
+
+for ((round = 1; round <= rounds; round++)); do
+    measure_start "$knot_port" "$scratch/knot.log" knotd -c "$scratch/knot.conf"
+    record knot_start "$peak"
+    if [ "$peer_only" = no ]; then
+        home=$scratch/home$round
+        measure_found "$home"
+        record djdns_found 0
+        measure_start "$djdns_port" "$home/log" env HOME="$home" XDG_CONFIG_HOME="$home/config" \
+            XDG_DATA_HOME="$home/share" "$djdns" --data-dir "$home/data" serve "${serve_args[@]}"
+        record djdns_start "$peak"
+        rm -rf "$home"
+    fi
+    awk -v round="$round" -v last="$([ "$peer_only" = yes ] && echo 1 || echo 3)" '
+        { line[NR] = $1 " " $2 / 1e6 " s" }
+        END { printf "round %d:", round; for (i = NR - last + 1; i <= NR; i++) printf "  %s", line[i]; print "" }
+    ' "$scratch/results"
+done
+
+echo "medians of $rounds:"
+report knot_start
+if [ "$peer_only" = no ]; then
+    report djdns_found
+    report djdns_start
+    knot=$(column_median knot_start 2)
+    found=$(column_median djdns_found 2)
+    start=$(column_median djdns_start 2)
+    ratio "djdns start / knot start (less is better)" "$start" "$knot"
+    ratio "djdns found / knot start" "$found" "$knot"
+    ratio "djdns found + start / knot start" "$(awk "BEGIN { print $found + $start }")" "$knot"
+fi
