@@ -1,0 +1,170 @@
+//! The daemon: opens the node, answers DNS, and listens on the control socket until told to stop.
+//!
+//! Only wiring: what is answered is [`crate::dns`]'s business, what a client may do is the
+//! node's.
+
+use std::{
+    env, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    control::server,
+    dns::{ListenError, Listeners},
+};
+
+mod anchors;
+mod explain;
+mod history;
+pub mod node;
+mod passed;
+mod report;
+mod resolve;
+mod session;
+mod status;
+
+use node::Node;
+
+/// How `djdns serve` was called.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    pub data_dir: PathBuf,
+    /// Addresses to answer DNS on; none: port 53 of both loopbacks, or 127.0.0.1:5300.
+    pub dns: Vec<SocketAddr>,
+    /// Says nothing on standard output.
+    pub quiet: bool,
+}
+
+/// The port that is tried when there is no right to port 53.
+const SECOND_PORT: u16 = 5300;
+
+/// Runs the node until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the data directory is held by another process, or no address can be listened on.
+pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
+    let node = Node::open(&options.data_dir, "djdns serve", &mut |_, _, _| {})?;
+    let control = server::bind(&options.data_dir).with_context(|| {
+        let path = crate::control::socket_path(&options.data_dir);
+        format!("making the control socket {}", path.display())
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .thread_name("dns")
+        .enable_all()
+        .build()
+        .context("starting the DNS runtime")?;
+    runtime.block_on(async {
+        let listeners = listeners(options)?;
+        let addresses = listeners.addresses();
+        let serving = listeners.serve(node.view().clone()).context("serving DNS")?;
+        *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            addresses.iter().map(ToString::to_string).collect();
+        let sessions = node.clone();
+        std::thread::spawn(move || server::serve(&control, &mut || sessions.session()));
+        announce(&node, &addresses, options.quiet);
+        notify_ready();
+        stopped().await?;
+        serving.shutdown().await;
+        let _ = std::fs::remove_file(crate::control::socket_path(&options.data_dir));
+        anyhow::Ok(())
+    })
+}
+
+/// The sockets that systemd passed, or those asked for, or the defaults.
+fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
+    let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
+    let mut listeners = Listeners::default();
+    if !udp.is_empty() || !tcp.is_empty() {
+        listeners.adopt(udp, tcp);
+        return Ok(listeners);
+    }
+    if !options.dns.is_empty() {
+        return Ok(Listeners::bind(&options.dns)?);
+    }
+    let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    match Listeners::bind(&loopbacks.map(|ip| SocketAddr::new(ip, 53))) {
+        Ok(listeners) => Ok(listeners),
+        // No IPv6 on this machine: the other loopback is enough.
+        Err(ListenError::NoSuchAddress(_)) => {
+            Ok(Listeners::bind(&[SocketAddr::new(loopbacks[0], 53)])?)
+        }
+        Err(error) => {
+            let second = SocketAddr::new(loopbacks[0], SECOND_PORT);
+            eprintln!(
+                "djdns: {:#}\n       answering on {second} instead; ways out: run as a service \
+                 (systemd/djdns.service), `sudo setcap cap_net_bind_service=+ep` on the program, \
+                 stop who has the port, or choose an address with --dns",
+                anyhow::Error::from(error)
+            );
+            Ok(Listeners::bind(&[second])?)
+        }
+    }
+}
+
+/// Says where DNS is answered, with a line to try.
+fn announce(node: &Node, addresses: &[SocketAddr], quiet: bool) {
+    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    tracing::info!(dns = %list.join(", "), "ready");
+    if quiet {
+        return;
+    }
+    let status = status::status(node);
+    println!("djdns {} answers DNS on {}", status.version, list.join(" and "));
+    if status.demonstration {
+        println!(
+            "The root page is the demonstration: its keys are public, so anybody can try voting,\n\
+             and nobody should rely on its names. `djdns page join . PAGE-ID` changes the root."
+        );
+    }
+    for notice in &status.notices {
+        println!("note: {notice}");
+    }
+    if let Some(address) = addresses.first() {
+        println!("try:  dig @{} -p {} brickwindows.ff.ct", address.ip(), address.port());
+    }
+}
+
+/// Tells systemd that questions are answered (sd_notify(3)).
+fn notify_ready() {
+    let Some(path) = env::var_os("NOTIFY_SOCKET") else { return };
+    if let Err(error) = passed::notify(&path, b"READY=1") {
+        tracing::warn!(%error, "systemd could not be told that djdns is ready");
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stopped() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    Ok(())
+}
+
+/// Bytes from the system's random number generator.
+///
+/// # Panics
+/// When the system has none, on which nothing could be founded or signed safely.
+#[expect(clippy::disallowed_methods, reason = "floor 4 is where randomness comes from")]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
+
+/// Seconds since 1970 (UTC).
+#[expect(clippy::disallowed_methods, reason = "floor 4 is where the time comes from")]
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

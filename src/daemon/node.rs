@@ -1,0 +1,432 @@
+//! A node: the pages of one data directory, what is said about them, and the view served.
+//!
+//! Every change goes one way: checked on a copy of the page's state, appended to the log and
+//! synced, and only then shown. The copy is dropped if anything fails, so nothing is half done.
+//! Questions read the view and never wait for any of it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+
+use super::anchors::{self, Anchors};
+use crate::{
+    control::{
+        request::{Failure, PageSelector},
+        server::Session,
+    },
+    dns::{PageMeta, View},
+    governance::{Governance, statement::Statement},
+    id::{Id, Kind},
+    limits::LOG_ENTRIES_CHUNK_BYTES,
+    page::{
+        Page, RawPage,
+        codec,
+        entry::{Rdata, RecordSets},
+        name::{Name, Owner},
+    },
+    store::{Cursor, Record, Store, StoreError, disk::RealDisk},
+};
+
+/// The kind of log record that holds a part of a page's initial entries.
+pub const ENTRIES_KIND: u8 = 0;
+
+/// Tells how far long work is: a label, how much is done, of how much.
+pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
+
+/// The pages of one data directory.
+pub struct Node {
+    data_dir: PathBuf,
+    pub(super) store: Store,
+    state: Mutex<State>,
+    /// Held by who makes a new view, so that none is lost.
+    view: Arc<ArcSwap<View>>,
+    /// Where DNS is answered, once it is.
+    pub(super) serving: Mutex<Vec<String>>,
+}
+
+struct State {
+    pages: BTreeMap<Id, Governance>,
+    anchors: Anchors,
+    notices: Vec<String>,
+}
+
+/// Everything that a page consists of: what is in a bundle, and in a log.
+#[derive(Default)]
+pub struct WholePage {
+    pub raw: RawPage,
+    pub statements: Vec<Vec<u8>>,
+}
+
+impl Node {
+    /// Opens a data directory, making it if there is none. An empty one gets the demonstration.
+    /// `holder` is what a second opener is told.
+    ///
+    /// # Errors
+    /// When the directory is held by another process, or the disk fails.
+    pub fn open(data_dir: &Path, holder: &str, progress: Progress) -> anyhow::Result<Arc<Node>> {
+        let (store, notices) =
+            Store::open(Arc::new(RealDisk), data_dir, holder, &mut |at| {
+                progress("checking logs", at.done_bytes, at.total_bytes);
+            })?;
+        let mut notices: Vec<String> = notices.iter().map(ToString::to_string).collect();
+        let anchors = match anchors::read(&store.anchors()?) {
+            Ok(anchors) => anchors,
+            Err(line) => {
+                notices.push(format!(
+                    "line {line} of the anchors is damaged: no anchor is trusted until you \
+                     `djdns page join` one"
+                ));
+                Anchors::new()
+            }
+        };
+        let is_fresh = anchors.is_empty() && store.pages()?.is_empty();
+        let state = State { pages: BTreeMap::new(), anchors, notices };
+        let node = Arc::new(Node {
+            data_dir: data_dir.to_owned(),
+            store,
+            state: Mutex::new(state),
+            view: Arc::new(ArcSwap::from_pointee(View::new())),
+            serving: Mutex::new(Vec::new()),
+        });
+        node.load(progress)?;
+        if is_fresh {
+            crate::demo::install(&node)?;
+        }
+        Ok(node)
+    }
+
+    /// Reads every page from its log, and shows it.
+    fn load(&self, progress: Progress) -> anyhow::Result<()> {
+        let ids = self.store.pages()?;
+        for (n, id) in ids.iter().enumerate() {
+            progress("loading pages", n as u64, ids.len() as u64);
+            match self.reopen(id) {
+                Ok(page) => self.show(page),
+                // The store has said so already.
+                Err(Reopening::Store(StoreError::Damaged(_))) => {}
+                Err(error) => self.notice(format!("page {id} is not served: {error}")),
+            }
+        }
+        let mut view = View::clone(&self.view.load());
+        for (name, page) in &self.state().anchors {
+            view = view.with_anchor(name, *page);
+        }
+        self.view.store(Arc::new(view));
+        Ok(())
+    }
+
+    fn reopen(&self, id: &Id) -> Result<Governance, Reopening> {
+        let whole = self.read_whole(id)?;
+        let page = Page::reopen(&whole.raw)?;
+        let mut governance = Governance::new(page);
+        for bytes in &whole.statements {
+            let statement = Statement::reopen(bytes)?;
+            governance.admit(&statement)?;
+        }
+        Ok(governance)
+    }
+
+    /// Everything in a page's log.
+    ///
+    /// # Errors
+    /// [`Reopening`] when the log cannot be read, or its records are none of ours.
+    pub fn read_whole(&self, id: &Id) -> Result<WholePage, Reopening> {
+        let mut whole = WholePage::default();
+        let mut fault = None;
+        self.store.read(id, Cursor::START, &mut |record| {
+            if let Err(found) = whole.take(record.kind, record.bytes) {
+                fault.get_or_insert(found);
+            }
+        })?;
+        fault.map_or(Ok(whole), Err)
+    }
+
+    /// A session for one client.
+    pub fn session(self: &Arc<Node>) -> Box<dyn Session> {
+        Box::new(super::session::NodeSession::new(self.clone()))
+    }
+
+    /// The view that is served.
+    pub fn view(&self) -> &Arc<ArcSwap<View>> {
+        &self.view
+    }
+
+    /// Where the pages are.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves whole values behind: they are replaced, never edited.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers something that a person should know.
+    pub fn notice(&self, text: String) {
+        tracing::warn!("{text}");
+        self.state().notices.push(text);
+    }
+
+    /// What a person should know.
+    pub fn notices(&self) -> Vec<String> {
+        self.state().notices.clone()
+    }
+
+    /// The anchors.
+    pub fn anchors(&self) -> Anchors {
+        self.state().anchors.clone()
+    }
+
+    /// All pages, in the order of their ids.
+    pub fn pages(&self) -> Vec<Governance> {
+        self.state().pages.values().cloned().collect()
+    }
+
+    /// The page with this id.
+    pub fn page(&self, id: &Id) -> Option<Governance> {
+        self.state().pages.get(id).cloned()
+    }
+
+    /// The page that somebody means: by its name, or by the first digits of its id. Of several
+    /// with one name it is the one that resolving the name leads to.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is none, or more than one.
+    pub fn select(&self, selector: &PageSelector) -> Result<Governance, Failure> {
+        let is_prefix = selector.len() >= 6 && selector.bytes().all(|b| b.is_ascii_hexdigit());
+        let name = Name::parse(selector).ok();
+        let mut found: Vec<Governance> = self.pages();
+        found.retain(|page| {
+            Some(page.page().name()) == name.as_ref()
+                || is_prefix && page.page().id().has_hex_prefix(selector)
+        });
+        if found.len() > 1
+            && let Some(linked) = found.iter().position(|page| self.is_linked(page.page()))
+        {
+            found = vec![found.swap_remove(linked)];
+        }
+        match found.as_slice() {
+            [] => Err(Failure::not_found(format!(
+                "there is no page `{selector}` here: `djdns page list` shows those there are"
+            ))),
+            [page] => Ok(page.clone()),
+            several => {
+                let ids: Vec<String> = several.iter().map(|page| page.page().id().short()).collect();
+                Err(Failure::refused(format!(
+                    "`{selector}` may be any of the pages {}: name one by its id",
+                    ids.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// Whether resolving the page's name leads to this page.
+    pub fn is_linked(&self, page: &Page) -> bool {
+        let view = self.view.load();
+        view.walk(page.name()).last().is_some_and(|last| last.meta().id == page.id())
+    }
+
+    /// Admits statements about one page: all of them, durably, or none.
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub fn submit(&self, statements: &[Statement]) -> Result<(), Failure> {
+        let Some(first) = statements.first() else { return Ok(()) };
+        let mut state = self.state();
+        let Some(present) = state.pages.get(&first.page()) else {
+            return Err(Failure::not_found(format!("there is no page {} here", first.page())));
+        };
+        let mut page = present.clone();
+        let mut changed = Vec::new();
+        for statement in statements {
+            changed.extend(page.admit(statement).map_err(Failure::refused)?);
+        }
+        let records: Vec<Record> = statements.iter().map(record).collect();
+        self.store.append(&first.page(), &records).map_err(sentence)?;
+        self.show_entries(&page, &changed);
+        state.pages.insert(first.page(), page);
+        Ok(())
+    }
+
+    /// Shows the ratified value of these owners. The caller holds the state.
+    fn show_entries(&self, page: &Governance, owners: &[Owner]) {
+        if owners.is_empty() {
+            return;
+        }
+        let values: Vec<_> = owners.iter().map(|owner| served(page, owner)).collect();
+        let rows = owners.iter().zip(&values).map(|(owner, (sets, cap))| (owner, sets, *cap));
+        let view = self.view.load().with_entries(&page.page().id(), rows);
+        self.view.store(Arc::new(view));
+    }
+
+    /// Admits a whole page: founded here, or brought by a bundle.
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub fn admit_page(&self, whole: WholePage, progress: Progress) -> Result<Governance, Failure> {
+        let total = whole.raw.entries.len() as u64;
+        let page = Page::admit(&whole.raw, &mut |done| {
+            if done.is_multiple_of(4096) {
+                progress("checking entries", done as u64, total);
+            }
+        });
+        let page = page.map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+        self.admit_founded(page, whole, progress)
+    }
+
+    fn admit_founded(
+        &self,
+        page: Page,
+        whole: WholePage,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
+        let id = page.id();
+        let mut governance = Governance::new(page);
+        for bytes in &whole.statements {
+            let statement = Statement::admit(bytes);
+            let statement = statement.map_err(|refusal| {
+                Failure::refused(format!("a statement of the page is refused: {refusal}"))
+            })?;
+            governance.admit(&statement).map_err(|refusal| {
+                Failure::refused(format!("the statement {} is refused: {refusal}", statement.id()))
+            })?;
+        }
+        if self.page(&id).is_some() {
+            return Err(Failure::refused(format!("the page {id} is here already")));
+        }
+        let total = whole.raw.entries.len() as u64;
+        progress("writing", 0, total);
+        self.store.found(&id, nonce(), records(whole)).map_err(sentence)?;
+        progress("showing", 0, total);
+        self.show(governance.clone());
+        Ok(governance)
+    }
+
+    /// Shows a page that is stored.
+    fn show(&self, page: Governance) {
+        let mut state = self.state();
+        let meta = PageMeta {
+            name: page.page().name().clone(),
+            id: page.page().id(),
+            serial: page.page().height() as u32,
+            // Until nodes exchange attestations nothing can be known to be stale (T6).
+            fresh: true,
+        };
+        let entries = page.page().entries().map(|entry| (entry.owner, entry.sets));
+        let view = self.view.load().with_page(meta, entries);
+        self.view.store(Arc::new(view));
+        let soft: Vec<Owner> = page.soft_owners().cloned().collect();
+        self.show_entries(&page, &soft);
+        state.pages.insert(page.page().id(), page);
+    }
+
+    /// Trusts a page for a name and everything below it, durably (T2).
+    ///
+    /// # Errors
+    /// [`Failure`] when the page is not here or has another name, or the disk fails.
+    pub fn join(&self, name: &Name, id: &Id) -> Result<(), Failure> {
+        let Some(page) = self.page(id) else {
+            return Err(Failure::not_found(format!(
+                "the page {id} is not here: bring it with `djdns page import {name} FILE.bundle` \
+                 first"
+            )));
+        };
+        if page.page().name() != name {
+            return Err(Failure::refused(format!(
+                "the page {id} is bound to the name {}, not {name} (P6)",
+                page.page().name()
+            )));
+        }
+        let mut state = self.state();
+        let mut anchors = state.anchors.clone();
+        anchors.insert(name.clone(), *id);
+        self.store.set_anchors(&anchors::write(&anchors)).map_err(sentence)?;
+        let view = self.view.load().with_anchor(name, *id);
+        self.view.store(Arc::new(view));
+        state.anchors = anchors;
+        Ok(())
+    }
+}
+
+/// Why a page cannot be read back from its log.
+#[derive(Debug, thiserror::Error)]
+pub enum Reopening {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("its log holds a record of the unknown kind {0}: a newer version may have written it")]
+    UnknownKind(u8),
+    #[error("a part of its entries: {0}")]
+    Entries(#[from] codec::CodecRefusal),
+    #[error(transparent)]
+    Page(#[from] crate::page::PageRefusal),
+    #[error("a statement in its log: {0}")]
+    Statement(#[from] crate::governance::statement::StatementRefusal),
+    #[error("a statement in its log: {0}")]
+    Governance(#[from] crate::governance::Refusal),
+}
+
+impl WholePage {
+    /// Takes one record of a log or bundle in.
+    ///
+    /// # Errors
+    /// [`Reopening::UnknownKind`] or [`Reopening::Entries`].
+    pub fn take(&mut self, kind: u8, bytes: Vec<u8>) -> Result<(), Reopening> {
+        match (kind, Kind::from_tag(kind)) {
+            (ENTRIES_KIND, _) => {
+                let entries: Vec<Rdata> = codec::decode(&bytes, bytes.len())?;
+                self.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
+            }
+            (_, Some(Kind::Genesis)) => self.raw.genesis = bytes,
+            (_, Some(Kind::Operation | Kind::Ballot | Kind::Batch)) => self.statements.push(bytes),
+            _ => return Err(Reopening::UnknownKind(kind)),
+        }
+        Ok(())
+    }
+}
+
+/// What is served at `owner`, and for how many seconds at most.
+fn served(page: &Governance, owner: &Owner) -> (RecordSets, Option<u32>) {
+    let (sets, is_soft) = page.ratified(owner);
+    (sets, is_soft.then(|| page.page().parameters().soft_ttl_max))
+}
+
+fn record(statement: &Statement) -> Record {
+    Record { kind: statement.kind() as u8, id: statement.id(), bytes: statement.bytes().to_vec() }
+}
+
+/// The records of a page's log: the genesis, the entries in parts, the statements.
+fn records(whole: WholePage) -> impl Iterator<Item = Record> {
+    let genesis = Record::unnamed(Kind::Genesis as u8, whole.raw.genesis);
+    let mut entries = whole.raw.entries.into_iter().peekable();
+    let parts = std::iter::from_fn(move || {
+        entries.peek()?;
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        while bytes < LOG_ENTRIES_CHUNK_BYTES
+            && let Some(entry) = entries.next()
+        {
+            bytes += entry.len();
+            part.push(Rdata(entry));
+        }
+        Some(Record::unnamed(ENTRIES_KIND, codec::encode(&part)))
+    });
+    let statements = whole.statements.into_iter().filter_map(|bytes| {
+        // They were admitted before the page is written.
+        Statement::reopen(&bytes).ok().map(|statement| record(&statement))
+    });
+    std::iter::once(genesis).chain(parts).chain(statements)
+}
+
+/// Random bytes for a new log.
+fn nonce() -> [u8; 8] {
+    super::random()
+}
+
+/// An error of the store with its causes, as one sentence.
+pub fn sentence(error: StoreError) -> Failure {
+    Failure::refused(format!("{:#}", anyhow::Error::from(error)))
+}

@@ -1,0 +1,65 @@
+//! What systemd passes to a service: sockets that are bound already (sd_listen_fds(3)), and an
+//! address to report readiness to (sd_notify(3)).
+
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    net::{TcpListener, UdpSocket},
+    os::{
+        fd::{FromRawFd, OwnedFd, RawFd},
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::OsStrExt,
+            net::{SocketAddr, UnixDatagram},
+        },
+    },
+};
+
+use rustix::net::{SocketType, sockopt::socket_type};
+
+/// The first file descriptor that is passed.
+const FIRST: RawFd = 3;
+
+/// The sockets passed to this process: UDP and TCP. None when nothing was passed.
+///
+/// # Errors
+/// When a descriptor that was announced is no UDP or TCP socket.
+pub fn sockets() -> io::Result<(Vec<UdpSocket>, Vec<TcpListener>)> {
+    let number = |name| env::var(name).ok().and_then(|value| value.parse::<u32>().ok());
+    let count = match number("LISTEN_PID") {
+        Some(pid) if pid == std::process::id() => number("LISTEN_FDS").unwrap_or(0),
+        _ => 0,
+    };
+    let (mut udp, mut tcp) = (Vec::new(), Vec::new());
+    for fd in (FIRST..).take(count as usize) {
+        let socket = take(fd);
+        match socket_type(&socket)? {
+            SocketType::DGRAM => udp.push(socket.into()),
+            SocketType::STREAM => tcp.push(socket.into()),
+            other => return Err(io::Error::other(format!("descriptor {fd} is a {other:?} socket"))),
+        }
+    }
+    Ok((udp, tcp))
+}
+
+/// Takes over a descriptor that the service manager passed to this process.
+#[expect(unsafe_code, reason = "the only way from sd_listen_fds(3)'s numbers to sockets")]
+fn take(fd: RawFd) -> OwnedFd {
+    // SAFETY: LISTEN_PID names this process, so the descriptors from 3 on were passed to it, and
+    // `sockets` is called once, before anything else could have opened or taken them.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Sends a state to the service manager.
+///
+/// # Errors
+/// When the socket cannot be reached.
+pub fn notify(path: &OsStr, state: &[u8]) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    let address = match path.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(path)?,
+    };
+    socket.send_to_addr(state, &address).map(drop)
+}

@@ -1,0 +1,226 @@
+//! Operations as people read them: what changes, who said what, and what is missing.
+
+use crate::{
+    control::{
+        report::{BallotReport, OperationReport, Power},
+        request::{Answer, Failure},
+    },
+    governance::{
+        Governance, Proposal, State,
+        ballot::Choice,
+        operation::{Change, Operation, Register, RosterChange, Track},
+        tally,
+    },
+    id::Id,
+    key::{PublicKey, RawKey},
+    limits::OPERATION_LIFE,
+    page::{
+        entry::RecordSets,
+        name::Owner,
+        rdata::{self, Style},
+        record::RecordType,
+    },
+};
+
+/// The operations of a page; without `all` those that still can count, or do.
+pub fn proposals(page: &Governance, all: bool) -> Answer {
+    let concerns = |state: &State| {
+        matches!(state, State::Open | State::Ratified | State::Passed | State::Waiting)
+    };
+    let operations = page.proposals().filter(|p| all || concerns(&page.state(p)));
+    Answer::Proposals {
+        page: page.page().name().to_string(),
+        operations: operations.map(|proposal| operation(page, proposal)).collect(),
+    }
+}
+
+/// The operation, or the operations of the batch, whose id starts with `prefix`.
+///
+/// # Errors
+/// [`Failure`] when there is none, or more than one.
+pub fn proposal(page: &Governance, prefix: &str) -> Result<Answer, Failure> {
+    let found = page.with_prefix(prefix);
+    let id = match found.as_slice() {
+        [id] => *id,
+        [] => {
+            return Err(Failure::not_found(format!(
+                "no operation of {} starts with `{prefix}`: `djdns proposals {0} --all` shows all",
+                page.page().name()
+            )));
+        }
+        several => {
+            let ids: Vec<String> = several.iter().take(5).map(Id::to_string).collect();
+            return Err(Failure::refused(format!(
+                "`{prefix}` may be any of {} operations, among them {}: give more digits",
+                several.len(),
+                ids.join(", ")
+            )));
+        }
+    };
+    let ids = match page.batch(&id).and_then(|statement| statement.as_batch()) {
+        Some(batch) => batch.operations.clone(),
+        None => vec![id],
+    };
+    let operations = ids.iter().filter_map(|id| Some(operation(page, page.proposal(id)?)));
+    let page_name = page.page().name().to_string();
+    Ok(Answer::Proposals { page: page_name, operations: operations.collect() })
+}
+
+/// One operation with its tally.
+pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
+    let operation = proposal.operation();
+    let (tally, change) = (proposal.tally(), &operation.change);
+    let parameters = page.page().parameters();
+    let state = page.state(proposal);
+    let created = page.page().genesis().raw().created;
+    OperationReport {
+        id: proposal.statement().id().to_string(),
+        track: change.track() as u8,
+        author: proposal.statement().author().to_string(),
+        owner: match change.register() {
+            Register::Entry(owner) => owner.to_string(),
+            Register::Roster => "(roster)".to_owned(),
+        },
+        change: describe(operation),
+        diff: diff_of(page, change),
+        approve: Power(tally.approve),
+        reject: Power(tally.reject),
+        abstain: Power(tally.abstain()),
+        total: Power(tally.total),
+        needed: Power(tally.needed(change.track(), parameters)),
+        voters: tally.approvers,
+        voters_needed: tally::voters_needed(parameters, page.page().roster().len()),
+        state: state.word().to_owned(),
+        reason: reason(page, proposal, &state),
+        expires: created + OPERATION_LIFE.as_secs(),
+        ballots: proposal
+            .cast()
+            .filter(|(_, cast)| cast.choice != Choice::Withdraw)
+            .map(|(voter, cast)| BallotReport {
+                voter: voter.to_string(),
+                choice: word(cast.choice).to_owned(),
+                power: page.page().roster().power(voter).unwrap_or(0),
+                reason: cast.ballot.as_ballot().map_or("", |ballot| &ballot.reason).to_owned(),
+            })
+            .collect(),
+    }
+}
+
+/// A choice as people write it.
+pub fn word(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Approve => "approve",
+        Choice::Reject => "reject",
+        Choice::Withdraw => "withdraw",
+    }
+}
+
+/// Why the operation stands where it stands, in one sentence.
+fn reason(page: &Governance, proposal: &Proposal, state: &State) -> String {
+    match state {
+        State::Open => missing(page, proposal),
+        State::Ratified => "served, and waiting to be sealed".to_owned(),
+        State::Passed => "enough ballots; it counts when it is sealed".to_owned(),
+        State::Outvoted(other) => format!("{} has more power on the same version", other.short()),
+        State::Defeated => "it can no longer reach its threshold".to_owned(),
+        State::Waiting => "the version it was made against is not known here".to_owned(),
+        State::Displaced(other) => {
+            format!("its author put {} into the same slot", other.short())
+        }
+        State::Faulty(fault) => fault.to_string(),
+    }
+}
+
+fn missing(page: &Governance, proposal: &Proposal) -> String {
+    let (tally, parameters) = (proposal.tally(), page.page().parameters());
+    let needed = tally.needed(proposal.operation().change.track(), parameters);
+    let voters = tally::voters_needed(parameters, page.page().roster().len());
+    let mut parts = Vec::new();
+    if tally.approve < needed {
+        let (missing, total) = (Power(needed - tally.approve), Power(tally.total));
+        parts.push(format!("{missing} more of {total} power must approve"));
+    }
+    if (tally.approvers as usize) < voters {
+        parts.push(format!("{voters} people must approve, {} have", tally.approvers));
+    }
+    if tally.reject > 0 && tally.approve <= tally.reject {
+        parts.push("more power must approve than reject".to_owned());
+    }
+    parts.join("; ")
+}
+
+/// The operation in one line.
+pub fn describe(operation: &Operation) -> String {
+    match &operation.change {
+        Change::SetEntry(set) if set.sets.is_empty() => format!("delete {}", set.owner),
+        Change::SetEntry(set) => {
+            let types: Vec<String> = set.sets.iter().map(|set| set.rtype.to_string()).collect();
+            format!("set {} {}", set.owner, types.join(" "))
+        }
+        Change::SetLink(link) => match link.page.first() {
+            Some(page) => format!("relink {} to page {}", link.owner, page.short()),
+            None => format!("unlink {}", link.owner),
+        },
+        Change::SetRoster(set) => match &set.change {
+            RosterChange::Add(new) => format!("add {} with power {}", short(new.key), new.power),
+            RosterChange::Remove(key) => format!("remove {}", short(*key)),
+            RosterChange::SetPower(power) => {
+                format!("set the power of {} to {}", short(power.key), power.power)
+            }
+            RosterChange::Replace(replacement) => {
+                format!("replace {} by {}", short(replacement.old), short(replacement.new))
+            }
+            RosterChange::SetParameters(parameters) => {
+                let rows = parameters.rows().map(|(name, value)| format!("{name}={value}"));
+                format!("parameters {}", rows.join(" "))
+            }
+        },
+    }
+}
+
+fn short(key: RawKey) -> String {
+    PublicKey::admit(key).map_or_else(|refusal| refusal.to_string(), |key| key.short_form())
+}
+
+/// What a change does to the records, line by line.
+fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
+    let Change::SetEntry(set) = change else { return Vec::new() };
+    let before = at_version(page, &set.owner, set.parent);
+    let after = RecordSets::admit(set.sets.clone(), &set.owner, page.page().name());
+    let (before, after) = (lines(&set.owner, &before), lines(&set.owner, &after.unwrap_or_default()));
+    let gone = before.iter().filter(|line| !after.contains(line)).map(|line| format!("- {line}"));
+    let new = after.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
+    gone.chain(new).collect()
+}
+
+/// The record sets that a version of an entry holds.
+fn at_version(page: &Governance, owner: &Owner, version: Id) -> RecordSets {
+    if version == page.page().version(owner) {
+        return page.page().entry(owner).map(|entry| entry.sets).unwrap_or_default();
+    }
+    page.proposal(&version).and_then(Proposal::sets).cloned().unwrap_or_default()
+}
+
+fn lines(owner: &Owner, sets: &RecordSets) -> Vec<String> {
+    let line = |rtype: RecordType, ttl: u32, rdata: &[u8]| {
+        format!("{owner} {ttl} {rtype} {}", data_text(rtype, rdata))
+    };
+    sets.iter()
+        .flat_map(|set| set.rdata.iter().map(move |rdata| line(set.rtype, set.ttl, &rdata.0)))
+        .collect()
+}
+
+/// A record's data as people read it.
+pub fn data_text(rtype: RecordType, rdata: &[u8]) -> String {
+    let mut text = String::new();
+    rdata::write_text(rtype, rdata, Style::Mnemonic, &mut text);
+    text
+}
+
+/// Which track an operation needs, for sentences.
+pub fn track_word(track: Track) -> &'static str {
+    match track {
+        Track::One => "Track 1",
+        Track::Two => "Track 2",
+    }
+}

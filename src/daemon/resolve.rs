@@ -1,0 +1,164 @@
+//! Names as the DNS face answers them, with the way that led there and what proves each step.
+
+use super::{node::Node, report::data_text};
+use crate::{
+    control::report::{AnswerRow, PageStep, Resolution},
+    dns::{
+        Answer, Rcode, View,
+        answer::Part,
+        path::Path,
+    },
+    governance::{Governance, operation::Register},
+    id::Id,
+    page::{
+        Page, entry_key,
+        name::{Name, Owner},
+        record::RecordType,
+    },
+};
+
+/// `djdns resolve`: the answer, whether it is sealed, and every page walked.
+pub fn resolve(node: &Node, name: &Name, rtype: RecordType) -> Resolution {
+    let view = node.view().load_full();
+    let notes = |answer: &Answer| answer.errors.iter().map(|error| error.text.to_string()).collect();
+    let Some(path) = Path::read(name.wire()) else { unreachable!("a name is a path") };
+    let answer = Answer::look_up(&view, &path, rtype);
+    let answers: Vec<AnswerRow> = answer.answer.iter().flat_map(|part| rows(part, name)).collect();
+    Resolution {
+        name: name.to_string(),
+        rtype: rtype.to_string(),
+        rcode: rcode_word(answer.rcode),
+        status: status(node, &view, &answer, name).to_owned(),
+        fresh: false,
+        pages: steps(node, &view, name),
+        notes: notes(&answer),
+        answers,
+    }
+}
+
+fn rows<'a>(part: &'a Part<'_>, question: &Name) -> impl Iterator<Item = AnswerRow> + use<'a> {
+    let owner = part.owner.as_ref().and_then(|wire| Name::from_wire(wire).ok());
+    let name = owner.as_ref().unwrap_or(question).to_string();
+    part.iter().map(move |record| AnswerRow {
+        name: name.clone(),
+        rtype: part.rtype.to_string(),
+        ttl: record.ttl,
+        data: data_text(part.rtype, record.rdata),
+    })
+}
+
+fn rcode_word(rcode: Rcode) -> String {
+    match rcode {
+        Rcode::NOERROR => "NOERROR".to_owned(),
+        Rcode::SERVFAIL => "SERVFAIL".to_owned(),
+        Rcode::NXDOMAIN => "NXDOMAIN".to_owned(),
+        Rcode::REFUSED => "REFUSED".to_owned(),
+        Rcode::NOTIMP => "NOTIMP".to_owned(),
+        Rcode::YXDOMAIN => "YXDOMAIN".to_owned(),
+        Rcode(other) => format!("RCODE{other}"),
+    }
+}
+
+/// `soft` as soon as one entry that the answer rests on is soft.
+fn status(node: &Node, view: &View, answer: &Answer, name: &Name) -> &'static str {
+    if answer.answer.is_empty() && answer.rcode != Rcode::NOERROR {
+        return "none";
+    }
+    let owners = answer.answer.iter().filter_map(|part| part.owner.as_ref());
+    let names = owners.filter_map(|wire| Name::from_wire(wire).ok());
+    let is_soft = |name: &Name| {
+        locate(node, view, name).is_some_and(|(page, owner)| {
+            let source = source(&page, &owner);
+            !page.chain(&Register::Entry(source)).is_empty()
+        })
+    };
+    let links_are_soft = steps(node, view, name).iter().any(|step| step.operation.is_some());
+    if links_are_soft || names.chain([name.clone()]).any(|name| is_soft(&name)) {
+        "soft"
+    } else {
+        "sealed"
+    }
+}
+
+/// The page that answers for a name, and the name's owner in it.
+pub fn locate(node: &Node, view: &View, name: &Name) -> Option<(Governance, Owner)> {
+    let id = view.walk(name).last()?.meta().id;
+    let page = node.page(&id)?;
+    let owner = name.relative_to(page.page().name()).ok()?;
+    Some((page, owner))
+}
+
+/// The entry that answers for an owner: its own, or the wildcard at its closest encloser.
+pub fn source(page: &Governance, owner: &Owner) -> Owner {
+    let has_entry = |owner: &Owner| {
+        !page.ratified(owner).0.is_empty() || !page.chain(&Register::Entry(owner.clone())).is_empty()
+    };
+    if has_entry(owner) {
+        return owner.clone();
+    }
+    let above = std::iter::successors(owner.parent(), Owner::parent);
+    let wildcard = |above: Owner| Owner::from_wire(&[b"\x01*", above.wire()].concat()).ok();
+    above.filter_map(wildcard).find(has_entry).unwrap_or_else(|| owner.clone())
+}
+
+/// The pages on the way to a name, each with what proves it.
+pub fn steps(node: &Node, view: &View, name: &Name) -> Vec<PageStep> {
+    let walked: Vec<Id> = view.walk(name).iter().map(|page| page.meta().id).collect();
+    let pages: Vec<Governance> = walked.iter().filter_map(|id| node.page(id)).collect();
+    let step = |(n, page): (usize, &Governance)| {
+        let above = n.checked_sub(1).and_then(|n| pages.get(n));
+        let below = pages.get(n + 1);
+        page_step(page, above, below)
+    };
+    pages.iter().enumerate().map(step).collect()
+}
+
+fn page_step(
+    governance: &Governance,
+    above: Option<&Governance>,
+    below: Option<&Governance>,
+) -> PageStep {
+    let page = governance.page();
+    let next = below.and_then(|below| below.page().name().relative_to(page.name()).ok());
+    let operation = next.and_then(|owner| {
+        governance.chain(&Register::Entry(owner)).last().map(ToString::to_string)
+    });
+    PageStep {
+        name: page.name().to_string(),
+        page_id: page.id().to_string(),
+        height: page.height(),
+        seal: page.seal().to_string(),
+        // No attestations are exchanged yet: nothing supports any seal (T6).
+        strength_bp: 0,
+        coherence_bp: 0,
+        proof: proof(page, above),
+        operation,
+    }
+}
+
+/// Checks the step to this page again, and says what proved it (T2, P9).
+fn proof(page: &Page, above: Option<&Governance>) -> String {
+    let Some(above) = above else {
+        return "anchor: trusted on this machine".to_owned();
+    };
+    let Ok(owner) = page.name().relative_to(above.page().name()) else {
+        return format!("NOT PROVED: {} is not above it", above.page().name());
+    };
+    let (sets, is_soft) = above.ratified(&owner);
+    if sets.page_link().map(|link| link.page) != Some(page.id()) {
+        return format!("NOT PROVED: {} links another page", above.page().name());
+    }
+    if is_soft {
+        return format!("linked by {}, ratified, not sealed yet", above.page().name());
+    }
+    let state = above.page().state();
+    let key = entry_key(&owner);
+    match state.prove(&key).check(&above.page().state_root(), &key, state.get(&key)) {
+        Ok(()) => format!(
+            "linked by {}, shown under its state root {}",
+            above.page().name(),
+            above.page().state_root().short()
+        ),
+        Err(refusal) => format!("NOT PROVED: {refusal}"),
+    }
+}

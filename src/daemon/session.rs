@@ -1,0 +1,210 @@
+//! Carries out what a client asks, on a node.
+
+use std::sync::Arc;
+
+use super::{
+    explain, history,
+    node::{Node, Progress, WholePage, sentence},
+    report, resolve, status,
+};
+use crate::{
+    control::{
+        request::{Answer, Draft, Failure, Request},
+        server::Session,
+    },
+    governance::{Governance, operation::Register, statement::Statement},
+    id::{Id, Kind},
+    key::{PublicKey, RawKey},
+    limits::{BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX},
+    page::{entry::Rdata, name::Owner},
+    store::Cursor,
+};
+
+/// One client's session: what it staged, and what it is in the middle of reading.
+pub struct NodeSession {
+    node: Arc<Node>,
+    staged: WholePage,
+    reading: Option<Reading>,
+}
+
+/// A page's contents as they were when the reading began.
+struct Reading {
+    page: Governance,
+    owners: Vec<Owner>,
+}
+
+impl Session for NodeSession {
+    fn handle(&mut self, request: Request, progress: Progress) -> Result<Answer, Failure> {
+        let node = self.node.clone();
+        Ok(match request {
+            Request::Status => Answer::Status(status::status(&node)),
+            Request::Pages => Answer::Pages(status::pages(&node)),
+            Request::Page { page } => Answer::Page(status::page(&node, &node.select(&page)?)),
+            Request::History { page } => Answer::History(history::of(&node, &node.select(&page)?)?),
+            Request::Verify { page, full } => {
+                Answer::Verified(history::verify(&node, &node.select(&page)?, full, progress)?)
+            }
+            Request::Contents { page, after } => self.contents(&page, after)?,
+            Request::Bundle { page, from } => bundle(&node, &node.select(&page)?, from)?,
+            Request::Draft { page, author, owners, slots } => {
+                Answer::Draft(draft(&node.select(&page)?, author, &owners, slots)?)
+            }
+            Request::Proposals { page, all } => report::proposals(&node.select(&page)?, all),
+            Request::Proposal { page, prefix } => report::proposal(&node.select(&page)?, &prefix)?,
+            Request::Submit { statements } => submit(&node, &statements)?,
+            Request::Stage { genesis, entries, statements } => {
+                self.stage(genesis, entries, statements)?
+            }
+            Request::Commit => {
+                let page = node.admit_page(std::mem::take(&mut self.staged), progress)?;
+                Answer::Committed { page: status::summary(&node, &page) }
+            }
+            Request::Join { name, page } => node.join(&name, &page).map(|()| Answer::Joined)?,
+            Request::Resolve { name, rtype } => {
+                Answer::Resolved(resolve::resolve(&node, &name, rtype))
+            }
+            Request::Explain { name } => Answer::Explained(explain::explain(&node, &name)),
+        })
+    }
+}
+
+impl NodeSession {
+    pub fn new(node: Arc<Node>) -> NodeSession {
+        NodeSession { node, staged: WholePage::default(), reading: None }
+    }
+
+    fn stage(
+        &mut self,
+        genesis: Option<Rdata>,
+        entries: Vec<Rdata>,
+        statements: Vec<Rdata>,
+    ) -> Result<Answer, Failure> {
+        if let Some(genesis) = genesis {
+            self.staged = WholePage::default();
+            self.staged.raw.genesis = genesis.0.into();
+        }
+        let staged = &mut self.staged;
+        staged.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
+        staged.statements.extend(statements.into_iter().map(|statement| statement.0.into()));
+        if staged.raw.entries.len() > FOUNDING_ENTRIES_MAX {
+            self.staged = WholePage::default();
+            return Err(Failure::refused(format!(
+                "a page is founded with at most {FOUNDING_ENTRIES_MAX} entries"
+            )));
+        }
+        Ok(Answer::Staged)
+    }
+
+    /// The next part of a page's contents, from a picture taken when the reading began.
+    fn contents(&mut self, selector: &String, after: Option<Owner>) -> Result<Answer, Failure> {
+        let reading = match self.reading.take().filter(|_| after.is_some()) {
+            Some(reading) => reading,
+            None => {
+                let page = self.node.select(selector)?;
+                let owners = page.contents().into_iter().map(|(owner, _)| owner).collect();
+                Reading { page, owners }
+            }
+        };
+        let from = after.map_or(0, |after| reading.owners.partition_point(|owner| *owner <= after));
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for owner in &reading.owners[from..] {
+            let sets = reading.page.ratified(owner).0.into_vec();
+            let records = sets.iter().flat_map(|set| &set.rdata);
+            bytes += owner.wire().len() + records.map(|rdata| rdata.0.len() + 16).sum::<usize>();
+            entries.push((owner.clone(), sets));
+            if bytes > CONTROL_PART_BYTES {
+                break;
+            }
+        }
+        let more = from + entries.len() < reading.owners.len();
+        let page = reading.page.page();
+        let answer = Answer::Contents {
+            name: page.name().clone(),
+            serial: page.height(),
+            entries,
+            more,
+        };
+        self.reading = more.then_some(reading);
+        Ok(answer)
+    }
+}
+
+/// The next part of a page's log, by record number.
+fn bundle(node: &Node, page: &Governance, from: u64) -> Result<Answer, Failure> {
+    let mut records = Vec::new();
+    let (mut number, mut bytes, mut next) = (0, 0, None);
+    let id = page.page().id();
+    let read = node.store.read(&id, Cursor::START, &mut |record| {
+        if number >= from && bytes < CONTROL_PART_BYTES {
+            bytes += record.bytes.len();
+            records.push((record.kind, Rdata(record.bytes.into())));
+        } else if number >= from {
+            next.get_or_insert(number);
+        }
+        number += 1;
+    });
+    read.map_err(sentence)?;
+    Ok(Answer::Bundle { records, next })
+}
+
+fn draft(
+    page: &Governance,
+    author: RawKey,
+    owners: &[Owner],
+    slots: usize,
+) -> Result<Draft, Failure> {
+    let author = PublicKey::admit(author).map_err(Failure::refused)?;
+    let entry = |owner: &Owner| {
+        let version = page.version(&Register::Entry(owner.clone()));
+        (version, page.ratified(owner).0.into_vec())
+    };
+    let parameters = page.page().parameters().rows();
+    Ok(Draft {
+        page: page.page().id(),
+        name: page.page().name().clone(),
+        seal: page.page().seal(),
+        takes_part: page.page().roster().power(&author).is_some(),
+        slots: page.free_slots(&author, slots.min(BATCH_ROWS_MAX)),
+        sequence: page.next_sequence(&author),
+        roster_version: page.version(&Register::Roster),
+        entries: owners.iter().map(entry).collect(),
+        parameters: parameters.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+    })
+}
+
+fn submit(node: &Node, statements: &[Rdata]) -> Result<Answer, Failure> {
+    let admit = |bytes: &Rdata| {
+        Statement::admit(&bytes.0)
+            .map_err(|refusal| Failure::refused(format!("the statement is refused: {refusal}")))
+    };
+    let statements = statements.iter().map(admit).collect::<Result<Vec<Statement>, Failure>>()?;
+    check_ballots_name_something(node, &statements)?;
+    node.submit(&statements)?;
+    let ids: Vec<Id> = statements.iter().map(Statement::id).collect();
+    Ok(Answer::Submitted { ids })
+}
+
+/// From a peer a ballot may come before its operation; from a person it is a mistake.
+fn check_ballots_name_something(node: &Node, statements: &[Statement]) -> Result<(), Failure> {
+    let same_page = statements.iter().all(|statement| statement.page() == statements[0].page());
+    if !same_page {
+        return Err(Failure::refused("the statements are about more than one page"));
+    }
+    let new: Vec<Id> = statements
+        .iter()
+        .filter(|statement| statement.kind() != Kind::Ballot)
+        .map(Statement::id)
+        .collect();
+    for ballot in statements.iter().filter_map(Statement::as_ballot) {
+        let page = node.page(&statements[0].page());
+        let is_known = |id: &Id| {
+            new.contains(id)
+                || page.as_ref().is_some_and(|p| p.proposal(id).is_some() || p.batch(id).is_some())
+        };
+        if let Some((unknown, _)) = ballot.rows.iter().find(|(id, _)| !is_known(id)) {
+            return Err(Failure::not_found(format!("there is no operation {unknown} here")));
+        }
+    }
+    Ok(())
+}
