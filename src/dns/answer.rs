@@ -271,7 +271,8 @@ impl<'v> Search<'v> {
                 true
             }),
         };
-        if !found && !(at.cut == 0 && self.made(at)) {
+        let made = !found && at.cut == 0 && self.made(at);
+        if !found && !made {
             self.deny(at, Rcode::NOERROR);
         }
     }

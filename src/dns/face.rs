@@ -105,7 +105,7 @@ struct Reply {
 impl Reply {
     fn of(answer: &Answer<'_>, query: &Query<'_>, transport: Transport) -> Reply {
         let question = query.question.as_ref();
-        let asked = question.map_or(&[0][..], |question| question.path.wire());
+        let asked = question.map_or(&[0][..], |question| question.spelling());
         let edns = query.edns.map(|edns| opt(edns.dnssec_ok, &answer.errors));
         let size = |parts: &[Part<'_>]| -> usize {
             parts.iter().map(|part| octets(part, asked.len())).sum()

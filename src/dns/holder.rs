@@ -1,7 +1,11 @@
 //! Finds out which process holds a port, for the error that says so. Linux only; anywhere else,
 //! and for other people's processes, the answer is `None`.
 
-use std::{fs, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The name and number of a process with a socket bound to this local port, as `named (pid 7)`.
 pub fn of_port(transport: &str, port: u16) -> Option<String> {
@@ -12,8 +16,10 @@ pub fn of_port(transport: &str, port: u16) -> Option<String> {
         .flat_map(|table| inodes(&table, port))
         .map(|inode| format!("socket:[{inode}]"))
         .collect();
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let holder = processes.map(|process| process.path()).find(|path| holds(path, &inodes))?;
+    let processes = fs::read_dir("/proc").ok()?.flatten().map(|process| process.path());
+    // Only numbers are processes; `self` and its like are second names of one.
+    let numbered = |path: &PathBuf| path.file_name().is_some_and(is_number);
+    let holder = processes.filter(numbered).find(|path| holds(path, &inodes))?;
     let name = fs::read_to_string(holder.join("comm")).ok()?;
     Some(format!("{} (pid {})", name.trim(), holder.file_name()?.display()))
 }
@@ -27,6 +33,10 @@ fn inodes(table: &str, port: u16) -> Vec<String> {
         (local == port && alone).then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
     };
     table.lines().skip(1).filter_map(inode).collect()
+}
+
+fn is_number(name: &OsStr) -> bool {
+    name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
 }
 
 fn holds(process: &Path, inodes: &[String]) -> bool {

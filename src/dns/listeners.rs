@@ -5,6 +5,11 @@
 //! in place. hickory's own UDP loop is not used: it starts a task and two copies per
 //! packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
 //! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes.
+//!
+//! hickory 0.26.3 has no limit on TCP connections: a silent one ends after
+//! [`DNS_TCP_IDLE`], and each has at most one query in flight, but how many there may be is up
+//! to the process's limit of open files.
+//!
 //! Nothing here decides what is answered.
 
 use std::{
@@ -48,7 +53,7 @@ fn by(holder: &Option<String>) -> String {
     holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
-/// Queries that wait in the kernel for a TCP connection to be accepted (choice, as BIND's 10 up).
+/// TCP connections that the kernel holds until they are accepted (choice).
 const TCP_BACKLOG: i32 = 128;
 /// Answers that hickory queues for a TCP client that does not read (choice).
 const TCP_ANSWERS_QUEUED: usize = 32;

@@ -34,6 +34,13 @@ pub struct Question<'q> {
     pub class: u16,
 }
 
+impl Question<'_> {
+    /// The name in the letters that the client used (RFC 4343 section 4.1).
+    pub fn spelling(&self) -> &[u8] {
+        &self.raw[..self.path.wire().len()]
+    }
+}
+
 /// What an OPT record says (RFC 6891 section 6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edns {

@@ -1,0 +1,97 @@
+//! Stories of the DNS face: replay files, malformed messages, real sockets, and properties.
+
+#[path = "dns/naive.rs"]
+mod naive;
+#[path = "dns/properties.rs"]
+mod properties;
+#[path = "dns/replay.rs"]
+mod replay;
+#[path = "dns/sizes.rs"]
+mod sizes;
+#[path = "dns/sockets.rs"]
+mod sockets;
+#[path = "dns/support.rs"]
+mod support;
+
+use djdns::dns::{Transport, View, respond};
+
+const ANSWERS: &str = include_str!("dns/answers.replay");
+const CUTS: &str = include_str!("dns/cuts.replay");
+const ANCHORS: &str = include_str!("dns/anchors.replay");
+const MALFORMED: &str = include_str!("dns/malformed.txt");
+
+#[test]
+fn a_page_answers_for_its_own_names() {
+    replay::check("answers.replay", ANSWERS);
+}
+
+#[test]
+fn pages_below_pages_delegations_wildcards_and_dname() {
+    replay::check("cuts.replay", CUTS);
+}
+
+#[test]
+fn anchors_and_soft_entries() {
+    replay::check("anchors.replay", ANCHORS);
+}
+
+/// The messages of `malformed.txt`: what is expected, and the bytes.
+fn malformed() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    let lines = MALFORMED.lines().filter(|line| !line.is_empty() && !line.starts_with(';'));
+    lines.map(|line| {
+        let (expect, hex) = line.split_once('|').unwrap();
+        let hex: String = hex.split_whitespace().collect();
+        (expect.trim(), data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap())
+    })
+}
+
+/// The response code and number of questions, or `silence`.
+fn outcome(response: Option<&[u8]>) -> String {
+    let Some(response) = response else { return "silence".to_owned() };
+    let rcode = match response[3] & 15 {
+        1 => "FORMERR",
+        4 => "NOTIMP",
+        _ => "unexpected",
+    };
+    format!("{rcode} {}", response[5])
+}
+
+#[test]
+fn malformed_messages_get_what_the_table_says() {
+    for (expect, bytes) in malformed() {
+        for transport in [Transport::Udp, Transport::Stream] {
+            let response = respond(&View::new(), &bytes, transport);
+            assert_eq!(outcome(response.as_deref()), expect, "{bytes:02x?}");
+            if let Some(response) = response {
+                assert_eq!(response[..2], bytes[..2], "the id");
+                assert_eq!(response[2] & 0xf9, bytes[2] & 0x79 | 0x80, "QR, opcode, RD");
+                assert_eq!(response[6..12], [0; 6], "no records");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_walk_names_the_pages_that_were_passed() {
+    let view = replay::read(CUTS).view;
+    let check = |name: &str, expect: &[&str]| {
+        let pages = view.walk(&support::name(name));
+        let names: Vec<String> = pages.iter().map(|page| page.meta().name.to_string()).collect();
+        assert_eq!(names, expect, "{name}");
+    };
+    check("www.ff.ct.", &[".", "ct.", "ff.ct."]);
+    check("ff.ct.", &[".", "ct.", "ff.ct."]);
+    check("www.ct.", &[".", "ct."]);
+    check("www.gone.", &["."]);
+    check("org.", &["."]);
+    check("x.localhost.", &["localhost."]);
+}
+
+#[test]
+fn a_page_under_another_name_than_its_link_is_not_followed() {
+    let view = View::new().with_anchor(&support::name("."), support::page_id("."));
+    let view = support::with_page(&view, ".", "ct 300 PAGE ff.\n");
+    let view = support::with_page(&view, "ff.", "www 300 A 192.0.2.1\n");
+    let query = support::query("www.ct.", 1, None);
+    assert_eq!(replay::render(&respond(&view, &query, Transport::Udp).unwrap()), ["SERVFAIL rd"]);
+}
