@@ -55,7 +55,8 @@ pub enum RdataRefusal {
 /// How [`write_text`] writes djdns' own types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// `\# 14 0a0b…` (RFC 3597): for zone files that other software reads.
+    /// `\# 14 0a0b…` (RFC 3597), and so are types and parameters that not all know by name: for
+    /// zone files that other software reads.
     GenericPrivate,
     /// Fields in words and numbers: for people, and for reading back by djdns alone.
     Mnemonic,
@@ -175,8 +176,9 @@ pub fn parse_into(
 /// written as `\#` (RFC 3597), so that reading the text gives the same octets in every case.
 pub fn write_text(rtype: RecordType, rdata: &[u8], style: Style, out: &mut String) {
     let start = out.len();
-    let fields = schema::fields(rtype).filter(|_| {
-        rtype.has_mnemonic() && !(rtype.is_private() && style == Style::GenericPrivate)
+    let fields = schema::fields(rtype).filter(|_| match style {
+        Style::GenericPrivate => is_widely_known(rtype) && !params::are_recent(rtype, rdata),
+        Style::Mnemonic => rtype.has_mnemonic(),
     });
     let written = fields.filter(|_| !rdata.is_empty()).and_then(|fields| {
         let mut reader = wire::Reader::new(rdata);
@@ -190,6 +192,13 @@ pub fn write_text(rtype: RecordType, rdata: &[u8], style: Style, out: &mut Strin
         out.truncate(start);
         write_generic(rdata, out);
     }
+}
+
+/// Whether other software reads the type's mnemonic and text: not djdns' own types, and not those
+/// that Knot 3.2 knows only by number.
+pub fn is_widely_known(rtype: RecordType) -> bool {
+    let by_number = [RecordType::HIP, RecordType::SIG, RecordType::NXT];
+    rtype.has_mnemonic() && !rtype.is_private() && !by_number.contains(&rtype)
 }
 
 /// The wire forms of the domain names in a record's data, in the order of its fields.

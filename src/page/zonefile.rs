@@ -13,6 +13,7 @@ use super::{
     record::{RecordType, UnknownType},
 };
 
+mod foreign;
 mod order;
 mod read;
 mod records;
@@ -121,6 +122,7 @@ fn read_contents(
     let mut told = 0;
     loop {
         line.clear();
+        tokens.skip(foreign::MARK.as_bytes());
         let blank = tokens.at_blank();
         let last = loop {
             match tokens.step() {

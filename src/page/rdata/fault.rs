@@ -67,7 +67,7 @@ pub enum Fault {
     Location,
     #[error("version {0} of LOC is not known, only 0 is")]
     LocationVersion(u8),
-    #[error("a size or precision is a digit times a power of ten up to 9 (RFC 1876 section 2)")]
+    #[error("a size or precision is 0, or a digit times a power of ten up to 9 (RFC 1876)")]
     LocationSize,
     #[error("latitude or longitude is outside the globe")]
     LocationRange,
@@ -85,8 +85,6 @@ pub enum Fault {
     ParamMandatory(String),
     #[error("no-default-alpn needs alpn beside it (RFC 9460 section 7.1.1)")]
     ParamNoAlpn,
-    #[error("an alias (priority 0) has no parameters (RFC 9460 section 2.4.2)")]
-    ParamInAlias,
     #[error("{0}")]
     Key(#[from] KeyRefusal),
     #[error("{0}")]

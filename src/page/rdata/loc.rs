@@ -20,7 +20,8 @@ pub(super) fn check(octets: &[u8]) -> Result<&[u8], Fault> {
     if octets[0] != 0 {
         return Err(Fault::LocationVersion(octets[0]));
     }
-    if octets[1..4].iter().any(|size| size >> 4 > 9 || size & 0xf > 9) {
+    let is_size = |size: &u8| *size == 0 || (1..=9).contains(&(size >> 4)) && size & 0xf <= 9;
+    if !octets[1..4].iter().all(is_size) {
         return Err(Fault::LocationSize);
     }
     let angle = |at: usize| (i64::from(number(&octets[at..at + 4])) - MIDDLE).abs();
@@ -118,15 +119,12 @@ fn size_octet(mut centimetres: i64) -> Result<u8, Fault> {
     if exponent > 9 { Err(Fault::LocationSize) } else { Ok((centimetres as u8) << 4 | exponent) }
 }
 
-/// `None` for a zero size with a power of ten: reading it back would lose the power.
+/// Appends all fields, the optional ones too.
 pub(super) fn write(octets: &[u8], out: &mut String) -> Option<()> {
     write_angle(number(octets.get(4..8)?), ["N", "S"], out);
     write_angle(number(octets.get(8..12)?), ["E", "W"], out);
     write_metres(i64::from(number(octets.get(12..16)?)) - ALTITUDE_BASE_CM, out);
     for size in octets.get(1..4)? {
-        if size >> 4 == 0 && size & 0xf != 0 {
-            return None;
-        }
         write_metres(i64::from(size >> 4) * 10i64.pow(u32::from(size & 0xf)), out);
     }
     Some(())

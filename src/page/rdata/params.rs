@@ -2,6 +2,8 @@
 
 use data_encoding::BASE64;
 
+use crate::page::record::RecordType;
+
 use super::{
     Fault,
     parse::{self, Words, ipv4, ipv6, number},
@@ -35,10 +37,7 @@ const NAMES: &[(u16, &str)] = &[
 ];
 
 /// Checks parameters in wire form: ascending, each well formed, consistent with each other.
-pub(super) fn check(octets: &[u8], alias: bool) -> Result<(), Fault> {
-    if alias && !octets.is_empty() {
-        return Err(Fault::ParamInAlias);
-    }
+pub(super) fn check(octets: &[u8]) -> Result<(), Fault> {
     let mut rest = octets;
     let mut least = 0;
     while !rest.is_empty() {
@@ -214,6 +213,25 @@ fn list(octets: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     items
+}
+
+/// Whether the data holds parameters that came after RFC 9460: their text is not read everywhere.
+pub(super) fn are_recent(rtype: RecordType, rdata: &[u8]) -> bool {
+    let after_target = || {
+        let len = wire::name_len(rdata.get(2..)?).ok()?;
+        rdata.get(2 + len..)
+    };
+    if ![RecordType::SVCB, RecordType::HTTPS].contains(&rtype) {
+        return false;
+    }
+    let mut rest = after_target().unwrap_or_default();
+    while let Some((key, _, after)) = split(rest) {
+        if key > IPV6HINT {
+            return true;
+        }
+        rest = after;
+    }
+    false
 }
 
 /// Appends parameters in their order.

@@ -81,7 +81,7 @@ impl<'a> Words<'a> {
             Kind::LongText => text(self.take()?, out)?,
             Kind::Tag => string(self.take()?, out)?,
             Kind::Hex | Kind::Digest(..) => self.hex(out)?,
-            Kind::Opaque => return Err(Fault::NoText),
+            Kind::Opaque | Kind::Relay => return Err(Fault::NoText),
             Kind::Base64(least) => self.base64(*least, out)?,
             Kind::Salt => salt(self.plain()?, out)?,
             Kind::Base32 => base32(self.plain()?, out)?,

@@ -64,6 +64,8 @@ pub(super) enum Kind {
     Params,
     /// Type, algorithm, gateway, and key of IPSECKEY after its precedence (RFC 4025).
     Gateway,
+    /// Type and address or name of AMTRELAY after its precedence (RFC 8777 section 4.2).
+    Relay,
     /// HIP up to its rendezvous servers (RFC 8005).
     Hip,
     Track,
@@ -187,18 +189,31 @@ fn rare(number: u16) -> Option<&'static [Field]> {
         21 | 107 => fields!["the preference": U16, "the host": Name],
         // PX
         26 => fields!["the preference": U16, "the map": Name, "the X.400 map": Name],
+        // NSAP, EID, NIMLOC, ATMA
+        22 | 31 | 32 | 34 => fields!["the data": Hex],
         // GPOS
         27 => fields!["the longitude": Text, "the latitude": Text, "the altitude": Text],
+        // SINK
+        40 => fields!["the coding": U8, "the subcoding": U8, "the data": Opaque],
         // NINFO, AVC, RESINFO, WALLET
         56 | 258 | 261 | 262 => fields!["the text": Texts(1, usize::MAX)],
         // RKEY
         57 => fields![
             "the flags": U16, "the protocol": U8, "the algorithm": U8, "the key": Base64(1),
         ],
+        // DSYNC
+        66 => fields!["the type": Type, "the scheme": U8, "the port": U16, "the target": Name],
         // NID, L64
         104 | 106 => fields!["the preference": U16, "the locator": Fixed(8)],
         // L32
         105 => fields!["the preference": U16, "the locator": Ipv4],
+        // DOA
+        259 => fields![
+            "the enterprise": U32, "the type": U32, "the location": U8, "the media type": Text,
+            "the data": Opaque,
+        ],
+        // AMTRELAY
+        260 => fields!["the precedence": U8, "the relay": Relay],
         // TA, DLV
         32768 | 32769 => fields![
             "the key tag": U16, "the algorithm": U8, "the digest type": U8,

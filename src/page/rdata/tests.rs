@@ -203,8 +203,9 @@ fn every_type_may_be_written_as_octets_and_is_then_checked_as_its_type() {
     refused("A", "\\# 5 c000020101", "1 octets follow where the data should end");
     refused("A", "\\# 4 c00002", &RdataRefusal::Generic.to_string());
     refused("TYPE731", "abc", &RdataRefusal::Generic.to_string());
-    // A zero size with a power of ten has no decimal that keeps the power.
-    same("LOC", "\\# 16 00021613800000008000000000989680");
+    refused("LOC", "\\# 16 00021613800000008000000000989680", {
+        "the location: a size or precision is 0, or a digit times a power of ten up to 9 (RFC 1876)"
+    });
 }
 
 #[test]

@@ -53,6 +53,13 @@ impl<'a> Tokens<'a> {
         matches!(self.text.get(self.at), Some(b' ' | b'\t'))
     }
 
+    /// Skips `prefix` if it is next.
+    pub fn skip(&mut self, prefix: &[u8]) {
+        if self.text[self.at..].starts_with(prefix) {
+            self.at += prefix.len();
+        }
+    }
+
     /// The next token or end. Inside parentheses, ends of lines are blanks.
     pub fn step(&mut self) -> Step<'a> {
         loop {

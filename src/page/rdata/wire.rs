@@ -51,11 +51,9 @@ impl<'a> Reader<'a> {
             Kind::Types => self.whole(check_types),
             Kind::Location => loc::check(self.octets(16)?),
             Kind::Prefixes => self.whole(apl::check),
-            Kind::Params => {
-                let alias = self.rdata.starts_with(&[0, 0]);
-                self.whole(|octets| params::check(octets, alias))
-            }
+            Kind::Params => self.whole(params::check),
             Kind::Gateway => self.gateway(),
+            Kind::Relay => self.relay(),
             Kind::Hip => self.host_identity(),
             Kind::Track => self.whole(track::check),
         }
@@ -165,18 +163,34 @@ impl<'a> Reader<'a> {
         Ok(&self.rdata[start..])
     }
 
+    /// A key of no octets means that there is none, and so says algorithm 0 (RFC 4025 2.4).
     fn gateway(&mut self) -> Result<&'a [u8], Fault> {
         let start = self.at;
-        let kind = self.octets(2)?[0];
-        match kind {
-            0 => {}
-            1 => drop(self.octets(4)?),
-            2 => drop(self.octets(16)?),
-            3 => drop(self.name()?),
-            _ => return Err(Fault::Gateway(kind)),
+        let head = self.octets(2)?;
+        self.address(head[0])?;
+        if self.all().is_empty() && head[1] != 0 {
+            return Err(Fault::Truncated);
         }
-        self.all();
         Ok(&self.rdata[start..])
+    }
+
+    /// The uppermost bit says "discovery may be skipped"; the others are the kind.
+    fn relay(&mut self) -> Result<&'a [u8], Fault> {
+        let start = self.at;
+        let head = self.octets(1)?;
+        self.address(head[0] & 0x7f)?;
+        Ok(&self.rdata[start..self.at])
+    }
+
+    /// Nothing, an IPv4 address, an IPv6 address or a name, as the number before says.
+    fn address(&mut self, kind: u8) -> Result<(), Fault> {
+        match kind {
+            0 => Ok(()),
+            1 => self.octets(4).map(drop),
+            2 => self.octets(16).map(drop),
+            3 => self.name().map(drop),
+            _ => Err(Fault::Gateway(kind)),
+        }
     }
 
     fn host_identity(&mut self) -> Result<&'a [u8], Fault> {

@@ -34,7 +34,7 @@ pub(super) fn field(kind: &Kind, octets: &[u8], out: &mut String) -> Option<()> 
         Kind::LongText => quoted(octets, out),
         // Letters and digits need no quotes.
         Kind::Tag => word(out, str::from_utf8(octets.get(1..)?).ok()?),
-        Kind::Opaque => return None,
+        Kind::Opaque | Kind::Relay => return None,
         Kind::Base64(_) => {
             separate(out);
             BASE64.encode_append(octets, out);

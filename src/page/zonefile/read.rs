@@ -1,6 +1,6 @@
 //! Reads the lines of a zone file: directives and records (RFC 1035 section 5.1).
 
-use super::{Located, TTL_DEFAULT, ZoneContents, ZoneFault, records::Records};
+use super::{Located, TTL_DEFAULT, ZoneContents, ZoneFault, foreign::server, records::Records};
 use crate::{
     limits::TTL_SECONDS_MAX,
     page::{
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         if owner.is_empty() && rtype == RecordType::NS {
             return true;
         }
-        if !self.page.is_root() || owner != apex::SERVER.split_last().map_or(&[][..], |(_, o)| o) {
+        if !self.page.is_root() || owner != server() {
             return false;
         }
         let made = apex::server_addresses().iter().position(|(t, r)| *t == rtype && r == rdata);
