@@ -6,9 +6,7 @@
 use std::{
     env, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::net::UnixDatagram,
     path::PathBuf,
-    sync::Arc,
     time::SystemTime,
 };
 

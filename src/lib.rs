@@ -82,6 +82,8 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod control;
+pub mod daemon;
+pub mod demo;
 pub mod dns;
 pub mod governance;
 pub mod id;

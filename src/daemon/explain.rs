@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     control::report::{Explanation, OperationReport},
-    governance::{Governance, State, operation::Register},
+    governance::{Governance, Proposal, State, operation::Register},
     page::name::{Name, Owner},
 };
 
@@ -23,10 +23,11 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
     };
     let source = source(&governance, &owner);
     let register = Register::Entry(source.clone());
-    let on_it = governance.proposals().filter(|p| p.operation().change.register() == register);
-    let states: Vec<State> = on_it.clone().map(|proposal| governance.state(proposal)).collect();
+    let on_it: Vec<&Proposal> =
+        governance.proposals().filter(|p| p.operation().change.register() == register).collect();
+    let states: Vec<State> = on_it.iter().map(|proposal| governance.state(proposal)).collect();
     let operations: Vec<OperationReport> =
-        on_it.map(|proposal| report::operation(&governance, proposal)).collect();
+        on_it.iter().map(|proposal| report::operation(&governance, proposal)).collect();
     let status = status(&governance, &source, &states);
     if let Some(step) = &mut page {
         step.operation = governance.chain(&register).last().map(ToString::to_string);
@@ -80,7 +81,13 @@ fn why(
         _ => format!("{name} has no entry `{source}`"),
     });
     why.extend(operations.iter().map(|operation| {
-        format!("{} ({}): {}: {}", &operation.id[..8], operation.change, operation.state, operation.reason)
+        format!(
+            "{} ({}): {}: {}",
+            &operation.id[..8],
+            operation.change,
+            operation.state,
+            operation.reason
+        )
     }));
     why
 }

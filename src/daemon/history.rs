@@ -41,7 +41,6 @@ fn founded(page: &Page) -> Event {
     }
 }
 
-
 fn event(statement: &Statement) -> Event {
     let (kind, what) = match statement.body() {
         Body::Operation(operation) => ("operation", describe(operation)),

@@ -23,16 +23,13 @@ use crate::{
     id::{Id, Kind},
     limits::LOG_ENTRIES_CHUNK_BYTES,
     page::{
-        Page, RawPage,
-        codec,
+        Page, RawPage, bundle, codec,
         entry::{Rdata, RecordSets},
+        genesis::Genesis,
         name::{Name, Owner},
     },
     store::{Cursor, Record, Store, StoreError, disk::RealDisk},
 };
-
-/// The kind of log record that holds a part of a page's initial entries.
-pub const ENTRIES_KIND: u8 = 0;
 
 /// Tells how far long work is: a label, how much is done, of how much.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
@@ -68,10 +65,9 @@ impl Node {
     /// # Errors
     /// When the directory is held by another process, or the disk fails.
     pub fn open(data_dir: &Path, holder: &str, progress: Progress) -> anyhow::Result<Arc<Node>> {
-        let (store, notices) =
-            Store::open(Arc::new(RealDisk), data_dir, holder, &mut |at| {
-                progress("checking logs", at.done_bytes, at.total_bytes);
-            })?;
+        let (store, notices) = Store::open(Arc::new(RealDisk), data_dir, holder, &mut |at| {
+            progress("checking logs", at.done_bytes, at.total_bytes);
+        })?;
         let mut notices: Vec<String> = notices.iter().map(ToString::to_string).collect();
         let anchors = match anchors::read(&store.anchors()?) {
             Ok(anchors) => anchors,
@@ -215,7 +211,8 @@ impl Node {
             ))),
             [page] => Ok(page.clone()),
             several => {
-                let ids: Vec<String> = several.iter().map(|page| page.page().id().short()).collect();
+                let ids: Vec<String> =
+                    several.iter().map(|page| page.page().id().short()).collect();
                 Err(Failure::refused(format!(
                     "`{selector}` may be any of the pages {}: name one by its id",
                     ids.join(", ")
@@ -268,13 +265,34 @@ impl Node {
     /// # Errors
     /// [`Failure`], with nothing changed.
     pub fn admit_page(&self, whole: WholePage, progress: Progress) -> Result<Governance, Failure> {
+        let is_demonstration =
+            Genesis::decode(&whole.raw.genesis).is_ok_and(|genesis| genesis.raw().demonstration);
+        if is_demonstration {
+            return Err(Failure::refused(
+                "this is a demonstration page, whose keys are public: it comes with the program \
+                 and is accepted from nobody (P6)",
+            ));
+        }
+        self.admit_demonstration(whole, progress)
+    }
+
+    /// [`Node::admit_page`] for the pages embedded in the program, whose keys are public (P6).
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub fn admit_demonstration(
+        &self,
+        whole: WholePage,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
         let total = whole.raw.entries.len() as u64;
         let page = Page::admit(&whole.raw, &mut |done| {
             if done.is_multiple_of(4096) {
                 progress("checking entries", done as u64, total);
             }
         });
-        let page = page.map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+        let page =
+            page.map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
         self.admit_founded(page, whole, progress)
     }
 
@@ -376,8 +394,8 @@ impl WholePage {
     /// [`Reopening::UnknownKind`] or [`Reopening::Entries`].
     pub fn take(&mut self, kind: u8, bytes: Vec<u8>) -> Result<(), Reopening> {
         match (kind, Kind::from_tag(kind)) {
-            (ENTRIES_KIND, _) => {
-                let entries: Vec<Rdata> = codec::decode(&bytes, bytes.len())?;
+            (bundle::ENTRIES, _) => {
+                let entries = bundle::read_entries(&bytes)?;
                 self.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
             }
             (_, Some(Kind::Genesis)) => self.raw.genesis = bytes,
@@ -412,7 +430,7 @@ fn records(whole: WholePage) -> impl Iterator<Item = Record> {
             bytes += entry.len();
             part.push(Rdata(entry));
         }
-        Some(Record::unnamed(ENTRIES_KIND, codec::encode(&part)))
+        Some(Record::unnamed(bundle::ENTRIES, bundle::write_entries(&part)))
     });
     let statements = whole.statements.into_iter().filter_map(|bytes| {
         // They were admitted before the page is written.

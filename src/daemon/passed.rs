@@ -37,7 +37,9 @@ pub fn sockets() -> io::Result<(Vec<UdpSocket>, Vec<TcpListener>)> {
         match socket_type(&socket)? {
             SocketType::DGRAM => udp.push(socket.into()),
             SocketType::STREAM => tcp.push(socket.into()),
-            other => return Err(io::Error::other(format!("descriptor {fd} is a {other:?} socket"))),
+            other => {
+                return Err(io::Error::other(format!("descriptor {fd} is a {other:?} socket")));
+            }
         }
     }
     Ok((udp, tcp))

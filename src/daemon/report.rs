@@ -8,7 +8,7 @@ use crate::{
     governance::{
         Governance, Proposal, State,
         ballot::Choice,
-        operation::{Change, Operation, Register, RosterChange, Track},
+        operation::{Change, Operation, Register, RosterChange},
         tally,
     },
     id::Id,
@@ -187,7 +187,8 @@ fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
     let Change::SetEntry(set) = change else { return Vec::new() };
     let before = at_version(page, &set.owner, set.parent);
     let after = RecordSets::admit(set.sets.clone(), &set.owner, page.page().name());
-    let (before, after) = (lines(&set.owner, &before), lines(&set.owner, &after.unwrap_or_default()));
+    let (before, after) =
+        (lines(&set.owner, &before), lines(&set.owner, &after.unwrap_or_default()));
     let gone = before.iter().filter(|line| !after.contains(line)).map(|line| format!("- {line}"));
     let new = after.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
     gone.chain(new).collect()
@@ -215,12 +216,4 @@ pub fn data_text(rtype: RecordType, rdata: &[u8]) -> String {
     let mut text = String::new();
     rdata::write_text(rtype, rdata, Style::Mnemonic, &mut text);
     text
-}
-
-/// Which track an operation needs, for sentences.
-pub fn track_word(track: Track) -> &'static str {
-    match track {
-        Track::One => "Track 1",
-        Track::Two => "Track 2",
-    }
 }

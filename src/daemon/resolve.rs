@@ -3,11 +3,7 @@
 use super::{node::Node, report::data_text};
 use crate::{
     control::report::{AnswerRow, PageStep, Resolution},
-    dns::{
-        Answer, Rcode, View,
-        answer::Part,
-        path::Path,
-    },
+    dns::{Answer, Rcode, View, answer::Part, path::Path},
     governance::{Governance, operation::Register},
     id::Id,
     page::{
@@ -20,7 +16,8 @@ use crate::{
 /// `djdns resolve`: the answer, whether it is sealed, and every page walked.
 pub fn resolve(node: &Node, name: &Name, rtype: RecordType) -> Resolution {
     let view = node.view().load_full();
-    let notes = |answer: &Answer| answer.errors.iter().map(|error| error.text.to_string()).collect();
+    let notes =
+        |answer: &Answer| answer.errors.iter().map(|error| error.text.to_string()).collect();
     let Some(path) = Path::read(name.wire()) else { unreachable!("a name is a path") };
     let answer = Answer::look_up(&view, &path, rtype);
     let answers: Vec<AnswerRow> = answer.answer.iter().flat_map(|part| rows(part, name)).collect();
@@ -91,7 +88,8 @@ pub fn locate(node: &Node, view: &View, name: &Name) -> Option<(Governance, Owne
 /// The entry that answers for an owner: its own, or the wildcard at its closest encloser.
 pub fn source(page: &Governance, owner: &Owner) -> Owner {
     let has_entry = |owner: &Owner| {
-        !page.ratified(owner).0.is_empty() || !page.chain(&Register::Entry(owner.clone())).is_empty()
+        !page.ratified(owner).0.is_empty()
+            || !page.chain(&Register::Entry(owner.clone())).is_empty()
     };
     if has_entry(owner) {
         return owner.clone();

@@ -119,12 +119,8 @@ impl NodeSession {
         }
         let more = from + entries.len() < reading.owners.len();
         let page = reading.page.page();
-        let answer = Answer::Contents {
-            name: page.name().clone(),
-            serial: page.height(),
-            entries,
-            more,
-        };
+        let answer =
+            Answer::Contents { name: page.name().clone(), serial: page.height(), entries, more };
         self.reading = more.then_some(reading);
         Ok(answer)
     }
