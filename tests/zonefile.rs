@@ -255,7 +255,7 @@ proptest! {
 #[test]
 fn other_software_accepts_the_export_of_random_pages() {
     let mut runner = TestRunner::deterministic();
-    for _ in 0..400 {
+    for _ in 0..60 {
         let (page, entries) = random_entries().new_tree(&mut runner).unwrap().current();
         check_accepted(&page, &entries);
     }

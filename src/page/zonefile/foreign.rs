@@ -5,6 +5,8 @@
 //! without them: they are written as comments that only djdns reads ([`MARK`]). The cases are
 //! those that `kzonecheck` 3.2 and `named-checkzone` 9.18 were seen to refuse.
 
+use std::collections::{HashMap, HashSet};
+
 use super::order;
 use crate::page::{
     apex,
@@ -26,11 +28,23 @@ pub(super) struct Keyed<'a> {
     pub sets: &'a RecordSets,
 }
 
-/// The entries of a page in canonical order.
+/// The entries of a page in canonical order, and which of their NS records lead nowhere.
 pub(super) struct Neighbours<'a> {
     page: &'a Name,
     entries: Vec<Keyed<'a>>,
     has_dname: bool,
+    /// NS records without use, as index of the entry and of the record in the set.
+    dead_ends: HashSet<(usize, usize)>,
+    /// Delegations (indices of entries) of which no NS record is left.
+    dead_cuts: HashSet<usize>,
+}
+
+/// Whether the server that an NS record names can be found.
+enum Lead {
+    Found,
+    Nowhere,
+    /// It lies below the delegation at the entry with this index.
+    Through(usize),
 }
 
 impl<'a> Neighbours<'a> {
@@ -44,66 +58,113 @@ impl<'a> Neighbours<'a> {
             .collect();
         entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         let has_dname = entries.iter().any(|entry| entry.sets.get(RecordType::DNAME).is_some());
-        Neighbours { page, entries, has_dname }
+        let (dead_ends, dead_cuts) = Default::default();
+        let mut neighbours = Neighbours { page, entries, has_dname, dead_ends, dead_cuts };
+        neighbours.find_dead_ends();
+        neighbours
     }
 
-    pub fn iter(&self) -> std::slice::Iter<'_, Keyed<'a>> {
-        self.entries.iter()
+    /// The entries, each with its index.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Keyed<'a>)> {
+        self.entries.iter().enumerate()
     }
 
     /// The record sets at the owner with this key.
     pub fn get(&self, key: &[u8]) -> Option<&'a RecordSets> {
-        let found = self.entries.binary_search_by(|entry| entry.key.as_slice().cmp(key));
-        found.ok().map(|i| self.entries[i].sets)
+        self.find(key).map(|i| self.entries[i].sets)
     }
 
-    /// Whether other software would refuse the whole zone because of this record.
-    pub fn refused(&self, entry: &Keyed<'_>, rtype: RecordType, data: &Rdata) -> bool {
+    fn find(&self, key: &[u8]) -> Option<usize> {
+        self.entries.binary_search_by(|entry| entry.key.as_slice().cmp(key)).ok()
+    }
+
+    /// Whether other software would refuse the whole zone because of this record, the `nth` of
+    /// its set at the entry with this index.
+    pub fn refused(&self, index: usize, rtype: RecordType, nth: usize, data: &Rdata) -> bool {
+        let entry = &self.entries[index];
         OBSOLETE.contains(&rtype)
             || self.is_below_dname(&entry.key)
             || match rtype {
-                RecordType::NS => !self.leads_somewhere(entry, data),
+                RecordType::NS => self.dead_ends.contains(&(index, nth)),
                 // A delegation hides the DNAME beside it (RFC 6672 section 2.4).
                 RecordType::DNAME => entry.sets.get(RecordType::NS).is_some(),
                 // The parent holds a zone's DS (RFC 4035 section 2.4); Knot knows four digests.
                 RecordType::DS => entry.owner.is_apex() || !matches!(data.0.get(3), Some(1..=4)),
                 // The root page's server has addresses of its own there.
                 RecordType::CNAME => self.page.is_root() && entry.owner.wire() == server(),
+                // Without a key: BIND reads no such line, though RFC 4025 section 3.1 has it.
+                RecordType::IPSECKEY => data.0.get(2) == Some(&0),
                 _ => false,
             }
     }
 
-    /// Whether the entry lies below a DNAME, where nothing is ever found (RFC 6672 section 2.4).
+    /// Whether a name lies below a DNAME, where nothing is ever found (RFC 6672 section 2.4).
     fn is_below_dname(&self, key: &[u8]) -> bool {
-        self.has_dname
-            && ancestors(key).any(|ancestor| {
-                let sets = self.get(ancestor);
-                sets.is_some_and(|sets| sets.get(RecordType::DNAME).is_some())
-            })
+        let stands = |sets: &RecordSets| {
+            sets.get(RecordType::DNAME).is_some() && sets.get(RecordType::NS).is_none()
+        };
+        self.has_dname && ancestors(key).any(|above| self.get(above).is_some_and(stands))
     }
 
-    /// Whether a delegation's name server is outside the page, below another delegation, or has
-    /// an address.
-    fn leads_somewhere(&self, entry: &Keyed<'_>, data: &Rdata) -> bool {
-        let target = Name::from_wire(&data.0);
-        let Some(target) = target.ok().and_then(|name| name.relative_to(self.page).ok()) else {
-            return true;
+    /// Judges every NS record. One that leads through a delegation is judged again when that
+    /// delegation turns out to lead nowhere itself.
+    fn find_dead_ends(&mut self) {
+        let mut open: Vec<(usize, usize)> = Vec::new();
+        let mut left: HashMap<usize, usize> = HashMap::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            if let Some(set) = entry.sets.get(RecordType::NS) {
+                open.extend((0..set.rdata.len()).map(|nth| (index, nth)));
+                left.insert(index, set.rdata.len());
+            }
+        }
+        let mut relying: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
+        while let Some((index, nth)) = open.pop() {
+            match self.lead(index, nth) {
+                Lead::Found => {}
+                Lead::Through(cut) => relying.entry(cut).or_default().push((index, nth)),
+                Lead::Nowhere => {
+                    self.dead_ends.insert((index, nth));
+                    let left = left.entry(index).or_default();
+                    *left -= 1;
+                    if *left == 0 {
+                        self.dead_cuts.insert(index);
+                        open.extend(relying.remove(&index).unwrap_or_default());
+                    }
+                }
+            }
+        }
+    }
+
+    fn lead(&self, index: usize, nth: usize) -> Lead {
+        let set = self.entries[index].sets.get(RecordType::NS);
+        let data = set.and_then(|set| set.rdata.get(nth)).map(|data| &data.0);
+        let target = data.and_then(|data| Name::from_wire(data).ok());
+        let Some(target) = target.and_then(|name| name.relative_to(self.page).ok()) else {
+            return Lead::Found;
         };
         if self.page.is_root() && target.wire() == server() {
-            return true;
+            return Lead::Found;
         }
         let mut key = Vec::new();
         order::push_key(target.wire(), &mut key);
         if self.is_below_dname(&key) {
-            return false;
+            return Lead::Nowhere;
         }
-        let cut = ancestors(&key).find(|ancestor| {
-            self.get(ancestor).is_some_and(|sets| sets.get(RecordType::NS).is_some())
-        });
-        if cut.is_some_and(|cut| cut != entry.key) {
-            return true;
+        let cut = self.cut_above(&key);
+        match cut {
+            Some(cut) if cut != index => Lead::Through(cut),
+            _ if has_address(self.get(&key)) => Lead::Found,
+            None if has_address(self.wildcard_for(&key)) => Lead::Found,
+            _ => Lead::Nowhere,
         }
-        has_address(self.get(&key)) || cut.is_none() && has_address(self.wildcard_for(&key))
+    }
+
+    /// The highest delegation above a name.
+    fn cut_above(&self, key: &[u8]) -> Option<usize> {
+        let is_cut = |i: &usize| {
+            self.entries[*i].sets.get(RecordType::NS).is_some() && !self.dead_cuts.contains(i)
+        };
+        ancestors(key).filter_map(|above| self.find(above)).find(is_cut)
     }
 
     /// The wildcard that stands for a name that does not exist (RFC 4592 section 3.3.1).

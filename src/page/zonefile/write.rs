@@ -39,11 +39,11 @@ pub fn write<S: Borrow<RecordSets>>(
     if page.is_root() {
         write_server_addresses(&entries, out);
     }
-    for entry in entries.iter() {
+    for (index, entry) in entries.iter() {
         let owner = entry.owner.to_string();
         for set in entry.sets.iter() {
-            for data in &set.rdata {
-                if entries.refused(entry, set.rtype, data) {
+            for (nth, data) in set.rdata.iter().enumerate() {
+                if entries.refused(index, set.rtype, nth, data) {
                     out.push_str(MARK);
                 }
                 record(&owner, set.ttl, set.rtype, &data.0, out);
