@@ -28,7 +28,7 @@ pub(super) fn field(kind: &Kind, octets: &[u8], out: &mut String) -> Option<()> 
             name(octets, out);
         }
         Kind::Names => names(octets, out),
-        Kind::Text | Kind::DidKey | Kind::Texts(..) | Kind::Utf8Texts(..) => {
+        Kind::Text | Kind::DidKey | Kind::Substitution | Kind::Texts(..) | Kind::Utf8Texts(..) => {
             wire::strings(octets).for_each(|text| quoted(text, out));
         }
         Kind::LongText => quoted(octets, out),
