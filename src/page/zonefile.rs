@@ -127,7 +127,7 @@ fn read_contents(
     let mut told = 0;
     loop {
         line.clear();
-        tokens.skip(foreign::MARK.as_bytes());
+        reader.marked = tokens.skip(foreign::MARK.as_bytes());
         let blank = tokens.at_blank();
         let last = loop {
             match tokens.step() {

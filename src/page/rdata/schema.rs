@@ -205,6 +205,8 @@ fn rare(number: u16) -> Option<&'static [Field]> {
         ],
         // DSYNC
         66 => fields!["the type": Type, "the scheme": U8, "the port": U16, "the target": Name],
+        // HHIT, BRID
+        67 | 68 => fields!["the data": Base64(1)],
         // NID, L64
         104 | 106 => fields!["the preference": U16, "the locator": Fixed(8)],
         // L32
