@@ -99,6 +99,9 @@ pub const LOG_FRAME_BYTES_MAX: usize = 64 * MIB + 64 * KIB;
 /// memory, enough that the disk writes in sequence).
 pub const LOG_FOUNDING_FRAME_BYTES: usize = 2 * MIB;
 
+/// Bytes of one record of a bundle file: the largest genesis.
+pub const BUNDLE_RECORD_BYTES_MAX: usize = GENESIS_BYTES_MAX;
+
 /// Bytes of one request or answer on the control socket.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 * MIB;
 /// Silence after which a client of the control socket is let go (choice).

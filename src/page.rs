@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod apex;
+pub mod bundle;
 pub mod codec;
 pub mod entry;
 pub mod genesis;
@@ -20,6 +21,7 @@ pub mod name;
 pub mod rdata;
 pub mod record;
 pub mod trie;
+pub mod zonefile;
 
 use entry::{Entry, EntryError, RecordSets};
 use genesis::{Genesis, GenesisRefusal, Parameters, RawGenesis, Roster};
