@@ -28,7 +28,7 @@ mod resolve;
 mod session;
 mod status;
 
-use node::Node;
+use node::{Node, Progress};
 
 /// How `djdns serve` was called.
 #[derive(Clone, Debug)]
@@ -43,12 +43,12 @@ pub struct ServeOptions {
 /// The port that is tried when there is no right to port 53.
 const SECOND_PORT: u16 = 5300;
 
-/// Runs the node until SIGINT or SIGTERM.
+/// Runs the node until SIGINT or SIGTERM. `progress` is told how far the opening is.
 ///
 /// # Errors
 /// When the data directory is held by another process, or no address can be listened on.
-pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
-    let node = Node::open(&options.data_dir, "djdns serve", &mut |_, _, _| {})?;
+pub fn serve(options: &ServeOptions, progress: Progress) -> anyhow::Result<()> {
+    let node = Node::open(&options.data_dir, "djdns serve", progress)?;
     let control = server::bind(&options.data_dir).with_context(|| {
         let path = crate::control::socket_path(&options.data_dir);
         format!("making the control socket {}", path.display())
