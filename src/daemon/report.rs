@@ -72,6 +72,7 @@ pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
     let (tally, change) = (proposal.tally(), &operation.change);
     let parameters = page.page().parameters();
     let state = page.state(proposal);
+    // The only seal is the genesis: the base of every operation, and the newest.
     let created = page.page().genesis().raw().created;
     OperationReport {
         id: proposal.statement().id().to_string(),
@@ -93,6 +94,7 @@ pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
         state: state.word().to_owned(),
         reason: reason(page, proposal, &state),
         expires: created + OPERATION_LIFE.as_secs(),
+        seconds_left: OPERATION_LIFE.as_secs(),
         ballots: proposal
             .cast()
             .filter(|(_, cast)| cast.choice != Choice::Withdraw)
