@@ -43,7 +43,7 @@
 //! | G9 |  | later |
 //! | G10 |  | later |
 //! | G11 |  | later |
-//! | G12 |  | later |
+//! | G12 | `cli::page::survival` | built |
 //! | G13 |  | later |
 //! | S1 |  | later |
 //! | S2 |  | later |
