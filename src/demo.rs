@@ -46,7 +46,8 @@ pub fn key(name: &str) -> Option<SecretKey> {
     NAMES.iter().find(|known| **known == name).map(seed).map(|seed| SecretKey::from_seed(&seed))
 }
 
-/// Puts the demonstration into an empty data directory and trusts its root.
+/// Puts the demonstration into a data directory and trusts its root, last: so an interrupted
+/// start is seen, and finished by the next, which finds a part of the pages here.
 ///
 /// # Errors
 /// When the disk fails, or an embedded bundle is not what it should be.
@@ -56,11 +57,13 @@ pub fn install(node: &Node) -> anyhow::Result<()> {
         for (kind, bytes) in bundle::read(bytes)? {
             whole.take(kind, bytes.to_vec())?;
         }
-        let page = node
-            .admit_demonstration(whole, &mut |_, _, _| {})
-            .with_context(|| format!("installing the demonstration page {name}"))?;
-        if page.page().name().is_root() {
-            node.join(&Name::root(), &page.page().id())?;
+        let id = Id::of(Kind::Genesis, &whole.raw.genesis);
+        if node.page(&id).is_none() {
+            node.admit_demonstration(whole, &mut |_, _, _| {})
+                .with_context(|| format!("installing the demonstration page {name}"))?;
+        }
+        if name == "." {
+            node.join(&Name::root(), &id)?;
         }
     }
     Ok(())

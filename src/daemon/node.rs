@@ -69,7 +69,8 @@ impl Node {
             progress("checking logs", at.done_bytes, at.total_bytes);
         })?;
         let mut notices: Vec<String> = notices.iter().map(ToString::to_string).collect();
-        let anchors = match anchors::read(&store.anchors()?) {
+        let anchors_bytes = store.anchors()?;
+        let anchors = match anchors::read(&anchors_bytes) {
             Ok(anchors) => anchors,
             Err(line) => {
                 notices.push(format!(
@@ -79,7 +80,6 @@ impl Node {
                 Anchors::new()
             }
         };
-        let is_fresh = anchors.is_empty() && store.pages()?.is_empty();
         let state = State { pages: BTreeMap::new(), anchors, notices };
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
@@ -89,10 +89,19 @@ impl Node {
             serving: Mutex::new(Vec::new()),
         });
         node.load(progress)?;
-        if is_fresh {
+        if anchors_bytes.is_empty() && node.holds_nothing_of_its_own()? {
             crate::demo::install(&node)?;
         }
         Ok(node)
+    }
+
+    /// Whether the directory is new, or its first start was interrupted: then there is nothing but
+    /// pages of the demonstration, and no anchor, which is written after them.
+    fn holds_nothing_of_its_own(&self) -> Result<bool, StoreError> {
+        let stored = self.store.pages()?.len();
+        let pages = self.pages();
+        let is_demonstration = |page: &Governance| page.page().is_demonstration();
+        Ok(stored == pages.len() && pages.iter().all(is_demonstration))
     }
 
     /// Reads every page from its log, and shows it.
