@@ -1,3 +1,7 @@
 //! The program: hands over to the library. It knows no rule of the house itself.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    djdns::cli::main()
+}

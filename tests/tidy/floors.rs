@@ -13,7 +13,7 @@ pub const FLOORS: [&[&str]; 5] = [
     &["store", "content"],
     &["network", "discovery", "transfer"],
     &["dns", "http", "control"],
-    &["main", "cli", "config", "daemon"],
+    &["main", "cli", "config", "daemon", "demo"],
 ];
 
 /// Floors whose rooms do not know each other.

@@ -1,0 +1,142 @@
+//! The command line: what people type, and how a command ends.
+//!
+//! Names, meanings and exit codes are promised to scripts: 0 done; 1 refused or failed, with one
+//! sentence on standard error; 2 usage; 3 not found; 4 not reachable. What a command does stands in
+//! the file of its name. None of them decides anything about pages: they ask a node, and sign.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+mod ambient;
+mod args;
+mod context;
+mod explain;
+mod fault;
+mod key;
+mod output;
+mod page;
+mod proposals;
+mod propose;
+mod resolve;
+mod serve;
+mod shell;
+mod signing;
+mod status;
+mod table;
+mod vote;
+
+use context::Context;
+use fault::Outcome;
+
+/// Names from signed pages, decided by the people who use them and answered as DNS on localhost.
+///
+/// A page is one zone. Its participants propose changes and vote on them; everybody's copy is
+/// checked against the signatures. Commands speak to the running daemon, and work on the data
+/// directory directly when none runs.
+#[derive(Parser)]
+#[command(name = "djdns", version, arg_required_else_help = true, after_help = EXAMPLE)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLE: &str = "\
+EXAMPLE
+  djdns serve --dns 127.0.0.1:5300
+  djdns resolve brickwindows.ff.ct A --trace
+
+Exit codes: 0 done; 1 refused or failed; 2 usage; 3 not found; 4 not reachable.";
+
+/// What every command takes, before or after its name.
+#[derive(Args, Clone, Default)]
+struct Global {
+    /// Where pages are kept [else $DJDNS_DATA_DIR, the configuration, ~/.local/share/djdns]
+    #[arg(long, global = true, value_name = "D", help_heading = "Everywhere")]
+    data_dir: Option<PathBuf>,
+    /// Configuration file [else ~/.config/djdns/djdns.toml or /etc/djdns/djdns.toml, if there]
+    #[arg(long, global = true, value_name = "F", help_heading = "Everywhere")]
+    config: Option<PathBuf>,
+    /// Print one JSON value with stable field names
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    json: bool,
+    /// Tell more on standard error; twice: everything
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
+    verbose: u8,
+    /// Tell nothing on standard error but why it failed
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Resolve(resolve::Resolve),
+    Explain(explain::Explain),
+    Status(status::Status),
+    Key(key::Key),
+    Page(page::Page),
+    Propose(propose::Propose),
+    Proposals(proposals::Proposals),
+    Vote(vote::Vote),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+/// Runs the program with the process's own arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output; whoever closed it early has read enough.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    output::log_to_stderr(cli.global.verbose, cli.global.quiet);
+    let mut context = Context::new(&cli.global, cli.command.name());
+    match cli.command.run(&mut context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => fault.report(),
+    }
+}
+
+impl Command {
+    fn run(self, context: &mut Context) -> Outcome {
+        match self {
+            Command::Serve(command) => command.run(context),
+            Command::Resolve(command) => command.run(context),
+            Command::Explain(command) => command.run(context),
+            Command::Status(command) => command.run(context),
+            Command::Key(command) => command.run(context),
+            Command::Page(command) => command.run(context),
+            Command::Propose(command) => command.run(context),
+            Command::Proposals(command) => command.run(context),
+            Command::Vote(command) => command.run(context),
+            Command::Completions(command) => command.run(context),
+            Command::Man(command) => command.run(context),
+        }
+    }
+
+    /// As the holder of the data directory is named to whoever finds it taken.
+    fn name(&self) -> &'static str {
+        match self {
+            Command::Serve(_) => "djdns serve",
+            Command::Resolve(_) => "djdns resolve",
+            Command::Explain(_) => "djdns explain",
+            Command::Status(_) => "djdns status",
+            Command::Key(_) => "djdns key",
+            Command::Page(_) => "djdns page",
+            Command::Propose(_) => "djdns propose",
+            Command::Proposals(_) => "djdns proposals",
+            Command::Vote(_) => "djdns vote",
+            Command::Completions(_) => "djdns completions",
+            Command::Man(_) => "djdns man",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

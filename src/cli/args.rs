@@ -1,0 +1,132 @@
+//! Arguments that several commands take, read from what people type.
+
+use clap::Args;
+
+use crate::{
+    control::request::PageSelector,
+    id::Id,
+    page::name::{Name, NameRefusal, to_ascii},
+};
+
+/// Digits of an id that are enough to name it, at least.
+pub const PREFIX_DIGITS_MIN: usize = 6;
+
+/// Who signs.
+#[derive(Args, Clone, Default)]
+pub struct Author {
+    /// Sign with this identity: a key's name, its did:key, or demo:alice [else the only one]
+    #[arg(long = "as", value_name = "KEY", global = true)]
+    pub key: Option<String>,
+}
+
+/// Reads an absolute domain name, in any script.
+///
+/// # Errors
+/// Any [`NameRefusal`].
+pub fn name(text: &str) -> Result<Name, NameRefusal> {
+    Name::parse(&to_ascii(text)?)
+}
+
+/// Reads a page as people name it: whether there is one is the node's business.
+///
+/// # Errors
+/// Any [`NameRefusal`].
+pub fn page(text: &str) -> Result<PageSelector, NameRefusal> {
+    let text = to_ascii(text)?;
+    if text != "." {
+        Name::parse(&text)?;
+    }
+    Ok(text)
+}
+
+/// Reads the first digits of an id.
+///
+/// # Errors
+/// A sentence.
+pub fn prefix(text: &str) -> Result<String, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match text.len() {
+        0..PREFIX_DIGITS_MIN if digits => {
+            Err(format!("`{text}` is too short: give at least {PREFIX_DIGITS_MIN} digits"))
+        }
+        PREFIX_DIGITS_MIN..=64 if digits => Ok(text.to_ascii_lowercase()),
+        _ => Err(format!("`{text}` is no id: expected {PREFIX_DIGITS_MIN} to 64 digits 0-9 a-f")),
+    }
+}
+
+/// Reads a whole id.
+///
+/// # Errors
+/// A sentence.
+pub fn id(text: &str) -> Result<Id, String> {
+    Id::from_hex(text).ok_or_else(|| format!("`{text}` is no page id: expected 64 digits 0-9 a-f"))
+}
+
+/// Splits `NAME=VALUE`.
+///
+/// # Errors
+/// A sentence.
+pub fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` has no `=` and a value"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Splits `KEY[=POWER]`; the power is 1 unless it is given.
+///
+/// # Errors
+/// A sentence.
+pub fn key_and_power(text: &str) -> Result<(String, u32), String> {
+    let Some((key, power)) = text.rsplit_once('=') else { return Ok((text.to_owned(), 1)) };
+    match power.parse() {
+        Ok(power) if power > 0 => Ok((key.to_owned(), power)),
+        _ => Err(format!("`{power}` is no power: expected a whole number above 0")),
+    }
+}
+
+/// Splits `KEY=POWER`.
+///
+/// # Errors
+/// A sentence.
+pub fn key_with_power(text: &str) -> Result<(String, u32), String> {
+    if text.contains('=') { key_and_power(text) } else { Err(format!("`{text}` has no `=POWER`")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_may_be_shortened_to_six_digits_and_no_further() {
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(prefix(text).ok().as_deref(), expect, "{text}");
+        };
+        check("abcde", None);
+        check("ABCDEF", Some("abcdef"));
+        check("abcdefg", None);
+        check(&"a".repeat(64), Some(&"a".repeat(64)));
+        check(&"a".repeat(65), None);
+        check("", None);
+    }
+
+    #[test]
+    fn a_power_is_a_whole_number_and_one_unless_given() {
+        let check = |text: &str, expect: Option<(&str, u32)>| {
+            let expect = expect.map(|(key, power)| (key.to_owned(), power));
+            assert_eq!(key_and_power(text).ok(), expect, "{text}");
+        };
+        check("alice", Some(("alice", 1)));
+        check("did:key:z6Mk=3", Some(("did:key:z6Mk", 3)));
+        check("alice=0", None);
+        check("alice=-1", None);
+        check("alice=", None);
+        assert!(key_with_power("alice").is_err());
+    }
+
+    #[test]
+    fn names_in_any_script_become_a_labels() {
+        assert_eq!(name("Bücher.ct").unwrap().to_string(), "xn--bcher-kva.ct.");
+        assert_eq!(page(".").as_deref(), Ok("."));
+        assert!(page("a..b").is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! What every command has: where data is, whom to ask, and how to speak.
+//!
+//! The node is reached only when something is asked for the first time: a command that reads a long
+//! file, or waits for a passphrase, holds no connection and no lock meanwhile.
+
+use std::path::PathBuf;
+
+use super::{
+    Global,
+    fault::{Fault, Outcome},
+    output::{self, Progress, Style},
+};
+use crate::{
+    config::{self, Config},
+    control::{
+        client::Client,
+        request::{Answer, Failure, FailureKind, Request},
+        server::Session,
+    },
+    daemon::node::Node,
+};
+
+/// What every command has.
+pub struct Context {
+    pub json: bool,
+    pub quiet: bool,
+    pub style: Style,
+    global: Global,
+    command: &'static str,
+    link: Option<Link>,
+}
+
+/// Who answers.
+enum Link {
+    /// The daemon of the data directory.
+    Daemon(Client),
+    /// Nobody else: this process opened the data directory itself.
+    Direct(Box<dyn Session>),
+}
+
+/// Asks, and takes the one kind of answer that the request has.
+macro_rules! ask {
+    ($context:expr, $request:expr, $answer:pat => $value:expr) => {
+        match $context.ask($request)? {
+            $answer => $value,
+            _ => return Err($crate::cli::fault::Fault::other_answer()),
+        }
+    };
+}
+pub(super) use ask;
+
+impl Context {
+    /// A context of the command with this name; nothing is opened yet.
+    pub(super) fn new(global: &Global, command: &'static str) -> Context {
+        let global = global.clone();
+        let (json, quiet, style) = (global.json, global.quiet, Style::of_stdout());
+        Context { json, quiet, style, global, command, link: None }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> Outcome<Config> {
+        Config::load(self.global.config.as_deref(), &environment).map_err(Fault::refused)
+    }
+
+    /// Where pages are kept.
+    pub fn data_dir(&self) -> Outcome<PathBuf> {
+        if let Some(dir) = &self.global.data_dir {
+            return Ok(dir.clone());
+        }
+        if let Some(dir) = environment("DJDNS_DATA_DIR").filter(|dir| !dir.is_empty()) {
+            return Ok(dir.into());
+        }
+        match self.config()?.data_dir {
+            Some(dir) => Ok(dir),
+            None => config::default_data_dir(&environment).map_err(Fault::refused),
+        }
+    }
+
+    /// Asks the daemon, or works on the data directory directly when none runs.
+    ///
+    /// # Errors
+    /// What the node says, or why none can be asked.
+    pub fn ask(&mut self, request: Request) -> Outcome<Answer> {
+        let mut progress = self.progress();
+        let tell = &mut |label: &str, done, total| progress.tell(label, done, total);
+        let link = match &mut self.link {
+            Some(link) => link,
+            None => {
+                let link = self.connect(tell)?;
+                self.link.insert(link)
+            }
+        };
+        Ok(match link {
+            Link::Daemon(client) => client.ask(&request, tell)?,
+            Link::Direct(session) => session.handle(request, tell)?,
+        })
+    }
+
+    fn connect(&self, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {
+        let dir = self.data_dir()?;
+        let connected = Client::connect(&dir).map_err(|error| Failure {
+            kind: FailureKind::Unreachable,
+            message: format!(
+                "the daemon of {} does not talk to this user ({error}): use its user or group",
+                dir.display()
+            ),
+        })?;
+        match connected {
+            Some(client) => Ok(Link::Daemon(client)),
+            None => Ok(Link::Direct(Node::open(&dir, self.command, tell)?.session())),
+        }
+    }
+
+    /// A progress bar, if one is wanted.
+    pub fn progress(&self) -> Progress {
+        Progress::new(!self.quiet)
+    }
+
+    /// Says something beside the result, unless silence is wanted.
+    pub fn note(&self, message: impl std::fmt::Display) {
+        if !self.quiet {
+            output::note(&message.to_string());
+        }
+    }
+}
+
+/// The process's own environment.
+pub fn environment(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
+}

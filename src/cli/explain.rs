@@ -1,0 +1,57 @@
+//! `djdns explain`: why a name is answered as it is.
+
+use clap::Args;
+
+use super::{
+    args,
+    context::{Context, ask},
+    fault::Outcome,
+    output::{self, Paint, clean},
+    proposals, resolve,
+    signing::Acquaintances,
+};
+use crate::{
+    control::request::{Answer, Request},
+    page::name::Name,
+};
+
+/// Say why a name is answered as it is.
+///
+/// Sealed, soft or contested; which ballots were cast, what power is missing, why not yet, and how
+/// fresh the page is.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns explain brickwindows.ff.ct")]
+pub struct Explain {
+    /// The domain name; a final dot is understood
+    #[arg(value_parser = args::name)]
+    name: Name,
+}
+
+impl Explain {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let request = Request::Explain { name: self.name };
+        let explanation = ask!(context, request, Answer::Explained(explanation) => explanation);
+        if context.json {
+            return output::print_json(&explanation);
+        }
+        let paint = match explanation.status.as_str() {
+            "sealed" => Paint::Good,
+            "soft" | "contested" => Paint::Notice,
+            _ => Paint::Dim,
+        };
+        let style = context.style;
+        let status = style.paint(paint, &explanation.status);
+        let mut out = format!("{}: {status}\n", clean(&explanation.name));
+        for sentence in &explanation.why {
+            out += &format!("- {}\n", clean(sentence));
+        }
+        if let Some(page) = &explanation.page {
+            out += &resolve::step_text(page, style);
+        }
+        if !explanation.operations.is_empty() {
+            let known = Acquaintances::of(context);
+            out += &proposals::render(&explanation.operations, &known, style, true);
+        }
+        output::print_paged(&out)
+    }
+}

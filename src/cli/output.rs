@@ -1,0 +1,222 @@
+//! What commands show: text on standard output, notes and progress on standard error.
+//!
+//! Colour, paging and progress are for terminals; a pipe gets plain text. Text that comes from
+//! pages and people may hold anything and is cleaned of control characters by [`clean`].
+
+use std::{
+    io::{self, ErrorKind, IsTerminal, Write},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::fault::{Fault, Outcome};
+
+/// Whether and how text is coloured.
+#[derive(Clone, Copy)]
+pub struct Style {
+    colour: bool,
+}
+
+/// What a colour says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    Plain,
+    Bold,
+    Dim,
+    Good,
+    Bad,
+    Notice,
+}
+
+impl Style {
+    /// Colour on a terminal, unless `NO_COLOR` or a dumb terminal says otherwise.
+    pub fn of_stdout() -> Style {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let dumb = set("TERM").is_some_and(|term| term == "dumb");
+        Style { colour: io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb }
+    }
+
+    /// No colour at all.
+    #[cfg(test)]
+    pub fn plain() -> Style {
+        Style { colour: false }
+    }
+
+    /// The text in its colour.
+    pub fn paint(self, paint: Paint, text: &str) -> String {
+        let code = match paint {
+            Paint::Plain => return text.to_owned(),
+            Paint::Bold => "1",
+            Paint::Dim => "2",
+            Paint::Good => "32",
+            Paint::Bad => "31",
+            Paint::Notice => "33",
+        };
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Prints text as it is.
+///
+/// # Errors
+/// [`Fault::LeftEarly`] when nobody reads any more; a refusal when the disk behind a pipe is full.
+pub fn print(text: &str) -> Outcome {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints bytes as they are; as [`print`].
+pub fn print_bytes(bytes: &[u8]) -> Outcome {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Fault::LeftEarly,
+        _ => Fault::refused(format!("standard output cannot be written: {error}")),
+    })
+}
+
+/// Prints one JSON value on a line.
+pub fn print_json<T: Serialize>(value: &T) -> Outcome {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Fault::refused(format!("the answer does not become JSON: {error}")))?;
+    print(&(text + "\n"))
+}
+
+/// Prints text, through `$PAGER` when it is longer than the terminal is high.
+pub fn print_paged(text: &str) -> Outcome {
+    let stdout = io::stdout();
+    let fits = rustix::termios::tcgetwinsize(&stdout)
+        .is_ok_and(|size| text.lines().count() < usize::from(size.ws_row));
+    if !stdout.is_terminal() || fits {
+        return print(text);
+    }
+    match page_through(text) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Fault::LeftEarly),
+        // No pager: long output is still output.
+        Err(_) => print(text),
+    }
+}
+
+fn page_through(text: &str) -> io::Result<()> {
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+    if pager.trim().is_empty() || pager == "cat" {
+        return Err(ErrorKind::NotFound.into());
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {pager}")]).stdin(Stdio::piped());
+    if std::env::var_os("LESS").is_none() {
+        // Leave at once when all fits, keep colours, leave the text on the screen.
+        command.env("LESS", "FRX");
+    }
+    let mut child = command.spawn()?;
+    let mut stdin = child.stdin.take();
+    let written = stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(text.as_bytes()));
+    drop(stdin);
+    // The shell says 127 when there is no such pager; nothing was shown then.
+    if child.wait()?.code() == Some(127) {
+        return Err(ErrorKind::NotFound.into());
+    }
+    written
+}
+
+/// Says why the command failed.
+pub fn complain(message: &str) {
+    // If standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "djdns: {}", clean(message));
+}
+
+/// Says something on standard error.
+pub fn note(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", clean(message));
+}
+
+/// The text without control characters: what other people wrote must not steer a terminal.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Sends the library's log to standard error.
+pub fn log_to_stderr(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn",
+        (_, 1) => "djdns=info,warn",
+        _ => "djdns=trace,info",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DJDNS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    // Only the first subscriber of a process counts; tests may have set theirs.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+}
+
+/// A bar on a terminal's standard error while something takes long. Gone when dropped.
+pub struct Progress {
+    wanted: bool,
+    bar: Option<(String, ProgressBar)>,
+}
+
+impl Progress {
+    /// A bar that shows only if `wanted` and on a terminal.
+    pub fn new(wanted: bool) -> Progress {
+        Progress { wanted: wanted && io::stderr().is_terminal(), bar: None }
+    }
+
+    /// So much of so much in all (0: unknown) is done of what the label says.
+    pub fn tell(&mut self, label: &str, done: u64, total: u64) {
+        if !self.wanted {
+            return;
+        }
+        if self.bar.as_ref().is_none_or(|(shown, _)| shown != label) {
+            self.clear();
+            self.bar = Some((label.to_owned(), bar(label, total)));
+        }
+        if let Some((_, bar)) = &self.bar {
+            bar.set_position(done);
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn bar(label: &str, total: u64) -> ProgressBar {
+    let template = match total {
+        0 => "{msg} {spinner} {human_pos}",
+        _ => "{msg} {wide_bar} {percent}% {eta}",
+    };
+    let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
+    // The templates above are constant and valid.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(clean(label));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_cannot_steer_the_terminal() {
+        assert_eq!(clean("a\x1b[31m\u{9b}b\r\n"), "a\u{fffd}[31m\u{fffd}b\u{fffd}\n");
+    }
+
+    #[test]
+    fn plain_style_adds_nothing() {
+        assert_eq!(Style::plain().paint(Paint::Bad, "no"), "no");
+        assert_eq!(Style { colour: true }.paint(Paint::Bold, "x"), "\x1b[1mx\x1b[0m");
+    }
+}

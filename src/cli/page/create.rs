@@ -1,0 +1,293 @@
+//! `djdns page create`: founds a page.
+
+use std::{
+    fs,
+    io::Read,
+    mem::ManuallyDrop,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    stage,
+    survival::{self, Survival},
+};
+use crate::{
+    cli::{
+        ambient,
+        args::{self, Author},
+        context::{Context, ask},
+        fault::{Fault, Outcome},
+        output, propose, signing,
+    },
+    control::{
+        report::PageSummary,
+        request::{Answer, PageSelector, Request},
+    },
+    id::Id,
+    key::PublicKey,
+    page::{
+        Page, RawPage,
+        entry::Rdata,
+        genesis::{Parameters, RawGenesis},
+        name::Name,
+        roster_rows,
+        zonefile::{self, ZoneContents},
+    },
+};
+
+/// Found a page.
+///
+/// The participants decide about it from then on; nobody can be added or removed without them.
+/// Prints the page id, which is what others trust. A page is used once the page above links to it:
+/// with --parent the link is proposed there if you take part; or trust it with `djdns page join`.
+#[derive(Args)]
+#[command(
+    after_help = "EXAMPLE\n  djdns page create friends.ct --participant alice --participant \
+                  did:key:z6Mk…=2 --zone friends.zone --parent ct"
+)]
+pub struct Create {
+    /// The page's name
+    #[arg(value_parser = args::name)]
+    name: Name,
+    /// A participant and its power (1 unless given): a did:key, the name of a key here, demo:alice;
+    /// repeat it for each
+    #[arg(long, value_name = "KEY[=POWER]", required = true, value_parser = args::key_and_power)]
+    participant: Vec<(String, u32)>,
+    /// What it contains at first: a zone file (RFC 1035); `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    zone: Option<PathBuf>,
+    /// A parameter other than usual, as track1_bp=4000; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = args::assignment)]
+    param: Vec<(String, String)>,
+    /// The page above: propose the link there
+    #[arg(long, value_name = "P", value_parser = args::page)]
+    parent: Option<PageSelector>,
+    #[command(flatten)]
+    author: Author,
+}
+
+/// `page create --json`.
+#[derive(Serialize)]
+struct Created {
+    #[serde(flatten)]
+    page: PageSummary,
+    survives_track1: usize,
+    survives_track2: usize,
+    warning: Option<String>,
+    /// The operation that proposes the link, if one was made.
+    link: Option<String>,
+}
+
+impl Create {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let parameters = parameters(&self.param)?;
+        let participants = participants(context, &self.participant)?;
+        let powers: Vec<u32> = participants.iter().map(|(_, power)| *power).collect();
+        let contents = contents(context, self.zone, &self.name)?;
+        let survival = Survival::of(powers.clone(), &parameters);
+        let warning = survival::warning(&powers, &parameters);
+        let raw = found(self.name.clone(), participants, parameters, contents)?;
+        let entries = raw.entries.into_iter().map(Rdata);
+        let page = stage::admit(context, Rdata(raw.genesis.into()), entries, [])?;
+        if let Some(warning) = &warning {
+            context.note(format!("warning: {warning}"));
+        }
+        if !context.json {
+            output::print(&format!("{}\n", page.page_id))?;
+            context.note(format!(
+                "{} is founded with {} entries and {} participants: {}",
+                page.name,
+                page.entries,
+                page.participants,
+                survival.sentence()
+            ));
+        }
+        let link = link(context, &self.name, &page, self.parent, &self.author)?;
+        if context.json {
+            let Survival { track1, track2 } = survival;
+            let (survives_track1, survives_track2) = (track1, track2);
+            let created = Created { page, survives_track1, survives_track2, warning, link };
+            return output::print_json(&created);
+        }
+        Ok(())
+    }
+}
+
+fn parameters(given: &[(String, String)]) -> Outcome<Parameters> {
+    let mut parameters = Parameters::default();
+    for (name, value) in given {
+        parameters.set(name, value).map_err(Fault::usage)?;
+    }
+    parameters.check().map_err(Fault::usage)?;
+    Ok(parameters)
+}
+
+fn participants(context: &Context, given: &[(String, u32)]) -> Outcome<Vec<(PublicKey, u32)>> {
+    let mut participants: Vec<(PublicKey, u32)> = Vec::new();
+    for (key, power) in given {
+        let public = signing::public_key(context, key)?;
+        if participants.iter().any(|(other, _)| *other == public) {
+            return Err(Fault::usage(format!("`{key}` takes part twice: give it once, =POWER")));
+        }
+        if signing::is_demonstration(&public) {
+            context.note(format!("warning: `{key}` is public: anybody can sign as it"));
+        }
+        participants.push((public, *power));
+    }
+    Ok(participants)
+}
+
+/// The zone file's contents; what it warns about is said.
+fn contents(context: &Context, zone: Option<PathBuf>, name: &Name) -> Outcome<ZoneContents> {
+    let Some(file) = zone else { return Ok(ZoneContents::default()) };
+    let contents = parse_zone(context, &file, &read(&file)?, name)?;
+    report_zone(context, &contents);
+    Ok(contents)
+}
+
+/// Reads a zone file's text as the contents of a page.
+///
+/// # Errors
+/// That it is no zone of that page: with line and column.
+pub fn parse_zone(
+    context: &Context,
+    file: &Path,
+    text: &[u8],
+    name: &Name,
+) -> Outcome<ZoneContents> {
+    let mut progress = context.progress();
+    let total = text.len() as u64;
+    zonefile::read(text, name, &mut |done| progress.tell("reading", done as u64, total))
+        .map_err(|error| Fault::refused(format!("{}, {error}", file.display())))
+}
+
+/// Says what a zone file warned about, and what was not taken from it.
+pub fn report_zone(context: &Context, contents: &ZoneContents) {
+    for warning in &contents.warnings {
+        context.note(format!("warning: {warning}"));
+    }
+    if contents.more_warnings > 0 {
+        context.note(format!("warning: and {} more like these", contents.more_warnings));
+    }
+    let counts = contents.left_aside.iter().map(|(rtype, count)| format!("{count} {rtype}"));
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    if !counts.is_empty() {
+        context.note(format!(
+            "not taken, because a page makes its own or is proved by its seal: {counts}"
+        ));
+    }
+}
+
+/// Reads a file; `-` is standard input.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(file: &Path) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
+        false => fs::read(file),
+    };
+    read.map_err(|error| Fault::file("read", file, &error))
+}
+
+fn found(
+    name: Name,
+    participants: Vec<(PublicKey, u32)>,
+    parameters: Parameters,
+    contents: ZoneContents,
+) -> Outcome<RawPage> {
+    let salt = Id::from_bytes(ambient::random()?);
+    let genesis =
+        RawGenesis::new(name, roster_rows(participants), parameters, ambient::now(), salt);
+    let (page, raw) = Page::found(genesis, contents.entries).map_err(Fault::refused)?;
+    // Taking a trie of a million leaves apart takes longer than the process has yet to live.
+    let _ = ManuallyDrop::new(page);
+    Ok(raw)
+}
+
+/// Proposes the link in the page above where that can be done, or says how. The page is founded by
+/// then, so nothing that fails here fails the command.
+fn link(
+    context: &mut Context,
+    name: &Name,
+    page: &PageSummary,
+    parent: Option<PageSelector>,
+    author: &Author,
+) -> Outcome<Option<String>> {
+    let Some(above) = name.parent() else {
+        context.note(format!("to use it as the root: djdns page join . {}", page.page_id));
+        return Ok(None);
+    };
+    let label = name.relative_to(&above).map(|owner| owner.to_string()).unwrap_or_default();
+    let by_hand = |parent: &str| {
+        let parent = if parent == "." { "." } else { parent.trim_end_matches('.') };
+        format!("djdns propose {parent} link {label} {}", page.page_id)
+    };
+    let Some(parent) = parent else {
+        context.note(format!("to link it from the page above: {}", by_hand(&above.to_string())));
+        return Ok(None);
+    };
+    match propose_link(context, &parent, name, page, author) {
+        Ok(operation) => {
+            context.note(format!("its link is proposed in {parent}: operation {operation}"));
+            Ok(Some(operation))
+        }
+        Err(Fault::Failure(failure)) => {
+            context.note(format!(
+                "its link is not proposed, because {failure}; whoever takes part there can: {}",
+                by_hand(&parent)
+            ));
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+fn propose_link(
+    context: &mut Context,
+    parent: &str,
+    name: &Name,
+    page: &PageSummary,
+    author: &Author,
+) -> Outcome<String> {
+    let key = signing::signer(context, author.key.as_deref())?;
+    let request = Request::Draft {
+        page: parent.to_owned(),
+        author: key.public().raw(),
+        owners: Vec::new(),
+        slots: 0,
+    };
+    let draft = ask!(context, request, Answer::Draft(draft) => draft);
+    let owner = name.relative_to(&draft.name).map_err(Fault::refused)?;
+    if owner.label_count() != 1 {
+        return Err(Fault::refused(format!("{name} is not directly below {}", draft.name)));
+    }
+    let id = args::id(&page.page_id).map_err(Fault::refused)?;
+    propose::link(context, parent, &key, owner, id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_contradict_each_other_are_a_usage_fault() {
+        let check = |given: &[(&str, &str)], expect: bool| {
+            let given: Vec<(String, String)> =
+                given.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            match parameters(&given) {
+                Ok(_) => assert!(expect, "{given:?}"),
+                Err(fault) => assert_eq!((fault.code(), expect), (2, false), "{given:?}"),
+            }
+        };
+        check(&[], true);
+        check(&[("track1_bp", "3335"), ("track2_bp", "6666")], true);
+        check(&[("track1_bp", "3000")], false);
+        check(&[("track3_bp", "1")], false);
+        check(&[("min_voters", "two")], false);
+    }
+}

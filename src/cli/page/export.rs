@@ -1,0 +1,266 @@
+//! `djdns page export`: a page as a zone file, as JSON, or as a bundle that carries everything.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::{
+    cli::{
+        args,
+        context::{Context, ask},
+        fault::{Fault, Outcome},
+        output,
+    },
+    control::{
+        report::AnswerRow,
+        request::{Answer, PageSelector, Request},
+    },
+    page::{
+        bundle,
+        entry::{RecordSet, RecordSets},
+        name::{Name, Owner},
+        rdata::{self, Style},
+        zonefile,
+    },
+};
+
+/// Write a page to a file.
+///
+/// A zone file (RFC 1035) or JSON holds what is ratified now, for other DNS software and scripts. A
+/// bundle holds every signed statement, so that another node can check and admit the page.
+#[derive(Args)]
+#[command(
+    after_help = "EXAMPLE\n  djdns page export ff.ct > ff.ct.zone\n  djdns page export ff.ct \
+                  --format bundle -o ff.ct.bundle"
+)]
+pub struct Export {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+    /// As what
+    #[arg(long, default_value = "zone")]
+    format: Format,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A zone file
+    Zone,
+    /// Everything, signed
+    Bundle,
+    /// One JSON object
+    Json,
+}
+
+/// A page's ratified contents.
+pub struct Contents {
+    pub name: Name,
+    pub serial: u64,
+    pub entries: Vec<(Owner, Vec<RecordSet>)>,
+}
+
+#[derive(Serialize)]
+struct Exported {
+    page: String,
+    serial: u64,
+    records: Vec<AnswerRow>,
+}
+
+impl Export {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let format = if context.json { Format::Json } else { self.format };
+        let mut out = Out::open(self.output.as_deref())?;
+        match format {
+            Format::Zone => out.write(zone(contents(context, &self.page)?)?.as_bytes())?,
+            Format::Json => out.write(json(contents(context, &self.page)?)?.as_bytes())?,
+            Format::Bundle => export_bundle(context, &self.page, &mut out)?,
+        }
+        out.finish()
+    }
+}
+
+/// All of a page's ratified contents, in the order of their owners.
+///
+/// # Errors
+/// What the node says.
+pub fn contents(context: &mut Context, page: &str) -> Outcome<Contents> {
+    let mut so_far: Option<Contents> = None;
+    loop {
+        let last = so_far.as_ref().and_then(|contents| contents.entries.last());
+        let after = last.map(|(owner, _)| owner.clone());
+        let request = Request::Contents { page: page.to_owned(), after };
+        let (name, serial, entries, more) = ask!(
+            context,
+            request,
+            Answer::Contents { name, serial, entries, more } => (name, serial, entries, more)
+        );
+        // A part without entries could not say where the next begins.
+        let is_last = !more || entries.is_empty();
+        let contents = match so_far.take() {
+            None => Contents { name, serial, entries },
+            Some(mut contents) => {
+                contents.entries.extend(entries);
+                contents
+            }
+        };
+        if is_last {
+            return Ok(contents);
+        }
+        so_far = Some(contents);
+    }
+}
+
+fn zone(contents: Contents) -> Outcome<String> {
+    let Contents { name, serial, entries } = contents;
+    let admit = |(owner, sets): (Owner, Vec<RecordSet>)| {
+        let sets = RecordSets::admit(sets, &owner, &name)
+            .map_err(|refusal| Fault::refused(format!("the entry at `{owner}`: {refusal}")))?;
+        Ok((owner, sets))
+    };
+    let entries = entries.into_iter().map(admit).collect::<Outcome<Vec<_>>>()?;
+    let mut text = String::new();
+    // A zone's serial has 32 bits and is compared around (RFC 1982).
+    zonefile::write(&name, serial as u32, entries.into_iter(), &mut text);
+    Ok(text)
+}
+
+fn json(contents: Contents) -> Outcome<String> {
+    let mut records = Vec::new();
+    for (owner, sets) in &contents.entries {
+        let name = owner.at(&contents.name).map_err(Fault::refused)?.to_string();
+        for set in sets {
+            for data in &set.rdata {
+                let mut text = String::new();
+                rdata::write_text(set.rtype, &data.0, Style::Mnemonic, &mut text);
+                records.push(AnswerRow {
+                    name: name.clone(),
+                    rtype: set.rtype.to_string(),
+                    ttl: set.ttl,
+                    data: text.trim_start().to_owned(),
+                });
+            }
+        }
+    }
+    let exported = Exported { page: contents.name.to_string(), serial: contents.serial, records };
+    let text = serde_json::to_string(&exported)
+        .map_err(|error| Fault::refused(format!("the page does not become JSON: {error}")))?;
+    Ok(text + "\n")
+}
+
+fn export_bundle(context: &mut Context, page: &str, out: &mut Out) -> Outcome {
+    let mut bytes = Vec::new();
+    let mut writer = bundle::Writer::begin(&mut bytes);
+    let mut from = Some(0);
+    while let Some(start) = from {
+        let request = Request::Bundle { page: page.to_owned(), from: start };
+        let (records, next) =
+            ask!(context, request, Answer::Bundle { records, next } => (records, next));
+        for (kind, record) in &records {
+            writer.record(*kind, &record.0, &mut bytes).map_err(Fault::refused)?;
+            out.write(&bytes)?;
+            bytes.clear();
+        }
+        from = next.filter(|next| *next > start);
+    }
+    writer.end(&mut bytes);
+    out.write(&bytes)
+}
+
+/// Where an export goes.
+enum Out {
+    Stdout,
+    /// Written beside its place and moved there when it is whole.
+    File {
+        partial: PathBuf,
+        path: PathBuf,
+        file: BufWriter<File>,
+    },
+}
+
+impl Out {
+    fn open(path: Option<&Path>) -> Outcome<Out> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(Out::Stdout);
+        };
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".{}.partial", std::process::id()));
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(|e| Fault::file("written", &partial, &e))?;
+        Ok(Out::File { partial, path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Outcome {
+        match self {
+            Out::Stdout => output::print_bytes(bytes),
+            Out::File { file, path, .. } => {
+                file.write_all(bytes).map_err(|error| Fault::file("written", path, &error))
+            }
+        }
+    }
+
+    fn finish(mut self) -> Outcome {
+        let Out::File { partial, path, file } = &mut self else { return Ok(()) };
+        let moved = file
+            .flush()
+            .and_then(|()| file.get_ref().sync_all())
+            .and_then(|()| std::fs::rename(&*partial, &*path));
+        moved.map_err(|error| Fault::file("written", path, &error))
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        if let Out::File { partial, .. } = self {
+            // Gone already when all went well.
+            let _ = std::fs::remove_file(partial);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::{entry::Rdata, record::RecordType};
+
+    #[test]
+    fn json_has_a_row_for_each_record() {
+        let name = Name::parse("ct").unwrap();
+        let owner = Owner::parse("www", &name).unwrap();
+        let sets = vec![RecordSet {
+            rtype: RecordType::A,
+            ttl: 60,
+            rdata: vec![Rdata(Box::new([192, 0, 2, 1])), Rdata(Box::new([192, 0, 2, 2]))],
+        }];
+        let text = json(Contents { name, serial: 7, entries: vec![(owner, sets)] }).unwrap();
+        let expect = concat!(
+            r#"{"page":"ct.","serial":7,"records":["#,
+            r#"{"name":"www.ct.","type":"A","ttl":60,"data":"192.0.2.1"},"#,
+            r#"{"name":"www.ct.","type":"A","ttl":60,"data":"192.0.2.2"}]}"#,
+            "\n"
+        );
+        assert_eq!(text, expect);
+    }
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("page.zone");
+        let mut out = Out::open(Some(&path)).unwrap();
+        out.write(b"half").unwrap();
+        drop(out);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let mut out = Out::open(Some(&path)).unwrap();
+        out.write(b"whole").unwrap();
+        out.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,266 @@
+//! Looking at pages and checking them: `list`, `show`, `participants`, `history`, `verify`, `join`.
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        args,
+        context::{Context, ask},
+        fault::Outcome,
+        output::{self, Paint},
+        resolve::short,
+        signing::Acquaintances,
+        table::{Table, number, text},
+    },
+    control::{
+        report::{PageReport, PageSummary},
+        request::{Answer, PageSelector, Request},
+    },
+    id::Id,
+    page::name::Name,
+};
+
+/// List all pages held.
+///
+/// A page that no page above links to, and that is not trusted by `page join`, is held but not
+/// used: resolving its name does not lead to it.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns page list --json")]
+pub struct List {}
+
+/// Show a page: its seal, its rules and how much it holds.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns page show ff.ct")]
+pub struct Show {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+}
+
+/// List who decides about a page, and with how much power.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns page participants ff.ct")]
+pub struct Participants {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+}
+
+/// List what happened to a page, newest first.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns page history ff.ct")]
+pub struct History {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+}
+
+/// Check a page as it is stored.
+///
+/// Checksums and the state root; with --full every entry and every signature too. Exit code 1 and a
+/// sentence when something is wrong.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns page verify ff.ct --full")]
+pub struct Verify {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+    /// Check every entry and every signature
+    #[arg(long)]
+    full: bool,
+}
+
+/// Trust a page for a name and everything below it.
+///
+/// The page id is what you trust: get it from somebody you believe, by a way that nobody can
+/// tamper with.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns page join ct 5f0c…64-digits…e1")]
+pub struct Join {
+    /// The name
+    #[arg(value_parser = args::name)]
+    name: Name,
+    /// The page id, 64 digits
+    #[arg(value_name = "PAGE-ID", value_parser = args::id)]
+    page: Id,
+}
+
+impl List {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let pages = ask!(context, Request::Pages, Answer::Pages(pages) => pages);
+        if context.json {
+            return output::print_json(&pages);
+        }
+        if pages.is_empty() {
+            context.note("no page is held: found one with `djdns page create`");
+        }
+        let mut table =
+            Table::new(["NAME", "PAGE", "HEIGHT", "ENTRIES", "PARTICIPANTS", "OPEN", "SOFT", ""]);
+        for page in &pages {
+            table.row([
+                text(&page.name).painted(Paint::Bold),
+                text(short(&page.page_id)),
+                number(page.height),
+                number(page.entries),
+                number(page.participants),
+                number(page.open_operations),
+                number(page.soft_entries),
+                text(remarks(page)).painted(Paint::Notice),
+            ]);
+        }
+        output::print_paged(&table.render(context.style))
+    }
+}
+
+fn remarks(page: &PageSummary) -> String {
+    let linked = (!page.linked).then_some("not linked");
+    let demonstration = page.demonstration.then_some("demonstration");
+    linked.into_iter().chain(demonstration).collect::<Vec<_>>().join(", ")
+}
+
+impl Show {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let report = report(context, self.page)?;
+        if context.json {
+            return output::print_json(&report);
+        }
+        let page = &report.summary;
+        let mut table = Table::new(["", ""]);
+        let mut row =
+            |what: &str, value: String| table.row([text(what).painted(Paint::Dim), text(value)]);
+        row("name", page.name.clone());
+        row("page id", page.page_id.clone());
+        row("created", date(report.created));
+        row("height", page.height.to_string());
+        row("seal", report.seal.clone());
+        row("state root", report.state_root.clone());
+        row("entries", format!("{}, {} of them soft", page.entries, page.soft_entries));
+        row("open", format!("{} operations", page.open_operations));
+        row(
+            "participants",
+            format!("{}, with {} power in all", report.participants.len(), report.total_power),
+        );
+        for (name, value) in &report.parameters {
+            row(name, value.to_string());
+        }
+        let remarks = remarks(page);
+        if !remarks.is_empty() {
+            row("remarks", remarks);
+        }
+        output::print(&table.render(context.style))
+    }
+}
+
+impl Participants {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let report = report(context, self.page)?;
+        if context.json {
+            return output::print_json(&report.participants);
+        }
+        let known = Acquaintances::of(context);
+        let mut table = Table::new(["KEY", "POWER", "SHARE", "KNOWN AS"]);
+        for participant in &report.participants {
+            let share = participant.share_bp;
+            table.row([
+                text(&participant.key),
+                number(participant.power),
+                number(format!("{}.{:02} %", share / 100, share % 100)),
+                text(known.name(&participant.key).unwrap_or_default()),
+            ]);
+        }
+        output::print_paged(&table.render(context.style))
+    }
+}
+
+impl History {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let request = Request::History { page: self.page };
+        let events = ask!(context, request, Answer::History(events) => events);
+        if context.json {
+            return output::print_json(&events);
+        }
+        let known = Acquaintances::of(context);
+        let mut table = Table::new(["WHEN", "WHAT", "ID", "BY", ""]);
+        for event in &events {
+            table.row([
+                text(event.time.map_or(String::new(), date)),
+                text(&event.kind),
+                text(short(&event.id)).painted(Paint::Bold),
+                text(event.author.as_deref().map_or(String::new(), |key| known.short(key))),
+                text(&event.what),
+            ]);
+        }
+        output::print_paged(&table.render(context.style))
+    }
+}
+
+impl Verify {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let request = Request::Verify { page: self.page, full: self.full };
+        let verified = ask!(context, request, Answer::Verified(verified) => verified);
+        if context.json {
+            return output::print_json(&verified);
+        }
+        let signatures = match verified.full {
+            true => format!("{} signatures, ", verified.signatures),
+            false => "signatures not checked again (--full does), ".to_owned(),
+        };
+        output::print(&format!(
+            "{} is as it should be: {} entries, {} statements, {signatures}{} bytes of log\n",
+            verified.name, verified.entries, verified.statements, verified.log_bytes
+        ))
+    }
+}
+
+impl Join {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let Join { name, page } = self;
+        ask!(context, Request::Join { name: name.clone(), page }, Answer::Joined => ());
+        if context.json {
+            let (name, page_id) = (name.to_string(), page.to_string());
+            return output::print_json(&crate::control::report::Anchor { name, page_id });
+        }
+        output::print(&format!("{name} and everything below it is taken from {page}\n"))
+    }
+}
+
+fn report(context: &mut Context, page: PageSelector) -> Outcome<PageReport> {
+    ask!(context, Request::Page { page }, Answer::Page(report) => Ok(report))
+}
+
+/// A time in UTC, as RFC 3339 writes it, without the seconds' fraction.
+fn date(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days as i64);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Year, month and day of a number of days since 1970 (Howard Hinnant, "chrono-compatible low-level
+/// date algorithms", civil_from_days).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let of_month = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, of_month)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_dates_in_utc() {
+        // Expected values are those of `date -u -d @…`.
+        let check = |seconds: u64, expect: &str| assert_eq!(date(seconds), expect);
+        check(0, "1970-01-01T00:00:00Z");
+        check(951_782_400, "2000-02-29T00:00:00Z");
+        check(1_700_000_000, "2023-11-14T22:13:20Z");
+        check(4_107_542_399, "2100-02-28T23:59:59Z");
+        check(4_107_542_400, "2100-03-01T00:00:00Z");
+    }
+}

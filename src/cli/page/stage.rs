@@ -1,0 +1,84 @@
+//! Sending a whole page to the node, in parts that fit a message.
+
+use crate::{
+    cli::{
+        context::{Context, ask},
+        fault::Outcome,
+    },
+    control::{
+        report::PageSummary,
+        request::{Answer, Request},
+    },
+    limits::CONTROL_PART_BYTES,
+    page::entry::Rdata,
+};
+
+/// Stages a page and admits it. Nothing is copied: the bytes move into the requests.
+///
+/// # Errors
+/// What the node says; nothing of the page is held then.
+pub fn admit(
+    context: &mut Context,
+    genesis: Rdata,
+    entries: impl IntoIterator<Item = Rdata>,
+    statements: impl IntoIterator<Item = Rdata>,
+) -> Outcome<PageSummary> {
+    stage(context, Some(genesis), Vec::new(), Vec::new())?;
+    in_parts(entries, &mut |entries| stage(context, None, entries, Vec::new()))?;
+    in_parts(statements, &mut |statements| stage(context, None, Vec::new(), statements))?;
+    ask!(context, Request::Commit, Answer::Committed { page } => Ok(page))
+}
+
+fn stage(
+    context: &mut Context,
+    genesis: Option<Rdata>,
+    entries: Vec<Rdata>,
+    statements: Vec<Rdata>,
+) -> Outcome {
+    let request = Request::Stage { genesis, entries, statements };
+    ask!(context, request, Answer::Staged => Ok(()))
+}
+
+/// Hands items on in parts of at most [`CONTROL_PART_BYTES`], or of one that is larger.
+fn in_parts(
+    items: impl IntoIterator<Item = Rdata>,
+    send: &mut dyn FnMut(Vec<Rdata>) -> Outcome,
+) -> Outcome {
+    let mut part = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        // A head of at most five bytes stands before each.
+        let len = item.0.len() + 5;
+        if bytes + len > CONTROL_PART_BYTES && !part.is_empty() {
+            send(std::mem::take(&mut part))?;
+            bytes = 0;
+        }
+        bytes += len;
+        part.push(item);
+    }
+    if part.is_empty() { Ok(()) } else { send(part) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_as_large_as_they_may_be_and_nothing_is_lost() {
+        let check = |lens: &[usize], expect: &[usize]| {
+            let items = lens.iter().map(|len| Rdata(vec![0; *len].into()));
+            let mut parts = Vec::new();
+            in_parts(items, &mut |part| {
+                parts.push(part.len());
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(parts, expect, "{lens:?}");
+        };
+        let half = CONTROL_PART_BYTES / 2 - 5;
+        check(&[], &[]);
+        check(&[half, half], &[2]);
+        check(&[half, half + 1], &[1, 1]);
+        check(&[CONTROL_PART_BYTES * 2, 1, 1], &[1, 2]);
+    }
+}

@@ -1,0 +1,214 @@
+//! `djdns proposals`: open operations, who says what about them, and what is missing.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    ambient, args,
+    context::{Context, ask},
+    fault::Outcome,
+    output::{self, Paint, Style, clean},
+    resolve::short,
+    signing::Acquaintances,
+    table::{Table, number, text},
+};
+use crate::control::{
+    report::{OperationReport, Power},
+    request::{Answer, PageSelector, Request},
+};
+
+/// Show the open operations of a page.
+///
+/// For each: who proposes it, what it changes, how much power approves and rejects it and how much
+/// is missing, and how long it stays open. Vote with the digits in the first column.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns proposals ff.ct --all")]
+pub struct Proposals {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+    /// Also those that can no longer pass
+    #[arg(long)]
+    all: bool,
+}
+
+/// `proposals --json`.
+#[derive(Serialize)]
+struct Listing {
+    page: String,
+    operations: Vec<OperationReport>,
+}
+
+impl Proposals {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let request = Request::Proposals { page: self.page, all: self.all };
+        let listing = ask!(
+            context,
+            request,
+            Answer::Proposals { page, operations } => Listing { page, operations }
+        );
+        if context.json {
+            return output::print_json(&listing);
+        }
+        if listing.operations.is_empty() {
+            context.note(format!("nothing is open on {}", listing.page));
+            return Ok(());
+        }
+        let known = Acquaintances::of(context);
+        output::print_paged(&render(&listing.operations, &known, context.style, true))
+    }
+}
+
+/// A table of operations; with `diff`, what each changes and who voted stands below it.
+pub fn render(
+    operations: &[OperationReport],
+    known: &Acquaintances,
+    style: Style,
+    diff: bool,
+) -> String {
+    let mut table = Table::new([
+        "ID", "TRACK", "BY", "OWNER", "CHANGE", "YES", "NO", "MISSING", "STATE", "EXPIRES",
+    ]);
+    let now = ambient::now();
+    for operation in operations {
+        let missing = Power(operation.needed.0.saturating_sub(operation.approve.0));
+        table.row([
+            text(short(&operation.id)).painted(Paint::Bold),
+            number(operation.track),
+            text(known.short(&operation.author)),
+            text(&operation.owner),
+            text(&operation.change),
+            number(operation.approve),
+            number(operation.reject),
+            number(missing),
+            text(&operation.state).painted(state_paint(&operation.state)),
+            text(time_left(operation.expires, now)),
+        ]);
+    }
+    let (head, rows) = table.lines(style);
+    let mut out: String = head.into_iter().map(|head| head + "\n").collect();
+    for (row, operation) in rows.into_iter().zip(operations) {
+        out += &(row + "\n");
+        if diff {
+            out += &details(operation, known, style);
+        }
+    }
+    out
+}
+
+/// What an operation changes, who voted, and what is missing.
+fn details(operation: &OperationReport, known: &Acquaintances, style: Style) -> String {
+    let mut out = String::new();
+    for line in &operation.diff {
+        out += &format!("    {}\n", diff_line(line, style));
+    }
+    for ballot in &operation.ballots {
+        let reason = match ballot.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        let voter = known.short(&ballot.voter);
+        let line = format!("    {voter} {} with {}{reason}", ballot.choice, ballot.power);
+        out += &(clean(&line).replace('\n', " ") + "\n");
+    }
+    if !operation.reason.is_empty() {
+        out += &format!("    {}\n", style.paint(Paint::Dim, &clean(&operation.reason)));
+    }
+    out
+}
+
+/// A line of a difference, in its colour.
+pub fn diff_line(line: &str, style: Style) -> String {
+    let paint = match line.bytes().next() {
+        Some(b'-') => Paint::Bad,
+        Some(b'+') => Paint::Good,
+        _ => Paint::Plain,
+    };
+    style.paint(paint, &clean(line))
+}
+
+fn state_paint(state: &str) -> Paint {
+    match state {
+        "ratified" | "passed" => Paint::Good,
+        "open" => Paint::Plain,
+        "defeated" | "faulty" => Paint::Bad,
+        _ => Paint::Notice,
+    }
+}
+
+/// How long an operation stays open. Windows are measured in seal time (G10): one that is over by
+/// the clock ends with the page's next seal.
+fn time_left(expires: u64, now: u64) -> String {
+    match expires.checked_sub(now) {
+        None | Some(0) => "next seal".to_owned(),
+        Some(left) if left < 3600 => format!("{} min", left.div_ceil(60)),
+        Some(left) if left < 2 * 86_400 => format!("{} h", left / 3600),
+        Some(left) => format!("{} days", left / 86_400),
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::{control::report::BallotReport, limits::POWER_UNITS};
+
+    /// An operation of alice's that bob has yet to vote on.
+    pub fn operation() -> OperationReport {
+        let alice = crate::demo::key("alice").unwrap().public().to_string();
+        let power = |n: u128| Power(n * POWER_UNITS);
+        OperationReport {
+            id: "0123456789abcdef".repeat(4),
+            track: 1,
+            author: alice.clone(),
+            owner: "brickwindows".into(),
+            change: "set A".into(),
+            diff: vec![
+                "- brickwindows 300 A 192.0.2.42".into(),
+                "+ brickwindows 300 A 203.0.113.5".into(),
+            ],
+            approve: power(1),
+            reject: power(0),
+            abstain: power(4),
+            total: power(5),
+            needed: Power(1_500_500),
+            voters: 1,
+            voters_needed: 2,
+            state: "open".into(),
+            reason: "one more voter is missing".into(),
+            expires: 0,
+            ballots: vec![BallotReport {
+                voter: alice,
+                choice: "approve".into(),
+                power: 1,
+                reason: "moved\nhouse".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn an_operation_is_a_row_with_what_it_changes_below() {
+        let demo = crate::demo::key("alice").unwrap().public();
+        let known = Acquaintances::just(demo, "demo:alice");
+        let expect = "\
+ID        TRACK  BY          OWNER         CHANGE  YES  NO  MISSING  STATE  EXPIRES
+01234567      1  demo:alice  brickwindows  set A     1   0     0.50  open   next seal
+    - brickwindows 300 A 192.0.2.42
+    + brickwindows 300 A 203.0.113.5
+    demo:alice approve with 1: moved house
+    one more voter is missing
+";
+        assert_eq!(render(&[operation()], &known, Style::plain(), true), expect);
+    }
+
+    #[test]
+    fn time_left_is_told_in_days_hours_or_minutes() {
+        let check = |left: u64, expect: &str| assert_eq!(time_left(1000 + left, 1000), expect);
+        check(30 * 86_400, "30 days");
+        check(2 * 86_400, "2 days");
+        check(2 * 86_400 - 1, "47 h");
+        check(3599, "60 min");
+        check(1, "1 min");
+        check(0, "next seal");
+        assert_eq!(time_left(5, 6), "next seal");
+    }
+}

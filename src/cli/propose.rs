@@ -1,0 +1,390 @@
+//! `djdns propose`: operations, each with its proposer's own approval.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    args::{self, Author},
+    context::Context,
+    fault::{Fault, Outcome},
+    output,
+    page::{accept, create},
+    signing,
+};
+use crate::{
+    control::{
+        report::OperationReport,
+        request::{Draft, PageSelector},
+    },
+    governance::{ballot::Choice, operation::Change},
+    id::Id,
+    key::{SecretKey, Signature},
+    page::{
+        name::{Name, Owner, to_ascii},
+        record::RecordType,
+    },
+};
+
+pub mod apply;
+mod diff;
+mod entry;
+mod track2;
+
+/// Propose a change of a page.
+///
+/// A change of names (set, add, delete, link, apply) needs a little over 30 % of the power; one of
+/// participants, parameters or of who owns a subpage needs 70 %, unless the page says otherwise.
+/// Prints the operation's id. Your own approval is cast with it, unless --no-vote.
+#[derive(Args)]
+#[command(
+    after_help = "EXAMPLE\n  djdns propose ff.ct set brickwindows A 203.0.113.5 --as alice\n  \
+                  djdns propose ff.ct participant remove did:key:z6Mk…"
+)]
+pub struct Propose {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    casting: Casting,
+}
+
+/// Who proposes, and what they say about it.
+#[derive(Args, Clone, Default)]
+pub struct Casting {
+    #[command(flatten)]
+    pub author: Author,
+    /// Only propose: do not cast your own approval
+    #[arg(long, global = true)]
+    pub no_vote: bool,
+    /// Words for the other participants, in your ballot
+    #[arg(long, value_name = "TEXT", global = true, conflicts_with = "no_vote")]
+    pub reason: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    #[command(flatten)]
+    One(One),
+    /// Make the page what a zone file says, as one batch of operations.
+    ///
+    /// Shows each difference. Links to subpages that the zone file lacks are kept.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct apply ff.ct.zone --dry-run")]
+    Apply {
+        /// The zone file (RFC 1035); `-` is standard input
+        file: PathBuf,
+        /// Only show the differences
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// What is one operation.
+#[derive(Subcommand)]
+enum One {
+    /// Replace the records of one type at a name.
+    ///
+    /// Records of other types stay. Data is written as in a zone file; put `--` before data that
+    /// begins with a minus.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct set brickwindows MX 10 mail.ct.")]
+    Set(RecordArgs),
+    /// Add one record to a name.
+    ///
+    /// Records of the same type share one TTL.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct add brickwindows A 203.0.113.6")]
+    Add(RecordArgs),
+    /// Delete all records at a name, or those of one type.
+    ///
+    /// A link to a subpage is cut with `unlink`, which takes more power.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct delete shop.brickwindows CNAME")]
+    Delete {
+        /// The name relative to the page; `@` is the page itself
+        owner: String,
+        /// Only records of this type
+        #[arg(value_name = "TYPE")]
+        rtype: Option<RecordType>,
+    },
+    /// Link a subpage: from then on it answers for LABEL and everything below.
+    #[command(after_help = "EXAMPLE\n  djdns propose ct link friends 5f0c…64-digits…e1")]
+    Link {
+        /// The one label below the page
+        label: String,
+        /// The subpage's id, 64 digits
+        #[arg(value_name = "PAGE-ID", value_parser = args::id)]
+        subpage: Id,
+    },
+    /// Change who takes part.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant power z6Mk…=3")]
+    Participant {
+        #[command(subcommand)]
+        change: Participant,
+    },
+    /// Change the page's parameters; those not named stay.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct params track1_bp=4000 min_voters=3")]
+    Params {
+        /// Parameters and their new values
+        #[arg(value_name = "KEY=VALUE", required = true, value_parser = args::assignment)]
+        values: Vec<(String, String)>,
+    },
+    /// Give LABEL and everything below to another page.
+    #[command(after_help = "EXAMPLE\n  djdns propose ct relink friends 5f0c…64-digits…e1")]
+    Relink {
+        /// The one label below the page
+        label: String,
+        /// The new subpage's id, 64 digits
+        #[arg(value_name = "PAGE-ID", value_parser = args::id)]
+        subpage: Id,
+    },
+    /// Cut a subpage off.
+    #[command(after_help = "EXAMPLE\n  djdns propose ct unlink friends")]
+    Unlink {
+        /// The one label below the page
+        label: String,
+    },
+}
+
+#[derive(Args)]
+struct RecordArgs {
+    /// The name relative to the page; `@` is the page itself; a final dot makes it absolute
+    owner: String,
+    /// The record type, as A, MX or TYPE65280
+    #[arg(value_name = "TYPE")]
+    rtype: RecordType,
+    /// The record's data
+    #[arg(required = true)]
+    rdata: Vec<String>,
+    /// Seconds it may be cached, or as 1h30m [else as the records there have, else an hour]
+    #[arg(long, value_name = "S", value_parser = entry::ttl)]
+    ttl: Option<u32>,
+}
+
+#[derive(Subcommand)]
+enum Participant {
+    /// Take in a participant, who has accepted.
+    #[command(
+        after_help = "EXAMPLE\n  djdns propose ff.ct participant add z6Mk…=2 --acceptance accept:…"
+    )]
+    Add {
+        /// The newcomer and its power (1 unless given)
+        #[arg(value_name = "KEY[=POWER]", value_parser = args::key_and_power)]
+        key: (String, u32),
+        /// What the newcomer's `djdns page accept` printed
+        #[arg(long, value_name = "CODE", value_parser = accept::read)]
+        acceptance: Signature,
+    },
+    /// Put a participant out.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant remove did:key:z6Mk…")]
+    Remove {
+        /// The participant
+        key: String,
+    },
+    /// Give a participant another power.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant power z6Mk…=3")]
+    Power {
+        /// The participant and its new power
+        #[arg(value_name = "KEY=POWER", value_parser = args::key_with_power)]
+        key: (String, u32),
+    },
+    /// Give a participant's place to another key, which has accepted.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant replace z6Mk…old z6Mk…new \
+                      --acceptance accept:…")]
+    Replace {
+        /// The participant's key now
+        old: String,
+        /// The key that takes its place
+        new: String,
+        /// What `djdns page accept` printed for the new key
+        #[arg(long, value_name = "CODE", value_parser = accept::read)]
+        acceptance: Signature,
+    },
+}
+
+impl Propose {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let Propose { page, what, casting } = self;
+        match what {
+            What::Apply { file, dry_run } => {
+                let bytes = create::read(&file)?;
+                apply::run(context, &page, &file, bytes, dry_run, &casting)
+            }
+            What::One(what) => {
+                let desk = Desk::open(context, page, &casting)?;
+                let operation = what.propose(context, &desk)?;
+                show(context, &operation)
+            }
+        }
+    }
+}
+
+impl One {
+    fn propose(self, context: &mut Context, desk: &Desk) -> Outcome<OperationReport> {
+        match self {
+            One::Set(RecordArgs { owner, rtype, rdata, ttl }) => {
+                let owner = desk.owner(context, &owner)?;
+                let data = entry::data(rtype, &rdata, &desk.name)?;
+                desk.change_entry(context, owner, |sets| entry::set(sets, rtype, ttl, data))
+            }
+            One::Add(RecordArgs { owner, rtype, rdata, ttl }) => {
+                let owner = desk.owner(context, &owner)?;
+                let data = entry::data(rtype, &rdata, &desk.name)?;
+                desk.change_entry(context, owner, |sets| entry::add(sets, rtype, ttl, data))
+            }
+            One::Delete { owner, rtype } => {
+                let owner = desk.owner(context, &owner)?;
+                desk.change_entry(context, owner, |sets| entry::delete(sets, rtype))
+            }
+            One::Link { label, subpage } => {
+                let owner = desk.owner(context, &label)?;
+                desk.change_entry(context, owner, |sets| entry::link(sets, subpage))
+            }
+            One::Relink { label, subpage } => desk.relink(context, &label, vec![subpage]),
+            One::Unlink { label } => desk.relink(context, &label, Vec::new()),
+            One::Params { values } => {
+                desk.propose(context, Vec::new(), |draft| track2::parameters(draft, &values))
+            }
+            One::Participant { change } => {
+                let change = track2::participant(context, change)?;
+                desk.propose(context, Vec::new(), |draft| Ok(track2::roster(draft, change)))
+            }
+        }
+    }
+}
+
+/// Where one person proposes to one page.
+struct Desk {
+    page: PageSelector,
+    name: Name,
+    key: SecretKey,
+    /// Whether the proposer approves, and with which words.
+    approval: Option<String>,
+}
+
+impl Desk {
+    fn open(context: &mut Context, page: PageSelector, casting: &Casting) -> Outcome<Desk> {
+        let key = signing::signer(context, casting.author.key.as_deref())?;
+        let approval = (!casting.no_vote).then(|| casting.reason.clone().unwrap_or_default());
+        Desk::of(context, page, key, approval)
+    }
+
+    fn of(
+        context: &mut Context,
+        page: PageSelector,
+        key: SecretKey,
+        approval: Option<String>,
+    ) -> Outcome<Desk> {
+        let name = signing::draft(context, &page, &key.public(), Vec::new(), 0)?.name;
+        Ok(Desk { page, name, key, approval })
+    }
+
+    /// The owner name that was typed.
+    fn owner(&self, context: &Context, text: &str) -> Outcome<Owner> {
+        let owner = to_ascii(text)
+            .and_then(|text| Owner::parse(&text, &self.name))
+            .map_err(|refusal| Fault::usage(format!("the name `{text}`: {refusal}")))?;
+        // `www.ff.ct` typed for the page ff.ct. is rarely meant as www.ff.ct.ff.ct.
+        let absolute = Name::parse(text).ok().filter(|_| !self.name.is_root());
+        if absolute.is_some_and(|name| !text.ends_with('.') && name.is_at_or_below(&self.name)) {
+            let full = owner.at(&self.name).map_err(Fault::usage)?;
+            context.note(format!("note: `{text}` is {full}; `{text}.` would be the other"));
+        }
+        Ok(owner)
+    }
+
+    /// Proposes another value of one entry.
+    fn change_entry(
+        &self,
+        context: &mut Context,
+        owner: Owner,
+        edit: impl FnOnce(&mut entry::Sets) -> Outcome,
+    ) -> Outcome<OperationReport> {
+        self.propose(context, vec![owner.clone()], |draft| entry::change(draft, owner, edit))
+    }
+
+    /// Proposes that a linked name goes to another page, or to none.
+    fn relink(
+        &self,
+        context: &mut Context,
+        label: &str,
+        subpage: Vec<Id>,
+    ) -> Outcome<OperationReport> {
+        let owner = self.owner(context, label)?;
+        let owners = vec![owner.clone()];
+        self.propose(context, owners, |draft| track2::relink(draft, owner, subpage))
+    }
+
+    /// Signs one operation, with the proposer's approval, and hands it over.
+    fn propose(
+        &self,
+        context: &mut Context,
+        owners: Vec<Owner>,
+        build: impl FnOnce(&Draft) -> Outcome<Change>,
+    ) -> Outcome<OperationReport> {
+        let draft = signing::draft(context, &self.page, &self.key.public(), owners, 1)?;
+        let slot = draft.slots.first().copied().unwrap_or_default();
+        let operation = signing::operation(&draft, &self.key, slot, build(&draft)?)?;
+        let id = operation.id();
+        let mut statements = vec![operation];
+        if let Some(reason) = &self.approval {
+            let choice = Choice::Approve;
+            statements.extend(signing::ballots(&draft, &self.key, vec![id], choice, reason)?);
+        }
+        signing::submit(context, &statements)?;
+        let found = signing::proposals(context, &self.page, &id.to_string())?;
+        found.into_iter().next().ok_or_else(Fault::other_answer)
+    }
+}
+
+/// Proposes, with approval, that `owner` links to a subpage; returns the operation's id.
+///
+/// # Errors
+/// As any proposal.
+pub fn link(
+    context: &mut Context,
+    page: &str,
+    key: &SecretKey,
+    owner: Owner,
+    subpage: Id,
+) -> Outcome<String> {
+    let desk = Desk::of(context, page.to_owned(), key.clone(), Some(String::new()))?;
+    let edit = |sets: &mut entry::Sets| entry::link(sets, subpage);
+    Ok(desk.change_entry(context, owner, edit)?.id)
+}
+
+/// The id alone on standard output, for scripts; where it stands on standard error.
+fn show(context: &Context, operation: &OperationReport) -> Outcome {
+    if context.json {
+        return output::print_json(operation);
+    }
+    output::print(&format!("{}\n", operation.id))?;
+    context.note(tally(operation));
+    Ok(())
+}
+
+/// Where an operation stands, in a sentence.
+fn tally(operation: &OperationReport) -> String {
+    let OperationReport { owner, change, approve, needed, voters, voters_needed, state, .. } =
+        operation;
+    let reason = match operation.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    format!(
+        "{owner}: {change}; approved by {approve} of {needed} power needed, {voters} of \
+         {voters_needed} voters; {state}{reason}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::proposals::tests::operation;
+
+    #[test]
+    fn where_an_operation_stands_is_one_sentence() {
+        let expect = "brickwindows: set A; approved by 1 of 1.50 power needed, 1 of 2 voters; open: \
+                      one more voter is missing";
+        assert_eq!(tally(&operation()), expect);
+    }
+}

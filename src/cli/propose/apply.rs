@@ -1,0 +1,193 @@
+//! `djdns propose P apply FILE`: a zone file as one batch of operations (G5b).
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{
+    Casting,
+    diff::{self, Difference, Differing},
+};
+use crate::{
+    cli::{
+        context::Context,
+        fault::{Fault, Outcome},
+        output,
+        page::{create, export},
+        proposals::diff_line,
+        signing,
+    },
+    control::request::Draft,
+    governance::{
+        ballot::Choice,
+        operation::{Change, SetEntry},
+        statement::Statement,
+    },
+    id::Id,
+    key::SecretKey,
+    limits::BATCH_ROWS_MAX,
+};
+
+/// Entries asked for in one draft (choice: the answer stays well below a message's limit, unless
+/// they are unusually large).
+const DRAFT_OWNERS: usize = 512;
+
+/// `propose P apply --json`.
+#[derive(Serialize)]
+struct Applied {
+    page: String,
+    batch: Option<String>,
+    operations: Vec<String>,
+    changes: Vec<Shown>,
+    /// Changes for which no slot was free.
+    left: usize,
+    /// Links to subpages that the zone file lacks, and that stay.
+    kept_links: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    owner: String,
+    diff: Vec<String>,
+}
+
+/// Compares the page with the zone file, shows what differs, and unless it is a rehearsal proposes
+/// it.
+///
+/// # Errors
+/// When the file is no zone of the page, or nothing can be proposed.
+pub fn run(
+    context: &mut Context,
+    page: &str,
+    file: &Path,
+    zone: Vec<u8>,
+    dry_run: bool,
+    casting: &Casting,
+) -> Outcome {
+    // First, because it may ask for a passphrase, and nobody should wait meanwhile.
+    let key = match dry_run {
+        true => None,
+        false => Some(signing::signer(context, casting.author.key.as_deref())?),
+    };
+    let present = export::contents(context, page)?;
+    let name = present.name;
+    let zone = create::parse_zone(context, file, &zone, &name)?;
+    create::report_zone(context, &zone);
+    let difference = diff::compare(&name, present.entries, zone.entries).map_err(Fault::refused)?;
+    let mut applied = Applied {
+        page: name.to_string(),
+        batch: None,
+        operations: Vec::new(),
+        changes: difference.entries.iter().map(shown).collect(),
+        left: 0,
+        kept_links: difference.kept.iter().map(ToString::to_string).collect(),
+    };
+    if !context.json {
+        show_difference(context, &applied, dry_run)?;
+    }
+    if let Some(key) = key.filter(|_| !difference.entries.is_empty()) {
+        propose(context, page, &key, casting, difference, &mut applied)?;
+    }
+    show_outcome(context, &applied, dry_run)
+}
+
+fn shown(entry: &Differing) -> Shown {
+    Shown { owner: entry.owner.to_string(), diff: entry.lines() }
+}
+
+/// A rehearsal's result is the difference. Otherwise it is the batch's id, and what differs goes
+/// beside it.
+fn show_difference(context: &Context, applied: &Applied, dry_run: bool) -> Outcome {
+    let lines = || applied.changes.iter().flat_map(|change| &change.diff);
+    if dry_run {
+        let text: String = lines().map(|line| diff_line(line, context.style) + "\n").collect();
+        return output::print_paged(&text);
+    }
+    lines().for_each(|line| context.note(line));
+    Ok(())
+}
+
+fn show_outcome(context: &Context, applied: &Applied, dry_run: bool) -> Outcome {
+    if !applied.kept_links.is_empty() {
+        let links = applied.kept_links.join(", ");
+        context.note(format!("kept, though the file lacks them: the subpages {links}"));
+    }
+    if context.json {
+        return output::print_json(applied);
+    }
+    let changes = applied.changes.len();
+    if changes == 0 {
+        context.note(format!("{} is what the file says already: nothing to propose", applied.page));
+        return Ok(());
+    }
+    if dry_run {
+        context.note(format!("{changes} entries differ; nothing was proposed"));
+        return Ok(());
+    }
+    if applied.left > 0 {
+        context.note(format!(
+            "{} of {changes} changes are proposed, one for each of your free slots; run this again \
+             for the other {} when some are decided, or have `open_operations_max` raised",
+            applied.operations.len(),
+            applied.left
+        ));
+    }
+    match &applied.batch {
+        Some(batch) => output::print(&format!("{batch}\n")),
+        None => Ok(()),
+    }
+}
+
+fn propose(
+    context: &mut Context,
+    page: &str,
+    key: &SecretKey,
+    casting: &Casting,
+    difference: Difference,
+    applied: &mut Applied,
+) -> Outcome {
+    let wanted = difference.entries.len().min(BATCH_ROWS_MAX);
+    let draft = signing::draft(context, page, &key.public(), Vec::new(), wanted)?;
+    let total = difference.entries.len();
+    let taken: Vec<Differing> = difference.entries.into_iter().take(draft.slots.len()).collect();
+    applied.left = total - taken.len();
+    let mut statements = Vec::new();
+    let mut slots = draft.slots.iter();
+    for part in chunks(taken) {
+        let owners = part.iter().map(|entry| entry.owner.clone()).collect();
+        let parents = signing::draft(context, page, &key.public(), owners, 0)?;
+        for ((entry, slot), (parent, _)) in part.into_iter().zip(&mut slots).zip(parents.entries) {
+            let Differing { owner, after, .. } = entry;
+            let change = Change::SetEntry(SetEntry { owner, parent, sets: after });
+            statements.push(signing::operation(&draft, key, *slot, change)?);
+        }
+    }
+    let ids: Vec<_> = statements.iter().map(Statement::id).collect();
+    let batch = signing::batch(&draft.page, key, ids.clone())?;
+    let batch_id = batch.id();
+    statements.push(batch);
+    if !casting.no_vote {
+        statements.extend(approval(&draft, key, batch_id, casting)?);
+    }
+    signing::submit(context, &statements)?;
+    applied.operations = ids.iter().map(ToString::to_string).collect();
+    applied.batch = Some(batch_id.to_string());
+    Ok(())
+}
+
+fn approval(
+    draft: &Draft,
+    key: &SecretKey,
+    batch: Id,
+    casting: &Casting,
+) -> Outcome<Vec<Statement>> {
+    let reason = casting.reason.as_deref().unwrap_or_default();
+    signing::ballots(draft, key, vec![batch], Choice::Approve, reason)
+}
+
+/// Parts of [`DRAFT_OWNERS`].
+fn chunks(entries: Vec<Differing>) -> Vec<Vec<Differing>> {
+    let mut entries = entries.into_iter();
+    let next = || Some(entries.by_ref().take(DRAFT_OWNERS).collect::<Vec<_>>());
+    std::iter::from_fn(next).take_while(|part| !part.is_empty()).collect()
+}

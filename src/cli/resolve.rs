@@ -1,0 +1,175 @@
+//! `djdns resolve`: an answer, and where it comes from.
+
+use clap::Args;
+
+use super::{
+    args,
+    context::{Context, ask},
+    fault::{Fault, Outcome},
+    output::{self, Paint, Style, clean},
+    table::{Table, text},
+};
+use crate::{
+    control::{
+        report::{PageStep, Resolution},
+        request::{Answer, Request},
+    },
+    page::{name::Name, record::RecordType},
+};
+
+/// Answer a name from verified pages, as the DNS face would.
+///
+/// Prints the records as `dig` does. Exit code 3 means that the name does not exist. With --trace
+/// the pages that were walked come first, from the anchor down: what proved each, its newest seal,
+/// and the operation that set the entry leading on.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns resolve brickwindows.ff.ct AAAA --trace")]
+pub struct Resolve {
+    /// The domain name; a final dot is understood
+    #[arg(value_parser = args::name)]
+    name: Name,
+    /// The record type, as A, MX or TYPE65280
+    #[arg(value_name = "TYPE", default_value = "A")]
+    rtype: RecordType,
+    /// Show each page walked and what was checked
+    #[arg(long)]
+    trace: bool,
+    /// Ask nobody else: pages come from this machine only, as they always do in this version
+    #[arg(long)]
+    offline: bool,
+}
+
+impl Resolve {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let Resolve { name, rtype, trace, offline: _ } = self;
+        let request = Request::Resolve { name, rtype };
+        let resolution = ask!(context, request, Answer::Resolved(resolution) => resolution);
+        if context.json {
+            output::print_json(&resolution)?;
+        } else {
+            output::print(&render(&resolution, trace, context.style))?;
+        }
+        judge(context, &resolution)
+    }
+}
+
+fn render(resolution: &Resolution, trace: bool, style: Style) -> String {
+    let mut out = String::new();
+    if trace {
+        for step in &resolution.pages {
+            out += &step_text(step, style);
+        }
+        let fresh = if resolution.fresh { "fresh" } else { "not known to be fresh" };
+        let line = format!("{} {}, {fresh}\n", resolution.rcode, resolution.status);
+        out += &style.paint(Paint::Bold, &line);
+    }
+    for row in &resolution.answers {
+        out += &clean(&format!("{} {} IN {} {}", row.name, row.ttl, row.rtype, row.data));
+        out.push('\n');
+    }
+    out
+}
+
+/// One page of the walk, in a few lines.
+pub fn step_text(step: &PageStep, style: Style) -> String {
+    let mut out = style.paint(Paint::Bold, &clean(&step.name)) + "\n";
+    let percent = |bp: u16| format!("{}.{:02} %", bp / 100, bp % 100);
+    let mut table = Table::new(["", "", ""]);
+    let mut row = |what: &str, value: String| {
+        table.row([text(""), text(what).painted(Paint::Dim), text(value)])
+    };
+    row("page", short(&step.page_id));
+    row("seal", format!("{} at height {}", short(&step.seal), step.height));
+    row(
+        "support",
+        format!("{} strength, {} coherence", percent(step.strength_bp), percent(step.coherence_bp)),
+    );
+    row("proof", step.proof.clone());
+    if let Some(operation) = &step.operation {
+        row("operation", short(operation));
+    }
+    out += &table.render(style);
+    out
+}
+
+/// The first eight digits of an id.
+pub fn short(id: &str) -> String {
+    id.chars().take(8).collect()
+}
+
+/// What the response code means for whoever asked.
+fn judge(context: &Context, resolution: &Resolution) -> Outcome {
+    let Resolution { name, rtype, rcode, .. } = resolution;
+    let notes = match &resolution.notes[..] {
+        [] => String::new(),
+        notes => format!(": {}", notes.join("; ")),
+    };
+    match rcode.as_str() {
+        "NOERROR" => {
+            if resolution.answers.is_empty() {
+                context.note(format!("{name} exists and has no {rtype} record{notes}"));
+            } else if !resolution.notes.is_empty() {
+                context.note(resolution.notes.join("; "));
+            }
+            Ok(())
+        }
+        "NXDOMAIN" => Err(Fault::not_found(format!("{name} does not exist (NXDOMAIN){notes}"))),
+        _ => Err(Fault::refused(format!("{name} is not answered ({rcode}){notes}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::report::AnswerRow;
+
+    fn resolution() -> Resolution {
+        let answer = AnswerRow {
+            name: "a.ct.".into(),
+            rtype: "A".into(),
+            ttl: 60,
+            data: "192.0.2.1".into(),
+        };
+        let step = PageStep {
+            name: "ct.".into(),
+            page_id: "0123456789".into(),
+            height: 0,
+            seal: "0123456789".into(),
+            strength_bp: 10_000,
+            coherence_bp: 5,
+            proof: "linked from .".into(),
+            operation: Some("abcdef0123".into()),
+        };
+        Resolution {
+            name: "a.ct.".into(),
+            rtype: "A".into(),
+            rcode: "NOERROR".into(),
+            answers: vec![answer],
+            status: "sealed".into(),
+            fresh: true,
+            pages: vec![step],
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn answers_are_lines_as_dig_prints_them() {
+        let text = render(&resolution(), false, Style::plain());
+        assert_eq!(text, "a.ct. 60 IN A 192.0.2.1\n");
+    }
+
+    #[test]
+    fn a_trace_shows_the_pages_first() {
+        let expect = "\
+ct.
+  page       01234567
+  seal       01234567 at height 0
+  support    100.00 % strength, 0.05 % coherence
+  proof      linked from .
+  operation  abcdef01
+NOERROR sealed, fresh
+a.ct. 60 IN A 192.0.2.1
+";
+        assert_eq!(render(&resolution(), true, Style::plain()), expect);
+    }
+}

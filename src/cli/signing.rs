@@ -1,0 +1,283 @@
+//! Who signs, what they sign, and how it reaches the page.
+//!
+//! Identity keys are used here and nowhere further down: a node sees statements only (P4).
+
+use super::{
+    context::{Context, ask},
+    fault::{Fault, Outcome},
+    key::{passphrase, ring::Keyring},
+};
+use crate::{
+    control::{
+        report::OperationReport,
+        request::{Answer, Draft, Request},
+    },
+    demo,
+    governance::{
+        ballot::{Ballot, Batch, Choice},
+        operation::{Change, Operation},
+        statement::{Body, Statement},
+    },
+    id::Id,
+    key::{PublicKey, SecretKey},
+    limits::BALLOT_ROWS_MAX,
+    page::{entry::Rdata, name::Owner},
+};
+
+/// What stands before the name of a demonstration identity.
+const DEMO: &str = "demo:";
+
+/// The identity that `--as` names; without it the only one.
+///
+/// # Errors
+/// When there is no such identity, or its file does not open.
+pub fn signer(context: &Context, name: Option<&str>) -> Outcome<SecretKey> {
+    let ring = Keyring::open(context)?;
+    let stored = match name {
+        None => Some(ring.only().map_err(say_as)?),
+        Some(name) => match PublicKey::parse(name) {
+            Ok(public) => ring.of(&public)?,
+            Err(_) => ring.find(name)?,
+        },
+    };
+    if let Some(stored) = stored {
+        if let Some(key) = stored.file.secret() {
+            return Ok(key);
+        }
+        let phrase = passphrase::of(&stored.name)?;
+        return stored
+            .file
+            .unlock(&phrase)
+            .map_err(|refusal| Fault::refused(format!("{}: {refusal}", stored.path.display())));
+    }
+    // With no key file of that name, a demonstration identity needs no prefix to sign.
+    let name = name.unwrap_or_default();
+    let demo = name.strip_prefix(DEMO).unwrap_or(name);
+    match demo::key(demo) {
+        Some(key) => {
+            context.note(format!("signing as {demo} of the demonstration: this key is public"));
+            Ok(key)
+        }
+        None => Err(Fault::not_found(format!(
+            "there is no identity `{name}` here: see `djdns key list`, or make it with `djdns key \
+             new`"
+        ))),
+    }
+}
+
+fn say_as(fault: Fault) -> Fault {
+    match fault {
+        Fault::Failure(mut failure) if failure.message.ends_with("say which") => {
+            failure.message.push_str(" with --as");
+            Fault::Failure(failure)
+        }
+        other => other,
+    }
+}
+
+/// Somebody's public key: `did:key:…`, `z6Mk…`, the name of a local key, or `demo:alice`.
+///
+/// # Errors
+/// When it is none of these.
+pub fn public_key(context: &Context, text: &str) -> Outcome<PublicKey> {
+    if let Some(name) = text.strip_prefix(DEMO) {
+        let known = demo::key(name).map(|key| key.public());
+        return known
+            .ok_or_else(|| Fault::usage(format!("nobody in the demonstration is `{name}`")));
+    }
+    match PublicKey::parse(text) {
+        Ok(key) => Ok(key),
+        Err(refusal) => match Keyring::open(context)?.find(text)? {
+            Some(stored) => Ok(stored.file.public()),
+            None if text.starts_with("did:") => Err(Fault::usage(refusal)),
+            None => Err(Fault::usage(format!(
+                "`{text}` is neither a key (did:key:z6Mk…) nor the name of one here (see `djdns key \
+                 list`), nor demo:alice or the like"
+            ))),
+        },
+    }
+}
+
+/// Whether everybody has the secret half of this key.
+pub fn is_demonstration(key: &PublicKey) -> bool {
+    demo::NAMES.iter().filter_map(|name| demo::key(name)).any(|demo| demo.public() == *key)
+}
+
+/// The names that this user knows keys by.
+pub struct Acquaintances(Vec<(PublicKey, String)>);
+
+impl Acquaintances {
+    /// Own keys and the demonstration's. Keys that cannot be read are not known, which is fine: this
+    /// only makes tables easier to read.
+    pub fn of(context: &Context) -> Acquaintances {
+        let demo = demo::NAMES
+            .iter()
+            .filter_map(|name| Some((demo::key(name)?.public(), format!("{DEMO}{name}"))));
+        let own = Keyring::open(context).and_then(|ring| ring.all()).unwrap_or_default();
+        let own = own.into_iter().map(|stored| (stored.file.public(), stored.name));
+        Acquaintances(own.chain(demo).collect())
+    }
+
+    /// Only one other.
+    #[cfg(test)]
+    pub fn just(key: PublicKey, name: &str) -> Acquaintances {
+        Acquaintances(vec![(key, name.to_owned())])
+    }
+
+    /// A short word for a key in text form: its name here, or its beginning.
+    pub fn short(&self, key: &str) -> String {
+        let Ok(public) = PublicKey::parse(key) else { return key.to_owned() };
+        match self.name(key) {
+            Some(name) => name.to_owned(),
+            None => format!("{}…", public.short_form().chars().take(12).collect::<String>()),
+        }
+    }
+
+    /// The name of a key in text form, if it has one here.
+    pub fn name(&self, key: &str) -> Option<&str> {
+        let public = PublicKey::parse(key).ok()?;
+        self.0.iter().find(|(known, _)| *known == public).map(|(_, name)| name.as_str())
+    }
+}
+
+/// What a participant needs to know to sign for a page.
+///
+/// # Errors
+/// That the key does not take part, or what the node says.
+pub fn draft(
+    context: &mut Context,
+    page: &str,
+    author: &PublicKey,
+    owners: Vec<Owner>,
+    slots: usize,
+) -> Outcome<Draft> {
+    let request = Request::Draft { page: page.to_owned(), author: author.raw(), owners, slots };
+    let draft = ask!(context, request, Answer::Draft(draft) => draft);
+    if !draft.takes_part {
+        return Err(Fault::refused(format!(
+            "{author} does not take part in {}: see `djdns page participants {page}`, and sign with \
+             --as",
+            draft.name
+        )));
+    }
+    if slots > 0 && draft.slots.is_empty() {
+        return Err(Fault::refused(format!(
+            "all of your slots on {} hold open operations: wait until some are decided",
+            draft.name
+        )));
+    }
+    Ok(draft)
+}
+
+/// Signs one operation.
+///
+/// # Errors
+/// Why it is no statement.
+pub fn operation(draft: &Draft, key: &SecretKey, slot: u32, change: Change) -> Outcome<Statement> {
+    let operation = Operation { author: key.public().raw(), slot, base: draft.seal, change };
+    sign(&draft.page, Body::Operation(operation), key)
+}
+
+/// Signs a list of the author's own operations (G5b).
+///
+/// # Errors
+/// Why it is no statement.
+pub fn batch(page: &Id, key: &SecretKey, mut operations: Vec<Id>) -> Outcome<Statement> {
+    operations.sort_unstable();
+    operations.dedup();
+    sign(page, Body::Batch(Batch { author: key.public().raw(), operations }), key)
+}
+
+/// Signs one choice on all of these: as many ballots as it takes, each counting after the one
+/// before.
+///
+/// # Errors
+/// Why one is no statement, for example because the reason is too long.
+pub fn ballots(
+    draft: &Draft,
+    key: &SecretKey,
+    mut targets: Vec<Id>,
+    choice: Choice,
+    reason: &str,
+) -> Outcome<Vec<Statement>> {
+    targets.sort_unstable();
+    targets.dedup();
+    let ballot = |(n, targets): (usize, &[Id])| {
+        let ballot = Ballot {
+            voter: key.public().raw(),
+            sequence: draft.sequence + n as u64,
+            rows: targets.iter().map(|target| (*target, choice)).collect(),
+            reason: reason.to_owned(),
+        };
+        sign(&draft.page, Body::Ballot(ballot), key)
+    };
+    targets.chunks(BALLOT_ROWS_MAX).enumerate().map(ballot).collect()
+}
+
+fn sign(page: &Id, body: Body, key: &SecretKey) -> Outcome<Statement> {
+    Statement::sign(page, body, key).map_err(Fault::refused)
+}
+
+/// Hands statements over: when this returns, all are durable, or none was taken.
+///
+/// # Errors
+/// What the node says.
+pub fn submit(context: &mut Context, statements: &[Statement]) -> Outcome {
+    let statements = statements.iter().map(|statement| Rdata(statement.bytes().into())).collect();
+    ask!(context, Request::Submit { statements }, Answer::Submitted { .. } => Ok(()))
+}
+
+/// The operation, or all of the batch, whose id begins with these digits.
+///
+/// # Errors
+/// What the node says.
+pub fn proposals(context: &mut Context, page: &str, prefix: &str) -> Outcome<Vec<OperationReport>> {
+    let request = Request::Proposal { page: page.to_owned(), prefix: prefix.to_owned() };
+    ask!(context, request, Answer::Proposals { operations, .. } => Ok(operations))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(sequence: u64) -> Draft {
+        Draft {
+            page: Id::hash(&[b"page"]),
+            name: crate::page::name::Name::root(),
+            seal: Id::hash(&[b"page"]),
+            takes_part: true,
+            slots: Vec::new(),
+            sequence,
+            roster_version: Id::ZERO,
+            entries: Vec::new(),
+            parameters: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn more_operations_than_a_ballot_holds_take_several_in_sequence() {
+        let check = |targets: usize, expect: &[(u64, usize)]| {
+            let ids = (0..targets).map(|n| Id::hash(&[&n.to_be_bytes()])).rev().collect();
+            let key = SecretKey::from_seed(&[1; 32]);
+            let ballots = ballots(&draft(7), &key, ids, Choice::Approve, "").unwrap();
+            let shapes: Vec<(u64, usize)> = ballots
+                .iter()
+                .map(|ballot| ballot.as_ballot().unwrap())
+                .map(|ballot| (ballot.sequence, ballot.rows.len()))
+                .collect();
+            assert_eq!(shapes, expect);
+        };
+        check(1, &[(7, 1)]);
+        check(BALLOT_ROWS_MAX - 1, &[(7, BALLOT_ROWS_MAX - 1)]);
+        check(BALLOT_ROWS_MAX, &[(7, BALLOT_ROWS_MAX)]);
+        check(BALLOT_ROWS_MAX + 1, &[(7, BALLOT_ROWS_MAX), (8, 1)]);
+    }
+
+    #[test]
+    fn the_same_operation_twice_is_one_row() {
+        let id = Id::hash(&[b"operation"]);
+        let key = SecretKey::from_seed(&[1; 32]);
+        let ballots = ballots(&draft(1), &key, vec![id, id], Choice::Reject, "no").unwrap();
+        assert_eq!(ballots[0].as_ballot().unwrap().rows, [(id, Choice::Reject)]);
+    }
+}

@@ -1,0 +1,65 @@
+//! `djdns status`: health in words.
+
+use clap::Args;
+
+use super::{
+    context::{Context, ask},
+    fault::Outcome,
+    output::{self, Paint},
+    table::{Table, text},
+};
+use crate::control::{
+    report,
+    request::{Answer, Request},
+};
+
+/// Say in words how the node is.
+///
+/// Whether a daemon runs and where it answers, which pages are held, which root they are resolved
+/// from, and what needs attention.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns status --json")]
+pub struct Status {}
+
+impl Status {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let status = ask!(context, Request::Status, Answer::Status(status) => status);
+        if context.json {
+            return output::print_json(&status);
+        }
+        output::print(&render(context, &status))
+    }
+}
+
+fn render(context: &Context, status: &report::Status) -> String {
+    let style = context.style;
+    let mut out = style.paint(Paint::Bold, &output::clean(&status.health)) + "\n";
+    let mut table = Table::new(["", ""]);
+    let mut row =
+        |what: &str, value: String| table.row([text(what).painted(Paint::Dim), text(value)]);
+    row("version", status.version.clone());
+    row(
+        "daemon",
+        match status.daemon {
+            Some(process) => format!("running, process {process}"),
+            None => "none runs; this command read the data directory itself".to_owned(),
+        },
+    );
+    row("data", status.data_dir.clone());
+    if !status.dns.is_empty() {
+        row("DNS", status.dns.join(", "));
+    }
+    row("pages", format!("{}, with {} entries", status.pages, status.entries));
+    row("open", format!("{} operations", status.open_operations));
+    let root = status.root.as_deref().unwrap_or("none");
+    let public = if status.demonstration { " (the public demonstration)" } else { "" };
+    row("root", format!("{root}{public}"));
+    for anchor in status.anchors.iter().filter(|anchor| anchor.name != ".") {
+        row("trusted", format!("{} {}", anchor.name, anchor.page_id));
+    }
+    out += &table.render(style);
+    for notice in &status.notices {
+        out += &style.paint(Paint::Notice, &format!("- {}\n", output::clean(notice)));
+    }
+    out
+}

@@ -1,0 +1,199 @@
+//! The configuration file, and where things are: data directory, keys, configuration.
+//!
+//! Environment variables come in through a function, so that a test can bring its own. What the
+//! settings are for is not known here.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+/// Reads an environment variable.
+pub type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
+
+/// The configuration of every user, where a user has none.
+const SYSTEM_FILE: &str = "/etc/djdns/djdns.toml";
+
+/// What the file may say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Where pages are kept. A relative path is relative to the file.
+    pub data_dir: Option<PathBuf>,
+    /// Addresses on which DNS is answered.
+    #[serde(default)]
+    pub dns: Vec<SocketAddr>,
+}
+
+/// Why a configuration file was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration file {0} cannot be read: {1}")]
+    Unreadable(PathBuf, io::Error),
+    #[error("the configuration file {file}, line {line}: {message}")]
+    Wrong { file: PathBuf, line: usize, message: String },
+    #[error("neither $HOME nor {0} is set: say where with {1}")]
+    NoHome(&'static str, &'static str),
+}
+
+impl Config {
+    /// Reads `file`, or else the user's own, or else the system's, if there is one.
+    ///
+    /// # Errors
+    /// Any [`ConfigError`]; that there is none is an error only for a file that was named.
+    pub fn load(file: Option<&Path>, env: Environment<'_>) -> Result<Config, ConfigError> {
+        if let Some(file) = file {
+            return Config::read(file);
+        }
+        let own = config_dir(env).ok().map(|dir| dir.join("djdns.toml"));
+        for file in own.into_iter().chain([PathBuf::from(SYSTEM_FILE)]) {
+            match Config::read(&file) {
+                Err(ConfigError::Unreadable(_, error)) if is_absent(&error) => {}
+                read => return read,
+            }
+        }
+        Ok(Config::default())
+    }
+
+    fn read(file: &Path) -> Result<Config, ConfigError> {
+        let unreadable = |error| ConfigError::Unreadable(file.to_owned(), error);
+        let text = fs::read_to_string(file).map_err(unreadable)?;
+        let mut config = Config::parse(&text).map_err(|(line, message)| ConfigError::Wrong {
+            file: file.to_owned(),
+            line,
+            message,
+        })?;
+        let beside = file.parent().unwrap_or(Path::new(""));
+        config.data_dir = config.data_dir.map(|dir| beside.join(dir));
+        Ok(config)
+    }
+
+    /// An error is a line, counted from 1, and what is wrong in it.
+    fn parse(text: &str) -> Result<Config, (usize, String)> {
+        toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = 1 + text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+            (line, error.message().trim().replace('\n', "; "))
+        })
+    }
+}
+
+/// Where pages are kept when nobody says: what systemd prepared, else the user's own place.
+///
+/// # Errors
+/// [`ConfigError::NoHome`].
+pub fn default_data_dir(env: Environment<'_>) -> Result<PathBuf, ConfigError> {
+    let prepared = set(env, "STATE_DIRECTORY").and_then(|dirs| {
+        // systemd lists several with colons.
+        let dirs = dirs.into_string().ok()?;
+        dirs.split(':').next().map(PathBuf::from)
+    });
+    if let Some(dir) = prepared {
+        return Ok(dir);
+    }
+    below_home(env, "XDG_DATA_HOME", ".local/share")
+        .ok_or(ConfigError::NoHome("$XDG_DATA_HOME", "--data-dir"))
+}
+
+/// Where identity keys are: `$DJDNS_KEYS`, else beside the user's configuration.
+///
+/// # Errors
+/// [`ConfigError::NoHome`].
+pub fn key_dir(env: Environment<'_>) -> Result<PathBuf, ConfigError> {
+    match set(env, "DJDNS_KEYS") {
+        Some(dir) => Ok(PathBuf::from(dir)),
+        None => config_dir(env)
+            .map(|dir| dir.join("keys"))
+            .map_err(|_| ConfigError::NoHome("$XDG_CONFIG_HOME", "$DJDNS_KEYS")),
+    }
+}
+
+fn config_dir(env: Environment<'_>) -> Result<PathBuf, ConfigError> {
+    below_home(env, "XDG_CONFIG_HOME", ".config")
+        .ok_or(ConfigError::NoHome("$XDG_CONFIG_HOME", "--config"))
+}
+
+/// `$variable/djdns`, or `~/usual/djdns`.
+fn below_home(env: Environment<'_>, variable: &str, usual: &str) -> Option<PathBuf> {
+    let chosen = set(env, variable).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || set(env, "HOME").map(|home| PathBuf::from(home).join(usual));
+    Some(chosen.or_else(home)?.join("djdns"))
+}
+
+/// A variable that is set and not empty.
+fn set(env: Environment<'_>, variable: &str) -> Option<OsString> {
+    env(variable).filter(|value| !value.is_empty())
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_its_line() {
+        let check = |text: &str, line: usize, expect: &str| {
+            let (found, message) = Config::parse(text).unwrap_err();
+            assert_eq!(found, line, "{message}");
+            assert!(message.contains(expect), "{message}");
+        };
+        check("dns = []\ndata_dir = \"x\"\n", 2, "unknown field `data_dir`");
+        check("\n\ndns = [\"localhost\"]", 3, "socket address");
+        check("dns = [", 1, "array");
+        check("data-dir = 5", 1, "invalid type");
+    }
+
+    #[test]
+    fn a_file_says_where_data_is_relative_to_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("djdns.toml");
+        fs::write(&file, "data-dir = \"pages\"\ndns = [\"127.0.0.1:5300\"]\n").unwrap();
+        let config = Config::load(Some(&file), &|_| None).unwrap();
+        assert_eq!(config.data_dir, Some(dir.path().join("pages")));
+        assert_eq!(config.dns, ["127.0.0.1:5300".parse().unwrap()]);
+    }
+
+    #[test]
+    fn only_a_file_that_was_named_must_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().as_os_str().to_owned();
+        let env = |name: &str| (name == "HOME").then(|| home.clone());
+        let absent = dir.path().join("absent.toml");
+        assert!(Config::load(Some(&absent), &env).is_err());
+        let own = dir.path().join(".config/djdns");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join("djdns.toml"), "data-dir = \"/own\"").unwrap();
+        let config = Config::load(None, &env).unwrap();
+        assert_eq!(config.data_dir, Some(PathBuf::from("/own")));
+    }
+
+    #[test]
+    fn directories_follow_the_environment() {
+        let check = |env: &[(&str, &str)], data: Option<&str>, keys: Option<&str>| {
+            let get = |name: &str| {
+                env.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value))
+            };
+            assert_eq!(default_data_dir(&get).ok(), data.map(PathBuf::from), "{env:?}");
+            assert_eq!(key_dir(&get).ok(), keys.map(PathBuf::from), "{env:?}");
+        };
+        check(&[], None, None);
+        let home = ("HOME", "/h");
+        check(&[home], Some("/h/.local/share/djdns"), Some("/h/.config/djdns/keys"));
+        let xdg = [home, ("XDG_DATA_HOME", "/d"), ("XDG_CONFIG_HOME", "/c")];
+        check(&xdg, Some("/d/djdns"), Some("/c/djdns/keys"));
+        check(
+            &[home, ("XDG_DATA_HOME", "")],
+            Some("/h/.local/share/djdns"),
+            Some("/h/.config/djdns/keys"),
+        );
+        let systemd = [("STATE_DIRECTORY", "/var/lib/djdns:/var/lib/x"), ("DJDNS_KEYS", "/k")];
+        check(&systemd, Some("/var/lib/djdns"), Some("/k"));
+    }
+}
