@@ -70,7 +70,8 @@ impl Node {
             progress("checking logs", at.done_bytes, at.total_bytes);
         })?;
         let mut notices: Vec<String> = notices.iter().map(ToString::to_string).collect();
-        let anchors = match anchors::read(&store.anchors()?) {
+        let anchors_bytes = store.anchors()?;
+        let anchors = match anchors::read(&anchors_bytes) {
             Ok(anchors) => anchors,
             Err(line) => {
                 notices.push(format!(
@@ -80,7 +81,6 @@ impl Node {
                 Anchors::new()
             }
         };
-        let is_fresh = anchors.is_empty() && store.pages()?.is_empty();
         let state = State { pages: BTreeMap::new(), anchors, notices };
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
@@ -90,22 +90,35 @@ impl Node {
             serving: Mutex::new(Vec::new()),
         });
         node.load(progress)?;
-        if is_fresh {
+        if anchors_bytes.is_empty() && node.holds_nothing_of_its_own()? {
             node.install_demonstration()?;
         }
         Ok(node)
     }
 
-    /// Puts the demonstration into an empty data directory and trusts its root.
+    /// Whether the directory is new, or its first start was interrupted: then there is nothing but
+    /// pages of the demonstration, and no anchor, which is written after them.
+    fn holds_nothing_of_its_own(&self) -> Result<bool, StoreError> {
+        let stored = self.store.pages()?.len();
+        let pages = self.pages();
+        let is_demonstration = |page: &Governance| page.page().is_demonstration();
+        Ok(stored == pages.len() && pages.iter().all(is_demonstration))
+    }
+
+    /// Puts the demonstration into a data directory and trusts its root, last: so an interrupted
+    /// start is seen, and finished by the next, which finds a part of the pages here.
     fn install_demonstration(&self) -> anyhow::Result<()> {
         for bytes in demo::bundles() {
             let mut whole = WholePage::default();
             for (kind, bytes) in bundle::read(bytes)? {
                 whole.take(kind, bytes.to_vec())?;
             }
-            let page = self.admit_demonstration(whole, &mut |_, _, _| {})?;
-            if page.page().name().is_root() {
-                self.join(&Name::root(), &page.page().id())?;
+            let genesis = Genesis::decode(&whole.raw.genesis)?;
+            if self.page(&genesis.id()).is_none() {
+                self.admit_demonstration(whole, &mut |_, _, _| {})?;
+            }
+            if genesis.raw().name.is_root() {
+                self.join(&Name::root(), &genesis.id())?;
             }
         }
         Ok(())

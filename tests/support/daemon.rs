@@ -1,0 +1,168 @@
+//! A real daemon in a directory of its own: started, spoken to, killed.
+//!
+//! What is said to it and what it should answer is the business of the tests.
+
+// Each test crate uses a part of this.
+#![allow(dead_code)]
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use djdns::control::{
+    client::Client,
+    request::{Answer, Failure, Request},
+};
+use hickory_proto::{
+    op::{Message, MessageType, OpCode, Query},
+    rr::{Name, RData, RecordType},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a test waits for what should come at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory for a daemon, gone with the test.
+pub struct Home(tempfile::TempDir);
+
+impl Home {
+    pub fn new() -> Home {
+        Home(tempfile::tempdir().expect("a directory"))
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// `djdns serve` on a free port of loopback, with nothing of this user's environment.
+    pub fn serve(&self) -> Command {
+        let mut command = self.program(Path::new(env!("CARGO_BIN_EXE_djdns")));
+        command.args(["serve", "--dns", "127.0.0.1:0", "--data-dir"]).arg(self.data_dir());
+        command
+    }
+
+    /// Any program, with nothing of this user's environment.
+    pub fn program(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", self.0.path()).env("PATH", "/usr/bin:/bin");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.errors());
+        command
+    }
+
+    /// Starts a daemon and waits until it says that it answers.
+    pub fn start(&self) -> Daemon {
+        self.start_as(&mut self.serve())
+    }
+
+    /// [`Home::start`], called in another way.
+    pub fn start_as(&self, command: &mut Command) -> Daemon {
+        let mut child = command.spawn().expect("the program starts");
+        let said = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut daemon = Daemon { child, data_dir: self.data_dir(), dns: None, said: Vec::new() };
+        for line in said.lines() {
+            let line = line.expect("text");
+            let is_last = line.starts_with("try: ");
+            daemon.said.push(line);
+            if is_last {
+                let first = daemon.said[0].split(" answers DNS on ").nth(1);
+                daemon.dns = first.and_then(|address| address.parse().ok());
+                return daemon;
+            }
+        }
+        let errors = std::fs::read_to_string(self.0.path().join("stderr")).unwrap_or_default();
+        panic!("the daemon ended before it answered: {:?} {errors}", daemon.said);
+    }
+
+    fn errors(&self) -> File {
+        File::create(self.0.path().join("stderr")).expect("the directory is there")
+    }
+}
+
+/// A running daemon; killed when it is dropped.
+pub struct Daemon {
+    child: Child,
+    data_dir: PathBuf,
+    dns: Option<SocketAddr>,
+    /// What it said on standard output until it was ready.
+    pub said: Vec<String>,
+}
+
+impl Daemon {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it has ended");
+    }
+
+    /// SIGTERM; how it ended.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("it runs");
+        self.child.wait().expect("it has ended")
+    }
+
+    /// A connection to its control socket.
+    pub fn client(&self) -> Client {
+        let client = Client::connect(&self.data_dir).expect("the socket is there");
+        client.expect("the daemon listens")
+    }
+
+    pub fn ask(&self, request: &Request) -> Result<Answer, Failure> {
+        ask(&mut self.client(), request)
+    }
+
+    /// A connection to its DNS.
+    pub fn resolver(&self) -> Resolver {
+        Resolver::new(self.dns.expect("it said where it answers"))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn ask(client: &mut Client, request: &Request) -> Result<Answer, Failure> {
+    client.ask(request, &mut |_, _, _| {})
+}
+
+/// Asks DNS questions over UDP.
+pub struct Resolver(UdpSocket);
+
+impl Resolver {
+    pub fn new(address: SocketAddr) -> Resolver {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+        socket.connect(address).expect("loopback");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time");
+        Resolver(socket)
+    }
+
+    /// The addresses of a name, sorted.
+    pub fn addresses(&self, name: &str) -> Vec<Ipv4Addr> {
+        let mut query = Message::new(1, MessageType::Query, OpCode::Query);
+        query.add_query(Query::query(Name::from_ascii(name).expect("a name"), RecordType::A));
+        self.0.send(&query.to_vec().expect("it fits")).expect("loopback");
+        let mut answer = [0; 1500];
+        let len = self.0.recv(&mut answer).expect("an answer");
+        let answer = Message::from_vec(&answer[..len]).expect("a message");
+        let address = |data: &RData| match data {
+            RData::A(address) => Some(address.0),
+            _ => None,
+        };
+        let mut found: Vec<_> =
+            answer.answers.iter().filter_map(|record| address(&record.data)).collect();
+        found.sort();
+        found
+    }
+}
