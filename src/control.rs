@@ -44,7 +44,8 @@ fn write_message<T: Serialize>(out: &mut impl Write, message: &T) -> io::Result<
     let bytes = rmp_serde::to_vec_named(message).map_err(io::Error::other)?;
     if bytes.len() > CONTROL_MESSAGE_BYTES_MAX {
         let max = CONTROL_MESSAGE_BYTES_MAX;
-        return Err(io::Error::other(format!("a message of {} bytes, over {max}", bytes.len())));
+        let message = format!("a message of {} bytes is over the limit of {max}", bytes.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     out.write_all(&(bytes.len() as u32).to_be_bytes())?;
     out.write_all(&bytes)?;

@@ -111,6 +111,12 @@ impl Context {
         }
     }
 
+    /// Shows text, paged where it is long. The node is let go first: somebody may read for long.
+    pub fn print_paged(&mut self, text: &str) -> Outcome {
+        self.link = None;
+        output::print_paged(text)
+    }
+
     /// A progress bar, if one is wanted.
     pub fn progress(&self) -> Progress {
         Progress::new(!self.quiet)

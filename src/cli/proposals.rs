@@ -55,7 +55,8 @@ impl Proposals {
             return Ok(());
         }
         let known = Acquaintances::of(context);
-        output::print_paged(&render(&listing.operations, &known, context.style, true))
+        let text = render(&listing.operations, &known, context.style, true);
+        context.print_paged(&text)
     }
 }
 

@@ -97,11 +97,11 @@ fn shown(entry: &Differing) -> Shown {
 
 /// A rehearsal's result is the difference. Otherwise it is the batch's id, and what differs goes
 /// beside it.
-fn show_difference(context: &Context, applied: &Applied, dry_run: bool) -> Outcome {
+fn show_difference(context: &mut Context, applied: &Applied, dry_run: bool) -> Outcome {
     let lines = || applied.changes.iter().flat_map(|change| &change.diff);
     if dry_run {
         let text: String = lines().map(|line| diff_line(line, context.style) + "\n").collect();
-        return output::print_paged(&text);
+        return context.print_paged(&text);
     }
     lines().for_each(|line| context.note(line));
     Ok(())
