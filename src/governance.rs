@@ -493,6 +493,9 @@ impl Governance {
 
 impl Proposal {
     /// The operation.
+    ///
+    /// # Panics
+    /// Never: only operations become proposals.
     pub fn operation(&self) -> &Operation {
         // Only operations become proposals: see `admit_operation`.
         self.statement.as_operation().expect("a proposal is an operation")

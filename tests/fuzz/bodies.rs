@@ -60,7 +60,8 @@ pub fn statement_admit(bytes: &[u8]) {
     }
     let mut page = Governance::new(golden_page().0.clone());
     if page.admit(&statement).is_ok() {
-        page.proposals().for_each(|proposal| drop(page.state(proposal)));
+        let states = page.proposals().map(|proposal| page.state(proposal));
+        assert!(states.count() <= 1, "one statement makes one proposal at most");
         page.contents();
     }
 }

@@ -147,7 +147,7 @@ impl Chance {
         match self.below(7) {
             0 | 1 if at < input.len() => input[at] ^= 1 << self.below(8),
             2 if at < input.len() => {
-                input[at] = [0, 1, 0x7f, 0x80, 0xc0, 0xff][self.below(6) as usize]
+                input[at] = [0, 1, 0x7f, 0x80, 0xc0, 0xff][self.below(6) as usize];
             }
             3 => input.truncate(at),
             4 => drop(input.drain(at..to)),
