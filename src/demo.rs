@@ -7,7 +7,6 @@
 use anyhow::Context;
 
 use crate::{
-    daemon::node::{Node, WholePage},
     id::{Id, Kind},
     key::SecretKey,
     page::{
@@ -46,27 +45,9 @@ pub fn key(name: &str) -> Option<SecretKey> {
     NAMES.iter().find(|known| **known == name).map(seed).map(|seed| SecretKey::from_seed(&seed))
 }
 
-/// Puts the demonstration into a data directory and trusts its root, last: so an interrupted
-/// start is seen, and finished by the next, which finds a part of the pages here.
-///
-/// # Errors
-/// When the disk fails, or an embedded bundle is not what it should be.
-pub fn install(node: &Node) -> anyhow::Result<()> {
-    for (name, _, bytes) in PAGES {
-        let mut whole = WholePage::default();
-        for (kind, bytes) in bundle::read(bytes)? {
-            whole.take(kind, bytes.to_vec())?;
-        }
-        let id = Id::of(Kind::Genesis, &whole.raw.genesis);
-        if node.page(&id).is_none() {
-            node.admit_demonstration(whole, &mut |_, _, _| {})
-                .with_context(|| format!("installing the demonstration page {name}"))?;
-        }
-        if name == "." {
-            node.join(&Name::root(), &id)?;
-        }
-    }
-    Ok(())
+/// The embedded bundles, each page before the one that links it; the root is last.
+pub fn bundles() -> impl Iterator<Item = &'static [u8]> {
+    PAGES.iter().map(|(_, _, bundle)| *bundle)
 }
 
 /// Founds the pages from their sources: the name, and the bundle.

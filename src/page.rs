@@ -41,6 +41,8 @@ pub enum PageRefusal {
     EmptyEntry(Owner),
     #[error("the owner `{0}` appears twice in the initial contents")]
     OwnerTwice(Owner),
+    #[error("initial entry number {0} is none: it does not begin with an owner")]
+    NoEntry(usize),
     #[error("{0} initial entries are more than {FOUNDING_ENTRIES_MAX}")]
     TooManyEntries(usize),
     #[error("the contents give the state root {found}, and the genesis names {named}")]
@@ -96,6 +98,7 @@ impl Page {
     /// # Errors
     /// The first [`PageRefusal`] found.
     pub fn admit(raw: &RawPage, progress: &mut dyn FnMut(usize)) -> Result<Page, PageRefusal> {
+        check_count(&raw.entries)?;
         let genesis = Genesis::decode(&raw.genesis)?;
         for (n, bytes) in raw.entries.iter().enumerate() {
             let entry = Entry::decode(bytes, &genesis.raw().name)?;
@@ -247,10 +250,18 @@ fn check_initial(entry: Entry) -> Result<(), PageRefusal> {
     Ok(())
 }
 
+fn check_count(entries: &[Box<[u8]>]) -> Result<(), PageRefusal> {
+    match entries.len() {
+        0..=FOUNDING_ENTRIES_MAX => Ok(()),
+        many => Err(PageRefusal::TooManyEntries(many)),
+    }
+}
+
 /// The state at height 0: entries, participants without presence, parameters with T (P9).
 fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageRefusal> {
-    if entries.len() > FOUNDING_ENTRIES_MAX {
-        return Err(PageRefusal::TooManyEntries(entries.len()));
+    check_count(entries)?;
+    if let Some(n) = entries.iter().position(|bytes| Entry::owner_wire(bytes).is_none()) {
+        return Err(PageRefusal::NoEntry(n));
     }
     let roster = genesis.roster();
     let participant = |(key, power): (&PublicKey, u32)| {
@@ -259,7 +270,9 @@ fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageR
         (participant_key(key), leaf(Leaf::Participant, &value))
     };
     let parameters = codec::encode(&(&genesis.raw().parameters, roster.total(), Id::ZERO));
-    let entry = |bytes: &Box<[u8]>| (owner_key(Entry::owner_wire(bytes)), leaf(Leaf::Entry, bytes));
+    let entry = |bytes: &Box<[u8]>| {
+        (owner_key(Entry::owner_wire(bytes).unwrap_or_default()), leaf(Leaf::Entry, bytes))
+    };
     let state = Trie::from_pairs(
         entries
             .iter()
@@ -279,8 +292,9 @@ fn leaf(kind: Leaf, value: &[u8]) -> Box<[u8]> {
 
 fn first_twice(entries: &[Box<[u8]>]) -> Owner {
     let mut seen = std::collections::HashSet::new();
-    let mut owners = entries.iter().map(|bytes| Entry::decode_admitted(bytes).owner);
-    owners.find(|owner| !seen.insert(owner.clone())).unwrap_or_default()
+    let mut owners = entries.iter().filter_map(|bytes| Entry::owner_wire(bytes));
+    let twice = owners.find(|owner| !seen.insert(*owner)).unwrap_or_default();
+    Owner::from_wire(twice).unwrap_or_default()
 }
 
 /// The participants of a roster, from what people give: in any order.

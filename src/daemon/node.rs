@@ -18,6 +18,7 @@ use crate::{
         request::{Failure, PageSelector},
         server::Session,
     },
+    demo,
     dns::{PageMeta, View},
     governance::{Governance, statement::Statement},
     id::{Id, Kind},
@@ -39,7 +40,7 @@ pub struct Node {
     data_dir: PathBuf,
     pub(super) store: Store,
     state: Mutex<State>,
-    /// Held by who makes a new view, so that none is lost.
+    /// Replaced only while `state` is held, so that no change of it is lost.
     view: Arc<ArcSwap<View>>,
     /// Where DNS is answered, once it is.
     pub(super) serving: Mutex<Vec<String>>,
@@ -90,7 +91,7 @@ impl Node {
         });
         node.load(progress)?;
         if anchors_bytes.is_empty() && node.holds_nothing_of_its_own()? {
-            crate::demo::install(&node)?;
+            node.install_demonstration()?;
         }
         Ok(node)
     }
@@ -102,6 +103,25 @@ impl Node {
         let pages = self.pages();
         let is_demonstration = |page: &Governance| page.page().is_demonstration();
         Ok(stored == pages.len() && pages.iter().all(is_demonstration))
+    }
+
+    /// Puts what is missing of the demonstration into the data directory, and trusts its root.
+    fn install_demonstration(&self) -> anyhow::Result<()> {
+        for bytes in demo::bundles() {
+            let mut whole = WholePage::default();
+            for (kind, bytes) in bundle::read(bytes)? {
+                whole.take(kind, bytes.to_vec())?;
+            }
+            let id = Id::of(Kind::Genesis, &whole.raw.genesis);
+            let page = match self.page(&id) {
+                Some(page) => page,
+                None => self.admit_demonstration(whole, &mut |_, _, _| {})?,
+            };
+            if page.page().name().is_root() {
+                self.join(&Name::root(), &id)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads every page from its log, and shows it.
@@ -126,11 +146,16 @@ impl Node {
 
     fn reopen(&self, id: &Id) -> Result<Governance, Reopening> {
         let whole = self.read_whole(id)?;
-        let page = Page::reopen(&whole.raw)?;
-        let mut governance = Governance::new(page);
+        let mut governance = Governance::new(Page::reopen(&whole.raw)?);
         for bytes in &whole.statements {
             let statement = Statement::reopen(bytes)?;
-            governance.admit(&statement)?;
+            if let Err(refusal) = governance.admit(&statement) {
+                // It was admitted before; a page is not taken offline because of one statement.
+                self.notice(format!(
+                    "page {id}: the statement {} counts no longer: {refusal}",
+                    statement.id()
+                ));
+            }
         }
         Ok(governance)
     }
@@ -392,8 +417,6 @@ pub enum Reopening {
     Page(#[from] crate::page::PageRefusal),
     #[error("a statement in its log: {0}")]
     Statement(#[from] crate::governance::statement::StatementRefusal),
-    #[error("a statement in its log: {0}")]
-    Governance(#[from] crate::governance::Refusal),
 }
 
 impl WholePage {

@@ -5,7 +5,7 @@
 //! does not know hold any octets. Nothing here knows owners, TTLs or other records.
 
 use super::{
-    name::{Name, NameRefusal},
+    name::{Name, NameRefusal, Owner},
     record::RecordType,
 };
 use crate::limits::RDATA_BYTES_MAX;
@@ -251,6 +251,17 @@ pub fn seconds(text: &[u8]) -> Option<u32> {
 /// Appends the presentation form of a name given in wire form; one that does not parse is empty.
 pub fn write_name(wire: &[u8], out: &mut String) {
     write::name(wire, out);
+}
+
+/// Appends an owner as zone files have it: relative to its page, `@` for the page itself.
+pub fn write_owner(owner: &Owner, out: &mut String) {
+    if owner.is_apex() {
+        out.push('@');
+    }
+    for (i, label) in owner.labels().enumerate() {
+        out.push_str(if i == 0 { "" } else { "." });
+        write::label(label, out);
+    }
 }
 
 /// `\# length hex` (RFC 3597 section 5).

@@ -53,6 +53,8 @@ pub struct ZoneError {
 /// Why a zone file was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ZoneFault {
+    #[error("a file of 4 GiB or more is too large")]
+    TooLarge,
     #[error("the quote opened here is not closed on its line")]
     OpenQuote,
     #[error("this parenthesis has no partner")]
@@ -116,13 +118,16 @@ fn read_contents(
     page: &Name,
     progress: &mut dyn FnMut(usize),
 ) -> Result<ZoneContents, Located> {
+    if u32::try_from(text.len()).is_err() {
+        return Err((0, ZoneFault::TooLarge));
+    }
     let mut tokens = Tokens::new(text);
     let mut reader = read::Reader::new(page, text.len());
     let mut line = Vec::new();
     let mut told = 0;
     loop {
         line.clear();
-        tokens.skip(foreign::MARK.as_bytes());
+        reader.marked = tokens.skip(foreign::MARK.as_bytes());
         let blank = tokens.at_blank();
         let last = loop {
             match tokens.step() {
@@ -152,4 +157,75 @@ fn position(text: &[u8], at: usize) -> (usize, usize) {
     let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
     (line, 1 + String::from_utf8_lossy(&before[start..]).chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> ZoneContents {
+        let page = Name::parse("ct").unwrap();
+        read(text.as_bytes(), &page, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn ttls(text: &str) -> Vec<u32> {
+        let contents = read_text(text);
+        contents.entries.iter().flat_map(|(_, sets)| sets.iter().map(|set| set.ttl)).collect()
+    }
+
+    #[test]
+    fn a_record_without_a_ttl_gets_the_one_the_rules_say() {
+        assert_eq!(ttls("a A 192.0.2.1"), [TTL_DEFAULT]);
+        assert_eq!(ttls("@ SOA a. b. 1 2 3 4 77\na A 192.0.2.1"), [77]);
+        assert_eq!(ttls("@ SOA a. b. 1 2 3 4 77\na 5 A 192.0.2.1\nb A 192.0.2.1"), [5, 5]);
+        assert_eq!(ttls("a 5 A 192.0.2.1\n$TTL 1h30m\nb A 192.0.2.1\n$TTL 7\nc A 192.0.2.1"), {
+            [5, 5400, 7]
+        });
+        assert_eq!(ttls("a 604799 A 192.0.2.1\nb 604800 A 192.0.2.1"), [604_799, 604_800]);
+    }
+
+    #[test]
+    fn a_set_gets_its_smallest_ttl_and_a_warning_and_each_record_once() {
+        let contents = read_text("a 9 A 192.0.2.2\nb 1 TXT x\na 5 A 192.0.2.1\na 5 A 192.0.2.2");
+        let set = contents.entries[0].1.get(RecordType::A).unwrap();
+        assert_eq!((set.ttl, set.rdata.len()), (5, 2));
+        assert_eq!(
+            contents.warnings,
+            ["line 1: A at `a` has TTLs from 5 to 9 s and gets the smallest"]
+        );
+    }
+
+    #[test]
+    fn warnings_are_kept_up_to_a_number_and_then_counted() {
+        for (owners, kept, more) in [(19, 19, 0), (20, 20, 0), (21, 20, 1)] {
+            let line = |i| format!("a{i} 1 A 192.0.2.1\na{i} 2 A 192.0.2.2\n");
+            let contents = read_text(&(0..owners).map(line).collect::<String>());
+            assert_eq!((contents.warnings.len(), contents.more_warnings), (kept, more));
+        }
+    }
+
+    #[test]
+    fn what_pages_make_is_left_aside_and_counted() {
+        let contents = read_text("@ SOA a. b. 1 2 3 4 5\n@ NS a.\n@ NS b.\nx NS a.\nx RRSIG !\n");
+        let aside: Vec<_> = contents.left_aside.into_iter().collect();
+        assert_eq!(aside, [(RecordType::NS, 2), (RecordType::SOA, 1), (RecordType::RRSIG, 1)]);
+        assert_eq!(contents.entries.len(), 1);
+    }
+
+    #[test]
+    fn names_inside_data_keep_their_case_and_owners_do_not() {
+        let contents = read_text("WWW CNAME Host.Example.\n");
+        let (owner, sets) = &contents.entries[0];
+        assert_eq!(owner.to_string(), "www");
+        assert_eq!(*sets.get(RecordType::CNAME).unwrap().rdata[0].0, *b"\x04Host\x07Example\0");
+    }
+
+    #[test]
+    fn progress_ends_with_the_whole_text() {
+        let text = "a A 192.0.2.1 ; and a comment to fill the line\n".repeat(50_000);
+        let mut told = Vec::new();
+        read(text.as_bytes(), &Name::root(), &mut |bytes| told.push(bytes)).unwrap();
+        assert_eq!(told.last(), Some(&text.len()));
+        assert!(told.len() > 2 && told.is_sorted(), "{told:?}");
+    }
 }

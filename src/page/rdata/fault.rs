@@ -51,6 +51,8 @@ pub enum Fault {
     DigestLength { have: usize, expect: usize },
     #[error("a digest of {have} octets is shorter than {least}")]
     DigestTooShort { have: usize, least: usize },
+    #[error("it is neither empty nor `!expression!replacement!` (RFC 3402 section 3.2)")]
+    Substitution,
     #[error("the type bitmap is not in its one form (RFC 4034 section 4.1.2)")]
     TypeBitmap,
     #[error("{0}")]

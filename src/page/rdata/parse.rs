@@ -72,7 +72,7 @@ impl<'a> Words<'a> {
                     self.name(origin, out)?;
                 }
             }
-            Kind::Text | Kind::DidKey => string(self.take()?, out)?,
+            Kind::Text | Kind::DidKey | Kind::Substitution => string(self.take()?, out)?,
             Kind::Texts(..) | Kind::Utf8Texts(..) => {
                 while self.peek().is_some() {
                     string(self.take()?, out)?;
@@ -388,11 +388,15 @@ fn time(text: &str) -> Result<u32, Fault> {
 /// Days of a month, 1 to 12.
 pub(super) fn month_days(year: u64, month: u64) -> u64 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if is_leap(year) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 pub(super) fn ipv4(text: &str) -> Result<Ipv4Addr, Fault> {

@@ -39,6 +39,8 @@ pub(super) enum Kind {
     Utf8Texts(usize, usize),
     /// A character-string that is a did:key.
     DidKey,
+    /// A character-string that is empty or a substitution expression (RFC 3402 section 3.2).
+    Substitution,
     /// Octets to the end as one quoted string without a limit of 255 (RFC 8659, RFC 7553).
     LongText,
     /// CAA's tag.
@@ -107,7 +109,7 @@ pub(super) fn fields(rtype: RecordType) -> Option<&'static [Field]> {
         ],
         RecordType::NAPTR => fields![
             "the order": U16, "the preference": U16, "the flags": Text, "the services": Text,
-            "the expression": Text, "the replacement": Name,
+            "the expression": Substitution, "the replacement": Name,
         ],
         RecordType::CERT => fields![
             "the type": Word(2, CERTIFICATES), "the key tag": U16,
@@ -203,6 +205,8 @@ fn rare(number: u16) -> Option<&'static [Field]> {
         ],
         // DSYNC
         66 => fields!["the type": Type, "the scheme": U8, "the port": U16, "the target": Name],
+        // HHIT, BRID
+        67 | 68 => fields!["the data": Base64(1)],
         // NID, L64
         104 | 106 => fields!["the preference": U16, "the locator": Fixed(8)],
         // L32

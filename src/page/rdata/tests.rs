@@ -73,6 +73,17 @@ fn strings_keep_their_octets() {
 }
 
 #[test]
+fn an_expression_of_naptr_is_empty_or_a_substitution() {
+    let expression = |text: &str| parse("NAPTR", &format!("1 2 \"u\" \"s\" \"{text}\" .")).is_ok();
+    for good in ["", "!^.*$!sip:info@example.com!", "!(a)(b)!\\\\2\\\\1!i", "/a\\\\/b/c/"] {
+        assert!(expression(good), "{good}");
+    }
+    for wrong in ["x", "!a", "!a!b", "!!b!", "!a!\\\\1!", "!a!b!x", "1a1b1", "!a!b!i!"] {
+        assert!(!expression(wrong), "{wrong}");
+    }
+}
+
+#[test]
 fn a_shell_keeps_strings_together() {
     let words = |rtype: RecordType, words: &[&str]| parse_words(rtype, words, &origin());
     assert_eq!(words(RecordType::TXT, &["v=DKIM1; k=rsa"]), parse("TXT", "\"v=DKIM1; k=rsa\""));

@@ -53,11 +53,13 @@ impl<'a> Tokens<'a> {
         matches!(self.text.get(self.at), Some(b' ' | b'\t'))
     }
 
-    /// Skips `prefix` if it is next.
-    pub fn skip(&mut self, prefix: &[u8]) {
-        if self.text[self.at..].starts_with(prefix) {
+    /// Skips `prefix` if it is next, and tells whether it was.
+    pub fn skip(&mut self, prefix: &[u8]) -> bool {
+        let found = self.text[self.at..].starts_with(prefix);
+        if found {
             self.at += prefix.len();
         }
+        found
     }
 
     /// The next token or end. Inside parentheses, ends of lines are blanks.

@@ -38,6 +38,10 @@ impl<'a> Reader<'a> {
             Kind::Texts(least, most) => self.texts(*least, *most),
             Kind::Utf8Texts(least, most) => self.utf8_texts(*least, *most),
             Kind::DidKey => self.did_key(),
+            Kind::Substitution => {
+                let counted = self.text()?;
+                check_substitution(&counted[1..]).map(|()| counted)
+            }
             Kind::LongText | Kind::Opaque => Ok(self.all()),
             Kind::Tag => self.tag(),
             Kind::Hex => self.at_least(1),
@@ -242,4 +246,35 @@ fn check_types(mut octets: &[u8]) -> Result<(), Fault> {
         octets = &rest[bitmap.len()..];
     }
     if octets.is_empty() { Ok(()) } else { Err(Fault::TypeBitmap) }
+}
+
+/// `delimiter expression delimiter replacement delimiter flags` (RFC 3402 section 3.2). Whether
+/// the expression in the middle is a good POSIX one is for those who apply it.
+fn check_substitution(text: &[u8]) -> Result<(), Fault> {
+    let Some((&delimiter, rest)) = text.split_first() else {
+        return Ok(());
+    };
+    if delimiter.is_ascii_digit() || matches!(delimiter, 0 | b'\\' | b'i') {
+        return Err(Fault::Substitution);
+    }
+    let (mut delimiters, mut groups, mut escaped) = (0, 0, false);
+    for (i, byte) in rest.iter().enumerate() {
+        match byte {
+            0 => return Err(Fault::Substitution),
+            b'0'..=b'9' if escaped && delimiters == 1 && !(1..=groups).contains(&(byte - b'0')) => {
+                return Err(Fault::Substitution);
+            }
+            _ if escaped => {}
+            b'(' if delimiters == 0 => groups = (groups + 1).min(9),
+            byte if *byte == delimiter => delimiters += 1,
+            _ => {}
+        }
+        escaped = !escaped && *byte == b'\\';
+        if delimiters == 2 {
+            let flags = &rest[i + 1..];
+            let sound = rest[0] != delimiter && flags.iter().all(|flag| *flag == b'i');
+            return if sound { Ok(()) } else { Err(Fault::Substitution) };
+        }
+    }
+    Err(Fault::Substitution)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXLOWER};
 
 use super::{apl, loc, params, parse::month_days, schema::Kind, track, wire};
-use crate::page::{name::write_label, record::RecordType};
+use crate::page::record::RecordType;
 
 /// Appends one checked field, after a blank unless it is the first. `None` when the octets have
 /// no text that would be read back as the same octets.
@@ -28,7 +28,7 @@ pub(super) fn field(kind: &Kind, octets: &[u8], out: &mut String) -> Option<()> 
             name(octets, out);
         }
         Kind::Names => names(octets, out),
-        Kind::Text | Kind::DidKey | Kind::Texts(..) | Kind::Utf8Texts(..) => {
+        Kind::Text | Kind::DidKey | Kind::Substitution | Kind::Texts(..) | Kind::Utf8Texts(..) => {
             wire::strings(octets).for_each(|text| quoted(text, out));
         }
         Kind::LongText => quoted(octets, out),
@@ -91,9 +91,24 @@ pub(super) fn name(octets: &[u8], out: &mut String) {
         out.push('.');
     }
     for label in wire::strings(octets).take_while(|label| !label.is_empty()) {
-        // Writing into a String cannot fail.
-        let _ = write_label(out, label);
+        self::label(label, out);
         out.push('.');
+    }
+}
+
+/// One label. Other software reads little but letters and digits without a backslash (Knot 3.2).
+pub(super) fn label(label: &[u8], out: &mut String) {
+    for byte in label {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'*' | b'/' => {
+                out.push(char::from(*byte));
+            }
+            b'!'..=b'~' => out.extend(['\\', char::from(*byte)]),
+            _ => {
+                // Writing into a String cannot fail.
+                let _ = write!(out, "\\{byte:03}");
+            }
+        }
     }
 }
 

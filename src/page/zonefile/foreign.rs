@@ -18,8 +18,9 @@ use crate::page::{
 /// What the line of such a record starts with.
 pub(super) const MARK: &str = ";djdns ";
 
-/// MD, MF and A6: obsolete, which BIND refuses to load (RFC 1035 section 3.3, RFC 6563).
-const OBSOLETE: [RecordType; 3] = [RecordType(3), RecordType(4), RecordType(38)];
+/// MD, MF, WKS, X25, NXT, ATMA, A6, SINK and RKEY: obsolete or never used. BIND refuses to load
+/// some of them at all, and of others what the standards did not rule out.
+const OBSOLETE: [u16; 9] = [3, 4, 11, 19, 30, 34, 38, 40, 57];
 
 /// An entry with the sort key of its owner.
 pub(super) struct Keyed<'a> {
@@ -82,7 +83,9 @@ impl<'a> Neighbours<'a> {
     /// its set at the entry with this index.
     pub fn refused(&self, index: usize, rtype: RecordType, nth: usize, data: &Rdata) -> bool {
         let entry = &self.entries[index];
-        OBSOLETE.contains(&rtype)
+        OBSOLETE.contains(&rtype.0)
+            // Half a signed zone is a broken one, and reading leaves these aside otherwise.
+            || rtype.is_dnssec_made()
             || self.is_below_dname(&entry.key)
             || match rtype {
                 RecordType::NS => self.dead_ends.contains(&(index, nth)),
@@ -94,6 +97,8 @@ impl<'a> Neighbours<'a> {
                 RecordType::CNAME => self.page.is_root() && entry.owner.wire() == server(),
                 // Without a key: BIND reads no such line, though RFC 4025 section 3.1 has it.
                 RecordType::IPSECKEY => data.0.get(2) == Some(&0),
+                // "No key" with a key after it (RFC 2535 section 3.1.2).
+                RecordType::KEY => data.0.first().is_some_and(|flags| flags >> 6 == 3),
                 _ => false,
             }
     }

@@ -14,6 +14,8 @@ use crate::{
 
 /// What the lines so far have said.
 pub(super) struct Reader<'a> {
+    /// Whether the line is a comment that djdns wrote for itself: all of it is an entry's.
+    pub marked: bool,
     page: &'a Name,
     origin: Name,
     /// The `$TTL` in force, and where it stands.
@@ -44,6 +46,7 @@ struct Head {
 impl<'a> Reader<'a> {
     pub fn new(page: &'a Name, text_len: usize) -> Reader<'a> {
         Reader {
+            marked: false,
             page,
             origin: page.clone(),
             default_ttl: None,
@@ -138,7 +141,7 @@ impl<'a> Reader<'a> {
         if let Some((ttl, _)) = head.ttl {
             self.stated_ttl = Some(ttl);
         }
-        if rtype.is_dnssec_made() {
+        if rtype.is_dnssec_made() && !self.marked {
             self.leave_aside(rtype);
             return Ok(());
         }

@@ -5,7 +5,7 @@
 
 use super::{Located, WARNINGS_MAX, ZoneContents, ZoneFault, order, position};
 use crate::page::{
-    entry::{EntryRefusal, RecordSets},
+    entry::{Rdata, RecordSet, RecordSets},
     name::{Name, Owner},
     record::RecordType,
 };
@@ -29,6 +29,12 @@ struct Run {
     key_end: usize,
     /// Index of the first record; the run ends where the next one starts.
     first: usize,
+}
+
+/// A run in canonical order, with the first octets of its key, which mostly decide.
+struct Sorted {
+    prefix: u128,
+    run: u32,
 }
 
 struct Record {
@@ -85,7 +91,11 @@ impl Records {
         }
     }
 
-    /// Sorts the runs and admits each owner's records together.
+    /// Sorts the runs and admits each owner's records together, in canonical order, so that
+    /// entries lie in memory as they will be walked.
+    ///
+    /// # Errors
+    /// Of all owners' faults the one that comes first in the file.
     pub fn gather(
         mut self,
         page: &Name,
@@ -94,47 +104,88 @@ impl Records {
     ) -> Result<(), Located> {
         self.drop_empty_run();
         let runs = self.sorted_runs();
-        let same =
-            |a: &(u64, usize), b: &(u64, usize)| a.0 == b.0 && self.key_of(a.1) == self.key_of(b.1);
-        contents.entries.reserve(runs.len());
+        let same = |a: &Sorted, b: &Sorted| {
+            a.prefix == b.prefix && self.key_of(a.run as usize) == self.key_of(b.run as usize)
+        };
+        contents.entries.reserve_exact(runs.len());
+        let mut first_fault: Option<Located> = None;
+        let mut records: Vec<usize> = Vec::new();
         for group in runs.chunk_by(same) {
-            let records = || group.iter().flat_map(|(_, run)| self.records_of(*run));
-            let at = self.records[self.runs[group[0].1].first].at;
-            // The owner was read within its page, so it fits.
-            let owner = Owner::from_wire(self.owner_of(group[0].1))
-                .map_err(|refusal| (at, ZoneFault::Owner(refusal)))?;
-            if records().nth(1).is_some() {
-                self.warn_of_ttls(records(), &owner, text, contents);
+            records.clear();
+            records.extend(group.iter().flat_map(|sorted| self.records_of(sorted.run as usize)));
+            match self.entry(group[0].run, &mut records, page, text, contents) {
+                Ok(entry) => contents.entries.push(entry),
+                Err(fault) if first_fault.as_ref().is_none_or(|first| fault.0 < first.0) => {
+                    first_fault = Some(fault);
+                }
+                Err(_) => {}
             }
-            let loose = records().map(|i| {
-                let record = &self.records[i];
-                (record.rtype, record.ttl, self.data_of(i).to_vec())
-            });
-            let sets = RecordSets::gather(loose, &owner, page)
-                .map_err(|refusal| self.refuse(at, &owner, refusal))?;
-            contents.entries.push((owner, sets));
         }
-        Ok(())
+        first_fault.map_or(Ok(()), Err)
     }
 
-    fn refuse(&self, at: usize, owner: &Owner, refusal: EntryRefusal) -> Located {
-        (at, ZoneFault::Entry { owner: owner.to_string(), refusal })
+    /// The entry made of these records, whose owner is that of `run`.
+    fn entry(
+        &self,
+        run: u32,
+        records: &mut [usize],
+        page: &Name,
+        text: &[u8],
+        contents: &mut ZoneContents,
+    ) -> Result<(Owner, RecordSets), Located> {
+        let at = self.records[records[0]].at;
+        // The owner was read within its page, so it fits.
+        let owner = Owner::from_wire(self.owner_of(run as usize))
+            .map_err(|refusal| (at, ZoneFault::Owner(refusal)))?;
+        let sets = self.sets(records, &owner, text, contents);
+        match RecordSets::admit(sets, &owner, page) {
+            Ok(sets) => Ok((owner, sets)),
+            Err(refusal) => Err((at, ZoneFault::Entry { owner: owner.to_string(), refusal })),
+        }
     }
 
-    /// Indices of the runs in canonical order of their owners, runs of one owner in the order of
-    /// the file, each with the first eight octets of its key, which mostly decide.
-    fn sorted_runs(&self) -> Vec<(u64, usize)> {
-        let mut runs: Vec<(u64, usize)> = (0..self.runs.len())
+    /// The records of one owner as sorted sets, each record once, with the smallest TTL of its set
+    /// (RFC 2181 section 5.2). What [`RecordSets::gather`] does, in exactly sized memory.
+    fn sets(
+        &self,
+        records: &mut [usize],
+        owner: &Owner,
+        text: &[u8],
+        contents: &mut ZoneContents,
+    ) -> Vec<RecordSet> {
+        if records.len() > 1 {
+            let order = |i: &usize| (self.records[*i].rtype, self.data_of(*i));
+            records.sort_by(|a, b| order(a).cmp(&order(b)));
+        }
+        let same_set = |a: &usize, b: &usize| self.records[*a].rtype == self.records[*b].rtype;
+        let mut sets = Vec::with_capacity(records.chunk_by(same_set).count());
+        for set in records.chunk_by(same_set) {
+            let ttl = self.least_ttl(set, owner, text, contents);
+            let mut rdata: Vec<Rdata> = Vec::with_capacity(set.len());
+            rdata.extend(set.iter().map(|i| Rdata(self.data_of(*i).into())));
+            rdata.dedup();
+            sets.push(RecordSet { rtype: self.records[set[0]].rtype, ttl, rdata });
+        }
+        sets
+    }
+
+    /// The runs in canonical order of their owners, runs of one owner in the order of the file.
+    fn sorted_runs(&self) -> Vec<Sorted> {
+        let mut runs: Vec<Sorted> = (0..self.runs.len())
             .map(|run| {
-                let mut prefix = [0; 8];
+                let mut prefix = [0; 16];
                 let key = self.key_of(run);
-                let len = key.len().min(8);
+                let len = key.len().min(16);
                 prefix[..len].copy_from_slice(&key[..len]);
-                (u64::from_be_bytes(prefix), run)
+                // A run has a byte of text at least, and texts of 4 GiB are refused before.
+                Sorted { prefix: u128::from_be_bytes(prefix), run: run as u32 }
             })
             .collect();
         // A stable sort is linear on a file that is sorted already, as most are.
-        runs.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| self.key_of(a.1).cmp(self.key_of(b.1))));
+        runs.sort_by(|a, b| {
+            let rest = || self.key_of(a.run as usize).cmp(self.key_of(b.run as usize));
+            a.prefix.cmp(&b.prefix).then_with(rest)
+        });
         runs
     }
 
@@ -158,31 +209,32 @@ impl Records {
         &self.rdata[start..self.records[record].rdata_end]
     }
 
-    /// Says which sets have records with different TTLs: they get the smallest (RFC 2181
-    /// section 5.2).
-    fn warn_of_ttls(
+    /// The smallest TTL of a set, with a warning when there are others.
+    fn least_ttl(
         &self,
-        records: impl Iterator<Item = usize>,
+        set: &[usize],
         owner: &Owner,
         text: &[u8],
         contents: &mut ZoneContents,
-    ) {
-        let mut sorted: Vec<&Record> = records.map(|i| &self.records[i]).collect();
-        sorted.sort_by_key(|record| (record.rtype, record.ttl));
-        for set in sorted.chunk_by(|a, b| a.rtype == b.rtype) {
-            let (least, most) = (set[0], set[set.len() - 1]);
-            if least.ttl == most.ttl {
-                continue;
-            }
-            if contents.warnings.len() == WARNINGS_MAX {
-                contents.more_warnings += 1;
-                continue;
-            }
-            let (line, _) = position(text, most.at);
-            contents.warnings.push(format!(
-                "line {line}: {} at `{owner}` has TTLs from {} to {} s and gets the smallest",
-                most.rtype, least.ttl, most.ttl,
-            ));
+    ) -> u32 {
+        let (mut least, mut most) = (&self.records[set[0]], &self.records[set[0]]);
+        for i in &set[1..] {
+            let record = &self.records[*i];
+            least = if record.ttl < least.ttl { record } else { least };
+            most = if record.ttl > most.ttl { record } else { most };
         }
+        if least.ttl == most.ttl {
+            return least.ttl;
+        }
+        if contents.warnings.len() == WARNINGS_MAX {
+            contents.more_warnings += 1;
+            return least.ttl;
+        }
+        let (line, _) = position(text, most.at);
+        contents.warnings.push(format!(
+            "line {line}: {} at `{owner}` has TTLs from {} to {} s and gets the smallest",
+            most.rtype, least.ttl, most.ttl,
+        ));
+        least.ttl
     }
 }

@@ -26,12 +26,14 @@ pub fn write<S: Borrow<RecordSets>>(
     let entries: Vec<(Owner, S)> = entries.collect();
     let borrowed = entries.iter().map(|(owner, sets)| (owner.clone(), sets.borrow()));
     let entries = Neighbours::new(page, borrowed);
+    let mut origin = String::new();
+    rdata::write_name(page.wire(), &mut origin);
     // Writing into a String cannot fail.
     let _ = write!(
         out,
-        "; The page {page} as djdns wrote it. SOA and NS are made: every copy has its own.\n\
+        "; The page {origin} as djdns wrote it. SOA and NS are made: every copy has its own.\n\
          ; Lines that start with `{MARK}` are records that other software would refuse.\n\
-         $ORIGIN {page}\n$TTL {}\n",
+         $ORIGIN {origin}\n$TTL {}\n",
         apex::MADE_TTL
     );
     record("@", apex::MADE_TTL, RecordType::SOA, &apex::soa_rdata(serial), out);
@@ -40,7 +42,8 @@ pub fn write<S: Borrow<RecordSets>>(
         write_server_addresses(&entries, out);
     }
     for (index, entry) in entries.iter() {
-        let owner = entry.owner.to_string();
+        let mut owner = String::new();
+        rdata::write_owner(&entry.owner, &mut owner);
         for set in entry.sets.iter() {
             for (nth, data) in set.rdata.iter().enumerate() {
                 if entries.refused(index, set.rtype, nth, data) {

@@ -1,0 +1,36 @@
+//! The command line as documents show it: every `console` block of README.md and of
+//! `tests/cli/*.md` is run, in order, and must print what it shows.
+//!
+//! Each document has a data directory and keys of its own. `TRYCMD=overwrite cargo test --release
+//! --test cli` writes what was printed into the documents: read the diff.
+
+use std::path::{Path, PathBuf};
+
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let stories = std::fs::read_dir(root.join("tests/cli")).expect("tests/cli is there");
+    let mut documents: Vec<PathBuf> = stories
+        .map(|story| story.expect("a directory entry is read").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .chain([root.join("README.md")])
+        .collect();
+    documents.sort();
+    documents
+}
+
+#[test]
+fn documents_show_what_the_program_prints() {
+    for document in documents() {
+        let home = tempfile::tempdir().expect("a temporary directory is made");
+        let at = |name: &str| home.path().join(name).display().to_string();
+        trycmd::TestCases::new()
+            .env("DJDNS_DATA_DIR", at("data"))
+            .env("DJDNS_KEYS", at("keys"))
+            .env("XDG_CONFIG_HOME", at("config"))
+            .env("HOME", at("home"))
+            .env("COLUMNS", "100")
+            .env("NO_COLOR", "1")
+            .case(&document)
+            .run();
+    }
+}

@@ -1,0 +1,234 @@
+//! What golden bytes mean, in words that do not depend on names in the code, and that the same
+//! meaning gives the same bytes again.
+
+use std::fmt::Write;
+
+use djdns::{
+    daemon::node::WholePage,
+    governance::{
+        Governance,
+        ballot::Choice,
+        operation::{Change, NewParticipant, Operation, RosterChange, accept},
+        statement::{Body, Statement},
+    },
+    id::{Id, Kind},
+    key::{PublicKey, RawKey, SecretKey, Signature},
+    page::{
+        Page, bundle,
+        entry::{Entry, Rdata, RecordSet},
+        genesis::{Genesis, Parameters},
+        rdata::{self, Style},
+    },
+    store::{Cursor, Record},
+};
+use sha2::{Digest, Sha256};
+
+use super::make;
+
+/// Appends a line: a word, and what it stands for.
+fn line(out: &mut String, word: &str, value: impl std::fmt::Display) {
+    writeln!(out, "{word} {value}").unwrap();
+}
+
+pub fn key(seed: &[u8]) -> String {
+    let key = SecretKey::from_seed(seed.try_into().unwrap()).public();
+    assert_eq!(PublicKey::parse(&key.to_string()), Ok(key));
+    let hex = data_encoding::HEXLOWER.encode(key.as_bytes());
+    format!("public {hex}\nlong {key}\nshort {}\n", key.short_form())
+}
+
+pub fn genesis(bytes: &[u8]) -> String {
+    let genesis = Genesis::decode(bytes).unwrap();
+    assert_eq!(genesis.encode(), bytes);
+    assert_eq!(genesis.id(), id_by_hand("genesis", bytes));
+    let raw = genesis.raw();
+    let mut out = String::new();
+    line(&mut out, "page", genesis.id());
+    line(&mut out, "format", raw.format);
+    line(&mut out, "demonstration", raw.demonstration);
+    line(&mut out, "name", &raw.name);
+    genesis.roster().iter().for_each(|(key, power)| line(&mut out, &power.to_string(), key));
+    parameters(&mut out, &raw.parameters);
+    line(&mut out, "created", raw.created);
+    line(&mut out, "salt", raw.salt);
+    line(&mut out, "state-root", raw.state_root);
+    out
+}
+
+pub fn entry(bytes: &[u8]) -> String {
+    let entry = Entry::decode(bytes, &make::name()).unwrap();
+    assert_eq!(entry.encode(), bytes);
+    let mut out = String::new();
+    line(&mut out, "owner", &entry.owner);
+    line(&mut out, "version", entry.version);
+    records(&mut out, entry.sets.iter());
+    out
+}
+
+pub fn statement(bytes: &[u8]) -> String {
+    let statement = Statement::admit(bytes).unwrap();
+    let by = (1..=9).map(make::key).find(|key| key.public() == statement.author()).unwrap();
+    let again = Statement::sign(&statement.page(), statement.body().clone(), &by).unwrap();
+    assert_eq!(again.bytes(), bytes);
+    check_envelope(bytes, &statement);
+    let mut out = String::new();
+    line(&mut out, "kind", statement.kind().word());
+    line(&mut out, "id", statement.id());
+    line(&mut out, "page", statement.page());
+    line(&mut out, "author", statement.author());
+    match statement.body() {
+        Body::Operation(body) => operation(&mut out, body),
+        Body::Ballot(ballot) => {
+            line(&mut out, "sequence", ballot.sequence);
+            for (id, choice) in &ballot.rows {
+                let word = match choice {
+                    Choice::Approve => "approve",
+                    Choice::Reject => "reject",
+                    Choice::Withdraw => "withdraw",
+                };
+                line(&mut out, word, id);
+            }
+            line(&mut out, "reason", &ballot.reason);
+        }
+        Body::Batch(batch) => batch.operations.iter().for_each(|id| line(&mut out, "names", id)),
+    }
+    out
+}
+
+/// Reads the envelope by hand: P1's array of four, P3's id and signature.
+fn check_envelope(bytes: &[u8], statement: &Statement) {
+    let (kind, page, body, signature): (u8, Id, Rdata, Signature) =
+        rmp_serde::from_slice(bytes).unwrap();
+    let word = ["genesis", "operation", "ballot", "batch", "acceptance"][usize::from(kind) - 1];
+    assert_eq!((statement.page(), statement.id()), (page, id_by_hand(word, &body.0)));
+    let digest = Sha256::digest(&body.0);
+    let signed = [b"djdns/1/sig/", word.as_bytes(), &[0], page.as_bytes(), &digest[..]].concat();
+    let key = ed25519_dalek::VerifyingKey::from_bytes(statement.author().as_bytes()).unwrap();
+    let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+    key.verify_strict(&signed, &signature).unwrap();
+}
+
+fn id_by_hand(word: &str, body: &[u8]) -> Id {
+    let bytes = [b"djdns/1/id/", word.as_bytes(), &[0], body].concat();
+    Id::from_bytes(Sha256::digest(bytes).into())
+}
+
+fn operation(out: &mut String, operation: &Operation) {
+    line(out, "slot", operation.slot);
+    line(out, "base", operation.base);
+    line(out, "parent", operation.change.parent());
+    line(out, "track", operation.change.track() as u8);
+    match &operation.change {
+        Change::SetEntry(set) => {
+            line(out, "sets", &set.owner);
+            records(out, set.sets.iter());
+        }
+        Change::SetLink(link) => {
+            line(out, "links", &link.owner);
+            link.page.iter().for_each(|page| line(out, "to", page));
+        }
+        Change::SetRoster(set) => match &set.change {
+            RosterChange::Add(new) => {
+                line(out, "adds", shown(new.key));
+                line(out, "power", new.power);
+                line(out, "acceptance", hex(&new.acceptance.0));
+            }
+            RosterChange::Remove(key) => line(out, "removes", shown(*key)),
+            RosterChange::SetPower(power) => {
+                line(out, "of", shown(power.key));
+                line(out, "power", power.power);
+            }
+            RosterChange::Replace(replacement) => {
+                line(out, "replaces", shown(replacement.old));
+                line(out, "by", shown(replacement.new));
+                line(out, "acceptance", hex(&replacement.acceptance.0));
+            }
+            RosterChange::SetParameters(new) => parameters(out, new),
+        },
+    }
+}
+
+fn parameters(out: &mut String, parameters: &Parameters) {
+    parameters.rows().iter().for_each(|(name, value)| line(out, name, value));
+}
+
+fn records<'a>(out: &mut String, sets: impl Iterator<Item = &'a RecordSet>) {
+    for set in sets {
+        for rdata in &set.rdata {
+            let mut text = String::new();
+            rdata::write_text(set.rtype, &rdata.0, Style::Mnemonic, &mut text);
+            writeln!(out, "record {} {} {text}", set.ttl, set.rtype).unwrap();
+        }
+    }
+}
+
+fn shown(key: RawKey) -> PublicKey {
+    PublicKey::admit(key).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+pub fn acceptance(bytes: &[u8]) -> String {
+    let (page, key) = (make::page().0.id(), make::key(6));
+    let acceptance = Signature(bytes.try_into().unwrap());
+    assert_eq!(accept(&page, &key), acceptance);
+    let new = NewParticipant { key: key.public().raw(), power: 1, acceptance };
+    assert_eq!(RosterChange::Add(new).check_acceptance(&page), Ok(()));
+    format!("page {page}\nkey {}\n", key.public())
+}
+
+pub fn bundle(bytes: &[u8]) -> String {
+    let records = bundle::read(bytes).unwrap();
+    assert_eq!(bundle::write(records.clone()).unwrap(), bytes);
+    let mut whole = WholePage::default();
+    for (kind, bytes) in &records {
+        whole.take(*kind, bytes.to_vec()).unwrap();
+    }
+    let mut out = String::new();
+    records.iter().for_each(|(kind, bytes)| line(&mut out, &format!("kind {kind}"), bytes.len()));
+    let page = Page::admit(&whole.raw, &mut |_| {}).unwrap();
+    line(&mut out, "page", page.id());
+    line(&mut out, "name", page.name());
+    line(&mut out, "state-root", page.state_root());
+    line(&mut out, "roster-version", page.roster_version());
+    let mut governance = Governance::new(page.clone());
+    for bytes in &whole.statements {
+        let statement = Statement::admit(bytes).unwrap();
+        line(&mut out, statement.kind().word(), statement.id());
+        governance.admit(&statement).unwrap();
+    }
+    for (owner, sets) in governance.contents() {
+        writeln!(out, "owner {owner} version {}", page.version(&owner)).unwrap();
+        records_of(&mut out, &sets);
+    }
+    out
+}
+
+fn records_of(out: &mut String, sets: &djdns::page::entry::RecordSets) {
+    records(out, sets.iter());
+}
+
+pub fn log(bytes: &[u8]) -> String {
+    let (disk, _) = make::log(&[vec![]]);
+    disk.set_bytes(&make::log_path(), bytes);
+    let (store, _) = make::open(&disk);
+    let page = make::page().0.id();
+    let mut records: Vec<Record> = Vec::new();
+    store.read(&page, Cursor::START, &mut |record| records.push(record)).unwrap();
+    let changes = store.verify(&page).unwrap().changes;
+    assert_eq!(changes, 2);
+    let (founded, said) = records.split_at(records.len() - 1);
+    let (_, again) = make::log(&[founded.to_vec(), said.to_vec()]);
+    assert_eq!(again, bytes);
+    let mut out = String::new();
+    line(&mut out, "page", page);
+    for record in records {
+        let word = Kind::from_tag(record.kind).map_or("entries", Kind::word);
+        let hash = Id::hash(&[&record.bytes]);
+        let Record { id, bytes, .. } = record;
+        writeln!(out, "record {word} id {id} bytes {} hash {hash}", bytes.len()).unwrap();
+    }
+    out
+}

@@ -1,0 +1,276 @@
+//! Makes every golden sample from fixed seeds and values.
+
+use std::{path::Path, sync::Arc};
+
+use djdns::{
+    governance::{
+        ballot::{Ballot, Batch, Choice},
+        operation::{
+            Change, NewParticipant, Operation, Power, Replacement, RosterChange, SetEntry, SetLink,
+            SetRoster, accept,
+        },
+        statement::{Body, Statement},
+    },
+    id::{Id, Kind},
+    key::SecretKey,
+    page::{
+        Page, RawPage, bundle,
+        entry::{Entry, Rdata, RecordSets},
+        genesis::{Parameters, RawGenesis},
+        name::{Name, Owner},
+        rdata,
+        record::RecordType,
+        roster_rows, zonefile,
+    },
+    store::{Record, Store, fake::FakeDisk},
+};
+
+/// Frozen bytes, and a line that says what they are.
+pub struct Sample {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub bytes: Vec<u8>,
+}
+
+/// The contents of the golden page, djdns' own types among them.
+const ZONE: &str = r#"$TTL 3600
+@      TXT    "golden"
+brick  300 A  192.0.2.1
+       300 A  192.0.2.2
+       60 MX  10 mail.brick
+mail.brick AAAA 2001:db8::1
+www    CNAME  brick
+*.wild TXT    "anything"
+deleg  NS     ns.example.org.
+music  PAGE   000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f "DMCT:0.5428:31415:a3f2c8b9"
+       BEACON "DMCT:0.5428:31415:a3f2c8b9"
+song   TRACK  "Title" "Artist" "" 215 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f 5000000 "audio/ogg" 1700000000 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+robot  AGENT  did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK "DMCT:0.5428:31415:a3f2c8b9" translate
+"#;
+
+/// The nonce of the golden log.
+pub const NONCE: [u8; 8] = *b"noncense";
+/// The data directory of the golden log, on a disk in memory.
+pub const DIR: &str = "/data";
+
+/// A participant's key: the seed is 32 times its number. 1 to 5 are on the roster.
+pub fn key(number: u8) -> SecretKey {
+    SecretKey::from_seed(&[number; 32])
+}
+
+/// The name of the golden page.
+pub fn name() -> Name {
+    Name::parse("ff.ct").unwrap()
+}
+
+/// An owner in the golden page.
+pub fn owner(text: &str) -> Owner {
+    Owner::parse(text, &name()).unwrap()
+}
+
+/// The golden page.
+pub fn page() -> (Page, RawPage) {
+    let contents = zonefile::read(ZONE.as_bytes(), &name(), &mut |_| {}).unwrap();
+    Page::found(genesis(), contents.entries).unwrap()
+}
+
+fn genesis() -> RawGenesis {
+    let roster = roster_rows((1..=5).map(|n| (key(n).public(), u32::from(n))));
+    let salt = Id::hash(&[b"golden salt"]);
+    RawGenesis::new(name(), roster, Parameters::default(), 1_700_000_000, salt)
+}
+
+pub fn keys() -> Vec<Sample> {
+    let sample = |name, what, seed: [u8; 32]| Sample { name, what, bytes: seed.to_vec() };
+    vec![
+        sample("ones", "the seed of participant 1", [1; 32]),
+        sample("zeroes", "a seed of zeroes", [0; 32]),
+        sample("counting", "a seed that counts", std::array::from_fn(|n| n as u8)),
+    ]
+}
+
+pub fn geneses() -> Vec<Sample> {
+    let demonstration = RawGenesis { demonstration: true, name: Name::root(), ..genesis() };
+    let (_, empty) = Page::found(demonstration, []).unwrap();
+    vec![
+        Sample { name: "five", what: "a page of five participants", bytes: page().1.genesis },
+        Sample { name: "root", what: "an empty demonstration root", bytes: empty.genesis },
+    ]
+}
+
+pub fn entries() -> Vec<Sample> {
+    let (page, _) = page();
+    let sample = |name, what, entry: Entry| Sample { name, what, bytes: entry.encode() };
+    let at = |text: &str| page.entry(&owner(text)).unwrap();
+    let version = Id::hash(&[b"an operation"]);
+    vec![
+        sample("apex", "an entry at the page's own name", at("@")),
+        sample("brick", "two record sets, as founded", at("brick")),
+        sample("written", "the same, written by an operation", Entry { version, ..at("brick") }),
+        sample("wildcard", "a wildcard", at("*.wild")),
+        sample("page", "a PAGE link with a BEACON", at("music")),
+        sample("track", "a TRACK", at("song")),
+        sample("agent", "an AGENT", at("robot")),
+    ]
+}
+
+/// One signed operation by participant 1.
+fn operation(slot: u32, change: Change) -> Vec<u8> {
+    let (page, _) = page();
+    let body = Operation { author: key(1).public().raw(), slot, base: page.seal(), change };
+    sign(Body::Operation(body), 1)
+}
+
+fn sign(body: Body, by: u8) -> Vec<u8> {
+    Statement::sign(&page().0.id(), body, &key(by)).unwrap().bytes().to_vec()
+}
+
+fn set_entry(slot: u32, at: &str, parent: Id, record: Option<(RecordType, &str)>) -> Vec<u8> {
+    let data = |(rtype, text)| (rtype, 300, rdata::parse_text(rtype, text, &name()).unwrap());
+    let sets = RecordSets::gather(record.map(data), &owner(at), &name()).unwrap();
+    let change = SetEntry { owner: owner(at), parent, sets: sets.into_vec() };
+    operation(slot, Change::SetEntry(change))
+}
+
+fn roster(slot: u32, change: RosterChange) -> Vec<u8> {
+    let parent = page().0.roster_version();
+    operation(slot, Change::SetRoster(SetRoster { parent, change }))
+}
+
+fn link(slot: u32, page_id: Vec<Id>) -> Vec<u8> {
+    let (owner, parent) = (owner("music"), page().0.version(&owner("music")));
+    operation(slot, Change::SetLink(SetLink { owner, parent, page: page_id }))
+}
+
+pub fn statements() -> Vec<Sample> {
+    let (page, _) = page();
+    let id = page.id();
+    let change =
+        set_entry(0, "brick", page.version(&owner("brick")), Some((RecordType::A, "192.0.2.9")));
+    let op = Statement::admit(&change).unwrap().id();
+    let linked = "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f";
+    let create = set_entry(2, "new", page.version(&owner("new")), Some((RecordType::PAGE, linked)));
+    let newcomer =
+        NewParticipant { key: key(6).public().raw(), power: 6, acceptance: accept(&id, &key(6)) };
+    let replacement = Replacement {
+        old: key(2).public().raw(),
+        new: key(7).public().raw(),
+        acceptance: accept(&id, &key(7)),
+    };
+    let power = Power { key: key(3).public().raw(), power: 70_000 };
+    let parameters = Parameters { track1_bp: 4000, ..Parameters::default() };
+    let mut rows = vec![
+        (op, Choice::Approve),
+        (Id::hash(&[b"another"]), Choice::Reject),
+        (Id::hash(&[b"a third"]), Choice::Withdraw),
+    ];
+    rows.sort();
+    let reason = "Ziegel statt Glas \u{2713}".to_owned();
+    let ballot = Ballot { voter: key(2).public().raw(), sequence: 70_000, rows, reason };
+    let silent = Ballot {
+        voter: key(3).public().raw(),
+        sequence: 1,
+        rows: vec![(op, Choice::Approve)],
+        reason: String::new(),
+    };
+    let mut operations = vec![op, Id::hash(&[b"another"])];
+    operations.sort();
+    let batch = Batch { author: key(1).public().raw(), operations };
+    let sample = |name, what, bytes| Sample { name, what, bytes };
+    vec![
+        sample("set-entry", "SetEntry: a new address", change),
+        sample(
+            "delete-entry",
+            "SetEntry without record sets, on an operation",
+            set_entry(1, "brick", op, None),
+        ),
+        sample("create-link", "SetEntry with a PAGE", create),
+        sample("roster-add", "SetRoster: Add", roster(3, RosterChange::Add(newcomer))),
+        sample(
+            "roster-remove",
+            "SetRoster: Remove",
+            roster(4, RosterChange::Remove(key(5).public().raw())),
+        ),
+        sample("roster-power", "SetRoster: SetPower", roster(5, RosterChange::SetPower(power))),
+        sample(
+            "roster-replace",
+            "SetRoster: Replace",
+            roster(6, RosterChange::Replace(replacement)),
+        ),
+        sample(
+            "roster-parameters",
+            "SetRoster: SetParameters",
+            roster(255, RosterChange::SetParameters(parameters)),
+        ),
+        sample("relink", "SetLink to another page", link(7, vec![Id::hash(&[b"a page"])])),
+        sample("unlink", "SetLink to none", link(8, vec![])),
+        sample("ballot", "a ballot with every choice and a reason", sign(Body::Ballot(ballot), 2)),
+        sample("ballot-small", "a ballot of one row", sign(Body::Ballot(silent), 3)),
+        sample("batch", "a batch of two operations", sign(Body::Batch(batch), 1)),
+    ]
+}
+
+pub fn acceptances() -> Vec<Sample> {
+    let bytes = accept(&page().0.id(), &key(6)).0.to_vec();
+    vec![Sample { name: "six", what: "the acceptance of participant 6 for the page `five`", bytes }]
+}
+
+pub fn bundles() -> Vec<Sample> {
+    let (_, raw) = page();
+    let entries: Vec<Rdata> = raw.entries.into_iter().map(Rdata).collect();
+    let entries = bundle::write_entries(&entries);
+    let statements = statements();
+    let said = ["set-entry", "ballot-small"].map(|name| {
+        let bytes = &statements.iter().find(|sample| sample.name == name).unwrap().bytes;
+        (Statement::admit(bytes).unwrap().kind() as u8, bytes.as_slice())
+    });
+    let head = [(Kind::Genesis as u8, raw.genesis.as_slice()), (bundle::ENTRIES, &entries)];
+    let bytes = bundle::write(head.into_iter().chain(said)).unwrap();
+    vec![Sample { name: "five", what: "the page `five` with a change and a ballot", bytes }]
+}
+
+pub fn logs() -> Vec<Sample> {
+    let (_, bytes) = log(&log_records());
+    vec![Sample {
+        name: "five",
+        what: "the log of the page `five`: its founding, then a change",
+        bytes,
+    }]
+}
+
+/// The records of the golden log, one list for each change.
+fn log_records() -> Vec<Vec<Record>> {
+    let (_, raw) = page();
+    let entries: Vec<Rdata> = raw.entries.into_iter().map(Rdata).collect();
+    let founded = vec![
+        Record::unnamed(Kind::Genesis as u8, raw.genesis),
+        Record::unnamed(bundle::ENTRIES, bundle::write_entries(&entries)),
+    ];
+    let statement = Statement::admit(&statements()[0].bytes).unwrap();
+    let bytes = statement.bytes().to_vec();
+    vec![founded, vec![Record { kind: statement.kind() as u8, id: statement.id(), bytes }]]
+}
+
+/// Writes changes to a log with the golden nonce; returns the disk, and the log's bytes.
+pub fn log(changes: &[Vec<Record>]) -> (FakeDisk, Vec<u8>) {
+    let disk = FakeDisk::new();
+    let (store, notices) = open(&disk);
+    assert_eq!(notices, Vec::<String>::new());
+    let page = page().0.id();
+    store.found(&page, NONCE, changes[0].clone()).unwrap();
+    changes[1..].iter().for_each(|change| store.append(&page, change).unwrap());
+    let bytes = disk.bytes(&log_path());
+    (disk, bytes)
+}
+
+/// Where the golden log is.
+pub fn log_path() -> std::path::PathBuf {
+    Path::new(DIR).join("pages").join(page().0.id().to_string()).join("log")
+}
+
+/// Opens the store, with what it has to say.
+pub fn open(disk: &FakeDisk) -> (Store, Vec<String>) {
+    let (store, notices) =
+        Store::open(Arc::new(disk.clone()), Path::new(DIR), "a test", &mut |_| {}).unwrap();
+    (store, notices.iter().map(ToString::to_string).collect())
+}
