@@ -66,9 +66,11 @@ pub fn serve(options: &ServeOptions, progress: Progress) -> anyhow::Result<()> {
             addresses.iter().map(ToString::to_string).collect();
         let sessions = node.clone();
         std::thread::spawn(move || server::serve(&control, &mut || sessions.session()));
+        // Before anybody is told that the node runs: who hears of it may stop it at once.
+        let stopped = stopped().context("listening for signals")?;
         announce(&node, &addresses, options.quiet);
         notify_ready();
-        stopped().await?;
+        stopped.await;
         serving.shutdown().await;
         let _ = std::fs::remove_file(crate::control::socket_path(&options.data_dir));
         anyhow::Ok(())
@@ -137,16 +139,17 @@ fn notify_ready() {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stopped() -> io::Result<()> {
+/// Waits for SIGINT or SIGTERM, from this call on.
+fn stopped() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
 }
 
 /// Bytes from the system's random number generator.

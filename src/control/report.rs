@@ -65,6 +65,8 @@ pub struct PageReport {
     pub created: u64,
     pub total_power: u64,
     pub parameters: Vec<(String, u32)>,
+    /// Not `participants`, as the number of them is called in the summary beside it.
+    #[serde(rename = "roster")]
     pub participants: Vec<Participant>,
 }
 
@@ -221,5 +223,39 @@ impl std::fmt::Display for Power {
             return f.pad(&(self.0 / POWER_UNITS).to_string());
         }
         f.pad(&format!("{:.2}", self.0 as f64 / POWER_UNITS as f64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is flattened into it must not have a field of the same name.
+    #[test]
+    fn a_page_report_is_read_back() {
+        let summary = PageSummary {
+            name: "ct.".to_owned(),
+            page_id: "00".to_owned(),
+            height: 0,
+            entries: 1,
+            participants: 2,
+            open_operations: 3,
+            soft_entries: 4,
+            linked: true,
+            demonstration: false,
+        };
+        let participant = Participant { key: "did:key:z".to_owned(), power: 1, share_bp: 10_000 };
+        let report = PageReport {
+            summary,
+            seal: "00".to_owned(),
+            state_root: "00".to_owned(),
+            created: 0,
+            total_power: 1,
+            parameters: vec![("track1_bp".to_owned(), 3001)],
+            participants: vec![participant],
+        };
+        let bytes = rmp_serde::to_vec_named(&report).unwrap();
+        let found: PageReport = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!((found.summary.participants, found.participants.len()), (2, 1));
     }
 }

@@ -15,7 +15,7 @@ use djdns::{
     },
 };
 
-use super::support::{
+use super::{
     daemon::{Daemon, Home, Resolver},
     people::{approval, proposal, submission},
 };

@@ -9,8 +9,8 @@ use djdns::{
 };
 
 use super::{
+    daemon::{Daemon, Home},
     load::{Founder, Moderator, Worker},
-    support::daemon::{Daemon, Home},
 };
 
 /// Kills of one directory; the moderators' slots last for more.

@@ -21,9 +21,11 @@ use djdns::{
     },
 };
 
-use super::support::{
+use super::{
     daemon::{Daemon, Resolver, ask},
-    people::{approval, batch, found, proposal, public, staging, submission},
+    people::{
+        address as address_of, approval, batch, found, proposal, public, staging, submission,
+    },
 };
 
 /// The daemon went away before it acknowledged.
@@ -119,7 +121,7 @@ impl Moderator {
         self.chain += 1;
         self.turn += 1;
         let owner = owner_of(&full, &name);
-        let address = Ipv4Addr::from(0x0a00_0000 + serial);
+        let address = address_of(serial);
         let statement = proposal(&page, author, slot, &owner, parent, address);
         self.proposed.push(Proposed {
             page,
@@ -242,7 +244,8 @@ impl Worker for Moderator {
         let mut reports: HashMap<String, OperationReport> = HashMap::new();
         for (_, page) in &self.pages {
             let request = Request::Proposals { page: page.to_string(), all: true };
-            reports.extend(operations(&mut client, &request).map(|found| (found.id.clone(), found)));
+            reports
+                .extend(operations(&mut client, &request).map(|found| (found.id.clone(), found)));
         }
         for change in &self.proposed {
             self.check_change(change, reports.get(&change.id.to_string()));

@@ -35,6 +35,11 @@ pub fn public(person: &str) -> PublicKey {
     key(person).public()
 }
 
+/// An address for each number.
+pub fn address(n: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x0a00_0000 + n % 0x0100_0000)
+}
+
 /// A proposal that `owner` has this address, against the version `parent`.
 pub fn proposal(
     page: &Id,
