@@ -7,6 +7,7 @@ use std::{
     env, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -14,7 +15,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    control::server,
+    control::server::{self, Session},
     dns::{ListenError, Listeners},
 };
 
@@ -65,7 +66,7 @@ pub fn serve(options: &ServeOptions, progress: Progress) -> anyhow::Result<()> {
         *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             addresses.iter().map(ToString::to_string).collect();
         let sessions = node.clone();
-        std::thread::spawn(move || server::serve(&control, &mut || sessions.session()));
+        std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
         let stopped = stopped().context("listening for signals")?;
         announce(&node, &addresses, options.quiet);
@@ -75,6 +76,11 @@ pub fn serve(options: &ServeOptions, progress: Progress) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(crate::control::socket_path(&options.data_dir));
         anyhow::Ok(())
     })
+}
+
+/// A session for one client of a node.
+pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
+    Box::new(session::NodeSession::new(node.clone()))
 }
 
 /// The sockets that systemd passed, or those asked for, or the defaults.

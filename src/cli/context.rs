@@ -17,7 +17,7 @@ use crate::{
         request::{Answer, Failure, FailureKind, Request},
         server::Session,
     },
-    daemon::node::Node,
+    daemon::{self, node::Node},
 };
 
 /// What every command has.
@@ -107,7 +107,7 @@ impl Context {
         })?;
         match connected {
             Some(client) => Ok(Link::Daemon(client)),
-            None => Ok(Link::Direct(Node::open(&dir, self.command, tell)?.session())),
+            None => Ok(Link::Direct(daemon::session(&Node::open(&dir, self.command, tell)?))),
         }
     }
 

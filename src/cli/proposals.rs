@@ -190,7 +190,7 @@ pub mod tests {
         let known = Acquaintances::just(demo, "demo:alice");
         let expect = "\
 ID        TRACK  BY          OWNER         CHANGE  YES  NO  MISSING  STATE  EXPIRES
-01234567      1  demo:alice  brickwindows  set A     1   0     0.50  open   next seal
+01234567      1  demo:alice  brickwindows  set A     1   0     0.50  open   0 min
     - brickwindows 300 A 192.0.2.42
     + brickwindows 300 A 203.0.113.5
     demo:alice approve with 1: moved house

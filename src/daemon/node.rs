@@ -14,10 +14,7 @@ use arc_swap::ArcSwap;
 
 use super::anchors::{self, Anchors};
 use crate::{
-    control::{
-        request::{Failure, PageSelector},
-        server::Session,
-    },
+    control::request::{Failure, PageSelector},
     demo,
     dns::{PageMeta, View},
     governance::{Governance, statement::Statement},
@@ -173,11 +170,6 @@ impl Node {
             }
         })?;
         fault.map_or(Ok(whole), Err)
-    }
-
-    /// A session for one client.
-    pub fn session(self: &Arc<Node>) -> Box<dyn Session> {
-        Box::new(super::session::NodeSession::new(self.clone()))
     }
 
     /// The view that is served.

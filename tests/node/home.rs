@@ -79,7 +79,7 @@ impl Home {
 
     fn at(dir: TempDir) -> Home {
         let node = Node::open(dir.path(), "a test", &mut |_, _, _| {}).unwrap();
-        let session = node.session();
+        let session = djdns::daemon::session(&node);
         Home { dir, node, session }
     }
 

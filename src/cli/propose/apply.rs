@@ -13,9 +13,9 @@ use crate::{
         context::Context,
         fault::{Fault, Outcome},
         output,
-        page::{create, export},
+        page::export,
         proposals::diff_line,
-        signing,
+        signing, zone,
     },
     control::request::Draft,
     governance::{
@@ -71,8 +71,8 @@ pub fn run(
     };
     let present = export::contents(context, page)?;
     let name = present.name;
-    let zone = create::parse_zone(context, file, &zone, &name)?;
-    create::report_zone(context, &zone);
+    let zone = zone::parse(context, file, &zone, &name)?;
+    zone::report(context, &zone);
     let difference = diff::compare(&name, present.entries, zone.entries).map_err(Fault::refused)?;
     let mut applied = Applied {
         page: name.to_string(),
