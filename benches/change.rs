@@ -171,7 +171,13 @@ fn measure() {
 fn measure_memory(criterion: &mut Criterion, names: usize, page: &Page) {
     let changes = changes(&page.id(), 0..1);
     let statements = part_signatures(&changes[0]);
-    let meta = PageMeta { name: page.name().clone(), id: page.id(), serial: 0, fresh: true };
+    let meta = PageMeta {
+        name: page.name().clone(),
+        id: page.id(),
+        serial: 0,
+        fresh: true,
+        absence_ttl: u32::MAX,
+    };
     let entries = page.entries().map(|entry| (entry.owner, entry.sets));
     let view = ArcSwap::from_pointee(View::new().with_page(meta, entries));
     let governance = Governance::new(page.clone());

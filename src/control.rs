@@ -1,6 +1,6 @@
 //! The control socket: how commands speak to a running node.
 //!
-//! A UNIX socket in the data directory, for the same user (or root) only. Messages are
+//! A UNIX socket in the data directory, for the same user and group only. Messages are
 //! length-prefixed MessagePack; a client sends one request at a time and reads replies until the
 //! final one. Who carries requests out is not known here.
 
@@ -71,7 +71,8 @@ fn read_message<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<
     if bytes.len() < len {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    rmp_serde::from_slice(&bytes).map(Some).map_err(io::Error::other)
+    let message = rmp_serde::from_slice(&bytes);
+    message.map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 #[cfg(test)]

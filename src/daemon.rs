@@ -6,9 +6,7 @@
 use std::{
     env, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
     sync::Arc,
-    time::SystemTime,
 };
 
 use anyhow::Context;
@@ -29,12 +27,11 @@ mod resolve;
 mod session;
 mod status;
 
-use node::{Node, Progress};
+use node::Node;
 
 /// How `djdns serve` was called.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    pub data_dir: PathBuf,
     /// Addresses to answer DNS on; none: port 53 of both loopbacks, or 127.0.0.1:5300.
     pub dns: Vec<SocketAddr>,
     /// Says nothing on standard output.
@@ -44,14 +41,13 @@ pub struct ServeOptions {
 /// The port that is tried when there is no right to port 53.
 const SECOND_PORT: u16 = 5300;
 
-/// Runs the node until SIGINT or SIGTERM. `progress` is told how far the opening is.
+/// Serves the node until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// When the data directory is held by another process, or no address can be listened on.
-pub fn serve(options: &ServeOptions, progress: Progress) -> anyhow::Result<()> {
-    let node = Node::open(&options.data_dir, "djdns serve", progress)?;
-    let control = server::bind(&options.data_dir).with_context(|| {
-        let path = crate::control::socket_path(&options.data_dir);
+/// When no address can be listened on, or the control socket cannot be made.
+pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
+    let control = server::bind(node.data_dir()).with_context(|| {
+        let path = crate::control::socket_path(node.data_dir());
         format!("making the control socket {}", path.display())
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -69,11 +65,11 @@ pub fn serve(options: &ServeOptions, progress: Progress) -> anyhow::Result<()> {
         std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
         let stopped = stopped().context("listening for signals")?;
-        announce(&node, &addresses, options.quiet);
+        announce(node, &addresses, options.quiet);
         notify_ready();
         stopped.await;
         serving.shutdown().await;
-        let _ = std::fs::remove_file(crate::control::socket_path(&options.data_dir));
+        let _ = std::fs::remove_file(crate::control::socket_path(node.data_dir()));
         anyhow::Ok(())
     })
 }
@@ -167,11 +163,4 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has random numbers");
     bytes
-}
-
-/// Seconds since 1970 (UTC).
-#[expect(clippy::disallowed_methods, reason = "floor 4 is where the time comes from")]
-pub fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }

@@ -478,10 +478,15 @@ impl Governance {
         newest.map_or(1, |ballot| ballot.sequence.saturating_add(1))
     }
 
+    /// Whether an operation occupies this slot of `author`.
+    pub fn is_taken(&self, author: &PublicKey, slot: u32) -> bool {
+        self.slots.contains_key(&(*author, slot))
+    }
+
     /// The lowest slots of `author` that nothing occupies, at most `count`.
     pub fn free_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
         let max = self.page.parameters().open_operations_max;
-        let is_free = |slot: &u32| !self.slots.contains_key(&(*author, *slot));
+        let is_free = |slot: &u32| !self.is_taken(author, *slot);
         (0..max).filter(is_free).take(count).collect()
     }
 

@@ -63,9 +63,9 @@ fn a_page_is_founded_linked_and_then_answers() {
     assert_eq!(home.resolve("brick.new.ff.ct"), ["NXDomain"]);
     home.vote("ff.ct", &demo("bob"), link, Approve);
     assert!(home.page("new.ff.ct").linked);
-    assert_eq!(home.resolve("brick.new.ff.ct"), ["NoError", "600 192.0.2.10"]);
+    assert_eq!(home.resolve("brick.new.ff.ct"), ["NoError", "300 192.0.2.10"]);
     assert_eq!(home.resolve("new.ff.ct"), ["NoError", "3600 192.0.2.1"]);
-    let alias = ["NoError", "3600 brick.new.ff.ct.", "600 192.0.2.10"];
+    let alias = ["NoError", "3600 brick.new.ff.ct.", "300 192.0.2.10"];
     assert_eq!(home.resolve("WWW.new.ff.ct"), alias);
 }
 
@@ -73,7 +73,7 @@ fn a_page_is_founded_linked_and_then_answers() {
 fn a_change_is_served_from_the_second_ballot_on_until_one_is_withdrawn() {
     let mut home = home();
     let brick = "brick.new.ff.ct";
-    let (before, after) = (["NoError", "600 192.0.2.10"], ["NoError", "300 192.0.2.20"]);
+    let (before, after) = (["NoError", "300 192.0.2.10"], ["NoError", "300 192.0.2.20"]);
     let change = home.propose("new.ff.ct", &key(1), "brick", &["600 A 192.0.2.20"]);
     assert_eq!(home.operation("new.ff.ct", change).state, "open");
     assert_eq!(home.resolve(brick), before);
@@ -163,7 +163,7 @@ fn what_is_submitted_is_admitted_whole_or_not_at_all() {
     let mut check = |said: &[_], expect: &str| {
         let failure = home.submit(said).unwrap_err();
         assert!(failure.message.contains(expect), "{failure}");
-        assert_eq!(home.resolve("brick.new.ff.ct"), ["NoError", "600 192.0.2.10"]);
+        assert_eq!(home.resolve("brick.new.ff.ct"), ["NoError", "300 192.0.2.10"]);
         let Answer::Verified(verified) = home.ask(verify.clone()).unwrap() else { panic!() };
         assert_eq!((verified.statements, home.page("new.ff.ct").open_operations), (0, 0));
     };
@@ -190,12 +190,12 @@ fn a_page_is_bound_to_its_name() {
     link(&mut home, "wrong", &page.id());
     for _ in 0..2 {
         assert_eq!(home.resolve("brick.wrong.ff.ct"), ["ServFail"]);
-        assert_eq!(home.resolve("brick.new.ff.ct"), ["NoError", "600 192.0.2.10"]);
+        assert_eq!(home.resolve("brick.new.ff.ct"), ["NoError", "300 192.0.2.10"]);
         home = home.reopened();
     }
     home.ask(join("new.ff.ct")).unwrap();
     let anchored = home.reopened();
-    assert_eq!(anchored.resolve("brick.new.ff.ct"), ["NoError", "600 192.0.2.10"]);
+    assert_eq!(anchored.resolve("brick.new.ff.ct"), ["NoError", "300 192.0.2.10"]);
 }
 
 /// P6 refuses: a demonstration page from anybody but the program itself.

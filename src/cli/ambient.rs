@@ -2,7 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "floor 4: the only real clock and randomness")]
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use super::fault::{Fault, Outcome};
 
@@ -18,4 +21,9 @@ pub fn random<const N: usize>() -> Outcome<[u8; N]> {
         Fault::refused(format!("the operating system gives no randomness: {error}"))
     })?;
     Ok(bytes)
+}
+
+/// Waits: for something of which no event tells.
+pub fn pause(span: Duration) {
+    thread::sleep(span);
 }

@@ -33,7 +33,7 @@ pub fn name(text: &str) -> Result<Name, NameRefusal> {
 /// Any [`NameRefusal`].
 pub fn page(text: &str) -> Result<PageSelector, NameRefusal> {
     let text = to_ascii(text)?;
-    if text != "." {
+    if Id::from_hex(&text).is_none() {
         Name::parse(&text)?;
     }
     Ok(text)
@@ -127,6 +127,7 @@ mod tests {
     fn names_in_any_script_become_a_labels() {
         assert_eq!(name("Bücher.ct").unwrap().to_string(), "xn--bcher-kva.ct.");
         assert_eq!(page(".").as_deref(), Ok("."));
+        assert!(page(&"a".repeat(64)).is_ok(), "a whole page id is no name and names a page");
         assert!(page("a..b").is_err());
     }
 }

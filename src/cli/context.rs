@@ -3,10 +3,13 @@
 //! The node is reached only when something is asked for the first time: a command that reads a long
 //! file, or waits for a passphrase, holds no connection and no lock meanwhile.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
-    Global,
+    Global, ambient,
     fault::{Fault, Outcome},
     output::{self, Progress, Style},
 };
@@ -18,6 +21,7 @@ use crate::{
         server::Session,
     },
     daemon::{self, node::Node},
+    store::StoreError,
 };
 
 /// What every command has.
@@ -28,6 +32,14 @@ pub struct Context {
     global: Global,
     command: &'static str,
     link: Option<Link>,
+}
+
+/// How often, and how long each time, another command is waited for that has the directory.
+const LOCK_TRIES: usize = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(30);
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Locked { .. }))
 }
 
 /// Who answers.
@@ -64,6 +76,10 @@ impl Context {
 
     /// Where pages are kept.
     pub fn data_dir(&self) -> Outcome<PathBuf> {
+        // A configuration that was named is read in any case, so that a mistake in it is seen.
+        if self.global.config.is_some() {
+            self.config()?;
+        }
         if let Some(dir) = &self.global.data_dir {
             return Ok(dir.clone());
         }
@@ -107,8 +123,24 @@ impl Context {
         })?;
         match connected {
             Some(client) => Ok(Link::Daemon(client)),
-            None => Ok(Link::Direct(daemon::session(&Node::open(&dir, self.command, tell)?))),
+            None => self.open(&dir, tell),
         }
+    }
+
+    /// Opens the data directory itself. Another command may have it for a moment: that is waited
+    /// for, and a daemon that started meanwhile is asked instead.
+    fn open(&self, dir: &Path, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {
+        for _ in 0..LOCK_TRIES {
+            match Node::open(dir, self.command, tell) {
+                Err(error) if is_locked(&error) => {}
+                opened => return Ok(Link::Direct(daemon::session(&opened?))),
+            }
+            ambient::pause(LOCK_PAUSE);
+            if let Ok(Some(client)) = Client::connect(dir) {
+                return Ok(Link::Daemon(client));
+            }
+        }
+        Ok(Link::Direct(daemon::session(&Node::open(dir, self.command, tell)?)))
     }
 
     /// Shows text, paged where it is long. The node is let go first: somebody may read for long.

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{
     args,
     context::{Context, ask},
-    fault::Outcome,
+    fault::{Fault, Outcome},
     output::{self, Paint, clean},
     proposals, resolve,
     signing::Acquaintances,
@@ -52,7 +52,12 @@ impl Explain {
             let known = Acquaintances::of(context);
             out += &proposals::render(&explanation.operations, &known, style, true);
         }
-        let text = out;
-        context.print_paged(&text)
+        context.print_paged(&out)?;
+        let name = &explanation.name;
+        match explanation.rcode.as_str() {
+            "NOERROR" => Ok(()),
+            "NXDOMAIN" => Err(Fault::not_found(format!("{name} does not exist (NXDOMAIN)"))),
+            rcode => Err(Fault::refused(format!("{name} is not answered ({rcode})"))),
+        }
     }
 }

@@ -52,7 +52,7 @@ impl Fault {
             Fault::LeftEarly => 0,
             Fault::Usage(_) => 2,
             Fault::Failure(failure) => match failure.kind {
-                FailureKind::Refused => 1,
+                FailureKind::Refused | FailureKind::Overtaken => 1,
                 FailureKind::NotFound => 3,
                 FailureKind::Unreachable => 4,
             },

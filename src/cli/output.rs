@@ -6,7 +6,6 @@
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},
     process::{Command, ExitCode, Stdio},
-    time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,9 +34,14 @@ pub enum Paint {
 impl Style {
     /// Colour on a terminal, unless `NO_COLOR` or a dumb terminal says otherwise.
     pub fn of_stdout() -> Style {
+        Style::of(&io::stdout())
+    }
+
+    /// Colour if that stream is a terminal and nobody objects.
+    fn of(stream: &impl IsTerminal) -> Style {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_some_and(|term| term == "dumb");
-        Style { colour: io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb }
+        Style { colour: stream.is_terminal() && set("NO_COLOR").is_none() && !dumb }
     }
 
     /// No colour at all.
@@ -157,7 +161,11 @@ pub fn log_to_stderr(verbose: u8, quiet: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DJDNS_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     // Only the first subscriber of a process counts; tests may have set theirs.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(Style::of(&io::stderr()).colour)
+        .with_writer(io::stderr)
+        .try_init();
 }
 
 /// A bar on a terminal's standard error while something takes long. Gone when dropped.
@@ -210,7 +218,6 @@ fn bar(label: &str, total: u64) -> ProgressBar {
         bar.set_style(style);
     }
     bar.set_message(clean(label));
-    bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }
 

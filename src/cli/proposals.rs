@@ -67,22 +67,20 @@ pub fn render(
     style: Style,
     diff: bool,
 ) -> String {
-    let mut table = Table::new([
-        "ID", "TRACK", "BY", "OWNER", "CHANGE", "YES", "NO", "MISSING", "STATE", "EXPIRES",
-    ]);
+    let mut table =
+        Table::new(["ID", "TRACK", "STATE", "YES", "NO", "MISSING", "EXPIRES", "BY", "CHANGE"]);
     for operation in operations {
         let missing = Power(operation.needed.0.saturating_sub(operation.approve.0));
         table.row([
             text(short(&operation.id)).painted(Paint::Bold),
             number(operation.track),
-            text(known.short(&operation.author)),
-            text(&operation.owner),
-            text(&operation.change),
+            text(&operation.state).painted(state_paint(&operation.state)),
             number(operation.approve),
             number(operation.reject),
             number(missing),
-            text(&operation.state).painted(state_paint(&operation.state)),
             text(time_left(operation.seconds_left)),
+            text(known.short(&operation.author)),
+            text(&operation.change),
         ]);
     }
     let (head, rows) = table.lines(style);
@@ -108,7 +106,7 @@ fn details(operation: &OperationReport, known: &Acquaintances, style: Style) -> 
             reason => format!(": {reason}"),
         };
         let voter = known.short(&ballot.voter);
-        let line = format!("    {voter} {} with {}{reason}", ballot.choice, ballot.power);
+        let line = format!("    {voter}: {} (power {}){reason}", ballot.choice, ballot.power);
         out += &(clean(&line).replace('\n', " ") + "\n");
     }
     if !operation.reason.is_empty() {
@@ -189,11 +187,11 @@ pub mod tests {
         let demo = crate::demo::key("alice").unwrap().public();
         let known = Acquaintances::just(demo, "demo:alice");
         let expect = "\
-ID        TRACK  BY          OWNER         CHANGE  YES  NO  MISSING  STATE  EXPIRES
-01234567      1  demo:alice  brickwindows  set A     1   0     0.50  open   0 min
+ID        TRACK  STATE  YES  NO  MISSING  EXPIRES  BY          CHANGE
+01234567      1  open     1   0     0.50  0 min    demo:alice  set A
     - brickwindows 300 A 192.0.2.42
     + brickwindows 300 A 203.0.113.5
-    demo:alice approve with 1: moved house
+    demo:alice: approve (power 1): moved house
     one more voter is missing
 ";
         assert_eq!(render(&[operation()], &known, Style::plain(), true), expect);

@@ -17,7 +17,7 @@ use crate::{
         report::OperationReport,
         request::{Draft, PageSelector},
     },
-    governance::{ballot::Choice, operation::Change},
+    governance::{ballot::Choice, operation::Change, statement::Statement},
     id::Id,
     key::{SecretKey, Signature},
     page::{
@@ -224,12 +224,12 @@ impl One {
             One::Set(RecordArgs { owner, rtype, rdata, ttl }) => {
                 let owner = desk.owner(context, &owner)?;
                 let data = entry::data(rtype, &rdata, &desk.name)?;
-                desk.change_entry(context, owner, |sets| entry::set(sets, rtype, ttl, data))
+                desk.change_entry(context, owner, |sets| entry::set(sets, rtype, ttl, data.clone()))
             }
             One::Add(RecordArgs { owner, rtype, rdata, ttl }) => {
                 let owner = desk.owner(context, &owner)?;
                 let data = entry::data(rtype, &rdata, &desk.name)?;
-                desk.change_entry(context, owner, |sets| entry::add(sets, rtype, ttl, data))
+                desk.change_entry(context, owner, |sets| entry::add(sets, rtype, ttl, data.clone()))
             }
             One::Delete { owner, rtype } => {
                 let owner = desk.owner(context, &owner)?;
@@ -242,11 +242,11 @@ impl One {
             One::Relink { label, subpage } => desk.relink(context, &label, vec![subpage]),
             One::Unlink { label } => desk.relink(context, &label, Vec::new()),
             One::Params { values } => {
-                desk.propose(context, Vec::new(), |draft| track2::parameters(draft, &values))
+                desk.propose(context, &[], |draft| track2::parameters(draft, &values))
             }
             One::Participant { change } => {
                 let change = track2::participant(context, change)?;
-                desk.propose(context, Vec::new(), |draft| Ok(track2::roster(draft, change)))
+                desk.propose(context, &[], |draft| Ok(track2::roster(draft, change.clone())))
             }
         }
     }
@@ -297,9 +297,10 @@ impl Desk {
         &self,
         context: &mut Context,
         owner: Owner,
-        edit: impl FnOnce(&mut entry::Sets) -> Outcome,
+        edit: impl Fn(&mut entry::Sets) -> Outcome,
     ) -> Outcome<OperationReport> {
-        self.propose(context, vec![owner.clone()], |draft| entry::change(draft, owner, edit))
+        let owners = vec![owner.clone()];
+        self.propose(context, &owners, |draft| entry::change(draft, owner.clone(), &edit))
     }
 
     /// Proposes that a linked name goes to another page, or to none.
@@ -311,26 +312,32 @@ impl Desk {
     ) -> Outcome<OperationReport> {
         let owner = self.owner(context, label)?;
         let owners = vec![owner.clone()];
-        self.propose(context, owners, |draft| track2::relink(draft, owner, subpage))
+        self.propose(context, &owners, |draft| {
+            track2::relink(draft, owner.clone(), subpage.clone())
+        })
     }
 
     /// Signs one operation, with the proposer's approval, and hands it over.
     fn propose(
         &self,
         context: &mut Context,
-        owners: Vec<Owner>,
-        build: impl FnOnce(&Draft) -> Outcome<Change>,
+        owners: &[Owner],
+        build: impl Fn(&Draft) -> Outcome<Change>,
     ) -> Outcome<OperationReport> {
-        let draft = signing::draft(context, &self.page, &self.key.public(), owners, 1)?;
-        let slot = draft.slots.first().copied().unwrap_or_default();
-        let operation = signing::operation(&draft, &self.key, slot, build(&draft)?)?;
-        let id = operation.id();
-        let mut statements = vec![operation];
-        if let Some(reason) = &self.approval {
-            let choice = Choice::Approve;
-            statements.extend(signing::ballots(&draft, &self.key, vec![id], choice, reason)?);
-        }
-        signing::submit(context, &statements)?;
+        let made = signing::submit_made(context, &mut |context| {
+            let key = self.key.public();
+            let draft = signing::draft(context, &self.page, &key, owners.to_vec(), 1)?;
+            let slot = draft.slots.first().copied().unwrap_or_default();
+            let operation = signing::operation(&draft, &self.key, slot, build(&draft)?)?;
+            let id = operation.id();
+            let mut statements = vec![operation];
+            if let Some(reason) = &self.approval {
+                let choice = Choice::Approve;
+                statements.extend(signing::ballots(&draft, &self.key, vec![id], choice, reason)?);
+            }
+            Ok(statements)
+        })?;
+        let id = made.first().map(Statement::id).unwrap_or_default();
         let found = signing::proposals(context, &self.page, &id.to_string())?;
         found.into_iter().next().ok_or_else(Fault::other_answer)
     }
@@ -364,16 +371,11 @@ fn show(context: &Context, operation: &OperationReport) -> Outcome {
 
 /// Where an operation stands, in a sentence.
 fn tally(operation: &OperationReport) -> String {
-    let OperationReport { owner, change, approve, needed, voters, voters_needed, state, .. } =
-        operation;
-    let reason = match operation.reason.as_str() {
-        "" => String::new(),
-        reason => format!(": {reason}"),
-    };
-    format!(
-        "{owner}: {change}; approved by {approve} of {needed} power needed, {voters} of \
-         {voters_needed} voters; {state}{reason}"
-    )
+    let OperationReport { change, state, reason, .. } = operation;
+    match reason.as_str() {
+        "" => format!("{change}: {state}"),
+        reason => format!("{change}: {state}: {reason}"),
+    }
 }
 
 #[cfg(test)]
@@ -383,8 +385,6 @@ mod tests {
 
     #[test]
     fn where_an_operation_stands_is_one_sentence() {
-        let expect = "brickwindows: set A; approved by 1 of 1.50 power needed, 1 of 2 voters; open: \
-                      one more voter is missing";
-        assert_eq!(tally(&operation()), expect);
+        assert_eq!(tally(&operation()), "set A: open: one more voter is missing");
     }
 }

@@ -42,6 +42,9 @@ pub struct Resolve {
 impl Resolve {
     pub fn run(self, context: &mut Context) -> Outcome {
         let Resolve { name, rtype, trace, offline: _ } = self;
+        if !rtype.is_data() && rtype != RecordType::ANY {
+            return Err(Fault::usage(format!("{rtype} is no type of record: nothing holds one")));
+        }
         let request = Request::Resolve { name, rtype };
         let resolution = ask!(context, request, Answer::Resolved(resolution) => resolution);
         if context.json {
@@ -59,7 +62,7 @@ fn render(resolution: &Resolution, trace: bool, style: Style) -> String {
         for step in &resolution.pages {
             out += &step_text(step, style);
         }
-        let fresh = if resolution.fresh { "fresh" } else { "not known to be fresh" };
+        let fresh = if resolution.fresh { "fresh" } else { "as this machine knows it" };
         let line = format!("{} {}, {fresh}\n", resolution.rcode, resolution.status);
         out += &style.paint(Paint::Bold, &line);
     }
@@ -80,10 +83,11 @@ pub fn step_text(step: &PageStep, style: Style) -> String {
     };
     row("page", short(&step.page_id));
     row("seal", format!("{} at height {}", short(&step.seal), step.height));
-    row(
-        "support",
-        format!("{} strength, {} coherence", percent(step.strength_bp), percent(step.coherence_bp)),
-    );
+    // Without any attestation there is nothing to weigh.
+    if step.strength_bp > 0 || step.coherence_bp > 0 {
+        let (strength, coherence) = (percent(step.strength_bp), percent(step.coherence_bp));
+        row("support", format!("{strength} strength, {coherence} coherence"));
+    }
     row("proof", step.proof.clone());
     if let Some(operation) = &step.operation {
         row("operation", short(operation));
@@ -106,7 +110,10 @@ fn judge(context: &Context, resolution: &Resolution) -> Outcome {
     };
     match rcode.as_str() {
         "NOERROR" => {
-            if resolution.answers.is_empty() {
+            if !resolution.referral.is_empty() {
+                let servers = resolution.referral.join(", ");
+                context.note(format!("{name} is delegated to {servers}, which are not asked here"));
+            } else if resolution.answers.is_empty() {
                 context.note(format!("{name} exists and has no {rtype} record{notes}"));
             } else if !resolution.notes.is_empty() {
                 context.note(resolution.notes.join("; "));
@@ -148,6 +155,7 @@ mod tests {
             status: "sealed".into(),
             fresh: true,
             pages: vec![step],
+            referral: Vec::new(),
             notes: Vec::new(),
         }
     }

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::{context::Context, fault::Outcome};
-use crate::daemon::{self, ServeOptions};
+use crate::daemon::{self, ServeOptions, node::Node};
 
 /// Run the node: answer DNS on this machine from verified pages.
 ///
 /// Answers on 127.0.0.1:53 and [::1]:53 unless told otherwise, and on sockets that systemd passes.
-/// It is ready when it answers, and prints one line with the address to try. Stop it with Ctrl-C.
+/// It is ready when it answers, and then prints the line to try. Stop it with Ctrl-C.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns serve --dns 127.0.0.1:5300 --dns '[::1]:5300'")]
 pub struct Serve {
@@ -23,8 +23,12 @@ impl Serve {
     pub fn run(self, context: &mut Context) -> Outcome {
         let data_dir = context.data_dir()?;
         let dns = if self.dns.is_empty() { context.config()?.dns } else { self.dns };
-        let mut progress = context.progress();
-        let tell = &mut |label: &str, done, total| progress.tell(label, done, total);
-        Ok(daemon::serve(&ServeOptions { data_dir, dns, quiet: context.quiet }, tell)?)
+        let node = {
+            let mut progress = context.progress();
+            Node::open(&data_dir, "djdns serve", &mut |label, done, total| {
+                progress.tell(label, done, total);
+            })?
+        };
+        Ok(daemon::serve(&node, &ServeOptions { dns, quiet: context.quiet })?)
     }
 }

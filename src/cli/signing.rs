@@ -10,7 +10,7 @@ use super::{
 use crate::{
     control::{
         report::OperationReport,
-        request::{Answer, Draft, Request},
+        request::{Answer, Draft, Failure, FailureKind, Request},
     },
     demo,
     governance::{
@@ -23,6 +23,9 @@ use crate::{
     limits::BALLOT_ROWS_MAX,
     page::{entry::Rdata, name::Owner},
 };
+
+/// How often statements are made anew because another command was faster (choice).
+const OVERTAKEN_MAX: usize = 50;
 
 /// What stands before the name of a demonstration identity.
 const DEMO: &str = "demo:";
@@ -225,6 +228,26 @@ fn sign(page: &Id, body: Body, key: &SecretKey) -> Outcome<Statement> {
 pub fn submit(context: &mut Context, statements: &[Statement]) -> Outcome {
     let statements = statements.iter().map(|statement| Rdata(statement.bytes().into())).collect();
     ask!(context, Request::Submit { statements }, Answer::Submitted { .. } => Ok(()))
+}
+
+/// Makes statements and hands them over; makes them anew when another command of the same author
+/// was faster.
+///
+/// # Errors
+/// What `make` or the node says.
+pub fn submit_made(
+    context: &mut Context,
+    make: &mut dyn FnMut(&mut Context) -> Outcome<Vec<Statement>>,
+) -> Outcome<Vec<Statement>> {
+    for _ in 1..OVERTAKEN_MAX {
+        let statements = make(context)?;
+        match submit(context, &statements) {
+            Err(Fault::Failure(Failure { kind: FailureKind::Overtaken, .. })) => {}
+            done => return done.map(|()| statements),
+        }
+    }
+    let statements = make(context)?;
+    submit(context, &statements).map(|()| statements)
 }
 
 /// The operation, or all of the batch, whose id begins with these digits.

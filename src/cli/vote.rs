@@ -67,9 +67,10 @@ impl Vote {
         for prefix in &prefixes {
             targets.extend(find(context, &self.page, prefix)?);
         }
-        let draft = signing::draft(context, &self.page, &key.public(), Vec::new(), 0)?;
-        let ballots = signing::ballots(&draft, &key, targets, choice, &self.reason)?;
-        signing::submit(context, &ballots)?;
+        signing::submit_made(context, &mut |context| {
+            let draft = signing::draft(context, &self.page, &key.public(), Vec::new(), 0)?;
+            signing::ballots(&draft, &key, targets.clone(), choice, &self.reason)
+        })?;
         let mut after: Vec<OperationReport> = Vec::new();
         for prefix in &prefixes {
             after.extend(signing::proposals(context, &self.page, prefix)?);

@@ -37,7 +37,7 @@ impl Client {
     ) -> Result<Answer, Failure> {
         write_message(&mut self.stream, request).map_err(unsent)?;
         loop {
-            match read_message(&mut self.stream).map_err(gone)? {
+            match read_message(&mut self.stream).map_err(unread)? {
                 Some(Reply::Progress { label, done, total }) => progress(&label, done, total),
                 Some(Reply::Done(answer)) => return *answer,
                 None => return Err(gone(io::ErrorKind::ConnectionReset.into())),
@@ -47,7 +47,14 @@ impl Client {
 }
 
 fn is_nobody(error: &io::Error) -> bool {
-    [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused].contains(&error.kind())
+    // `InvalidInput`: the path is longer than a socket's may be, so none can be there.
+    let nobody = [
+        io::ErrorKind::NotFound,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::ConnectionRefused,
+        io::ErrorKind::InvalidInput,
+    ];
+    nobody.contains(&error.kind())
 }
 
 /// Why a request was not sent: it is too large, or nobody reads it.
@@ -56,6 +63,16 @@ fn unsent(error: io::Error) -> Failure {
         io::ErrorKind::InvalidInput => {
             Failure::refused(format!("{error}: nothing was changed; ask for less at a time"))
         }
+        _ => gone(error),
+    }
+}
+
+/// Why no answer was read: it makes no sense, or the daemon went away.
+fn unread(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::InvalidData => Failure::refused(format!(
+            "the daemon's answer is not understood ({error}): it may be another version, restart it"
+        )),
         _ => gone(error),
     }
 }

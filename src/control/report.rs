@@ -46,6 +46,7 @@ pub struct PageSummary {
     pub name: String,
     pub page_id: String,
     pub height: u64,
+    /// Sealed entries.
     pub entries: usize,
     pub participants: usize,
     pub open_operations: usize,
@@ -65,9 +66,8 @@ pub struct PageReport {
     pub created: u64,
     pub total_power: u64,
     pub parameters: Vec<(String, u32)>,
-    /// Not `participants`, as the number of them is called in the summary beside it.
-    #[serde(rename = "roster")]
-    pub participants: Vec<Participant>,
+    /// Who decides. `participants`, in the summary beside it, is how many they are.
+    pub roster: Vec<Participant>,
 }
 
 /// Somebody with power on a page.
@@ -155,6 +155,8 @@ pub struct Resolution {
     pub status: String,
     pub fresh: bool,
     pub pages: Vec<PageStep>,
+    /// The servers that the name is delegated to, if it is.
+    pub referral: Vec<String>,
     /// The extended DNS errors, in words (RFC 8914).
     pub notes: Vec<String>,
 }
@@ -180,7 +182,7 @@ pub struct PageStep {
     pub coherence_bp: u16,
     /// What was checked on the way: how the page above, or the anchor, proves this one.
     pub proof: String,
-    /// The operation that set the entry leading on; none: it is as founded.
+    /// The operation that set the entry leading on, or answering; none: it is as founded.
     pub operation: Option<String>,
 }
 
@@ -193,6 +195,8 @@ pub struct Explanation {
     pub owner: Option<String>,
     /// `sealed`, `soft`, `contested` or `none`.
     pub status: String,
+    /// How DNS answers for it, as in [`Resolution::rcode`].
+    pub rcode: String,
     /// Sentences.
     pub why: Vec<String>,
     /// Operations on the entry.
@@ -252,10 +256,10 @@ mod tests {
             created: 0,
             total_power: 1,
             parameters: vec![("track1_bp".to_owned(), 3001)],
-            participants: vec![participant],
+            roster: vec![participant],
         };
         let bytes = rmp_serde::to_vec_named(&report).unwrap();
         let found: PageReport = rmp_serde::from_slice(&bytes).unwrap();
-        assert_eq!((found.summary.participants, found.participants.len()), (2, 1));
+        assert_eq!((found.summary.participants, found.roster.len()), (2, 1));
     }
 }

@@ -132,6 +132,8 @@ pub enum FailureKind {
     NotFound,
     /// Not reachable: 4.
     Unreachable,
+    /// Somebody was faster: made anew from a new [`Draft`], the same would be admitted.
+    Overtaken,
 }
 
 impl Failure {

@@ -12,9 +12,8 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
-
-use rustix::net::sockopt::socket_peercred;
 
 use super::{
     Reply, read_message,
@@ -36,8 +35,8 @@ pub trait Session: Send {
     ) -> Result<Answer, Failure>;
 }
 
-/// Binds the control socket, readable and writable for the same user and group only. A socket
-/// left by a process that died is replaced: the caller holds the directory's lock.
+/// Binds the control socket. Its mode admits the same user and group only: the kernel asks for the
+/// right to write when somebody connects (unix(7)). A socket left by a process that died is replaced: the caller holds the directory's lock.
 ///
 /// # Errors
 /// When the socket cannot be made, for example because the path is longer than 107 bytes.
@@ -61,6 +60,7 @@ pub fn serve(listener: &UnixListener, session: &mut dyn FnMut() -> Box<dyn Sessi
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a client of the control socket was turned away");
+                pause();
                 continue;
             }
         };
@@ -72,6 +72,18 @@ pub fn serve(listener: &UnixListener, session: &mut dyn FnMut() -> Box<dyn Sessi
             drop(seat);
         });
     }
+}
+
+/// How long a client that is turned away may take to hear so, and how long none is accepted after
+/// that: a process without a free file descriptor would otherwise spin, and fill its log.
+const TURN_AWAY: Duration = Duration::from_millis(100);
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no event tells when a file descriptor is free again"
+)]
+fn pause() {
+    std::thread::sleep(TURN_AWAY);
 }
 
 /// A client's place among [`CONTROL_CLIENTS_MAX`].
@@ -86,19 +98,27 @@ impl Drop for Seat {
 fn admit(stream: UnixStream, clients: &Arc<AtomicUsize>) -> io::Result<(UnixStream, Seat)> {
     let seat = Seat(clients.clone());
     if clients.fetch_add(1, Ordering::Relaxed) >= CONTROL_CLIENTS_MAX {
-        return Err(io::Error::other(format!("{CONTROL_CLIENTS_MAX} are connected already")));
-    }
-    let peer = socket_peercred(&stream)?;
-    let is_same_user = peer.uid.is_root() || peer.uid == rustix::process::geteuid();
-    if !is_same_user && peer.gid != rustix::process::getegid() {
-        return Err(io::Error::other(format!(
-            "user {} is neither of the same user nor group",
-            peer.uid
-        )));
+        let busy = format!("{CONTROL_CLIENTS_MAX} commands are at work already: try again");
+        let mut stream = stream;
+        stream.set_write_timeout(Some(TURN_AWAY))?;
+        answer_with(&mut stream, Err(Failure::refused(&busy)))?;
+        return Err(io::Error::other(busy));
     }
     stream.set_read_timeout(Some(CONTROL_IDLE))?;
     stream.set_write_timeout(Some(CONTROL_IDLE))?;
     Ok((stream, seat))
+}
+
+/// Sends the answer, or that it is too large to be sent.
+fn answer_with(out: &mut UnixStream, answer: Result<Answer, Failure>) -> io::Result<()> {
+    match write_message(out, &Reply::Done(Box::new(answer))) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            let failure =
+                Failure::refused(format!("the answer is {error}: ask for less at a time"));
+            write_message(out, &Reply::Done(Box::new(Err(failure))))
+        }
+        sent => sent,
+    }
 }
 
 fn converse(stream: &mut UnixStream, session: &mut dyn Session) -> io::Result<()> {
@@ -109,7 +129,7 @@ fn converse(stream: &mut UnixStream, session: &mut dyn Session) -> io::Result<()
             // A client that left is noticed when the answer is written.
             let _ = write_message(&mut out, &Reply::Progress { label, done, total });
         });
-        write_message(&mut out, &Reply::Done(Box::new(answer)))?;
+        answer_with(&mut out, answer)?;
     }
     Ok(())
 }

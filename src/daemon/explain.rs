@@ -3,43 +3,59 @@
 use super::{
     node::Node,
     report,
-    resolve::{locate, source, steps},
+    resolve::{locate, rcode_word, source, steps},
 };
 use crate::{
     control::report::{Explanation, OperationReport},
+    dns::{Answer, Rcode, path::Path},
     governance::{Governance, Proposal, State, operation::Register},
-    page::name::{Name, Owner},
+    page::{
+        name::{Name, Owner},
+        record::RecordType,
+    },
 };
 
 /// `djdns explain`.
 pub fn explain(node: &Node, name: &Name) -> Explanation {
     let view = node.view().load_full();
-    let mut page = steps(node, &view, name).pop();
-    let Some((governance, owner)) = locate(node, &view, name) else {
-        let why = vec!["no page that is held here speaks for this name".to_owned()];
-        let status = "none".to_owned();
+    let Some(path) = Path::read(name.wire()) else { unreachable!("a name is a path") };
+    let answer = Answer::look_up(&view, &path, RecordType::ANY);
+    let mut way = steps(node, &view, name);
+    let page = way.pop();
+    let Some((governance, owner)) = locate(node, &view, name).filter(|_| is_said(&answer)) else {
+        let why = answer.errors.iter().map(|error| error.text.to_string()).collect();
+        let (status, rcode) = ("none".to_owned(), rcode_word(answer.rcode));
         let name = name.to_string();
-        return Explanation { name, page: None, owner: None, status, why, operations: vec![] };
+        return Explanation { name, page, owner: None, status, rcode, why, operations: vec![] };
     };
-    let source = source(&governance, &owner);
+    let source = source(&view, &governance, &owner);
     let register = Register::Entry(source.clone());
     let on_it: Vec<&Proposal> =
         governance.proposals().filter(|p| p.operation().change.register() == register).collect();
     let states: Vec<State> = on_it.iter().map(|proposal| governance.state(proposal)).collect();
     let operations: Vec<OperationReport> =
         on_it.iter().map(|proposal| report::operation(&governance, proposal)).collect();
-    let status = status(&governance, &source, &states);
-    if let Some(step) = &mut page {
-        step.operation = governance.chain(&register).last().map(ToString::to_string);
-    }
+    let own = status(&governance, &source, &states);
+    let mut why = why(&governance, &owner, &source, own, &operations);
+    let soft_links = way.iter().filter(|step| step.operation.is_some());
+    why.extend(soft_links.map(|step| {
+        format!("{} links on by a change that is ratified and not sealed yet", step.name)
+    }));
+    let is_led_softly = own == "sealed" && way.iter().any(|step| step.operation.is_some());
     Explanation {
         name: name.to_string(),
         page,
         owner: Some(source.to_string()),
-        status: status.to_owned(),
-        why: why(&governance, &owner, &source, status, &operations),
+        status: if is_led_softly { "soft" } else { own }.to_owned(),
+        rcode: rcode_word(answer.rcode),
+        why,
         operations,
     }
+}
+
+/// Whether the pages say anything about the name, if only that it does not exist.
+fn is_said(answer: &Answer) -> bool {
+    [Rcode::NOERROR, Rcode::NXDOMAIN, Rcode::YXDOMAIN].contains(&answer.rcode)
 }
 
 fn status(page: &Governance, owner: &Owner, states: &[State]) -> &'static str {
@@ -63,7 +79,8 @@ fn why(
     let name = page.page().name();
     let mut why = Vec::new();
     if source != owner {
-        why.push(format!("the wildcard `{source}` of {name} answers for it"));
+        let what = if source.is_wildcard() { "wildcard" } else { "delegation or DNAME at" };
+        why.push(format!("the {what} `{source}` of {name} decides about it"));
     }
     why.push(match status {
         "sealed" => {
@@ -76,7 +93,7 @@ fn why(
         ),
         "contested" => format!(
             "several changes of the entry `{source}` of {name} have enough ballots; the one with \
-             more approving power is served"
+             more approving power, or of equal ones the smaller id, is served"
         ),
         _ => format!("{name} has no entry `{source}`"),
     });

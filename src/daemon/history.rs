@@ -1,7 +1,7 @@
 //! A page from its log: what happened to it, and whether every byte of it is sound.
 
 use super::{
-    node::{Node, Progress, WholePage, sentence},
+    node::{Node, Progress, Reopening, WholePage, sentence},
     report::{describe, word},
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         statement::{Body, Statement},
     },
     page::Page,
+    store::Cursor,
 };
 
 /// What happened to a page, newest first.
@@ -66,9 +67,11 @@ fn votes(ballot: &Ballot) -> String {
 }
 
 fn read(node: &Node, page: &Governance) -> Result<WholePage, Failure> {
-    node.read_whole(&page.page().id()).map_err(|error| {
-        Failure::refused(format!("the log of {} is not sound: {error}", page.page().name()))
-    })
+    node.read_whole(&page.page().id()).map_err(|error| unsound(page, &error))
+}
+
+fn unsound(page: &Governance, error: &Reopening) -> Failure {
+    Failure::refused(format!("the log of {} is not sound: {error}", page.page().name()))
 }
 
 /// Checks a page from its log: every checksum, and that the contents give the state root of the
@@ -85,7 +88,8 @@ pub fn verify(
 ) -> Result<Verified, Failure> {
     let id = page.page().id();
     let log = node.store.verify(&id).map_err(sentence)?;
-    let whole = read(node, page)?;
+    let unsound = |error: Reopening| unsound(page, &error);
+    let (mut whole, end) = node.read_from(&id, Cursor::START).map_err(unsound)?;
     let entries = whole.raw.entries.len();
     let fault = |what: &str, refusal: &dyn std::fmt::Display| {
         Failure::refused(format!("{} does not verify: {what}{refusal}", page.page().name()))
@@ -105,7 +109,15 @@ pub fn verify(
     }
     let mut signatures = 0;
     if full {
-        signatures = replay(checked, &whole, page, progress).map_err(|what| fault("", &what))?;
+        let mut replayed = Governance::new(checked);
+        replay(&mut replayed, &whole, progress).map_err(|what| fault("", &what))?;
+        // What was admitted meanwhile, with the state that it led to.
+        let rest = node.read_rest(&id, end).map_err(unsound)?;
+        let (rest, served) = rest.ok_or_else(|| fault("it is gone", &""))?;
+        replay(&mut replayed, &rest, progress).map_err(|what| fault("", &what))?;
+        compare(&replayed, &served).map_err(|what| fault("", &what))?;
+        whole.statements.extend(rest.statements);
+        signatures = whole.statements.len();
     }
     Ok(Verified {
         page_id: id.to_string(),
@@ -118,14 +130,8 @@ pub fn verify(
     })
 }
 
-/// Replays every statement with its signature; returns how many signatures were checked.
-fn replay(
-    page: Page,
-    whole: &WholePage,
-    served: &Governance,
-    progress: Progress,
-) -> Result<usize, String> {
-    let mut replayed = Governance::new(page);
+/// Replays statements, each with its signature.
+fn replay(replayed: &mut Governance, whole: &WholePage, progress: Progress) -> Result<(), String> {
     let total = whole.statements.len() as u64;
     for (n, bytes) in whole.statements.iter().enumerate() {
         let statement =
@@ -135,10 +141,12 @@ fn replay(
             .map_err(|refusal| format!("statement {}: {refusal}", statement.id()))?;
         progress("checking signatures", n as u64 + 1, total);
     }
+    Ok(())
+}
+
+/// Whether what the statements lead to is what is served.
+fn compare(replayed: &Governance, served: &Governance) -> Result<(), &'static str> {
     let same = replayed.soft_owners().eq(served.soft_owners())
         && served.soft_owners().all(|owner| replayed.ratified(owner) == served.ratified(owner));
-    if !same {
-        return Err("the statements lead to another state than the one served".to_owned());
-    }
-    Ok(whole.statements.len())
+    if same { Ok(()) } else { Err("the statements lead to another state than the one served") }
 }

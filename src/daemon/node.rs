@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 
 use super::anchors::{self, Anchors};
 use crate::{
-    control::request::{Failure, PageSelector},
+    control::request::{Failure, FailureKind, PageSelector},
     demo,
     dns::{PageMeta, View},
     governance::{Governance, statement::Statement},
@@ -162,14 +162,37 @@ impl Node {
     /// # Errors
     /// [`Reopening`] when the log cannot be read, or its records are none of ours.
     pub fn read_whole(&self, id: &Id) -> Result<WholePage, Reopening> {
+        Ok(self.read_from(id, Cursor::START)?.0)
+    }
+
+    /// What a page's log holds from `from` on, and where it ends.
+    ///
+    /// # Errors
+    /// [`Reopening`] when the log cannot be read, or its records are none of ours.
+    pub fn read_from(&self, id: &Id, from: Cursor) -> Result<(WholePage, Cursor), Reopening> {
         let mut whole = WholePage::default();
         let mut fault = None;
-        self.store.read(id, Cursor::START, &mut |record| {
+        let end = self.store.read(id, from, &mut |record| {
             if let Err(found) = whole.take(record.kind, record.bytes) {
                 fault.get_or_insert(found);
             }
         })?;
-        fault.map_or(Ok(whole), Err)
+        fault.map_or(Ok((whole, end)), Err)
+    }
+
+    /// What a page's log holds from `from` on, together with the page as it is served after
+    /// exactly that: nothing is admitted in between.
+    ///
+    /// # Errors
+    /// As [`Node::read_from`]; `None` when the page is not here any more.
+    pub fn read_rest(
+        &self,
+        id: &Id,
+        from: Cursor,
+    ) -> Result<Option<(WholePage, Governance)>, Reopening> {
+        let state = self.state();
+        let Some(page) = state.pages.get(id).cloned() else { return Ok(None) };
+        Ok(Some((self.read_from(id, from)?.0, page)))
     }
 
     /// The view that is served.
@@ -263,6 +286,7 @@ impl Node {
         let Some(present) = state.pages.get(&first.page()) else {
             return Err(Failure::not_found(format!("there is no page {} here", first.page())));
         };
+        check_not_overtaken(present, statements)?;
         let mut page = present.clone();
         let mut changed = Vec::new();
         for statement in statements {
@@ -359,6 +383,7 @@ impl Node {
             serial: page.page().height() as u32,
             // Until nodes exchange attestations nothing can be known to be stale (T6).
             fresh: true,
+            absence_ttl: page.page().parameters().soft_ttl_max,
         };
         let entries = page.page().entries().map(|entry| (entry.owner, entry.sets));
         let view = self.view.load().with_page(meta, entries);
@@ -428,6 +453,27 @@ impl WholePage {
         }
         Ok(())
     }
+}
+
+/// Refuses what was drafted on a state that has moved on: an operation whose slot was taken, a
+/// ballot whose sequence was used. Admitted, it would make its honest author an equivocator (G11).
+fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<(), Failure> {
+    for statement in statements {
+        let author = statement.author();
+        let is_taken = statement.as_operation().is_some_and(|operation| {
+            page.proposal(&statement.id()).is_none() && page.is_taken(&author, operation.slot)
+        });
+        let is_used = statement
+            .as_ballot()
+            .is_some_and(|ballot| ballot.sequence < page.next_sequence(&author));
+        if is_taken || is_used {
+            return Err(Failure {
+                kind: FailureKind::Overtaken,
+                message: "another statement of the same author was faster: try again".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What is served at `owner`, and for how many seconds at most.

@@ -122,8 +122,11 @@ fn reason(page: &Governance, proposal: &Proposal, state: &State) -> String {
     match state {
         State::Open => missing(page, proposal),
         State::Ratified => "served, and waiting to be sealed".to_owned(),
-        State::Passed => "enough ballots; it counts when it is sealed".to_owned(),
-        State::Outvoted(other) => format!("{} has more power on the same version", other.short()),
+        State::Passed => {
+            "enough ballots; it takes effect when it is sealed, and sealing is not built yet"
+                .to_owned()
+        }
+        State::Outvoted(other) => outvoted(page, proposal, other),
         State::Defeated => "it can no longer reach its threshold".to_owned(),
         State::Waiting => "the version it was made against is not known here".to_owned(),
         State::Displaced(other) => {
@@ -133,6 +136,15 @@ fn reason(page: &Governance, proposal: &Proposal, state: &State) -> String {
     }
 }
 
+fn outvoted(page: &Governance, proposal: &Proposal, other: &Id) -> String {
+    let rival = page.proposal(other).map_or(0, |other| other.tally().approve);
+    let why = match rival > proposal.tally().approve {
+        true => "has more power",
+        false => "has as much power and the smaller id",
+    };
+    format!("{} changes the same name and {why}; propose this again on top of it", other.short())
+}
+
 fn missing(page: &Governance, proposal: &Proposal) -> String {
     let (tally, parameters) = (proposal.tally(), page.page().parameters());
     let needed = tally.needed(proposal.operation().change.track(), parameters);
@@ -140,10 +152,11 @@ fn missing(page: &Governance, proposal: &Proposal) -> String {
     let mut parts = Vec::new();
     if tally.approve < needed {
         let (missing, total) = (Power(needed - tally.approve), Power(tally.total));
-        parts.push(format!("{missing} more of {total} power must approve"));
+        let approve = Power(tally.approve);
+        parts.push(format!("{approve} of {total} power approves, {missing} more is needed"));
     }
     if (tally.approvers as usize) < voters {
-        parts.push(format!("{voters} people must approve, {} have", tally.approvers));
+        parts.push(format!("{} of {voters} voters needed", tally.approvers));
     }
     if tally.reject > 0 && tally.approve <= tally.reject {
         parts.push("more power must approve than reject".to_owned());
@@ -193,8 +206,15 @@ pub fn describe(operation: &Operation) -> String {
 }
 
 fn short(key: RawKey) -> String {
-    PublicKey::admit(key).map_or_else(|refusal| refusal.to_string(), |key| key.short_form())
+    let key = PublicKey::admit(key).map(|key| key.short_form());
+    // The first characters are those of the key's kind, the same for all.
+    key.map_or_else(|refusal| refusal.to_string(), |key| format!("z6Mk…{}", &key[key.len() - 6..]))
 }
+
+/// Lines of a difference that are shown, and characters of each (choice: a large entry must not
+/// make a list of operations unreadable, or larger than a message).
+const DIFF_LINES: usize = 40;
+const LINE_CHARS: usize = 400;
 
 /// What a change does to the records, line by line.
 fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
@@ -205,7 +225,21 @@ fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
         (lines(&set.owner, &before), lines(&set.owner, &after.unwrap_or_default()));
     let gone = before.iter().filter(|line| !after.contains(line)).map(|line| format!("- {line}"));
     let new = after.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
-    gone.chain(new).collect()
+    let mut lines: Vec<String> = gone.chain(new).map(|line| shortened(line, LINE_CHARS)).collect();
+    if lines.len() > DIFF_LINES {
+        let more = lines.len() - DIFF_LINES;
+        lines.truncate(DIFF_LINES);
+        lines.push(format!("  and {more} more"));
+    }
+    lines
+}
+
+/// The text, with its end left out if it is long.
+fn shortened(text: String, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => format!("{}… ({} bytes)", &text[..at], text.len()),
+        None => text,
+    }
 }
 
 /// The record sets that a version of an entry holds.

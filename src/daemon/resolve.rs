@@ -28,9 +28,17 @@ pub fn resolve(node: &Node, name: &Name, rtype: RecordType) -> Resolution {
         status: status(node, &view, &answer, name).to_owned(),
         fresh: false,
         pages: steps(node, &view, name),
+        referral: referral(&answer),
         notes: notes(&answer),
         answers,
     }
+}
+
+/// The servers that answer instead, when the name is delegated to them.
+fn referral(answer: &Answer) -> Vec<String> {
+    let servers = answer.authority.iter().filter(|part| part.rtype == RecordType::NS);
+    let names = servers.flat_map(Part::iter).map(|record| data_text(RecordType::NS, record.rdata));
+    if answer.authoritative { Vec::new() } else { names.collect() }
 }
 
 fn rows<'a>(part: &'a Part<'_>, question: &Name) -> impl Iterator<Item = AnswerRow> + use<'a> {
@@ -44,7 +52,8 @@ fn rows<'a>(part: &'a Part<'_>, question: &Name) -> impl Iterator<Item = AnswerR
     })
 }
 
-fn rcode_word(rcode: Rcode) -> String {
+/// A response code as people write it.
+pub fn rcode_word(rcode: Rcode) -> String {
     match rcode {
         Rcode::NOERROR => "NOERROR".to_owned(),
         Rcode::SERVFAIL => "SERVFAIL".to_owned(),
@@ -65,12 +74,12 @@ fn status(node: &Node, view: &View, answer: &Answer, name: &Name) -> &'static st
     let names = owners.filter_map(|wire| Name::from_wire(wire).ok());
     let is_soft = |name: &Name| {
         locate(node, view, name).is_some_and(|(page, owner)| {
-            let source = source(&page, &owner);
+            let source = source(view, &page, &owner);
             !page.chain(&Register::Entry(source)).is_empty()
         })
     };
-    let links_are_soft = steps(node, view, name).iter().any(|step| step.operation.is_some());
-    if links_are_soft || names.chain([name.clone()]).any(|name| is_soft(&name)) {
+    let way_is_soft = steps(node, view, name).iter().any(|step| step.operation.is_some());
+    if way_is_soft || names.chain([name.clone()]).any(|name| is_soft(&name)) {
         "soft"
     } else {
         "sealed"
@@ -85,18 +94,27 @@ pub fn locate(node: &Node, view: &View, name: &Name) -> Option<(Governance, Owne
     Some((page, owner))
 }
 
-/// The entry that answers for an owner: its own, or the wildcard at its closest encloser.
-pub fn source(page: &Governance, owner: &Owner) -> Owner {
-    let has_entry = |owner: &Owner| {
-        !page.ratified(owner).0.is_empty()
-            || !page.chain(&Register::Entry(owner.clone())).is_empty()
+/// The entry that answers for an owner: what cuts the page above it, its own, or the wildcard at
+/// its closest encloser (RFC 4592 section 3.3.1).
+pub fn source(view: &View, page: &Governance, owner: &Owner) -> Owner {
+    let Some(names) = view.page(&page.page().id()) else { return owner.clone() };
+    let above: Vec<Owner> = std::iter::successors(owner.parent(), Owner::parent).collect();
+    let cuts = |above: &&Owner| {
+        let node = names.node(above.wire());
+        node.is_some_and(|node| node.is_delegation() || node.is_subtree_alias())
     };
-    if has_entry(owner) {
+    if let Some(cut) = above.iter().rev().find(cuts) {
+        return cut.clone();
+    }
+    let is_deleted = || !page.chain(&Register::Entry(owner.clone())).is_empty();
+    if names.node(owner.wire()).is_some() || is_deleted() {
         return owner.clone();
     }
-    let above = std::iter::successors(owner.parent(), Owner::parent);
-    let wildcard = |above: Owner| Owner::from_wire(&[b"\x01*", above.wire()].concat()).ok();
-    above.filter_map(wildcard).find(has_entry).unwrap_or_else(|| owner.clone())
+    let encloser = above.into_iter().find(|a| a.is_apex() || names.node(a.wire()).is_some());
+    let wildcard = encloser
+        .and_then(|encloser| Owner::from_wire(&[b"\x01*", encloser.wire()].concat()).ok())
+        .filter(|wildcard| names.node(wildcard.wire()).is_some());
+    wildcard.unwrap_or_else(|| owner.clone())
 }
 
 /// The pages on the way to a name, each with what proves it.
@@ -105,20 +123,22 @@ pub fn steps(node: &Node, view: &View, name: &Name) -> Vec<PageStep> {
     let pages: Vec<Governance> = walked.iter().filter_map(|id| node.page(id)).collect();
     let step = |(n, page): (usize, &Governance)| {
         let above = n.checked_sub(1).and_then(|n| pages.get(n));
-        let below = pages.get(n + 1);
-        page_step(page, above, below)
+        // The name of the page that the entry leads to, or the name itself.
+        let next = pages.get(n + 1).map_or(name, |below| below.page().name());
+        page_step(view, page, above, next)
     };
     pages.iter().enumerate().map(step).collect()
 }
 
 fn page_step(
+    view: &View,
     governance: &Governance,
     above: Option<&Governance>,
-    below: Option<&Governance>,
+    next: &Name,
 ) -> PageStep {
     let page = governance.page();
-    let next = below.and_then(|below| below.page().name().relative_to(page.name()).ok());
-    let operation = next.and_then(|owner| {
+    let owner = next.relative_to(page.name()).map(|owner| source(view, governance, &owner));
+    let operation = owner.ok().and_then(|owner| {
         governance.chain(&Register::Entry(owner)).last().map(ToString::to_string)
     });
     PageStep {

@@ -4,6 +4,7 @@ use super::node::Node;
 use crate::{
     control::report::{Anchor, PageReport, PageSummary, Participant, Status},
     governance::{Governance, State},
+    id::Id,
     page::name::Name,
 };
 
@@ -17,12 +18,21 @@ pub fn status(node: &Node) -> Status {
         .and_then(|id| pages.iter().find(|page| page.page().id() == *id))
         .is_some_and(|page| page.page().is_demonstration());
     let dns = node.serving.lock().map(|dns| dns.clone()).unwrap_or_default();
-    let health = match (root.is_some(), notices.is_empty()) {
-        (false, _) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
-        (true, false) => "names resolve; something happened that you should know, see the notices",
-        (true, true) if dns.is_empty() => "all is well; no daemon runs, so nothing answers DNS",
-        (true, true) => "all is well",
+    let is_held = |id: &Id| pages.iter().any(|page| page.page().id() == *id);
+    let missing = anchors.iter().find(|(_, id)| !is_held(id));
+    let health = match (root, missing, notices.is_empty()) {
+        (None, ..) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
+        (_, Some(_), _) => {
+            "a trusted page is not here, so no name below it resolves, see the notices: bring it with \
+             `djdns page import`"
+        }
+        (_, _, false) => "names resolve; something happened that you should know, see the notices",
+        _ if dns.is_empty() => "all is well; no daemon runs, so nothing answers DNS",
+        _ => "all is well",
     };
+    let missing =
+        missing.map(|(name, id)| format!("the page {id}, trusted for {name}, is not here"));
+    let notices: Vec<String> = notices.into_iter().chain(missing).collect();
     Status {
         health: health.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -84,7 +94,7 @@ pub fn page(node: &Node, governance: &Governance) -> PageReport {
         created: page.genesis().raw().created,
         total_power: total,
         parameters: page.parameters().rows().map(|(name, n)| (name.to_owned(), n)).to_vec(),
-        participants: page.roster().iter().map(participant).collect(),
+        roster: page.roster().iter().map(participant).collect(),
     }
 }
 

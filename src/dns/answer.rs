@@ -353,7 +353,8 @@ impl<'v> Search<'v> {
         self.answer.rcode = rcode;
         let name = at.name.suffix(at.cut);
         let owner = if at.cut == 0 { self.owner(at.name) } else { Some(name) };
-        let ttl = apex::MADE_TTL.min(NEGATIVE_TTL.as_secs() as u32).min(at.ttl_max);
+        let minimum = NEGATIVE_TTL.as_secs() as u32;
+        let ttl = minimum.min(apex::MADE_TTL).min(at.page.meta().absence_ttl).min(at.ttl_max);
         let rdata = apex::soa_rdata(at.page.meta().serial);
         self.answer.authority.push(Part::made(owner, RecordType::SOA, ttl, &rdata));
     }

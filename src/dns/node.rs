@@ -64,13 +64,13 @@ const DELEGATION: u8 = 1;
 const ALIAS: u8 = 2;
 const SUBTREE_ALIAS: u8 = 4;
 const LINK: u8 = 8;
-/// What stands here is ratified and not sealed: its TTLs are capped.
+/// The link is ratified and not sealed: its TTL is capped.
 const SOFT: u8 = 16;
 
 impl Node {
     /// Builds the node of `owner`. No TTL is longer than `ttl_cap` seconds.
     pub(super) fn build(owner: &[u8], children: u32, sets: &RecordSets, ttl_cap: u32) -> Node {
-        let soft = if ttl_cap < u32::MAX { SOFT } else { 0 };
+        let soft = if ttl_cap < u32::MAX && flags(sets) & LINK != 0 { SOFT } else { 0 };
         let mut bytes = vec![flags(sets) | soft, owner.len() as u8];
         bytes.extend_from_slice(&children.to_be_bytes());
         bytes.extend_from_slice(owner);

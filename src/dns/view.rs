@@ -40,6 +40,9 @@ pub struct PageMeta {
     pub serial: u32,
     /// Whether enough power attests that this is the newest seal (T6).
     pub fresh: bool,
+    /// Seconds that the absence of something may be cached: a soft change may add or delete it at
+    /// any time (G1 `soft_ttl_max`, G9).
+    pub absence_ttl: u32,
 }
 
 /// One page: its names with their prebuilt answers.
@@ -325,7 +328,7 @@ impl PageView {
         let mut v6 = vec![0; 16];
         v6[15] = 1;
         let records = [(RecordType::A, ttl, vec![127, 0, 0, 1]), (RecordType::AAAA, ttl, v6)];
-        let meta = PageMeta { name, id: Id::ZERO, serial: 0, fresh: true };
+        let meta = PageMeta { name, id: Id::ZERO, serial: 0, fresh: true, absence_ttl: u32::MAX };
         let mut page = PageView { meta, nodes: HashMap::new() };
         for owner in ["@", "*"] {
             let owner = Owner::parse(owner, &page.meta.name).expect("a valid owner");

@@ -53,6 +53,9 @@ impl Name {
     /// # Errors
     /// Any [`NameRefusal`].
     pub fn parse(text: &str) -> Result<Name, NameRefusal> {
+        if text.is_empty() {
+            return Err(NameRefusal::EmptyLabel);
+        }
         let mut wire = parse_labels(text.strip_suffix('.').unwrap_or(text))?;
         wire.push(0);
         Name::from_wire(&wire)
@@ -404,6 +407,7 @@ mod tests {
     #[test]
     fn bad_names_are_refused_by_name() {
         let check = |text: &str, expect| assert_eq!(Name::parse(text), Err(expect), "{text}");
+        check("", NameRefusal::EmptyLabel);
         check("a..b", NameRefusal::EmptyLabel);
         check(".a", NameRefusal::EmptyLabel);
         check("a\\", NameRefusal::BadEscape);

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use super::daemon::{Home, Resolver};
+use crate::support::daemon::{Home, Resolver};
 
 #[test]
 fn a_second_daemon_is_told_who_holds_the_directory() {

@@ -86,7 +86,7 @@ proptest! {
         history in prop::collection::vec((owner(), prop::option::of(0u8..3)), 1..60),
     ) {
         let page = support::name("ct.");
-        let meta = PageMeta { name: page.clone(), id: support::page_id("ct."), serial: 1, fresh: true };
+        let meta = PageMeta { name: page.clone(), id: support::page_id("ct."), serial: 1, fresh: true, absence_ttl: u32::MAX };
         let mut view = View::new().with_page(meta.clone(), []);
         let mut left: BTreeMap<Owner, RecordSets> = BTreeMap::new();
         for (owner, value) in history {
@@ -166,6 +166,7 @@ fn world(entries: Vec<(usize, String, Content)>) -> (View, World) {
             id: support::page_id(page),
             serial: 1,
             fresh: true,
+            absence_ttl: u32::MAX,
         };
         view = view.with_page(meta, support::entries(&records, &page_name));
         world.pages.insert(labels(page), known);

@@ -59,6 +59,7 @@ pub fn read(text: &str) -> Replay {
                     id: support::page_id(name),
                     serial: serial.map_or(1, |serial| serial.parse().unwrap()),
                     fresh: !options.contains(&"stale"),
+                    absence_ttl: u32::MAX,
                 };
                 page = Some((meta, Vec::new()));
             }

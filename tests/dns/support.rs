@@ -66,7 +66,13 @@ pub fn entries(records: &[Loose], page: &Name) -> Vec<(Owner, RecordSets)> {
 pub fn with_page(view: &View, page: &str, lines: &str) -> View {
     let records: Vec<Loose> =
         lines.lines().filter(|line| !line.trim().is_empty()).map(record).collect();
-    let meta = PageMeta { name: name(page), id: page_id(page), serial: 1, fresh: true };
+    let meta = PageMeta {
+        name: name(page),
+        id: page_id(page),
+        serial: 1,
+        fresh: true,
+        absence_ttl: u32::MAX,
+    };
     view.with_page(meta, entries(&records, &name(page)))
 }
 

@@ -216,8 +216,14 @@ fn view() -> &'static View {
         let owner = Owner::parse("ct", &Name::root()).expect("an owner");
         let link = PageLink { page: id, beacons: vec![] }.to_rdata().expect("it fits");
         let sets = RecordSets::gather([(RecordType::PAGE, 60, link)], &owner, &Name::root());
-        let root = PageMeta { name: Name::root(), id: Id::hash(&[b"."]), serial: 1, fresh: true };
-        let below = PageMeta { name: ct(), id, serial: 2, fresh: false };
+        let root = PageMeta {
+            name: Name::root(),
+            id: Id::hash(&[b"."]),
+            serial: 1,
+            fresh: true,
+            absence_ttl: u32::MAX,
+        };
+        let below = PageMeta { name: ct(), id, serial: 2, fresh: false, absence_ttl: u32::MAX };
         let anchored = View::new().with_anchor(&root.name, root.id);
         anchored.with_page(root, [(owner, sets.expect("a link"))]).with_page(below, contents())
     })

@@ -95,16 +95,16 @@ impl List {
             context.note("no page is held: found one with `djdns page create`");
         }
         let mut table =
-            Table::new(["NAME", "PAGE", "HEIGHT", "ENTRIES", "PARTICIPANTS", "OPEN", "SOFT", ""]);
+            Table::new(["NAME", "PAGE", "HEIGHT", "SEALED", "SOFT", "OPEN", "PEOPLE", "REMARKS"]);
         for page in &pages {
             table.row([
                 text(&page.name).painted(Paint::Bold),
                 text(short(&page.page_id)),
                 number(page.height),
                 number(page.entries),
-                number(page.participants),
-                number(page.open_operations),
                 number(page.soft_entries),
+                number(page.open_operations),
+                number(page.participants),
                 text(remarks(page)).painted(Paint::Notice),
             ]);
         }
@@ -114,7 +114,8 @@ impl List {
 }
 
 fn remarks(page: &PageSummary) -> String {
-    let linked = (!page.linked).then_some("not linked");
+    let unused = if page.name == "." { "not trusted" } else { "not linked" };
+    let linked = (!page.linked).then_some(unused);
     let demonstration = page.demonstration.then_some("demonstration");
     linked.into_iter().chain(demonstration).collect::<Vec<_>>().join(", ")
 }
@@ -135,11 +136,11 @@ impl Show {
         row("height", page.height.to_string());
         row("seal", report.seal.clone());
         row("state root", report.state_root.clone());
-        row("entries", format!("{}, {} of them soft", page.entries, page.soft_entries));
-        row("open", format!("{} operations", page.open_operations));
+        row("entries", format!("{} sealed, {} soft", page.entries, page.soft_entries));
+        row("open operations", page.open_operations.to_string());
         row(
             "participants",
-            format!("{}, with {} power in all", report.participants.len(), report.total_power),
+            format!("{}, with {} power in all", page.participants, report.total_power),
         );
         for (name, value) in &report.parameters {
             row(name, value.to_string());
@@ -156,11 +157,11 @@ impl Participants {
     pub fn run(self, context: &mut Context) -> Outcome {
         let report = report(context, self.page)?;
         if context.json {
-            return output::print_json(&report.participants);
+            return output::print_json(&report.roster);
         }
         let known = Acquaintances::of(context);
         let mut table = Table::new(["KEY", "POWER", "SHARE", "KNOWN AS"]);
-        for participant in &report.participants {
+        for participant in &report.roster {
             let share = participant.share_bp;
             table.row([
                 text(&participant.key),
@@ -182,14 +183,14 @@ impl History {
             return output::print_json(&events);
         }
         let known = Acquaintances::of(context);
-        let mut table = Table::new(["WHEN", "WHAT", "ID", "BY", ""]);
+        let mut table = Table::new(["WHAT", "ID", "BY", "CONTENT", "WHEN"]);
         for event in &events {
             table.row([
-                text(event.time.map_or(String::new(), date)),
                 text(&event.kind),
                 text(short(&event.id)).painted(Paint::Bold),
                 text(event.author.as_deref().map_or(String::new(), |key| known.short(key))),
                 text(&event.what),
+                text(event.time.map_or(String::new(), date)),
             ]);
         }
         let text = table.render(context.style);

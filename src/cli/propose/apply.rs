@@ -23,7 +23,7 @@ use crate::{
         operation::{Change, SetEntry},
         statement::Statement,
     },
-    id::Id,
+    id::{Id, Kind},
     key::SecretKey,
     limits::BATCH_ROWS_MAX,
 };
@@ -73,6 +73,12 @@ pub fn run(
     let name = present.name;
     let zone = zone::parse(context, file, &zone, &name)?;
     zone::report(context, &zone);
+    if zone.entries.is_empty() {
+        return Err(Fault::refused(format!(
+            "{} holds no record for {name}: nothing was proposed. To empty the page, delete its names",
+            file.display()
+        )));
+    }
     let difference = diff::compare(&name, present.entries, zone.entries).map_err(Fault::refused)?;
     let mut applied = Applied {
         page: name.to_string(),
@@ -133,7 +139,17 @@ fn show_outcome(context: &Context, applied: &Applied, dry_run: bool) -> Outcome 
         ));
     }
     match &applied.batch {
-        Some(batch) => output::print(&format!("{batch}\n")),
+        Some(batch) => {
+            output::print(&format!("{batch}\n"))?;
+            context.note(format!(
+                "{} operations are proposed with your approval; others vote on all of them with \
+                 `djdns vote {} {}`",
+                applied.operations.len(),
+                applied.page,
+                batch.get(..8).unwrap_or(batch)
+            ));
+            Ok(())
+        }
         None => Ok(()),
     }
 }
@@ -146,33 +162,46 @@ fn propose(
     difference: Difference,
     applied: &mut Applied,
 ) -> Outcome {
-    let wanted = difference.entries.len().min(BATCH_ROWS_MAX);
+    let made = signing::submit_made(context, &mut |context| {
+        statements(context, page, key, casting, &difference.entries)
+    })?;
+    let ids = |kind: Kind| made.iter().filter(move |s| s.kind() == kind).map(Statement::id);
+    applied.operations = ids(Kind::Operation).map(|id| id.to_string()).collect();
+    applied.batch = ids(Kind::Batch).next().map(|id| id.to_string());
+    applied.left = difference.entries.len() - applied.operations.len();
+    Ok(())
+}
+
+/// An operation for each difference, as far as slots are free, their batch, and a ballot on it.
+fn statements(
+    context: &mut Context,
+    page: &str,
+    key: &SecretKey,
+    casting: &Casting,
+    differing: &[Differing],
+) -> Outcome<Vec<Statement>> {
+    let wanted = differing.len().min(BATCH_ROWS_MAX);
     let draft = signing::draft(context, page, &key.public(), Vec::new(), wanted)?;
-    let total = difference.entries.len();
-    let taken: Vec<Differing> = difference.entries.into_iter().take(draft.slots.len()).collect();
-    applied.left = total - taken.len();
+    let taken = &differing[..draft.slots.len().min(differing.len())];
     let mut statements = Vec::new();
     let mut slots = draft.slots.iter();
-    for part in chunks(taken) {
+    for part in taken.chunks(DRAFT_OWNERS) {
         let owners = part.iter().map(|entry| entry.owner.clone()).collect();
         let parents = signing::draft(context, page, &key.public(), owners, 0)?;
-        for ((entry, slot), (parent, _)) in part.into_iter().zip(&mut slots).zip(parents.entries) {
-            let Differing { owner, after, .. } = entry;
-            let change = Change::SetEntry(SetEntry { owner, parent, sets: after });
+        for ((entry, slot), (parent, _)) in part.iter().zip(&mut slots).zip(parents.entries) {
+            let (owner, sets) = (entry.owner.clone(), entry.after.clone());
+            let change = Change::SetEntry(SetEntry { owner, parent, sets });
             statements.push(signing::operation(&draft, key, *slot, change)?);
         }
     }
     let ids: Vec<_> = statements.iter().map(Statement::id).collect();
-    let batch = signing::batch(&draft.page, key, ids.clone())?;
+    let batch = signing::batch(&draft.page, key, ids)?;
     let batch_id = batch.id();
     statements.push(batch);
     if !casting.no_vote {
         statements.extend(approval(&draft, key, batch_id, casting)?);
     }
-    signing::submit(context, &statements)?;
-    applied.operations = ids.iter().map(ToString::to_string).collect();
-    applied.batch = Some(batch_id.to_string());
-    Ok(())
+    Ok(statements)
 }
 
 fn approval(
@@ -183,11 +212,4 @@ fn approval(
 ) -> Outcome<Vec<Statement>> {
     let reason = casting.reason.as_deref().unwrap_or_default();
     signing::ballots(draft, key, vec![batch], Choice::Approve, reason)
-}
-
-/// Parts of [`DRAFT_OWNERS`].
-fn chunks(entries: Vec<Differing>) -> Vec<Vec<Differing>> {
-    let mut entries = entries.into_iter();
-    let next = || Some(entries.by_ref().take(DRAFT_OWNERS).collect::<Vec<_>>());
-    std::iter::from_fn(next).take_while(|part| !part.is_empty()).collect()
 }

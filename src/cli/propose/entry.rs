@@ -21,11 +21,7 @@ pub type Sets = Vec<RecordSet>;
 ///
 /// # Errors
 /// What the edit says, that nothing changes, or why the result cannot stand (P8).
-pub fn change(
-    draft: &Draft,
-    owner: Owner,
-    edit: impl FnOnce(&mut Sets) -> Outcome,
-) -> Outcome<Change> {
+pub fn change(draft: &Draft, owner: Owner, edit: impl Fn(&mut Sets) -> Outcome) -> Outcome<Change> {
     let (parent, before) = draft.entries.first().ok_or_else(Fault::other_answer)?;
     let mut sets = before.clone();
     edit(&mut sets)?;
@@ -164,7 +160,7 @@ mod tests {
         }
     }
 
-    fn edited(edit: impl FnOnce(&mut Sets) -> Outcome) -> Outcome<Sets> {
+    fn edited(edit: impl Fn(&mut Sets) -> Outcome) -> Outcome<Sets> {
         let owner = Owner::parse("www", &Name::parse("ct").unwrap()).unwrap();
         match change(&draft(sets()), owner, edit)? {
             Change::SetEntry(set) => Ok(set.sets),
