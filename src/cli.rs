@@ -25,6 +25,7 @@ mod signing;
 mod status;
 mod table;
 mod vote;
+mod zone;
 
 use context::Context;
 use fault::Outcome;
@@ -99,7 +100,7 @@ pub fn main() -> ExitCode {
     let mut context = Context::new(&cli.global, cli.command.name());
     match cli.command.run(&mut context) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => fault.report(),
+        Err(fault) => output::report(&fault),
     }
 }
 

@@ -44,7 +44,8 @@ fn write_message<T: Serialize>(out: &mut impl Write, message: &T) -> io::Result<
     let bytes = rmp_serde::to_vec_named(message).map_err(io::Error::other)?;
     if bytes.len() > CONTROL_MESSAGE_BYTES_MAX {
         let max = CONTROL_MESSAGE_BYTES_MAX;
-        return Err(io::Error::other(format!("a message of {} bytes, over {max}", bytes.len())));
+        let message = format!("a message of {} bytes is over the limit of {max}", bytes.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     out.write_all(&(bytes.len() as u32).to_be_bytes())?;
     out.write_all(&bytes)?;
@@ -71,4 +72,33 @@ fn read_message<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     rmp_serde::from_slice(&bytes).map(Some).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P5 refuses: a message that announces more than the limit, before a byte of it is read.
+    #[test]
+    fn a_message_may_be_as_large_as_its_limit() {
+        let check = |announced: usize, expect: bool| {
+            let head = (announced as u32).to_be_bytes();
+            let error = read_message::<request::Request>(&mut &head[..]).unwrap_err();
+            assert_eq!(error.kind() == io::ErrorKind::UnexpectedEof, expect, "{announced}");
+        };
+        check(CONTROL_MESSAGE_BYTES_MAX - 1, true);
+        check(CONTROL_MESSAGE_BYTES_MAX, true);
+        check(CONTROL_MESSAGE_BYTES_MAX + 1, false);
+    }
+
+    #[test]
+    fn a_message_is_read_back_and_the_end_between_two_is_no_error() {
+        let mut bytes = Vec::new();
+        write_message(&mut bytes, &request::Request::Status).unwrap();
+        let mut from = &bytes[..];
+        let read = read_message::<request::Request>(&mut from).unwrap();
+        assert!(matches!(read, Some(request::Request::Status)));
+        assert!(read_message::<request::Request>(&mut from).unwrap().is_none());
+        assert!(read_message::<request::Request>(&mut &bytes[..bytes.len() - 1]).is_err());
+    }
 }

@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -15,7 +16,10 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    control::{report::Status, server},
+    control::{
+        report::Status,
+        server::{self, Session},
+    },
     dns::{ListenError, Listeners},
 };
 
@@ -29,7 +33,7 @@ mod resolve;
 mod session;
 mod status;
 
-use node::Node;
+use node::{Node, Progress};
 
 /// How `djdns serve` was called.
 #[derive(Clone, Debug)]
@@ -44,12 +48,12 @@ pub struct ServeOptions {
 /// The port that is tried when there is no right to port 53.
 const SECOND_PORT: u16 = 5300;
 
-/// Runs the node until SIGINT or SIGTERM.
+/// Runs the node until SIGINT or SIGTERM. `progress` is told how far the opening is.
 ///
 /// # Errors
 /// When the data directory is held by another process, or no address can be listened on.
-pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
-    let node = Node::open(&options.data_dir, "djdns serve", &mut |_, _, _| {})?;
+pub fn serve(options: &ServeOptions, progress: Progress) -> anyhow::Result<()> {
+    let node = Node::open(&options.data_dir, "djdns serve", progress)?;
     let control = server::bind(&options.data_dir).with_context(|| {
         let path = crate::control::socket_path(&options.data_dir);
         format!("making the control socket {}", path.display())
@@ -66,7 +70,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
         *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             addresses.iter().map(ToString::to_string).collect();
         let sessions = node.clone();
-        std::thread::spawn(move || server::serve(&control, &mut || sessions.session()));
+        std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
         let stopped = stopped().context("listening for signals")?;
         announce(&node, &addresses, options.quiet);
@@ -76,6 +80,11 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(crate::control::socket_path(&options.data_dir));
         anyhow::Ok(())
     })
+}
+
+/// A session for one client of a node.
+pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
+    Box::new(session::NodeSession::new(node.clone()))
 }
 
 /// The sockets that systemd passed, or those asked for, or the defaults.

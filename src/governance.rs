@@ -244,9 +244,8 @@ impl Governance {
             .map(|(target, _)| *target)
             .filter(|target| self.outranks(statement, ballot, target))
             .collect();
-        if counts.is_empty() {
-            let newest = self.newest_ballot.get(&voter);
-            let is_known = newest.is_some_and(|newest| newest == statement);
+        if counts.is_empty() && !self.is_new_evidence(statement, ballot) {
+            let is_known = self.is_kept(statement);
             return Err(if is_known { Refusal::Known } else { Refusal::Outranked });
         }
         let is_new = |target: &&Id| {
@@ -275,6 +274,23 @@ impl Governance {
         let precedence = ballot.precedence(statement.id(), None);
         present.and_then(|present| Some(present.as_ballot()?.precedence(present.id(), None)))
             < Some(precedence)
+    }
+
+    /// Whether a ballot that counts nowhere is still the first proof that its voter contradicted
+    /// itself: it is kept for that, whichever of the two came first (G11).
+    fn is_new_evidence(&self, statement: &Statement, ballot: &Ballot) -> bool {
+        let newest = self.newest_ballot.get(&statement.author());
+        let sequence = newest.and_then(|newest| newest.as_ballot()).map(|newest| newest.sequence);
+        !self.evidence.contains_key(&statement.author())
+            && sequence == Some(ballot.sequence)
+            && newest != Some(statement)
+    }
+
+    /// Whether this very ballot is its voter's newest, or one of two that contradict each other.
+    fn is_kept(&self, statement: &Statement) -> bool {
+        let voter = statement.author();
+        let pair = self.evidence.get(&voter).into_iter().flat_map(|(one, two)| [one, two]);
+        pair.chain(self.newest_ballot.get(&voter)).any(|kept| kept == statement)
     }
 
     /// Remembers the voter's newest ballot, and two different ones with one sequence (G11).
@@ -477,6 +493,9 @@ impl Governance {
 
 impl Proposal {
     /// The operation.
+    ///
+    /// # Panics
+    /// Never: only operations become proposals.
     pub fn operation(&self) -> &Operation {
         // Only operations become proposals: see `admit_operation`.
         self.statement.as_operation().expect("a proposal is an operation")

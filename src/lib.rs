@@ -22,28 +22,28 @@
 //!
 //! | rule | held by | status |
 //! |------|---------|--------|
-//! | P1 | [`page::codec`] | built |
+//! | P1 | [`page::codec`], [`governance::statement`] | built |
 //! | P2 | [`id`] | built |
-//! | P3 | [`id`], [`key`] | partly |
+//! | P3 | [`id`], [`key`], [`governance::statement`] | partly |
 //! | P4 | [`key`] | partly |
-//! | P5 |  | later |
-//! | P6 |  | later |
-//! | P7 | [`page::record`] | partly |
-//! | P8 |  | later |
-//! | P9 |  | later |
-//! | G1 |  | later |
-//! | G2 |  | later |
-//! | G3 |  | later |
-//! | G4 |  | later |
-//! | G5 |  | later |
-//! | G5b |  | later |
+//! | P5 | [`limits`], [`governance`], [`governance::statement`] | built |
+//! | P6 | [`page`], [`page::genesis`], [`dns::view`], [`daemon::node`] | built |
+//! | P7 | [`page::record`], [`page::rdata`], [`page::entry`] | built |
+//! | P8 | [`page::entry`], [`page::rdata`], [`page::apex`], [`page::zonefile`] | built |
+//! | P9 | [`page`], [`page::trie`] | built |
+//! | G1 | [`page::genesis`], [`governance::tally`] | built |
+//! | G2 | [`page::genesis`] | built |
+//! | G3 | [`governance::operation`], `governance::soft`, [`page`] | built |
+//! | G4 | [`governance::operation`], `governance::roster` | partly |
+//! | G5 | [`governance`], [`governance::ballot`] | built |
+//! | G5b | [`governance`], [`governance::ballot`] | built |
 //! | G6 |  | later |
 //! | G7 |  | later |
-//! | G8 |  | later |
-//! | G9 |  | later |
-//! | G10 |  | later |
-//! | G11 |  | later |
-//! | G12 |  | later |
+//! | G8 | [`governance::tally`], `governance::soft` | built |
+//! | G9 | [`governance`], `governance::soft` | built |
+//! | G10 | `governance::soft`, [`governance::operation`] | partly |
+//! | G11 | [`governance`] | partly |
+//! | G12 | `cli::page::survival` | built |
 //! | G13 |  | later |
 //! | S1 |  | later |
 //! | S2 |  | later |
@@ -54,7 +54,7 @@
 //! | S7 |  | later |
 //! | S8 |  | later |
 //! | T1 |  | later |
-//! | T2 |  | later |
+//! | T2 | `daemon::anchors`, [`daemon::node`], [`dns::view`] | built |
 //! | T3 |  | later |
 //! | T4 |  | later |
 //! | T5 |  | later |

@@ -22,17 +22,18 @@ pub const RDATA_BYTES_MAX: usize = 65_535;
 
 /// Bytes of one encoded entry (P5).
 pub const ENTRY_BYTES_MAX: usize = 64 * KIB;
-/// Bytes of one signed operation (P5). An entry that fills it cannot be proposed, only founded.
+/// Bytes of one operation, without its envelope (P5). An entry that fills it cannot be proposed,
+/// only founded.
 pub const OPERATION_BYTES_MAX: usize = 64 * KIB;
 /// Operations and batches one ballot may name (P5).
 pub const BALLOT_ROWS_MAX: usize = 256;
-/// Bytes of one signed ballot: 256 rows of 36 bytes, the envelope, and a reason.
+/// Bytes of one ballot, without its envelope: 256 rows of 36 bytes and a reason.
 pub const BALLOT_BYTES_MAX: usize = 16 * KIB;
 /// Bytes of the words a voter may add to a ballot (choice: a short paragraph).
 pub const REASON_BYTES_MAX: usize = 1000;
 /// Operations one batch may name (G5b).
 pub const BATCH_ROWS_MAX: usize = 65_536;
-/// Bytes of one signed batch: 65536 ids of 34 bytes and the envelope.
+/// Bytes of one signed batch, and so of any statement: 65536 ids of 34 bytes and the envelope.
 pub const BATCH_BYTES_MAX: usize = 3 * MIB;
 /// Batches of one author that are kept for a page at a time (choice: a year of weekly ones).
 pub const BATCHES_PER_AUTHOR_MAX: usize = 64;

@@ -270,13 +270,13 @@ fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageR
         (participant_key(key), leaf(Leaf::Participant, &value))
     };
     let parameters = codec::encode(&(&genesis.raw().parameters, roster.total(), Id::ZERO));
-    let entry = |bytes: &Box<[u8]>| {
+    let entry = |bytes: &[u8]| {
         (owner_key(Entry::owner_wire(bytes).unwrap_or_default()), leaf(Leaf::Entry, bytes))
     };
     let state = Trie::from_pairs(
         entries
             .iter()
-            .map(entry)
+            .map(|bytes| entry(bytes))
             .chain(roster.iter().map(participant))
             .chain([(parameters_key(), leaf(Leaf::Parameters, &parameters))]),
     );

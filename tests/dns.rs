@@ -1,19 +1,16 @@
 //! Stories of the DNS face: replay files, malformed messages, real sockets, and properties.
 
-#[path = "dns/naive.rs"]
-mod naive;
-#[path = "dns/properties.rs"]
-mod properties;
-#[path = "dns/replay.rs"]
-mod replay;
-#[path = "dns/sizes.rs"]
-mod sizes;
-#[path = "dns/sockets.rs"]
-mod sockets;
-#[path = "dns/support.rs"]
-mod support;
+mod dns {
+    pub mod naive;
+    pub mod properties;
+    pub mod replay;
+    pub mod sizes;
+    pub mod sockets;
+    pub mod support;
+}
 
 use djdns::dns::{Transport, View, respond};
+use dns::{replay, support};
 
 const ANSWERS: &str = include_str!("dns/answers.replay");
 const CUTS: &str = include_str!("dns/cuts.replay");

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use djdns::limits::LOG_FRAME_BYTES_MAX;
 use djdns::store::disk::RealDisk;
 use djdns::store::fake::FakeDisk;
 use djdns::store::{Cursor, FaultKind, LogFault, Notice, Record, Store, StoreError, Verified};
@@ -390,4 +391,22 @@ proptest! {
             prop_assert!(model.contains(&found) && found.id == record.id);
         }
     }
+}
+
+/// P5 refuses: a change larger than one frame of the log may be; nothing of it is stored.
+#[test]
+fn a_change_may_be_as_large_as_a_frame() {
+    let record = |bytes: usize| Record::unnamed(1, vec![7; bytes - 6]);
+    let check = |bytes: usize, fits: bool| {
+        let disk = FakeDisk::new();
+        let (store, _) = open(&disk);
+        store.found(&page("ct."), NONCE, []).expect("it is founded");
+        let appended = store.append(&page("ct."), &[record(bytes)]);
+        assert_eq!(appended.is_ok(), fits, "{bytes}");
+        assert_eq!(read(&store, &page("ct.")).len(), usize::from(fits), "{bytes}");
+        assert_eq!(store.found(&page("ff."), NONCE, [record(bytes)]).is_ok(), fits, "{bytes}");
+    };
+    check(LOG_FRAME_BYTES_MAX - 1, true);
+    check(LOG_FRAME_BYTES_MAX, true);
+    check(LOG_FRAME_BYTES_MAX + 1, false);
 }

@@ -337,6 +337,7 @@ fn speed_file(names: usize) -> String {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it says how long the reading took")]
 fn a_million_names_are_read_in_a_moment() {
     // In a debug build the figure says nothing, so fewer names will do.
     let names = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };

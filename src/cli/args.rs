@@ -15,7 +15,7 @@ pub const PREFIX_DIGITS_MIN: usize = 6;
 #[derive(Args, Clone, Default)]
 pub struct Author {
     /// Sign with this identity: a key's name, its did:key, or demo:alice [else the only one]
-    #[arg(long = "as", value_name = "KEY", global = true)]
+    #[arg(id = "signing-key", long = "as", value_name = "KEY", global = true)]
     pub key: Option<String>,
 }
 

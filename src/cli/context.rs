@@ -17,7 +17,7 @@ use crate::{
         request::{Answer, Failure, FailureKind, Request},
         server::Session,
     },
-    daemon::node::Node,
+    daemon::{self, node::Node},
 };
 
 /// What every command has.
@@ -107,8 +107,14 @@ impl Context {
         })?;
         match connected {
             Some(client) => Ok(Link::Daemon(client)),
-            None => Ok(Link::Direct(Node::open(&dir, self.command, tell)?.session())),
+            None => Ok(Link::Direct(daemon::session(&Node::open(&dir, self.command, tell)?))),
         }
+    }
+
+    /// Shows text, paged where it is long. The node is let go first: somebody may read for long.
+    pub fn print_paged(&mut self, text: &str) -> Outcome {
+        self.link = None;
+        output::print_paged(text)
     }
 
     /// A progress bar, if one is wanted.

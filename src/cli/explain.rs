@@ -52,6 +52,7 @@ impl Explain {
             let known = Acquaintances::of(context);
             out += &proposals::render(&explanation.operations, &known, style, true);
         }
-        output::print_paged(&out)
+        let text = out;
+        context.print_paged(&text)
     }
 }

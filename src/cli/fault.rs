@@ -1,6 +1,6 @@
 //! How a command fails: one sentence on standard error, and an exit code that scripts rely on.
 
-use std::{fmt::Display, path::Path, process::ExitCode};
+use std::{fmt::Display, path::Path};
 
 use crate::control::request::{Failure, FailureKind};
 
@@ -57,14 +57,6 @@ impl Fault {
                 FailureKind::Unreachable => 4,
             },
         }
-    }
-
-    /// Says it on standard error and gives the exit code.
-    pub fn report(&self) -> ExitCode {
-        if let Fault::Failure(Failure { message, .. }) | Fault::Usage(message) = self {
-            super::output::complain(message);
-        }
-        ExitCode::from(self.code())
     }
 }
 

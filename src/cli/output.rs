@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::fault::{Fault, Outcome};
+use crate::control::request::Failure;
 
 /// Whether and how text is coloured.
 #[derive(Clone, Copy)]
@@ -121,8 +122,16 @@ fn page_through(text: &str) -> io::Result<()> {
     written
 }
 
+/// Says on standard error why a command failed, and gives its exit code.
+pub fn report(fault: &Fault) -> ExitCode {
+    if let Fault::Failure(Failure { message, .. }) | Fault::Usage(message) = fault {
+        complain(message);
+    }
+    ExitCode::from(fault.code())
+}
+
 /// Says why the command failed.
-pub fn complain(message: &str) {
+fn complain(message: &str) {
     // If standard error is closed there is nobody to tell.
     let _ = writeln!(io::stderr(), "djdns: {}", clean(message));
 }

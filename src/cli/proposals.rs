@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    ambient, args,
+    args,
     context::{Context, ask},
     fault::Outcome,
     output::{self, Paint, Style, clean},
@@ -55,7 +55,8 @@ impl Proposals {
             return Ok(());
         }
         let known = Acquaintances::of(context);
-        output::print_paged(&render(&listing.operations, &known, context.style, true))
+        let text = render(&listing.operations, &known, context.style, true);
+        context.print_paged(&text)
     }
 }
 
@@ -69,7 +70,6 @@ pub fn render(
     let mut table = Table::new([
         "ID", "TRACK", "BY", "OWNER", "CHANGE", "YES", "NO", "MISSING", "STATE", "EXPIRES",
     ]);
-    let now = ambient::now();
     for operation in operations {
         let missing = Power(operation.needed.0.saturating_sub(operation.approve.0));
         table.row([
@@ -82,7 +82,7 @@ pub fn render(
             number(operation.reject),
             number(missing),
             text(&operation.state).painted(state_paint(&operation.state)),
-            text(time_left(operation.expires, now)),
+            text(time_left(operation.seconds_left)),
         ]);
     }
     let (head, rows) = table.lines(style);
@@ -136,14 +136,12 @@ fn state_paint(state: &str) -> Paint {
     }
 }
 
-/// How long an operation stays open. Windows are measured in seal time (G10): one that is over by
-/// the clock ends with the page's next seal.
-fn time_left(expires: u64, now: u64) -> String {
-    match expires.checked_sub(now) {
-        None | Some(0) => "next seal".to_owned(),
-        Some(left) if left < 3600 => format!("{} min", left.div_ceil(60)),
-        Some(left) if left < 2 * 86_400 => format!("{} h", left / 3600),
-        Some(left) => format!("{} days", left / 86_400),
+/// How long an operation stays open, in the page's seal time (G10).
+fn time_left(seconds: u64) -> String {
+    match seconds {
+        0..3600 => format!("{} min", seconds.div_ceil(60)),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -176,6 +174,7 @@ pub mod tests {
             state: "open".into(),
             reason: "one more voter is missing".into(),
             expires: 0,
+            seconds_left: 0,
             ballots: vec![BallotReport {
                 voter: alice,
                 choice: "approve".into(),
@@ -191,7 +190,7 @@ pub mod tests {
         let known = Acquaintances::just(demo, "demo:alice");
         let expect = "\
 ID        TRACK  BY          OWNER         CHANGE  YES  NO  MISSING  STATE  EXPIRES
-01234567      1  demo:alice  brickwindows  set A     1   0     0.50  open   next seal
+01234567      1  demo:alice  brickwindows  set A     1   0     0.50  open   0 min
     - brickwindows 300 A 192.0.2.42
     + brickwindows 300 A 203.0.113.5
     demo:alice approve with 1: moved house
@@ -202,13 +201,12 @@ ID        TRACK  BY          OWNER         CHANGE  YES  NO  MISSING  STATE  EXPI
 
     #[test]
     fn time_left_is_told_in_days_hours_or_minutes() {
-        let check = |left: u64, expect: &str| assert_eq!(time_left(1000 + left, 1000), expect);
+        let check = |left: u64, expect: &str| assert_eq!(time_left(left), expect);
         check(30 * 86_400, "30 days");
         check(2 * 86_400, "2 days");
         check(2 * 86_400 - 1, "47 h");
         check(3599, "60 min");
         check(1, "1 min");
-        check(0, "next seal");
-        assert_eq!(time_left(5, 6), "next seal");
+        check(0, "0 min");
     }
 }

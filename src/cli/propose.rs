@@ -9,8 +9,8 @@ use super::{
     context::Context,
     fault::{Fault, Outcome},
     output,
-    page::{accept, create},
-    signing,
+    page::accept,
+    signing, zone,
 };
 use crate::{
     control::{
@@ -206,7 +206,7 @@ impl Propose {
         let Propose { page, what, casting } = self;
         match what {
             What::Apply { file, dry_run } => {
-                let bytes = create::read(&file)?;
+                let bytes = zone::read(&file)?;
                 apply::run(context, &page, &file, bytes, dry_run, &casting)
             }
             What::One(what) => {

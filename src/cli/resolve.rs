@@ -76,7 +76,7 @@ pub fn step_text(step: &PageStep, style: Style) -> String {
     let percent = |bp: u16| format!("{}.{:02} %", bp / 100, bp % 100);
     let mut table = Table::new(["", "", ""]);
     let mut row = |what: &str, value: String| {
-        table.row([text(""), text(what).painted(Paint::Dim), text(value)])
+        table.row([text(""), text(what).painted(Paint::Dim), text(value)]);
     };
     row("page", short(&step.page_id));
     row("seal", format!("{} at height {}", short(&step.seal), step.height));

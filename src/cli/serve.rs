@@ -23,6 +23,8 @@ impl Serve {
     pub fn run(self, context: &mut Context) -> Outcome {
         let data_dir = context.data_dir()?;
         let dns = if self.dns.is_empty() { context.config()?.dns } else { self.dns };
-        Ok(daemon::serve(&ServeOptions { data_dir, dns, quiet: context.quiet })?)
+        let mut progress = context.progress();
+        let tell = &mut |label: &str, done, total| progress.tell(label, done, total);
+        Ok(daemon::serve(&ServeOptions { data_dir, dns, quiet: context.quiet }, tell)?)
     }
 }

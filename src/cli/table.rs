@@ -102,8 +102,8 @@ mod tests {
         table.row([text("ct."), number(7), text("a\nb")]);
         table.row([text("brick\x1b.ff.ct."), number(12_345), text("")]);
         let expect = "\
-NAME                  N
-ct.                   7  a b
+NAME               N
+ct.                7  a b
 brick\u{fffd}.ff.ct.  12345
 ";
         assert_eq!(table.render(Style::plain()), expect);

@@ -79,7 +79,7 @@ impl Vote {
 }
 
 /// Prints operations as they stand after a ballot; one of them as one object.
-pub fn show(context: &Context, mut after: Vec<OperationReport>) -> Outcome {
+pub fn show(context: &mut Context, mut after: Vec<OperationReport>) -> Outcome {
     let mut seen = std::collections::HashSet::new();
     after.retain(|operation| seen.insert(operation.id.clone()));
     if context.json {
@@ -89,7 +89,8 @@ pub fn show(context: &Context, mut after: Vec<OperationReport>) -> Outcome {
         };
     }
     let known = Acquaintances::of(context);
-    output::print_paged(&proposals::render(&after, &known, context.style, true))
+    let text = proposals::render(&after, &known, context.style, true);
+    context.print_paged(&text)
 }
 
 /// The beginnings of ids that were typed, or came on standard input.

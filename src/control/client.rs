@@ -35,7 +35,7 @@ impl Client {
         request: &Request,
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<Answer, Failure> {
-        write_message(&mut self.stream, request).map_err(gone)?;
+        write_message(&mut self.stream, request).map_err(unsent)?;
         loop {
             match read_message(&mut self.stream).map_err(gone)? {
                 Some(Reply::Progress { label, done, total }) => progress(&label, done, total),
@@ -48,6 +48,16 @@ impl Client {
 
 fn is_nobody(error: &io::Error) -> bool {
     [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused].contains(&error.kind())
+}
+
+/// Why a request was not sent: it is too large, or nobody reads it.
+fn unsent(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            Failure::refused(format!("{error}: nothing was changed; ask for less at a time"))
+        }
+        _ => gone(error),
+    }
 }
 
 fn gone(error: io::Error) -> Failure {

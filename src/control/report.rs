@@ -127,8 +127,10 @@ pub struct OperationReport {
     pub state: String,
     /// One sentence: what is missing, or why it does not count.
     pub reason: String,
-    /// When it expires, in the page's seal time.
+    /// When it expires, in the page's seal time (G10).
     pub expires: u64,
+    /// Seconds until then, from the page's newest seal: while nothing is sealed they stand still.
+    pub seconds_left: u64,
     pub ballots: Vec<BallotReport>,
 }
 

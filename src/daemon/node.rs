@@ -14,10 +14,7 @@ use arc_swap::ArcSwap;
 
 use super::anchors::{self, Anchors};
 use crate::{
-    control::{
-        request::{Failure, PageSelector},
-        server::Session,
-    },
+    control::request::{Failure, PageSelector},
     demo,
     dns::{PageMeta, PageView, View},
     governance::{Governance, statement::Statement},
@@ -105,20 +102,20 @@ impl Node {
         Ok(stored == pages.len() && pages.iter().all(is_demonstration))
     }
 
-    /// Puts what is missing of the demonstration into the data directory, and trusts its root.
+    /// Puts the demonstration into a data directory and trusts its root, last: so an interrupted
+    /// start is seen, and finished by the next, which finds a part of the pages here.
     fn install_demonstration(&self) -> anyhow::Result<()> {
         for bytes in demo::bundles() {
             let mut whole = WholePage::default();
             for (kind, bytes) in bundle::read(bytes)? {
                 whole.take(kind, bytes.to_vec())?;
             }
-            let id = Id::of(Kind::Genesis, &whole.raw.genesis);
-            let page = match self.page(&id) {
-                Some(page) => page,
-                None => self.admit_demonstration(whole, &mut |_, _, _| {})?,
-            };
-            if page.page().name().is_root() {
-                self.join(&Name::root(), &id)?;
+            let genesis = Genesis::decode(&whole.raw.genesis)?;
+            if self.page(&genesis.id()).is_none() {
+                self.admit_demonstration(whole, &mut |_, _, _| {})?;
+            }
+            if genesis.raw().name.is_root() {
+                self.join(&Name::root(), &genesis.id())?;
             }
         }
         Ok(())
@@ -173,11 +170,6 @@ impl Node {
             }
         })?;
         fault.map_or(Ok(whole), Err)
-    }
-
-    /// A session for one client.
-    pub fn session(self: &Arc<Node>) -> Box<dyn Session> {
-        Box::new(super::session::NodeSession::new(self.clone()))
     }
 
     /// The view that is served.

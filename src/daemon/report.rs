@@ -72,6 +72,7 @@ pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
     let (tally, change) = (proposal.tally(), &operation.change);
     let parameters = page.page().parameters();
     let state = page.state(proposal);
+    // The only seal is the genesis: the base of every operation, and the newest.
     let created = page.page().genesis().raw().created;
     OperationReport {
         id: proposal.statement().id().to_string(),
@@ -81,7 +82,7 @@ pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
             Register::Entry(owner) => owner.to_string(),
             Register::Roster => "(roster)".to_owned(),
         },
-        change: describe(operation),
+        change: describe_in(page, operation),
         diff: diff_of(page, change),
         approve: Power(tally.approve),
         reject: Power(tally.reject),
@@ -93,6 +94,7 @@ pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
         state: state.word().to_owned(),
         reason: reason(page, proposal, &state),
         expires: created + OPERATION_LIFE.as_secs(),
+        seconds_left: OPERATION_LIFE.as_secs(),
         ballots: proposal
             .cast()
             .filter(|(_, cast)| cast.choice != Choice::Withdraw)
@@ -149,14 +151,26 @@ fn missing(page: &Governance, proposal: &Proposal) -> String {
     parts.join("; ")
 }
 
-/// The operation in one line.
+/// The operation in one line, with the types of the record sets that it changes.
+fn describe_in(page: &Governance, operation: &Operation) -> String {
+    let mut text = describe(operation);
+    if let Change::SetEntry(set) = &operation.change
+        && !set.sets.is_empty()
+    {
+        let before = at_version(page, &set.owner, set.parent);
+        let new = set.sets.iter().filter(|new| before.get(new.rtype) != Some(new));
+        let gone = before.iter().filter(|old| set.sets.iter().all(|new| new.rtype != old.rtype));
+        new.for_each(|set| text.push_str(&format!(" {}", set.rtype)));
+        gone.for_each(|set| text.push_str(&format!(" -{}", set.rtype)));
+    }
+    text
+}
+
+/// The operation in one line, from its own words alone.
 pub fn describe(operation: &Operation) -> String {
     match &operation.change {
         Change::SetEntry(set) if set.sets.is_empty() => format!("delete {}", set.owner),
-        Change::SetEntry(set) => {
-            let types: Vec<String> = set.sets.iter().map(|set| set.rtype.to_string()).collect();
-            format!("set {} {}", set.owner, types.join(" "))
-        }
+        Change::SetEntry(set) => format!("set {}", set.owner),
         Change::SetLink(link) => match link.page.first() {
             Some(page) => format!("relink {} to page {}", link.owner, page.short()),
             None => format!("unlink {}", link.owner),

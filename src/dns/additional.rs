@@ -4,10 +4,10 @@
 //! there is no room.
 
 use super::{
-    answer::{Answer, Part, target_at, ttl_max},
+    answer::{Answer, Part, target_at},
     node::Prebuilt,
     path::Path,
-    view::{PageView, Place, View},
+    view::{Found, PageView, Place, View},
 };
 use crate::{limits::ADDITIONAL_SETS_MAX, page::record::RecordType};
 
@@ -15,7 +15,13 @@ const ADDRESSES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
 
 /// The addresses of a delegation's servers, as far as they lie in the page that delegates.
 /// Those below the cut come first and are needed: they cannot be asked for (RFC 9471).
-pub fn glue<'v>(answer: &mut Answer<'v>, page: &'v PageView, servers: Prebuilt<'v>, cut: &[u8]) {
+pub fn glue<'v>(
+    answer: &mut Answer<'v>,
+    page: &'v PageView,
+    ttl_max: u32,
+    servers: Prebuilt<'v>,
+    cut: &[u8],
+) {
     let targets = || servers.iter().filter_map(|server| Path::read(server.rdata));
     for below in [true, false] {
         for target in targets().filter(|target| target.cut_at(cut).is_some() == below) {
@@ -24,7 +30,8 @@ pub fn glue<'v>(answer: &mut Answer<'v>, page: &'v PageView, servers: Prebuilt<'
             if label == 0 || label > 0 && is_linked(page, &target, label) {
                 continue;
             }
-            push(answer, page, &target, target.owner(0, label));
+            let found = Found { page, cut: label, ttl_max };
+            push(answer, &found, &target);
         }
         if below {
             answer.needed = answer.additional.len();
@@ -45,24 +52,25 @@ pub fn for_targets<'v>(view: &'v View, answer: &mut Answer<'v>, set: Prebuilt<'v
         if target.labels() == 0 && is_service && record.rdata[..2] != [0, 0] {
             target = *owner; // RFC 9460 section 2.5.2: "." means this very name.
         }
-        let Place::Page(page, cut) = view.place(&target, RecordType::A) else { continue };
+        let Place::Page(found) = view.place(&target, RecordType::A) else { continue };
+        let Found { page, cut, .. } = found;
         let occluded = |label| {
             let node = page.node(target.owner(label, cut));
             node.is_some_and(|node| node.is_delegation() || node.is_subtree_alias())
         };
         if !(0..cut).any(occluded) {
-            push(answer, page, &target, target.owner(0, cut));
+            push(answer, &found, &target);
         }
     }
 }
 
-fn push<'v>(answer: &mut Answer<'v>, page: &'v PageView, name: &Path, owner: &[u8]) {
-    let Some(node) = page.node(owner) else { return };
+fn push<'v>(answer: &mut Answer<'v>, found: &Found<'v>, name: &Path) {
+    let Some(node) = found.page.node(name.owner(0, found.cut)) else { return };
     for set in ADDRESSES.into_iter().filter_map(|rtype| node.get(rtype)) {
         let same =
             |part: &Part<'_>| part.rtype == set.rtype && part.owner.as_deref() == Some(name.wire());
         if answer.additional.len() < ADDITIONAL_SETS_MAX && !answer.additional.iter().any(same) {
-            answer.additional.push(Part::held(Some(name.wire()), set, ttl_max(page)));
+            answer.additional.push(Part::held(Some(name.wire()), set, found.ttl_max));
         }
     }
 }

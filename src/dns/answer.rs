@@ -10,10 +10,10 @@ use super::{
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
     query::Query,
-    view::{PageView, Place, View},
+    view::{Found, PageView, Place, View},
 };
 use crate::{
-    limits::{CNAME_CHAIN_MAX, EDE_TEXT_BYTES_MAX, NEGATIVE_TTL, STALE_TTL},
+    limits::{CNAME_CHAIN_MAX, EDE_TEXT_BYTES_MAX, NEGATIVE_TTL},
     page::{apex, record::RecordType},
 };
 
@@ -184,6 +184,8 @@ struct At<'v, 'n> {
     name: &'n Path,
     /// The label at which the page's name begins.
     cut: usize,
+    /// Seconds that what is found may be cached at most.
+    ttl_max: u32,
 }
 
 impl<'v> Search<'v> {
@@ -191,8 +193,8 @@ impl<'v> Search<'v> {
     fn step(&mut self, name: &Path) -> Option<Path> {
         let first = self.passed.is_empty();
         match self.view.place(name, self.qtype) {
-            Place::Page(page, cut) => {
-                let at = At { page, name, cut };
+            Place::Page(Found { page, cut, ttl_max }) => {
+                let at = At { page, name, cut, ttl_max };
                 if first {
                     self.answer.authoritative = true;
                 }
@@ -224,7 +226,7 @@ impl<'v> Search<'v> {
 
     /// Step 3: label by label down the page, until the name, a cut, or nothing.
     fn descend(&mut self, at: &At<'v, '_>) -> Option<Path> {
-        let At { page, name, cut } = *at;
+        let At { page, name, cut, .. } = *at;
         if cut == 0 {
             self.exact(at, page.node(b""));
             return None;
@@ -294,7 +296,7 @@ impl<'v> Search<'v> {
         };
         let rtype = if self.qtype == RecordType::SOA { RecordType::SOA } else { RecordType::NS };
         let mut part = Part::made(self.owner(at.name), rtype, apex::MADE_TTL, &rdata);
-        part.ttl_max = ttl_max(at.page);
+        part.ttl_max = at.ttl_max;
         self.answer.answer.push(part);
         true
     }
@@ -307,11 +309,11 @@ impl<'v> Search<'v> {
         let Some(servers) = node.get(RecordType::NS) else { return };
         let cut = at.name.suffix(label);
         let owner = if label == 0 { self.owner(at.name) } else { Some(cut) };
-        self.answer.authority.push(Part::held(owner, servers, ttl_max(at.page)));
+        self.answer.authority.push(Part::held(owner, servers, at.ttl_max));
         if let Some(signer) = node.get(RecordType::DS) {
-            self.answer.authority.push(Part::held(owner, signer, ttl_max(at.page)));
+            self.answer.authority.push(Part::held(owner, signer, at.ttl_max));
         }
-        additional::glue(&mut self.answer, at.page, servers, cut);
+        additional::glue(&mut self.answer, at.page, at.ttl_max, servers, cut);
     }
 
     /// A DNAME above the name: the part below it is kept, what is above is replaced, and a CNAME
@@ -319,14 +321,13 @@ impl<'v> Search<'v> {
     fn redirect(&mut self, at: &At<'v, '_>, label: usize, node: &'v Node) -> Option<Path> {
         let set = node.get(RecordType::DNAME)?;
         let record = set.iter().next()?;
-        let ttl_max = ttl_max(at.page);
-        self.answer.answer.push(Part::held(Some(at.name.suffix(label)), set, ttl_max));
+        self.answer.answer.push(Part::held(Some(at.name.suffix(label)), set, at.ttl_max));
         let Some(target) = at.name.graft(label, record.rdata) else {
             self.answer.rcode = Rcode::YXDOMAIN;
             return None;
         };
         let owner = self.owner(at.name);
-        let ttl = record.ttl.min(ttl_max);
+        let ttl = record.ttl.min(at.ttl_max);
         self.answer.answer.push(Part::made(owner, RecordType::CNAME, ttl, target.wire()));
         (![RecordType::CNAME, RecordType::ANY].contains(&self.qtype)).then_some(target)
     }
@@ -352,13 +353,13 @@ impl<'v> Search<'v> {
         self.answer.rcode = rcode;
         let name = at.name.suffix(at.cut);
         let owner = if at.cut == 0 { self.owner(at.name) } else { Some(name) };
-        let ttl = apex::MADE_TTL.min(NEGATIVE_TTL.as_secs() as u32).min(ttl_max(at.page));
+        let ttl = apex::MADE_TTL.min(NEGATIVE_TTL.as_secs() as u32).min(at.ttl_max);
         let rdata = apex::soa_rdata(at.page.meta().serial);
         self.answer.authority.push(Part::made(owner, RecordType::SOA, ttl, &rdata));
     }
 
     fn push_answer(&mut self, at: &At<'v, '_>, set: Prebuilt<'v>) {
-        let part = Part::held(self.owner(at.name), set, ttl_max(at.page));
+        let part = Part::held(self.owner(at.name), set, at.ttl_max);
         self.answer.answer.push(part);
     }
 
@@ -377,11 +378,6 @@ impl<'v> Search<'v> {
         }
         self.answer
     }
-}
-
-/// Seconds that an answer out of this page may be cached at most (T6).
-pub fn ttl_max(page: &PageView) -> u32 {
-    if page.meta().fresh { u32::MAX } else { STALE_TTL.as_secs() as u32 }
 }
 
 /// The name that a record's data points to for addresses, and where in the data it begins.

@@ -47,6 +47,14 @@ pub struct Record<'v> {
     pub rdata: &'v [u8],
 }
 
+/// Where a PAGE leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub page: Id,
+    /// Seconds that anything found through it may be cached, if it is soft (G9).
+    pub soft_ttl: u32,
+}
+
 const HEAD: usize = 6;
 const SET_HEAD: usize = 8;
 /// Octets of a prebuilt record before its data.
@@ -56,11 +64,14 @@ const DELEGATION: u8 = 1;
 const ALIAS: u8 = 2;
 const SUBTREE_ALIAS: u8 = 4;
 const LINK: u8 = 8;
+/// What stands here is ratified and not sealed: its TTLs are capped.
+const SOFT: u8 = 16;
 
 impl Node {
     /// Builds the node of `owner`. No TTL is longer than `ttl_cap` seconds.
     pub(super) fn build(owner: &[u8], children: u32, sets: &RecordSets, ttl_cap: u32) -> Node {
-        let mut bytes = vec![flags(sets), owner.len() as u8];
+        let soft = if ttl_cap < u32::MAX { SOFT } else { 0 };
+        let mut bytes = vec![flags(sets) | soft, owner.len() as u8];
         bytes.extend_from_slice(&children.to_be_bytes());
         bytes.extend_from_slice(owner);
         for set in sets.iter() {
@@ -131,10 +142,12 @@ impl Node {
     }
 
     /// The page that this name is handed to, if a PAGE stands here.
-    pub fn link(&self) -> Option<Id> {
+    pub fn link(&self) -> Option<Link> {
         let page = (self.0[0] & LINK != 0).then(|| self.get(RecordType::PAGE))??;
-        let id = page.iter().next()?.rdata.first_chunk::<32>()?;
-        Some(Id::from_bytes(*id))
+        let record = page.iter().next()?;
+        let id = record.rdata.first_chunk::<32>()?;
+        let soft_ttl = if self.0[0] & SOFT != 0 { record.ttl } else { u32::MAX };
+        Some(Link { page: Id::from_bytes(*id), soft_ttl })
     }
 }
 

@@ -75,6 +75,9 @@ impl Path {
     }
 
     /// This name as the pages' own type.
+    ///
+    /// # Panics
+    /// Never: a path was read as a valid name.
     pub fn to_name(&self) -> Name {
         Name::from_wire(self.wire()).expect("a path is a valid name")
     }

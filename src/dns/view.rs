@@ -12,6 +12,7 @@ use imbl::HashMap;
 use super::{node::Node, path::Path};
 use crate::{
     id::Id,
+    limits::STALE_TTL,
     page::{
         entry::RecordSets,
         name::{Name, Owner},
@@ -51,13 +52,23 @@ pub struct PageView {
 
 /// Where a walk ends.
 pub enum Place<'v> {
-    /// In this page, whose name begins at this label of the name that was walked.
-    Page(&'v PageView, usize),
+    /// In this page.
+    Page(Found<'v>),
     /// At a page that is not held, or one with another name than its link (P6); its name begins
     /// at this label.
     Missing(usize),
     /// No anchor is at or above the name.
     Nowhere,
+}
+
+/// The page that answers for a name.
+pub struct Found<'v> {
+    pub page: &'v PageView,
+    /// The label of the name that was walked at which the page's name begins.
+    pub cut: usize,
+    /// Seconds that anything out of it may be cached at most: less when the page is not fresh
+    /// (T6), or when a link on the way to it is soft and may still be displaced (G9).
+    pub ttl_max: u32,
 }
 
 impl View {
@@ -183,30 +194,33 @@ impl View {
     ) -> Place<'v> {
         if let Some(label) = path.cut_at(self.localhost.meta.name.wire()) {
             passing(&self.localhost);
-            return Place::Page(&self.localhost, label);
+            return Place::Page(Found { page: &self.localhost, cut: label, ttl_max: u32::MAX });
         }
         let anchor = |label| Some((label, *self.anchors.get(path.suffix(label))?));
         let Some((mut label, mut id)) = (0..=path.labels()).find_map(anchor) else {
             return Place::Nowhere;
         };
         let mut above = None;
+        let mut soft_ttl = u32::MAX;
         loop {
             let page = self.page(&id).filter(|page| page.meta.name.wire() == path.suffix(label));
-            if let Some(above) = above
+            if let Some((above, ttl_max)) = above
                 && label == 0
                 && speaks_above(qtype, page)
             {
-                return Place::Page(above, 1);
+                return Place::Page(Found { page: above, cut: 1, ttl_max });
             }
             let Some(page) = page else {
                 return Place::Missing(label);
             };
             passing(page);
+            let ttl_max = soft_ttl.min(page.ttl_max());
             let below = label.checked_sub(1).and_then(|l| page.node(path.owner(l, label))?.link());
             let Some(link) = below else {
-                return Place::Page(page, label);
+                return Place::Page(Found { page, cut: label, ttl_max });
             };
-            (above, id, label) = (Some(page), link, label - 1);
+            soft_ttl = soft_ttl.min(link.soft_ttl);
+            (above, id, label) = (Some((page, ttl_max)), link.page, label - 1);
         }
     }
 
@@ -256,6 +270,11 @@ impl PageView {
     /// The name, id, serial and freshness.
     pub fn meta(&self) -> &PageMeta {
         &self.meta
+    }
+
+    /// Seconds that an answer out of this page may be cached at most (T6).
+    fn ttl_max(&self) -> u32 {
+        if self.meta.fresh { u32::MAX } else { STALE_TTL.as_secs() as u32 }
     }
 
     /// The node at this owner (lower-case wire form), if the name exists.

@@ -89,7 +89,9 @@ fn state(page: &Governance, id: &Id) -> State {
 
 use Choice::*;
 
-/// G3 accepts, G5 accepts, G9 accepts: a change is served once two of five approve.
+/// G3 accepts: a change of an entry, made against its version.
+/// G5 accepts: a ballot, and its withdrawal by a later one.
+/// G9 accepts: a change is served once two of five approve.
 #[test]
 fn a_change_is_soft_with_two_of_five_and_not_with_one() {
     let mut page = page(5);
@@ -148,6 +150,8 @@ fn only_the_highest_sequence_of_a_participant_counts() {
     assert_eq!(forged, Err(statement::StatementRefusal::Signature(crate::key::WrongSignature)));
 }
 
+/// G11 accepts: two ballots that contradict each other are kept as evidence.
+/// G11 refuses: that they take power away; one of them counts, in any order.
 #[test]
 fn two_ballots_with_one_sequence_are_evidence_and_the_smaller_id_counts() {
     let page = page(5);
@@ -160,10 +164,17 @@ fn two_ballots_with_one_sequence_are_evidence_and_the_smaller_id_counts() {
         order.iter().for_each(|n| drop(page.admit(&two[*n])));
         let (_, cast) = page.proposal(&op.id()).unwrap().cast().next().unwrap();
         assert_eq!(&cast.ballot, smaller);
+        let tally = page.proposal(&op.id()).unwrap().tally();
+        assert_eq!(tally.abstain(), 4 * POWER_UNITS);
+        let evidence: Vec<_> = page.evidence().map(|(key, _)| *key).collect();
+        assert_eq!(evidence, [key(1).public()]);
+        // The smaller one first: nothing new is said by the other, and it is kept all the same.
+        assert!(two.iter().all(|ballot| page.admit(ballot) == Err(Refusal::Known)));
     }
 }
 
-/// G5b accepts: one row passes every operation of a batch. G5b refuses: somebody else's.
+/// G5b accepts: one row passes every operation of a batch.
+/// G5b refuses: somebody else's operation in it.
 #[test]
 fn a_ballot_on_a_batch_counts_for_each_of_its_authors_operations() {
     let mut page = page(5);
@@ -240,8 +251,8 @@ fn a_subpage_is_created_by_track_1_and_taken_by_track_2_only() {
     assert_eq!(vote(&mut page, &nothing), State::Faulty(Fault::NoPage));
 }
 
-/// G4 accepts: a newcomer with its acceptance. G4 refuses: without, for another page or key,
-/// a change that breaks G1 or leaves no power.
+/// G4 accepts: a newcomer with its acceptance.
+/// G4 refuses: without, for another page or key, a change that breaks G1 or leaves no power.
 #[test]
 fn the_roster_changes_by_track_2_with_the_newcomers_agreement() {
     let mut page = page(2);
@@ -270,7 +281,8 @@ fn the_roster_changes_by_track_2_with_the_newcomers_agreement() {
     }
 }
 
-/// P5 accepts: two contenders for a slot, of which the smaller counts. P5 refuses: a third.
+/// P5 accepts: two contenders for a slot, of which the smaller counts.
+/// P5 refuses: a third.
 #[test]
 fn a_slot_has_one_operation_that_counts_in_any_order() {
     let page = page(2);
@@ -287,7 +299,41 @@ fn a_slot_has_one_operation_that_counts_in_any_order() {
     }
 }
 
-/// G10 accepts: an operation on an open operation. G10 refuses: one on an unknown version.
+/// P5 accepts: as many soft changes of one entry, kept batches and waiting rows as the limits say.
+/// P5 refuses: one more of each.
+#[test]
+fn what_waits_is_limited() {
+    let mut page = page(1);
+    let mut parent = brick(&page);
+    for n in 0..=SOFT_CHAIN_MAX {
+        let op = set(&page, 0, n as u32, "brick", parent, a(n as u8));
+        page.admit(&op).unwrap();
+        page.admit(&ballot(&page, 0, n as u64 + 1, &[(op.id(), Approve)])).unwrap();
+        let is_last = n == SOFT_CHAIN_MAX;
+        let expect = if is_last { State::Faulty(Fault::ChainFull) } else { State::Ratified };
+        assert_eq!(state(&page, &op.id()), expect, "{n}");
+        parent = op.id();
+    }
+    let unknown = |n: usize| Id::hash(&[&n.to_be_bytes()]);
+    for n in 0..=BATCHES_PER_AUTHOR_MAX {
+        let admitted = page.admit(&batch(&page, 0, &[unknown(n)]));
+        let is_last = n == BATCHES_PER_AUTHOR_MAX;
+        assert_eq!(admitted.err(), is_last.then_some(Refusal::TooManyBatches), "{n}");
+    }
+    let mut wait = |sequence, rows: std::ops::Range<usize>| {
+        let rows: Vec<_> = rows.map(|n| (unknown(n), Approve)).collect();
+        page.admit(&ballot(&page, 0, sequence, &rows)).err()
+    };
+    let max = WAITING_BALLOTS_PER_VOTER_MAX;
+    assert_eq!(wait(1000, 0..max - 1), None);
+    assert_eq!(wait(1001, max..max + 1), None);
+    assert_eq!(wait(1002, max + 1..max + 2), Some(Refusal::TooManyWaiting));
+    // What waits already may be said again.
+    assert_eq!(wait(1003, 0..max - 1), None);
+}
+
+/// G10 accepts: an operation on an open operation.
+/// G10 refuses: one on an unknown version.
 #[test]
 fn an_operation_on_an_unknown_version_waits() {
     let mut page = page(2);

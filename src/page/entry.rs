@@ -304,3 +304,97 @@ fn entry_bytes(sets: &RecordSets, owner: &Owner) -> usize {
     }
     codec::encode(&(owner, Id::ZERO, sets)).len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page() -> Name {
+        Name::parse("ff.ct").unwrap()
+    }
+
+    /// What is said of loose records, `type, TTL, data`, at an owner.
+    fn refusal(at: &str, records: &[(RecordType, u32, &[u8])]) -> Option<EntryRefusal> {
+        let owner = Owner::parse(at, &page()).unwrap();
+        let records = records.iter().map(|(rtype, ttl, data)| (*rtype, *ttl, data.to_vec()));
+        RecordSets::gather(records, &owner, &page()).err()
+    }
+
+    const A: (RecordType, u32, &[u8]) = (RecordType::A, 60, &[192, 0, 2, 1]);
+    const B: &[u8] = b"\x01b\x00";
+
+    /// P8 accepts: what each entry may hold by itself.
+    #[test]
+    fn entries_are_judged_each_for_itself() {
+        let check = |at: &str, records: &[_]| assert_eq!(refusal(at, records), None, "{at}");
+        check("@", &[A, (RecordType::TXT, 60, b"\x01x"), (RecordType::DS, 60, &[1; 24])]);
+        check("a", &[(RecordType::CNAME, 60, B)]);
+        check("a.b", &[(RecordType::NS, 60, B), A]);
+        check("*.a", &[(RecordType::CNAME, 60, B)]);
+        check("a", &[(RecordType::PAGE, 60, &[1; 32]), (RecordType::BEACON, 60, b"\x01x")]);
+        // Below a PAGE or a delegation it would be occluded, which nothing here can know.
+        check("b.a", &[A]);
+    }
+
+    /// P8 refuses: each of the faults by its name.
+    #[test]
+    fn what_cannot_stand_at_a_name_is_refused_by_name() {
+        use EntryRefusal::*;
+        let check = |at: &str, records: &[_], expect| {
+            assert_eq!(refusal(at, records), Some(expect), "{at}");
+        };
+        let page = (RecordType::PAGE, 60, &[1; 32][..]);
+        check("a.*", &[A], WildcardInside);
+        for rtype in [RecordType::SOA, RecordType::NS, RecordType::CNAME, RecordType::DNAME] {
+            check("@", &[(rtype, 60, B)], AtApex(rtype));
+        }
+        check("@", &[page], AtApex(RecordType::PAGE));
+        check("a", &[(RecordType::SOA, 60, B)], AtApex(RecordType::SOA));
+        for rtype in [RecordType::NS, RecordType::DNAME] {
+            check("*", &[(rtype, 60, B)], AtWildcard(rtype));
+        }
+        check("*", &[page], AtWildcard(RecordType::PAGE));
+        check("a", &[(RecordType::ANY, 60, B)], NotData(RecordType::ANY));
+        check("a", &[(RecordType::CNAME, 60, B), A], CnameNotAlone);
+        check(
+            "a",
+            &[(RecordType::CNAME, 60, B), (RecordType::CNAME, 60, b"\x01c\0")],
+            CnameNotAlone,
+        );
+        let two = [(RecordType::DNAME, 60, B), (RecordType::DNAME, 60, &b"\x01c\0"[..])];
+        check("a", &two, NotSingle(RecordType::DNAME));
+        check("a", &[page, A], PageNotAlone);
+        check("a.b", &[page], PageNotOneLabel);
+    }
+
+    #[test]
+    fn a_record_may_be_cached_for_a_week() {
+        let check = |ttl: u32, expect| {
+            assert_eq!(refusal("a", &[(RecordType::A, ttl, &[192, 0, 2, 1])]), expect);
+        };
+        check(TTL_SECONDS_MAX - 1, None);
+        check(TTL_SECONDS_MAX, None);
+        check(TTL_SECONDS_MAX + 1, Some(EntryRefusal::TtlTooLong(TTL_SECONDS_MAX + 1)));
+    }
+
+    #[test]
+    fn a_name_and_its_page_have_at_most_255_octets_together() {
+        let label = "x".repeat(63);
+        let owner = |last: usize| format!("{}.{label}.{label}.{label}", "y".repeat(last));
+        // Of 255, `ff.ct.` takes 7 and the three long labels 192; a length octet is left.
+        let check = |last: usize, expect| {
+            let text = owner(last);
+            let wire = crate::page::name::parse_labels(&text).unwrap();
+            let owner = Owner::from_wire(&wire).unwrap();
+            let sets = vec![RecordSet {
+                rtype: RecordType::A,
+                ttl: 60,
+                rdata: vec![Rdata([192, 0, 2, 1].into())],
+            }];
+            assert_eq!(RecordSets::admit(sets, &owner, &page()).err(), expect);
+        };
+        check(54, None);
+        check(55, None);
+        check(56, Some(EntryRefusal::Name(NameRefusal::NameTooLong)));
+    }
+}

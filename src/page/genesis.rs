@@ -420,11 +420,13 @@ mod tests {
         let limits =
             |open| Parameters { open_operations_max: open, ..Parameters::default() }.check();
         assert_eq!(limits(0), Err(OpenOperations(0)));
+        assert_eq!(limits(OPEN_OPERATIONS_MAX - 1), Ok(()));
         assert_eq!(limits(OPEN_OPERATIONS_MAX), Ok(()));
         assert_eq!(limits(OPEN_OPERATIONS_MAX + 1), Err(OpenOperations(OPEN_OPERATIONS_MAX + 1)));
     }
 
-    /// G2 accepts: exactly the threshold. G2 refuses: one less.
+    /// G2 accepts: exactly the threshold.
+    /// G2 refuses: one less.
     #[test]
     fn a_threshold_is_reached_exactly() {
         assert!(reaches(3001, 3001, 10_000));

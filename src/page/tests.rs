@@ -71,6 +71,21 @@ fn an_initial_entry_has_no_operation_behind_it_and_is_not_empty() {
     check(Id::ZERO, RecordSets::NONE, PageRefusal::EmptyEntry(owner.clone()));
 }
 
+/// A log whose checksums are right may still hold nonsense: somebody may have written it.
+#[test]
+fn an_initial_entry_that_does_not_begin_with_an_owner_is_refused() {
+    let check = |bytes: &[u8], n: usize| {
+        let (_, mut raw) = founded();
+        raw.entries.push(bytes.into());
+        assert_eq!(Page::reopen(&raw).err(), Some(PageRefusal::NoEntry(n)));
+        assert!(admit(&raw).is_err());
+    };
+    check(b"", 2);
+    check(b"\x93\xc4", 2);
+    check(b"\x93\xc4\x02a", 2);
+    check(b"\x92\xc4\x01a", 2);
+}
+
 #[test]
 fn versions_start_at_the_origin_of_page_and_owner() {
     let (page, _) = founded();

@@ -124,7 +124,7 @@ impl FakeDisk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A test that panicked while holding the disk has failed already.
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

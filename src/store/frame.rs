@@ -294,13 +294,13 @@ mod tests {
     #[test]
     fn a_frame_gives_back_its_records_and_the_place_after_it() {
         let (bytes, end) = frame(&records());
-        let head = Head::decode(&NONCE, &bytes).expect("the header is right");
-        assert_eq!(head.frame_bytes(), bytes.len());
-        assert_eq!(follow(&super::tests::head().start(), &bytes), Some(end));
+        let header = Head::decode(&NONCE, &bytes).expect("the header is right");
+        assert_eq!(header.frame_bytes(), bytes.len());
+        assert_eq!(follow(&head().start(), &bytes), Some(end));
         let read: Result<Vec<Record>, BadRecord> = Records::of(&bytes).collect();
         assert_eq!(read, Ok(records()));
         let expected: usize = records().iter().map(record_bytes).sum();
-        assert_eq!(head.payload_bytes, expected);
+        assert_eq!(header.payload_bytes, expected);
     }
 
     #[test]

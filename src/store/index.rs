@@ -155,7 +155,7 @@ impl Index {
         guarded(|| {
             // First: after a crash in between, the page is unknown and is indexed from its start.
             self.places.remove(page.as_bytes())?;
-            for row in self.spots.iter() {
+            for row in &self.spots {
                 let (key, _) = row?;
                 if key.get(32..) == Some(page.as_bytes()) {
                     self.spots.remove(key)?;

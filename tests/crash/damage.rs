@@ -15,7 +15,7 @@ use djdns::{
     },
 };
 
-use super::{
+use crate::support::{
     daemon::{Daemon, Home, Resolver},
     people::{approval, proposal, submission},
 };

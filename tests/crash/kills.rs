@@ -8,10 +8,8 @@ use djdns::{
     page::name::Name,
 };
 
-use super::{
-    daemon::{Daemon, Home},
-    load::{Founder, Moderator, Worker},
-};
+use super::load::{Founder, Moderator, Worker};
+use crate::support::daemon::{Daemon, Home};
 
 /// Kills of one directory; the moderators' slots last for more.
 const KILLS: u64 = 50;

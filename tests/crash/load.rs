@@ -21,7 +21,7 @@ use djdns::{
     },
 };
 
-use super::{
+use crate::support::{
     daemon::{Daemon, Resolver, ask},
     people::{
         address as address_of, approval, batch, found, proposal, public, staging, submission,

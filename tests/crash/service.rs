@@ -10,7 +10,7 @@ use std::{
     process::Stdio,
 };
 
-use super::daemon::{Home, PATIENCE, Resolver};
+use crate::support::daemon::{Home, PATIENCE, Resolver};
 
 #[test]
 fn a_second_daemon_is_told_who_holds_the_directory() {

@@ -16,11 +16,11 @@ use super::{
 };
 
 static VIEWS: LazyLock<Vec<View>> = LazyLock::new(|| {
-    [super::ANSWERS, super::CUTS, super::ANCHORS].map(|text| replay::read(text).view).into()
+    [crate::ANSWERS, crate::CUTS, crate::ANCHORS].map(|text| replay::read(text).view).into()
 });
 
 static QUERIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let files = [super::ANSWERS, super::CUTS].map(replay::read);
+    let files = [crate::ANSWERS, crate::CUTS].map(replay::read);
     files.into_iter().flat_map(|file| file.asks).map(|ask| ask.bytes).collect()
 });
 

@@ -57,7 +57,7 @@ async fn read_answer(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 fn files() -> [Replay; 3] {
-    [super::ANSWERS, super::CUTS, super::ANCHORS].map(replay::read)
+    [crate::ANSWERS, crate::CUTS, crate::ANCHORS].map(replay::read)
 }
 
 #[tokio::test]
@@ -134,12 +134,12 @@ async fn malformed_datagrams_get_what_the_table_says_and_the_door_stays_open() {
     let node = start();
     let udp = udp_client(node.address).await;
     let good = super::support::query("localhost.", 1, None);
-    for (expect, bytes) in super::malformed() {
+    for (expect, bytes) in crate::malformed() {
         udp.send(&bytes).await.unwrap();
         if expect != "silence" {
             let mut buffer = [0; 512];
             let len = timeout(PATIENCE, udp.recv(&mut buffer)).await.expect("an answer").unwrap();
-            assert_eq!(super::outcome(Some(&buffer[..len])), expect, "{bytes:02x?}");
+            assert_eq!(crate::outcome(Some(&buffer[..len])), expect, "{bytes:02x?}");
         }
         // The next answer is this one's: what should be silent was.
         assert_eq!(over_udp(&udp, &good).await[3] & 15, 0, "{bytes:02x?}");
@@ -151,7 +151,7 @@ async fn malformed_datagrams_get_what_the_table_says_and_the_door_stays_open() {
 async fn malformed_messages_over_tcp_get_an_error_and_the_door_stays_open() {
     let node = start();
     let good = super::support::query("localhost.", 1, None);
-    for (expect, bytes) in super::malformed() {
+    for (expect, bytes) in crate::malformed() {
         let mut tcp = TcpStream::connect(node.address).await.unwrap();
         // hickory gives some responses that do not parse a FORMERR; over TCP that hurts nobody.
         if expect != "silence" {

@@ -117,8 +117,8 @@ fn bytes_past_a_limit_are_refused_before_they_are_read() {
     });
 }
 
-/// P5 accepts: an entry of exactly 64 KiB. P8 says how large a record may be.
-/// P5 refuses: an entry of one byte more.
+/// P5 accepts: an entry of exactly 64 KiB, and a record and a PAGE as large as they may be.
+/// P5 refuses: one byte, or one beacon, more.
 #[test]
 fn an_entry_may_be_as_large_as_its_limit() {
     let entry = |filler: usize| {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::source::{Module, Source, named, test_modules};
+use super::source::{Module, Source, named, private, test_modules};
 
 /// The rooms of each floor. A new top-level module is written here first.
 pub const FLOORS: [&[&str]; 5] = [
@@ -90,25 +90,46 @@ pub fn check_map(lib: &str) -> Vec<String> {
         .collect()
 }
 
-/// Refuses circles of imports among the modules of floor 0, file by file.
+/// Refuses circles of imports among the modules of floor 0. A private module is a part of the one
+/// that declares it, in a file of its own: parts know their whole, and only wholes have an order.
 pub fn check_cycles(sources: &[Source]) -> Vec<String> {
     let modules = modules(sources);
     let tests = test_modules(sources);
     let pure = |module: &Module| {
         module.first().and_then(|room| floor_of(room)) == Some(0) && !tests.contains(module)
     };
+    let parts = parts(sources);
     let mut arrows: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
     for source in sources.iter().filter(|source| pure(&source.module())) {
         let here = source.module();
         let targets = named(&source.tokens_outside_tests(), &here, &modules);
         let targets = targets.iter().filter_map(|named| file_of(&named.segments, &modules));
-        let targets = targets.filter(|module| *module != here && pure(module)).collect();
-        arrows.insert(here, targets);
+        let here = whole(here, &parts);
+        let targets = targets.map(|module| whole(module, &parts));
+        let targets = targets.filter(|module| *module != here && pure(module));
+        arrows.entry(here.clone()).or_default().extend(targets);
     }
     circle(&arrows)
         .map(|circle| format!("{circle}: one of these must not know the next"))
         .into_iter()
         .collect()
+}
+
+/// The modules that only the one declaring them can name.
+fn parts(sources: &[Source]) -> BTreeSet<Module> {
+    let below = |source: &Source| {
+        let parent = source.module();
+        private(&source.tokens()).into_iter().map(move |child| [parent.clone(), child].concat())
+    };
+    sources.iter().flat_map(below).collect()
+}
+
+/// The module that this is a part of: itself, unless it is private.
+fn whole(mut module: Module, parts: &BTreeSet<Module>) -> Module {
+    while parts.contains(&module) {
+        module.pop();
+    }
+    module
 }
 
 /// The file that a path leads to: its longest beginning that is a module.
@@ -210,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_map_of_another_house_is_refused() {
-        let map = "//! Text.\n//! floor 4  main, cli, config, daemon   wiring\n\
+        let map = "//! Text.\n//! floor 4  main, cli, config, daemon, demo   wiring\n\
             //! floor 3  dns, http, control  faces\n//! floor 2  network, discovery, transfer\n\
             //! floor 1  store, content  disk\n//! floor 0  limits, id, key, beacon,   pure\n\
             //!          page, governance, sync  more\n//! ```\n//! floor 1  attic\n";
@@ -244,5 +265,12 @@ mod tests {
         );
         check("use crate::page::Page;", "", "use name::Name;", &["page -> page::name -> page"]);
         check("#[cfg(test)] mod tests { use crate::page::entry; }", "use super::name;", "", &[]);
+        check("use crate::page::Page;", "", "mod name; use name::Name;", &[]);
+        check(
+            "use crate::page::entry::Entry;",
+            "use super::Page;",
+            "mod name; pub mod entry; use name::Name;",
+            &["page -> page::entry -> page"],
+        );
     }
 }

@@ -201,6 +201,21 @@ pub fn declared(tokens: &[Token<'_>]) -> Vec<Module> {
     found
 }
 
+/// Those of [`declared`] that only the declaring file can name: `mod` without `pub`.
+pub fn private(tokens: &[Token<'_>]) -> Vec<Module> {
+    let mut found = Vec::new();
+    walk(tokens, |inside, at| {
+        let before = at.checked_sub(1).map_or("", |i| tokens[i].text);
+        let public = ["pub", ")"].contains(&before);
+        if tokens[at].text == "mod" && is_at(tokens, at + 2, &[";"]) && !public {
+            let name = tokens[at + 1].text.to_owned();
+            found.push(inside.iter().cloned().chain([name]).collect());
+        }
+        at + 1
+    });
+    found
+}
+
 /// Visits token after token with the inline modules that it stands in; `visit` returns the next.
 fn walk(tokens: &[Token<'_>], mut visit: impl FnMut(&[String], usize) -> usize) {
     let mut inline: Vec<String> = Vec::new();
@@ -456,5 +471,7 @@ mod tests {
     fn declared_modules_are_found_below_inline_ones() {
         let declared = declared(&tokens("pub mod a; mod b { pub mod c; mod d {} } mod e;"));
         assert_eq!(declared, [vec!["a"], vec!["b", "c"], vec!["e"]]);
+        let private = private(&tokens("pub mod a; mod b; pub(crate) mod c; #[cfg(x)] mod d;"));
+        assert_eq!(private, [vec!["b"], vec!["d"]]);
     }
 }

@@ -1,11 +1,6 @@
 //! `djdns page create`: founds a page.
 
-use std::{
-    fs,
-    io::Read,
-    mem::ManuallyDrop,
-    path::{Path, PathBuf},
-};
+use std::{mem::ManuallyDrop, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -20,7 +15,7 @@ use crate::{
         args::{self, Author},
         context::{Context, ask},
         fault::{Fault, Outcome},
-        output, propose, signing,
+        output, propose, signing, zone,
     },
     control::{
         report::PageSummary,
@@ -34,7 +29,7 @@ use crate::{
         genesis::{Parameters, RawGenesis},
         name::Name,
         roster_rows,
-        zonefile::{self, ZoneContents},
+        zonefile::ZoneContents,
     },
 };
 
@@ -143,55 +138,9 @@ fn participants(context: &Context, given: &[(String, u32)]) -> Outcome<Vec<(Publ
 /// The zone file's contents; what it warns about is said.
 fn contents(context: &Context, zone: Option<PathBuf>, name: &Name) -> Outcome<ZoneContents> {
     let Some(file) = zone else { return Ok(ZoneContents::default()) };
-    let contents = parse_zone(context, &file, &read(&file)?, name)?;
-    report_zone(context, &contents);
+    let contents = zone::parse(context, &file, &zone::read(&file)?, name)?;
+    zone::report(context, &contents);
     Ok(contents)
-}
-
-/// Reads a zone file's text as the contents of a page.
-///
-/// # Errors
-/// That it is no zone of that page: with line and column.
-pub fn parse_zone(
-    context: &Context,
-    file: &Path,
-    text: &[u8],
-    name: &Name,
-) -> Outcome<ZoneContents> {
-    let mut progress = context.progress();
-    let total = text.len() as u64;
-    zonefile::read(text, name, &mut |done| progress.tell("reading", done as u64, total))
-        .map_err(|error| Fault::refused(format!("{}, {error}", file.display())))
-}
-
-/// Says what a zone file warned about, and what was not taken from it.
-pub fn report_zone(context: &Context, contents: &ZoneContents) {
-    for warning in &contents.warnings {
-        context.note(format!("warning: {warning}"));
-    }
-    if contents.more_warnings > 0 {
-        context.note(format!("warning: and {} more like these", contents.more_warnings));
-    }
-    let counts = contents.left_aside.iter().map(|(rtype, count)| format!("{count} {rtype}"));
-    let counts = counts.collect::<Vec<_>>().join(", ");
-    if !counts.is_empty() {
-        context.note(format!(
-            "not taken, because a page makes its own or is proved by its seal: {counts}"
-        ));
-    }
-}
-
-/// Reads a file; `-` is standard input.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn read(file: &Path) -> Outcome<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
-        false => fs::read(file),
-    };
-    read.map_err(|error| Fault::file("read", file, &error))
 }
 
 fn found(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{create, stage};
+use super::stage;
 use crate::{
     cli::{
         args,
@@ -12,6 +12,7 @@ use crate::{
         fault::{Fault, Outcome},
         output,
         propose::{Casting, apply},
+        zone,
     },
     control::{report::PageSummary, request::PageSelector},
     id::{Id, Kind},
@@ -39,7 +40,7 @@ pub struct Import {
 
 impl Import {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let bytes = create::read(&self.file)?;
+        let bytes = zone::read(&self.file)?;
         if bundle::is_bundle(&bytes) {
             let page = admit(context, &self.page, &bytes)?;
             if context.json {

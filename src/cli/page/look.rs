@@ -108,7 +108,8 @@ impl List {
                 text(remarks(page)).painted(Paint::Notice),
             ]);
         }
-        output::print_paged(&table.render(context.style))
+        let text = table.render(context.style);
+        context.print_paged(&text)
     }
 }
 
@@ -168,7 +169,8 @@ impl Participants {
                 text(known.name(&participant.key).unwrap_or_default()),
             ]);
         }
-        output::print_paged(&table.render(context.style))
+        let text = table.render(context.style);
+        context.print_paged(&text)
     }
 }
 
@@ -190,7 +192,8 @@ impl History {
                 text(&event.what),
             ]);
         }
-        output::print_paged(&table.render(context.style))
+        let text = table.render(context.style);
+        context.print_paged(&text)
     }
 }
 

@@ -13,9 +13,9 @@ use crate::{
         context::Context,
         fault::{Fault, Outcome},
         output,
-        page::{create, export},
+        page::export,
         proposals::diff_line,
-        signing,
+        signing, zone,
     },
     control::request::Draft,
     governance::{
@@ -71,8 +71,8 @@ pub fn run(
     };
     let present = export::contents(context, page)?;
     let name = present.name;
-    let zone = create::parse_zone(context, file, &zone, &name)?;
-    create::report_zone(context, &zone);
+    let zone = zone::parse(context, file, &zone, &name)?;
+    zone::report(context, &zone);
     let difference = diff::compare(&name, present.entries, zone.entries).map_err(Fault::refused)?;
     let mut applied = Applied {
         page: name.to_string(),
@@ -97,11 +97,11 @@ fn shown(entry: &Differing) -> Shown {
 
 /// A rehearsal's result is the difference. Otherwise it is the batch's id, and what differs goes
 /// beside it.
-fn show_difference(context: &Context, applied: &Applied, dry_run: bool) -> Outcome {
+fn show_difference(context: &mut Context, applied: &Applied, dry_run: bool) -> Outcome {
     let lines = || applied.changes.iter().flat_map(|change| &change.diff);
     if dry_run {
         let text: String = lines().map(|line| diff_line(line, context.style) + "\n").collect();
-        return output::print_paged(&text);
+        return context.print_paged(&text);
     }
     lines().for_each(|line| context.note(line));
     Ok(())

@@ -1,0 +1,224 @@
+//! What each fuzz target does with any bytes: never panic, and keep its promise where it accepts.
+//!
+//! Shared by the targets in `fuzz_targets/`, which libFuzzer drives, and by `tests/fuzz.rs`, which
+//! drives them a little in every `cargo test`.
+#![allow(dead_code, reason = "each target uses one of these")]
+
+use std::sync::OnceLock;
+
+use djdns::{
+    control::request::Request,
+    daemon::node::WholePage,
+    dns::{PageMeta, Transport, View, respond},
+    governance::{Governance, statement::Statement},
+    id::Id,
+    key::SecretKey,
+    limits::UDP_ANSWER_BYTES_MAX,
+    page::{
+        Page, RawPage, bundle,
+        entry::{Entry, RecordSets},
+        genesis::{Genesis, Parameters, RawGenesis},
+        name::{Name, Owner},
+        rdata::{self, Style},
+        record::{PageLink, RecordType},
+        roster_rows, zonefile,
+    },
+};
+
+/// A target: its name, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 8] = [
+    ("codec_decode", codec_decode),
+    ("statement_admit", statement_admit),
+    ("page_admit", page_admit),
+    ("bundle_read", bundle_read),
+    ("zonefile_read", zonefile_read),
+    ("rdata_text", rdata_text),
+    ("dns_respond", dns_respond),
+    ("control_request", control_request),
+];
+
+/// They are refused, or they are the one encoding of the entry that they decode to (P1).
+pub fn codec_decode(bytes: &[u8]) {
+    if let Ok(entry) = Entry::decode(bytes, &Name::root()) {
+        assert_eq!(entry.encode(), bytes, "a second spelling of an entry was accepted");
+    }
+}
+
+/// They are refused, or they are a statement that a page judges without a panic. No fuzzer forges
+/// a signature, so those of what is well formed are left out as for a log.
+pub fn statement_admit(bytes: &[u8]) {
+    let Ok(statement) = Statement::reopen(bytes) else {
+        assert!(Statement::admit(bytes).is_err(), "what is not well formed was admitted");
+        return;
+    };
+    assert_eq!(statement.bytes(), bytes);
+    if let Ok(admitted) = Statement::admit(bytes) {
+        assert_eq!(admitted, statement);
+    }
+    let mut page = Governance::new(golden_page().0.clone());
+    if page.admit(&statement).is_ok() {
+        let states = page.proposals().map(|proposal| page.state(proposal));
+        assert!(states.count() <= 1, "one statement makes one proposal at most");
+        page.contents();
+    }
+}
+
+/// A genesis and entries, each after its length in two bytes: refused, or a page that opens again.
+pub fn page_admit(bytes: &[u8]) {
+    let mut parts = parts(bytes);
+    let genesis = parts.next().unwrap_or_default();
+    if let Ok(read) = Genesis::decode(genesis) {
+        assert_eq!(read.encode(), genesis, "a second spelling of a genesis was accepted");
+    }
+    let entries: Vec<Box<[u8]>> = parts.map(Into::into).collect();
+    for genesis in [genesis, &golden_page().1.genesis] {
+        let raw = RawPage { genesis: genesis.to_vec(), entries: entries.clone() };
+        let reopened = Page::reopen(&raw);
+        if let Ok(page) = Page::admit(&raw, &mut |_| {}) {
+            assert_eq!(reopened.map(|page| page.id()), Ok(page.id()));
+            assert_eq!(page.entries().count(), raw.entries.len());
+        }
+    }
+}
+
+/// Cuts bytes into parts, each after its length in two bytes.
+fn parts(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (len, rest) = bytes.split_first_chunk::<2>()?;
+        let (part, rest) = rest.split_at(usize::from(u16::from_be_bytes(*len)).min(rest.len()));
+        bytes = rest;
+        Some(part)
+    })
+}
+
+/// Refused, or records that make the same bundle. The hash at the end is put right first, so that
+/// what is inside is looked at.
+pub fn bundle_read(bytes: &[u8]) {
+    let mut sealed = bytes.to_vec();
+    if let Some(at) = bytes.len().checked_sub(32) {
+        let hash = Id::hash(&[&bytes[..at]]);
+        sealed[at..].copy_from_slice(hash.as_bytes());
+    }
+    for bytes in [bytes, &sealed] {
+        let Ok(records) = bundle::read(bytes) else { continue };
+        assert_eq!(bundle::write(records.clone()).as_deref(), Ok(bytes));
+        let mut whole = WholePage::default();
+        if records.iter().all(|(kind, bytes)| whole.take(*kind, bytes.to_vec()).is_ok()) {
+            let _ = Page::reopen(&whole.raw);
+            let _ = Page::admit(&whole.raw, &mut |_| {});
+            whole.statements.iter().for_each(|bytes| statement_admit(bytes));
+        }
+    }
+}
+
+/// Refused, or contents that are read back from the zone file that they make.
+pub fn zonefile_read(bytes: &[u8]) {
+    for page in ["ct.", "."].map(|name| Name::parse(name).expect("a name")) {
+        let Ok(read) = zonefile::read(bytes, &page, &mut |_| {}) else { continue };
+        let mut text = String::new();
+        let entries = read.entries.iter().map(|(owner, sets)| (owner.clone(), sets));
+        zonefile::write(&page, 7, entries, &mut text);
+        let again = zonefile::read(text.as_bytes(), &page, &mut |_| {});
+        let again = again.unwrap_or_else(|error| panic!("{error}, in:\n{text}"));
+        assert_eq!(again.entries, read.entries, "read back from:\n{text}");
+    }
+}
+
+/// A type in two bytes, then text or octets: whatever is accepted is read back from its own text.
+pub fn rdata_text(bytes: &[u8]) {
+    let Some((rtype, rest)) = bytes.split_first_chunk::<2>() else { return };
+    let rtype = RecordType(u16::from_be_bytes(*rtype));
+    if let Some(text) = str::from_utf8(rest).ok()
+        && let Ok(data) = rdata::parse_text(rtype, text, &Name::root())
+    {
+        read_back(rtype, &data);
+    }
+    if rdata::check(rtype, rest).is_ok() {
+        read_back(rtype, rest);
+    }
+}
+
+fn read_back(rtype: RecordType, data: &[u8]) {
+    assert_eq!(rdata::check(rtype, data), Ok(()));
+    for style in [Style::Mnemonic, Style::GenericPrivate] {
+        let mut text = String::new();
+        rdata::write_text(rtype, data, style, &mut text);
+        let again = rdata::parse_text(rtype, &text, &Name::root());
+        assert_eq!(again.as_deref(), Ok(data), "{rtype} {text}");
+    }
+}
+
+/// Silence, or a response with the query's id that other software reads and that fits.
+pub fn dns_respond(bytes: &[u8]) {
+    for transport in [Transport::Udp, Transport::Stream] {
+        let Some(response) = respond(view(), bytes, transport) else { continue };
+        let message = hickory_proto::op::Message::from_vec(&response);
+        let message = message.unwrap_or_else(|error| panic!("{error}: {response:02x?}"));
+        assert_eq!(message.metadata.id.to_be_bytes(), bytes[..2]);
+        let fits = response.len() <= usize::from(UDP_ANSWER_BYTES_MAX);
+        assert!(fits || transport == Transport::Stream, "{} bytes", response.len());
+    }
+}
+
+/// Refused, or a request that travels on as the same.
+pub fn control_request(bytes: &[u8]) {
+    let Ok(request) = rmp_serde::from_slice::<Request>(bytes) else { return };
+    let again = rmp_serde::to_vec_named(&request).expect("a request encodes");
+    let again: Request = rmp_serde::from_slice(&again).expect("what was encoded decodes");
+    assert_eq!(format!("{again:?}"), format!("{request:?}"));
+}
+
+/// A small page of two, its contents those of [`ZONE`].
+pub fn golden_page() -> &'static (Page, RawPage) {
+    static PAGE: OnceLock<(Page, RawPage)> = OnceLock::new();
+    PAGE.get_or_init(|| {
+        let roster = roster_rows([1, 2].map(|n| (SecretKey::from_seed(&[n; 32]).public(), 1)));
+        let raw = RawGenesis::new(ct(), roster, Parameters::default(), 1, Id::ZERO);
+        Page::found(raw, contents()).expect("the page is valid")
+    })
+}
+
+fn ct() -> Name {
+    Name::parse("ct").expect("a name")
+}
+
+fn contents() -> Vec<(Owner, RecordSets)> {
+    zonefile::read(ZONE.as_bytes(), &ct(), &mut |_| {}).expect("the zone is valid").entries
+}
+
+/// Something of everything that an answer depends on.
+const ZONE: &str = "\
+$TTL 3600
+@      TXT   \"the page\"
+a      A     192.0.2.1
+a      MX    10 mail
+mail   AAAA  2001:db8::1
+alias  CNAME a
+loop   CNAME loop
+out    CNAME www.example.org.
+*.w    TXT   \"wild\"
+cut    NS    ns.cut
+ns.cut A     192.0.2.2
+dn     DNAME a.ct.
+many   TXT   \"1111111111111111111111111111111111111111111111111111111111111111111111111111\"
+many   TYPE65400 \\# 4 01020304
+web    HTTPS 1 . alpn=h2
+gone   PAGE  000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+";
+
+fn view() -> &'static View {
+    static VIEW: OnceLock<View> = OnceLock::new();
+    VIEW.get_or_init(|| {
+        let id = golden_page().0.id();
+        let owner = Owner::parse("ct", &Name::root()).expect("an owner");
+        let link = PageLink { page: id, beacons: vec![] }.to_rdata().expect("it fits");
+        let sets = RecordSets::gather([(RecordType::PAGE, 60, link)], &owner, &Name::root());
+        let root = PageMeta { name: Name::root(), id: Id::hash(&[b"."]), serial: 1, fresh: true };
+        let below = PageMeta { name: ct(), id, serial: 2, fresh: false };
+        let anchored = View::new().with_anchor(&root.name, root.id);
+        anchored.with_page(root, [(owner, sets.expect("a link"))]).with_page(below, contents())
+    })
+}

@@ -1,0 +1,165 @@
+//! What fuzzing begins with: the golden files, the sample zones, the DNS face's messages.
+
+use std::{fs, path::PathBuf};
+
+use djdns::{
+    control::request::Request,
+    page::{bundle, name::Name, record::RecordType},
+};
+
+use super::bodies::golden_page;
+
+/// The seeds of one target.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "codec_decode" => hex_files("golden/entry-v1"),
+        "statement_admit" => {
+            [hex_files("golden/statement-v1"), hex_files("golden/refused-v1")].concat()
+        }
+        "page_admit" => pages(),
+        "bundle_read" => {
+            let mut seeds = hex_files("golden/bundle-v1");
+            seeds.push(bundle::write([(1, &[0x91][..]), (bundle::ENTRIES, &[0x90])]).unwrap());
+            seeds
+        }
+        "zonefile_read" => [files("zones", "zone"), files("zones/bad", "zone")].concat(),
+        "rdata_text" => texts(),
+        "dns_respond" => messages(),
+        "control_request" => requests(),
+        other => panic!("there is no target {other}"),
+    }
+}
+
+fn files(folder: &str, extension: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// The bytes of hex files, without their comments.
+fn hex_files(folder: &str) -> Vec<Vec<u8>> {
+    let bytes = |file: Vec<u8>| {
+        let text = String::from_utf8(file).unwrap();
+        let digits: String = text.lines().filter(|line| !line.starts_with(';')).collect();
+        data_encoding::HEXLOWER.decode(digits.as_bytes()).unwrap()
+    };
+    files(folder, "hex").into_iter().map(bytes).collect()
+}
+
+/// A genesis and entries, each after its length.
+fn pages() -> Vec<Vec<u8>> {
+    let (_, raw) = golden_page();
+    let part = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat();
+    let entries: Vec<u8> = raw.entries.iter().flat_map(|entry| part(entry)).collect();
+    let genesis = part(&raw.genesis);
+    let golden = hex_files("golden/genesis-v1");
+    let mut seeds: Vec<Vec<u8>> = golden.iter().map(|genesis| part(genesis)).collect();
+    seeds.extend([[genesis.clone(), entries].concat(), genesis]);
+    seeds
+}
+
+/// Types and data in text, from the sample zones; each also in wire form.
+fn texts() -> Vec<Vec<u8>> {
+    let zones = files("zones", "zone");
+    let mut seeds = Vec::new();
+    for line in zones.iter().flat_map(|zone| str::from_utf8(zone).unwrap().lines()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let rtype = |word: &&str| word.parse::<RecordType>().ok();
+        let Some(at) = words.iter().position(|word| rtype(word).is_some()) else { continue };
+        let (rtype, text) = (rtype(&words[at]).unwrap(), words[at + 1..].join(" "));
+        let head = rtype.0.to_be_bytes();
+        seeds.push([&head, text.as_bytes()].concat());
+        if let Ok(data) = djdns::page::rdata::parse_text(rtype, &text, &Name::root()) {
+            seeds.push([&head[..], &data].concat());
+        }
+    }
+    seeds
+}
+
+/// Queries for what the fuzzed view holds, and messages that are none.
+fn messages() -> Vec<Vec<u8>> {
+    let malformed = include_str!("../dns/malformed.txt").lines();
+    let mut seeds: Vec<Vec<u8>> = malformed
+        .filter_map(|line| line.split_once('|'))
+        .map(|(_, hex)| {
+            let digits: String = hex.split_whitespace().collect();
+            data_encoding::HEXLOWER.decode(digits.as_bytes()).unwrap()
+        })
+        .collect();
+    for name in
+        ["ct", "A.ct", "alias.ct", "loop.ct", "x.w.ct", "x.cut.ct", "mail.dn.ct", "gone.ct", "org"]
+    {
+        let labels = djdns::page::name::parse_labels(name).unwrap();
+        for (qtype, opt) in [(1u16, 0u8), (16, 1), (255, 1), (65280, 1)] {
+            let mut query = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, opt];
+            query.extend([&labels[..], &[0], &qtype.to_be_bytes(), &[0, 1]].concat());
+            query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0].iter().take(11 * usize::from(opt)));
+            seeds.push(query);
+        }
+    }
+    seeds
+}
+
+fn requests() -> Vec<Vec<u8>> {
+    let page = || "ff.ct".to_owned();
+    let requests = [
+        Request::Status,
+        Request::Contents { page: page(), after: None },
+        Request::Bundle { page: page(), from: 7 },
+        Request::Verify { page: page(), full: true },
+        Request::Submit { statements: vec![] },
+        Request::Resolve { name: Name::root(), rtype: RecordType::A },
+    ];
+    requests.iter().map(|request| rmp_serde::to_vec_named(request).unwrap()).collect()
+}
+
+/// A row of numbers that is the same every time (xorshift64*, Vigna 2016).
+pub struct Chance(u64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Chance {
+        Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `end`, which is not 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        (self.next() >> 11) % end
+    }
+
+    pub fn pick<'s>(&mut self, seeds: &'s [Vec<u8>]) -> &'s Vec<u8> {
+        &seeds[self.below(seeds.len() as u64) as usize]
+    }
+
+    /// Changes the input a little: a byte, a length, a piece of another seed.
+    pub fn change(&mut self, input: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+        let at = self.below(input.len() as u64 + 1) as usize;
+        let to = at + self.below((input.len() - at) as u64 + 1) as usize;
+        match self.below(7) {
+            0 | 1 if at < input.len() => input[at] ^= 1 << self.below(8),
+            2 if at < input.len() => {
+                input[at] = [0, 1, 0x7f, 0x80, 0xc0, 0xff][self.below(6) as usize];
+            }
+            3 => input.truncate(at),
+            4 => drop(input.drain(at..to)),
+            5 => {
+                let copy = input[at..to.min(at + 64)].to_vec();
+                input.splice(at..at, copy);
+            }
+            _ => {
+                let other = self.pick(seeds);
+                let from = self.below(other.len() as u64 + 1) as usize;
+                input.splice(at..to, other[from..].iter().copied());
+            }
+        }
+    }
+}
