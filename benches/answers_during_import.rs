@@ -157,10 +157,9 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .expect("taskset is there");
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
-        said.read_line(&mut line).expect("text");
-        let dns = line.trim().rsplit(' ').next().and_then(|address| address.parse().ok());
+        let said = BufReader::new(child.stdout.take().expect("it is piped"));
+        let line = said.lines().next().expect("it starts").expect("text");
+        let dns = line.rsplit(' ').next().and_then(|address| address.parse().ok());
         Daemon { child, home, dns: dns.expect("the daemon says where it answers") }
     }
 

@@ -28,7 +28,7 @@ for n in "${names[@]}"; do
         || { tail -n 5 "$scratch/$n.log" >&2; exit 1; }
     # Inclusive cost of each function, over the changes made in it. Signatures are checked in both
     # passes; both do the same, so half of them belong to each.
-    callgrind_annotate --inclusive=yes --threshold=100 "$scratch/$n.out" \
+    callgrind_annotate --inclusive=yes --threshold=100 "$scratch/$n.out" 2> "$scratch/$n.annotate" \
         | tr -d , \
         | awk -v names="$n" -v changes="$changes" '
             match($0, /change::(whole_change|part_[a-z_]+)|Node::submit/) {

@@ -4,7 +4,8 @@
 //! node's.
 
 use std::{
-    env, io,
+    env,
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
@@ -13,7 +14,10 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    control::server::{self, Session},
+    control::{
+        report::Status,
+        server::{self, Session},
+    },
     dns::{ListenError, Listeners},
 };
 
@@ -117,20 +121,26 @@ fn announce(node: &Node, addresses: &[SocketAddr], quiet: bool) {
     if quiet {
         return;
     }
-    let status = status::status(node);
-    println!("djdns {} answers DNS on {}", status.version, list.join(" and "));
+    // Whoever started this may have stopped reading, which is no reason to stop answering.
+    let _ = io::stdout().write_all(greeting(&status::status(node), addresses).as_bytes());
+}
+
+fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {
+    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let mut lines = vec![format!("djdns {} answers DNS on {}", status.version, list.join(" and "))];
     if status.demonstration {
-        println!(
+        lines.push(
             "The root page is the demonstration: its keys are public, so anybody can try voting,\n\
              and nobody should rely on its names. `djdns page join . PAGE-ID` changes the root."
+                .to_owned(),
         );
     }
-    for notice in &status.notices {
-        println!("note: {notice}");
-    }
+    lines.extend(status.notices.iter().map(|notice| format!("note: {notice}")));
     if let Some(address) = addresses.first() {
-        println!("try:  dig @{} -p {} brickwindows.ff.ct", address.ip(), address.port());
+        let (ip, port) = (address.ip(), address.port());
+        lines.push(format!("try:  dig @{ip} -p {port} brickwindows.ff.ct"));
     }
+    lines.join("\n") + "\n"
 }
 
 /// Tells systemd that questions are answered (sd_notify(3)).

@@ -111,6 +111,9 @@ pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 * MIB;
 pub const CONTROL_IDLE: Duration = Duration::from_secs(60);
 /// Bytes of one part of a long answer on the control socket (choice).
 pub const CONTROL_PART_BYTES: usize = 8 * MIB;
+/// Nice value of a thread that imports a page (choice: half way; one that gets almost nothing on a
+/// busy machine would keep its person waiting).
+pub const NICE_OF_IMPORTS: i32 = 10;
 /// Clients of the control socket at one time (choice).
 pub const CONTROL_CLIENTS_MAX: usize = 64;
 

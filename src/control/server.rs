@@ -20,7 +20,7 @@ use super::{
     request::{Answer, Failure, Request},
     socket_path, write_message,
 };
-use crate::limits::{CONTROL_CLIENTS_MAX, CONTROL_IDLE};
+use crate::limits::{CONTROL_CLIENTS_MAX, CONTROL_IDLE, NICE_OF_IMPORTS};
 
 /// Carries out requests. A client's own session keeps what it staged.
 pub trait Session: Send {
@@ -124,6 +124,9 @@ fn answer_with(out: &mut UnixStream, answer: Result<Answer, Failure>) -> io::Res
 fn converse(stream: &mut UnixStream, session: &mut dyn Session) -> io::Result<()> {
     let mut out = stream.try_clone()?;
     while let Some(request) = read_message(stream)? {
+        if matches!(request, Request::Stage { genesis: Some(_), .. }) {
+            step_back();
+        }
         let answer = session.handle(request, &mut |label, done, total| {
             let label = label.to_owned();
             // A client that left is noticed when the answer is written.
@@ -132,4 +135,14 @@ fn converse(stream: &mut UnixStream, session: &mut dyn Session) -> io::Result<()
         answer_with(&mut out, answer)?;
     }
     Ok(())
+}
+
+/// Lets everything else go first, above all the thread that answers DNS, from now on and on this
+/// client's thread only: whole pages take seconds of work. It cannot be taken back (setpriority(2)),
+/// so it is for clients who bring pages; those that vote come on connections of their own.
+fn step_back() {
+    // On Linux this means the calling thread, not its process. A refusal costs only the courtesy.
+    if let Err(error) = rustix::process::setpriority_process(None, NICE_OF_IMPORTS) {
+        tracing::debug!(%error, "an import keeps its usual priority");
+    }
 }

@@ -16,7 +16,7 @@ use super::anchors::{self, Anchors};
 use crate::{
     control::request::{Failure, FailureKind, PageSelector},
     demo,
-    dns::{PageMeta, View},
+    dns::{PageMeta, PageView, View},
     governance::{Governance, statement::Statement},
     id::{Id, Kind},
     limits::LOG_ENTRIES_CHUNK_BYTES,
@@ -376,7 +376,6 @@ impl Node {
 
     /// Shows a page that is stored.
     fn show(&self, page: Governance) {
-        let mut state = self.state();
         let meta = PageMeta {
             name: page.page().name().clone(),
             id: page.page().id(),
@@ -386,7 +385,10 @@ impl Node {
             absence_ttl: page.page().parameters().soft_ttl_max,
         };
         let entries = page.page().entries().map(|entry| (entry.owner, entry.sets));
-        let view = self.view.load().with_page(meta, entries);
+        // Before the state is locked: statements about other pages need not wait for it.
+        let built = PageView::build(meta, entries);
+        let mut state = self.state();
+        let view = self.view.load().with_built(built);
         self.view.store(Arc::new(view));
         let soft: Vec<Owner> = page.soft_owners().cloned().collect();
         self.show_entries(&page, &soft);

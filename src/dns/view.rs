@@ -107,10 +107,13 @@ impl View {
         meta: PageMeta,
         entries: impl IntoIterator<Item = (Owner, RecordSets)>,
     ) -> View {
-        let mut page = PageView { meta, nodes: HashMap::new() };
-        for (owner, sets) in entries {
-            page.put(owner.wire(), &sets, u32::MAX);
-        }
+        self.with_built(PageView::build(meta, entries))
+    }
+
+    /// [`View::with_page`] for a page that was built before: a million names take a while, which
+    /// nobody needs to wait for who only makes a new view.
+    #[must_use]
+    pub fn with_built(&self, page: PageView) -> View {
         let mut view = self.clone();
         view.pages.insert(page.meta.id, Arc::new(page));
         view
@@ -255,6 +258,18 @@ impl Default for View {
 }
 
 impl PageView {
+    /// A page with these entries. Later entries of one owner replace earlier ones.
+    pub fn build(
+        meta: PageMeta,
+        entries: impl IntoIterator<Item = (Owner, RecordSets)>,
+    ) -> PageView {
+        let mut page = PageView { meta, nodes: HashMap::new() };
+        for (owner, sets) in entries {
+            page.put(owner.wire(), &sets, u32::MAX);
+        }
+        page
+    }
+
     /// The name, id, serial and freshness.
     pub fn meta(&self) -> &PageMeta {
         &self.meta

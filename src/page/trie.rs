@@ -61,17 +61,19 @@ pub struct Difference<'a> {
 impl Trie {
     /// The trie of these pairs. Of equal keys the later pair counts. Hashes every node once.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (Id, Box<[u8]>)>) -> Trie {
-        let leaf = |(key, value): (Id, Box<[u8]>)| Arc::new(Node::Leaf(Leaf::new(key, value)));
-        let mut leaves: Vec<Arc<Node>> = pairs.into_iter().map(leaf).collect();
-        // Stable, so that the later of two equal keys stays behind the earlier.
-        leaves.sort_by_key(|node| node.first_key());
-        leaves.dedup_by(|later, earlier| {
-            let same = later.first_key() == earlier.first_key();
+        let mut pairs: Vec<(Id, Box<[u8]>)> = pairs.into_iter().collect();
+        // Before they become leaves: keys side by side sort in half the time that keys behind
+        // pointers take. Stable, so that the later of two equal keys stays behind the earlier.
+        pairs.sort_by_key(|(key, _)| *key);
+        pairs.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
             if same {
                 std::mem::swap(later, earlier);
             }
             same
         });
+        let leaf = |(key, value): (Id, Box<[u8]>)| Arc::new(Node::Leaf(Leaf::new(key, value)));
+        let leaves: Vec<Arc<Node>> = pairs.into_iter().map(leaf).collect();
         let len = leaves.len();
         Trie { root: build(&leaves, 0), len }
     }

@@ -2,12 +2,15 @@
 
 use std::{
     net::{Ipv4Addr, TcpListener, UdpSocket},
-    os::fd::OwnedFd,
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixDatagram, UnixStream},
+    },
     path::Path,
     process::Stdio,
 };
 
-use crate::support::daemon::{Home, Resolver};
+use crate::support::daemon::{Home, PATIENCE, Resolver};
 
 #[test]
 fn a_second_daemon_is_told_who_holds_the_directory() {
@@ -60,4 +63,29 @@ fn sockets_passed_by_a_service_manager_are_answered_on() {
     let daemon = home.start_as(&mut command);
     assert!(daemon.said[0].ends_with(&format!("on {address}")), "{:?}", daemon.said);
     assert_eq!(Resolver::new(address).addresses("localhost."), [Ipv4Addr::LOCALHOST]);
+}
+
+/// sd_notify(3), and `djdns serve | head -n 1`.
+#[test]
+fn a_daemon_that_nobody_reads_says_to_the_service_manager_that_it_is_ready() {
+    let home = Home::new();
+    let (reader, output) = UnixStream::pair().expect("two ends");
+    drop(reader);
+    let manager = tempfile::tempdir().expect("a directory");
+    let notify = manager.path().join("notify");
+    let socket = UnixDatagram::bind(&notify).expect("a socket");
+    let mut command = home.serve();
+    let mut child = command
+        .stdout(OwnedFd::from(output))
+        .env("NOTIFY_SOCKET", &notify)
+        .spawn()
+        .expect("the program starts");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time");
+    let mut said = [0; 64];
+    let len = socket.recv(&mut said);
+    let running = child.try_wait();
+    child.kill().expect("it is not waited for yet");
+    child.wait().expect("it has ended");
+    assert_eq!(&said[..len.expect("it says something")], b"READY=1");
+    assert!(matches!(running, Ok(None)), "{running:?}");
 }

@@ -25,7 +25,7 @@ use hickory_proto::{
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a test waits for what should come at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A directory for a daemon, gone with the test.
 pub struct Home(tempfile::TempDir);
