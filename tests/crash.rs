@@ -1,7 +1,7 @@
 //! The daemon as a process: killed under load, started on damaged data, with a full disk, twice
 //! on one directory, stopped politely. Nothing that it acknowledged is ever missing.
 
-mod crash {
+mod process {
     pub mod damage;
     pub mod kills;
     pub mod load;
