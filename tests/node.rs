@@ -64,8 +64,8 @@ fn a_page_is_founded_linked_and_then_answers() {
     home.vote("ff.ct", &demo("bob"), link, Approve);
     assert!(home.page("new.ff.ct").linked);
     assert_eq!(home.resolve("brick.new.ff.ct"), ["NoError", "300 192.0.2.10"]);
-    assert_eq!(home.resolve("new.ff.ct"), ["NoError", "3600 192.0.2.1"]);
-    let alias = ["NoError", "3600 brick.new.ff.ct.", "300 192.0.2.10"];
+    assert_eq!(home.resolve("new.ff.ct"), ["NoError", "300 192.0.2.1"]);
+    let alias = ["NoError", "300 brick.new.ff.ct.", "300 192.0.2.10"];
     assert_eq!(home.resolve("WWW.new.ff.ct"), alias);
 }
 
@@ -195,7 +195,7 @@ fn a_page_is_bound_to_its_name() {
     }
     home.ask(join("new.ff.ct")).unwrap();
     let anchored = home.reopened();
-    assert_eq!(anchored.resolve("brick.new.ff.ct"), ["NoError", "300 192.0.2.10"]);
+    assert_eq!(anchored.resolve("brick.new.ff.ct"), ["NoError", "600 192.0.2.10"]);
 }
 
 /// P6 refuses: a demonstration page from anybody but the program itself.
@@ -278,8 +278,11 @@ fn a_name_is_sealed_soft_contested_or_not_there() {
         assert_eq!(explanation.owner.as_deref(), owner, "{at}");
         assert!(!explanation.why.is_empty());
     };
-    check(&mut home, brick, "sealed", Some("brick"));
-    check(&mut home, "x.any.new.ff.ct", "sealed", Some("*.any"));
+    check(&mut home, "brickwindows.ff.ct", "sealed", Some("brickwindows"));
+    check(&mut home, "x.grace.ff.ct", "sealed", Some("*.grace"));
+    // The page is reached by a link that is soft itself.
+    check(&mut home, brick, "soft", Some("brick"));
+    check(&mut home, "x.any.new.ff.ct", "soft", Some("*.any"));
     check(&mut home, "gone.new.ff.ct", "none", Some("gone"));
     check(&mut home, "new.ff.ct", "sealed", Some("@"));
     let one = home.change("new.ff.ct", &key(1), "brick", &["60 A 192.0.2.1"]);

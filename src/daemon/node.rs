@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem::ManuallyDrop,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -36,9 +37,11 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 pub struct Node {
     data_dir: PathBuf,
     pub(super) store: Store,
-    state: Mutex<State>,
+    /// Not dropped piece by piece: a node lives as long as its process, and a million names take
+    /// a second to free. The store is dropped, so that its index is flushed.
+    state: Mutex<ManuallyDrop<State>>,
     /// Replaced only while `state` is held, so that no change of it is lost.
-    view: Arc<ArcSwap<View>>,
+    view: ManuallyDrop<Arc<ArcSwap<View>>>,
     /// Where DNS is answered, once it is.
     pub(super) serving: Mutex<Vec<String>>,
 }
@@ -82,8 +85,8 @@ impl Node {
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
             store,
-            state: Mutex::new(state),
-            view: Arc::new(ArcSwap::from_pointee(View::new())),
+            state: Mutex::new(ManuallyDrop::new(state)),
+            view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
             serving: Mutex::new(Vec::new()),
         });
         node.load(progress)?;
@@ -205,7 +208,7 @@ impl Node {
         &self.data_dir
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ManuallyDrop<State>> {
         // A panic elsewhere leaves whole values behind: they are replaced, never edited.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

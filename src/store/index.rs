@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 use std::{fs, io};
 
 use super::frame::Place;
@@ -56,6 +57,23 @@ const FORMAT_KEY: &[u8] = b"format";
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// How often sled hands its writes to the operating system, ms. What is lost is caught up.
 const FLUSH_MS: u64 = 2000;
+/// How often, and how long each time, an instance of sled that is being dropped is waited for.
+const LOCK_TRIES: usize = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Opens sled, waiting a little while another instance still has it: this process holds the data
+/// directory, so that can only be one that is being dropped, whose threads let go last.
+fn open_unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("acquire lock") => {
+                std::thread::park_timeout(LOCK_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    config.open()
+}
 
 impl Index {
     /// Opens the index in `dir`, or begins one.
@@ -68,7 +86,7 @@ impl Index {
                 .path(dir)
                 .cache_capacity(CACHE_BYTES)
                 .flush_every_ms(Some(FLUSH_MS));
-            let db = config.open()?;
+            let db = open_unlocked(&config)?;
             let (spots, places) = (db.open_tree("spots")?, db.open_tree("places")?);
             let age = match db.get(FORMAT_KEY)? {
                 Some(format) if format == FORMAT => Age::Old,
