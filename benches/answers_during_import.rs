@@ -8,6 +8,8 @@
 //! counts for every query that it holds up. Idle and import alternate, in rounds; each import goes
 //! to a new daemon that holds a page of 10,000 names, which the queries are about.
 
+#![expect(clippy::disallowed_methods, reason = "it measures time")]
+
 use std::{
     io::{self, BufRead, BufReader},
     net::{SocketAddr, UdpSocket},

@@ -164,6 +164,7 @@ struct RecordArgs {
 enum Participant {
     /// Take in a participant, who has accepted.
     #[command(
+        override_usage = "djdns propose <P> participant add [OPTIONS] --acceptance <CODE> <KEY[=POWER]>",
         after_help = "EXAMPLE\n  djdns propose ff.ct participant add z6Mk…=2 --acceptance accept:…"
     )]
     Add {
@@ -175,21 +176,30 @@ enum Participant {
         acceptance: Signature,
     },
     /// Put a participant out.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant remove did:key:z6Mk…")]
+    #[command(
+        override_usage = "djdns propose <P> participant remove [OPTIONS] <KEY>",
+        after_help = "EXAMPLE\n  djdns propose ff.ct participant remove did:key:z6Mk…"
+    )]
     Remove {
         /// The participant
         key: String,
     },
     /// Give a participant another power.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant power z6Mk…=3")]
+    #[command(
+        override_usage = "djdns propose <P> participant power [OPTIONS] <KEY=POWER>",
+        after_help = "EXAMPLE\n  djdns propose ff.ct participant power z6Mk…=3"
+    )]
     Power {
         /// The participant and its new power
         #[arg(value_name = "KEY=POWER", value_parser = args::key_with_power)]
         key: (String, u32),
     },
     /// Give a participant's place to another key, which has accepted.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant replace z6Mk…old z6Mk…new \
-                      --acceptance accept:…")]
+    #[command(
+        override_usage = "djdns propose <P> participant replace [OPTIONS] --acceptance <CODE> <OLD> <NEW>",
+        after_help = "EXAMPLE\n  djdns propose ff.ct participant replace z6Mk…old z6Mk…new \
+                      --acceptance accept:…"
+    )]
     Replace {
         /// The participant's key now
         old: String,

@@ -16,9 +16,8 @@ use super::{
 ///
 /// Redirect them to where your shell looks for completions, and start a new shell.
 #[derive(Args)]
-#[command(
-    after_help = "EXAMPLE\n  djdns completions bash > ~/.local/share/bash-completion/completions/djdns"
-)]
+#[command(after_help = "EXAMPLE\n  mkdir -p ~/.local/share/bash-completion/completions\n  \
+                  djdns completions bash > ~/.local/share/bash-completion/completions/djdns")]
 pub struct Completions {
     /// Which shell
     shell: Shell,
@@ -32,7 +31,7 @@ pub struct Completions {
     after_help = "EXAMPLE\n  djdns man | man -l -\n  djdns man --dir ~/.local/share/man/man1"
 )]
 pub struct Man {
-    /// Write djdns.1, djdns-page.1 and so on into this directory, which must exist
+    /// Write djdns.1, djdns-page.1 and so on into this directory, made if need be
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -48,7 +47,8 @@ impl Completions {
 impl Man {
     pub fn run(self, _: &mut Context) -> Outcome {
         if let Some(dir) = self.dir {
-            let written = clap_mangen::generate_to(Cli::command(), &dir);
+            let written = std::fs::create_dir_all(&dir);
+            let written = written.and_then(|()| clap_mangen::generate_to(Cli::command(), &dir));
             return written.map_err(|error| Fault::file("written", &dir, &error));
         }
         let mut text = Vec::new();

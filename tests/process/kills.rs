@@ -1,5 +1,7 @@
 //! `kill -9` at any moment: under load, while starting, and while starting for the first time.
 
+#![expect(clippy::disallowed_methods, reason = "a kill comes at a moment, not at an event")]
+
 use std::{sync::mpsc, thread, time::Duration};
 
 use djdns::{

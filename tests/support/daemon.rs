@@ -3,7 +3,7 @@
 //! What is said to it and what it should answer is the business of the tests.
 
 // Each test crate uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "several tests share it, and each uses a part")]
 
 use std::{
     fs::File,

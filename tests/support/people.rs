@@ -3,7 +3,7 @@
 //! What becomes of the statements is not known here.
 
 // Each test crate uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "tests and a bench share it, and each uses a part")]
 
 use std::net::Ipv4Addr;
 

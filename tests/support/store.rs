@@ -1,7 +1,7 @@
 //! What the store's tests share: pages, records, and a store on a disk in memory.
 
 // Each test crate uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "several tests share it, and each uses a part")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
