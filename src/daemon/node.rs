@@ -50,6 +50,8 @@ struct State {
     pages: BTreeMap<Id, Governance>,
     anchors: Anchors,
     notices: Vec<String>,
+    /// Whether there is a view, kept up to date with every change.
+    is_shown: bool,
 }
 
 /// Everything that a page consists of: what is in a bundle, and in a log.
@@ -81,7 +83,7 @@ impl Node {
                 Anchors::new()
             }
         };
-        let state = State { pages: BTreeMap::new(), anchors, notices };
+        let state = State { pages: BTreeMap::new(), anchors, notices, is_shown: false };
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
             store,
@@ -136,11 +138,6 @@ impl Node {
                 Err(error) => self.notice(format!("page {id} is not served: {error}")),
             }
         }
-        let mut view = View::clone(&self.view.load());
-        for (name, page) in &self.state().anchors {
-            view = view.with_anchor(name, *page);
-        }
-        self.view.store(Arc::new(view));
         Ok(())
     }
 
@@ -198,8 +195,22 @@ impl Node {
         Ok(Some((self.read_from(id, from)?.0, page)))
     }
 
-    /// The view that is served.
+    /// The view that is served. It is built when it is first asked for: a command that founds or
+    /// lists pages, with no daemon running, never needs it.
     pub fn view(&self) -> &Arc<ArcSwap<View>> {
+        let mut state = self.state();
+        if !state.is_shown {
+            let anchored = state
+                .anchors
+                .iter()
+                .fold(View::new(), |view, (name, page)| view.with_anchor(name, *page));
+            let view = state
+                .pages
+                .values()
+                .fold(anchored, |view, page| with_page(&view, built(page), page));
+            self.view.store(Arc::new(view));
+            state.is_shown = true;
+        }
         &self.view
     }
 
@@ -273,10 +284,23 @@ impl Node {
         }
     }
 
-    /// Whether resolving the page's name leads to this page.
+    /// Whether resolving the page's name leads to this page: from the deepest anchor at or above it
+    /// down through the links (T2).
     pub fn is_linked(&self, page: &Page) -> bool {
-        let view = self.view.load();
-        view.walk(page.name()).last().is_some_and(|last| last.meta().id == page.id())
+        let state = self.state();
+        let name = page.name();
+        let above = state.anchors.iter().filter(|(anchor, _)| name.is_at_or_below(anchor));
+        let Some((_, anchor)) = above.max_by_key(|(anchor, _)| anchor.wire().len()) else {
+            return false;
+        };
+        let mut next = Some(*anchor);
+        while let Some(held) = next.and_then(|id| state.pages.get(&id)) {
+            if held.page().name() == name {
+                return held.page().id() == page.id();
+            }
+            next = link_towards(held, name);
+        }
+        false
     }
 
     /// Admits statements about one page: all of them, durably, or none.
@@ -297,20 +321,11 @@ impl Node {
         }
         let records: Vec<Record> = statements.iter().map(record).collect();
         self.store.append(&first.page(), &records).map_err(sentence)?;
-        self.show_entries(&page, &changed);
+        if state.is_shown {
+            self.view.store(Arc::new(with_entries(&self.view.load(), &page, &changed)));
+        }
         state.pages.insert(first.page(), page);
         Ok(())
-    }
-
-    /// Shows the ratified value of these owners. The caller holds the state.
-    fn show_entries(&self, page: &Governance, owners: &[Owner]) {
-        if owners.is_empty() {
-            return;
-        }
-        let values: Vec<_> = owners.iter().map(|owner| served(page, owner)).collect();
-        let rows = owners.iter().zip(&values).map(|(owner, (sets, cap))| (owner, sets, *cap));
-        let view = self.view.load().with_entries(&page.page().id(), rows);
-        self.view.store(Arc::new(view));
     }
 
     /// Admits a whole page: founded here, or brought by a bundle.
@@ -379,22 +394,14 @@ impl Node {
 
     /// Shows a page that is stored.
     fn show(&self, page: Governance) {
-        let meta = PageMeta {
-            name: page.page().name().clone(),
-            id: page.page().id(),
-            serial: page.page().height() as u32,
-            // Until nodes exchange attestations nothing can be known to be stale (T6).
-            fresh: true,
-            absence_ttl: page.page().parameters().soft_ttl_max,
-        };
-        let entries = page.page().entries().map(|entry| (entry.owner, entry.sets));
+        let is_shown = self.state().is_shown;
         // Before the state is locked: statements about other pages need not wait for it.
-        let built = PageView::build(meta, entries);
+        let early = is_shown.then(|| built(&page));
         let mut state = self.state();
-        let view = self.view.load().with_built(built);
-        self.view.store(Arc::new(view));
-        let soft: Vec<Owner> = page.soft_owners().cloned().collect();
-        self.show_entries(&page, &soft);
+        if state.is_shown {
+            let built = early.unwrap_or_else(|| built(&page));
+            self.view.store(Arc::new(with_page(&self.view.load(), built, &page)));
+        }
         state.pages.insert(page.page().id(), page);
     }
 
@@ -419,8 +426,9 @@ impl Node {
         let mut anchors = state.anchors.clone();
         anchors.insert(name.clone(), *id);
         self.store.set_anchors(&anchors::write(&anchors)).map_err(sentence)?;
-        let view = self.view.load().with_anchor(name, *id);
-        self.view.store(Arc::new(view));
+        if state.is_shown {
+            self.view.store(Arc::new(self.view.load().with_anchor(name, *id)));
+        }
         state.anchors = anchors;
         Ok(())
     }
@@ -479,6 +487,40 @@ fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The page that the next label on the way from `page` down to `name` links to.
+fn link_towards(page: &Governance, name: &Name) -> Option<Id> {
+    let owner = name.relative_to(page.page().name()).ok()?;
+    let one_label = std::iter::successors(Some(owner), Owner::parent);
+    let label = one_label.filter(|owner| !owner.is_apex()).last()?;
+    Some(page.ratified(&label).0.page_link()?.page)
+}
+
+/// What the DNS face holds of a page as it is sealed.
+fn built(page: &Governance) -> PageView {
+    let meta = PageMeta {
+        name: page.page().name().clone(),
+        id: page.page().id(),
+        serial: page.page().height() as u32,
+        // Until nodes exchange attestations nothing can be known to be stale (T6).
+        fresh: true,
+        absence_ttl: page.page().parameters().soft_ttl_max,
+    };
+    PageView::build(meta, page.page().entries().map(|entry| (entry.owner, entry.sets)))
+}
+
+/// The view with a page, as it is ratified.
+fn with_page(view: &View, built: PageView, page: &Governance) -> View {
+    let soft: Vec<Owner> = page.soft_owners().cloned().collect();
+    with_entries(&view.with_built(built), page, &soft)
+}
+
+/// The view with the ratified values of these owners.
+fn with_entries(view: &View, page: &Governance, owners: &[Owner]) -> View {
+    let values: Vec<_> = owners.iter().map(|owner| served(page, owner)).collect();
+    let rows = owners.iter().zip(&values).map(|(owner, (sets, cap))| (owner, sets, *cap));
+    view.with_entries(&page.page().id(), rows)
 }
 
 /// What is served at `owner`, and for how many seconds at most.
