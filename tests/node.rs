@@ -283,6 +283,11 @@ fn a_name_is_sealed_soft_contested_or_not_there() {
     // The page is reached by a link that is soft itself.
     check(&mut home, brick, "soft", Some("brick"));
     check(&mut home, "x.any.new.ff.ct", "soft", Some("*.any"));
+    // Trusted by itself, it needs no link.
+    let anchor = Request::Join { name: name("new.ff.ct"), page: page().0.id() };
+    home.ask(anchor).unwrap();
+    check(&mut home, brick, "sealed", Some("brick"));
+    check(&mut home, "x.any.new.ff.ct", "sealed", Some("*.any"));
     check(&mut home, "gone.new.ff.ct", "none", Some("gone"));
     check(&mut home, "new.ff.ct", "sealed", Some("@"));
     let one = home.change("new.ff.ct", &key(1), "brick", &["60 A 192.0.2.1"]);

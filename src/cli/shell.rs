@@ -16,8 +16,7 @@ use super::{
 ///
 /// Redirect them to where your shell looks for completions, and start a new shell.
 #[derive(Args)]
-#[command(after_help = "EXAMPLE\n  mkdir -p ~/.local/share/bash-completion/completions\n  \
-                  djdns completions bash > ~/.local/share/bash-completion/completions/djdns")]
+#[command(after_help = "EXAMPLE\n  djdns completions bash > djdns.bash && . ./djdns.bash")]
 pub struct Completions {
     /// Which shell
     shell: Shell,
