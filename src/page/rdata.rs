@@ -1,6 +1,6 @@
 //! Record data: what the octets of every record type look like, on the wire and in text (P7, P8).
 //!
-//! One table ([`schema`]) lists each type's fields. Checking octets, reading text, writing text
+//! One table (`schema`) lists each type's fields. Checking octets, reading text, writing text
 //! and finding names all walk the same list, so a type is described once. Types that the table
 //! does not know hold any octets. Nothing here knows owners, TTLs or other records.
 
