@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use imbl::{OrdMap, OrdSet};
 
 use crate::{
-    id::Id,
+    id::{Id, Kind},
     key::PublicKey,
     limits::*,
     page::{
@@ -56,8 +56,8 @@ pub enum Refusal {
     SlotTaken(u32),
     #[error("a later ballot of the same voter says otherwise on everything it names")]
     Outranked,
-    #[error("{BATCHES_PER_AUTHOR_MAX} batches of this author are kept already")]
-    TooManyBatches,
+    #[error("slot {0} of a batch is none of the {BATCH_SLOTS} there are")]
+    BatchSlotOutOfRange(u32),
     #[error(
         "{WAITING_BALLOTS_PER_VOTER_MAX} rows of this voter wait for unknown operations already"
     )]
@@ -88,13 +88,16 @@ struct Standing {
     chain: Vec<Id>,
 }
 
+/// One of an author's slots, of those for operations or of those for batches (P5, G5b).
+type Slot = (PublicKey, Kind, u32);
+
 /// A page with everything said about it since its newest seal.
 #[derive(Clone)]
 pub struct Governance {
     page: Page,
     operations: OrdMap<Id, Proposal>,
-    /// The operations in each slot of an author, at most two: the smallest counts (P5).
-    slots: OrdMap<(PublicKey, u32), OrdSet<Id>>,
+    /// What is in each slot of an author, at most two each: the smallest counts (P5).
+    slots: OrdMap<Slot, OrdSet<Id>>,
     registers: OrdMap<Register, Standing>,
     batches: OrdMap<Id, Statement>,
     /// The batches that name an operation, whether or not either is known.
@@ -194,42 +197,73 @@ impl Governance {
         }
     }
 
-    /// Puts an operation into its slot. A third contender with a larger id is refused, with a
-    /// smaller one it displaces the largest: so the two smallest remain, in any order (P5).
+    /// Puts an operation or a batch into its slot. A third contender with a larger id is refused,
+    /// with a smaller one it displaces the largest: so the two smallest remain, in any order (P5).
+    /// Returns the registers on which another one counts no longer.
     fn take_slot(&mut self, statement: &Statement, slot: u32) -> Result<OrdSet<Register>, Refusal> {
         let id = statement.id();
-        let place = (statement.author(), slot);
+        let place = (statement.author(), statement.kind(), slot);
         let mut contenders = self.slots.get(&place).cloned().unwrap_or_default();
         contenders.insert(id);
-        let mut touched = OrdSet::new();
-        if contenders.len() > 2 {
-            let largest = contenders.get_max().copied();
-            if largest == Some(id) {
-                return Err(Refusal::SlotTaken(slot));
-            }
-            contenders = contenders.without(&largest.unwrap_or(id));
-            touched.extend(largest.and_then(|largest| self.drop_operation(&largest)));
+        let largest = contenders.get_max().copied().filter(|_| contenders.len() > 2);
+        if largest == Some(id) {
+            return Err(Refusal::SlotTaken(slot));
         }
-        let others = contenders.iter().filter(|other| **other != id);
-        for other in others.filter_map(|other| self.operations.get(other)) {
-            touched.insert(other.operation().change.register());
-            let pair = (other.statement.clone(), statement.clone());
-            self.evidence.entry(statement.author()).or_insert(pair);
-        }
+        contenders = largest.map_or(contenders.clone(), |largest| contenders.without(&largest));
+        let others: Vec<Id> = contenders.iter().filter(|other| **other != id).copied().collect();
         self.slots.insert(place, contenders);
+        let mut touched: OrdSet<Register> =
+            largest.iter().flat_map(|largest| self.drop_contender(largest)).collect();
+        for other in others {
+            let Some(said) = self.statement(&other).cloned() else { continue };
+            self.evidence.entry(statement.author()).or_insert((said, statement.clone()));
+            touched.extend(self.settle_behind(&other));
+        }
         Ok(touched)
     }
 
-    /// Forgets an operation that lost its slot. Ballots on it stay, as on any unknown one.
-    fn drop_operation(&mut self, id: &Id) -> Option<Register> {
-        let register = self.operations.remove(id)?.operation().change.register();
-        if let Some(standing) = self.registers.get_mut(&register) {
-            standing.operations.remove(id);
-        }
+    /// Forgets what lost its slot. Ballots on it stay, as on anything unknown.
+    fn drop_contender(&mut self, id: &Id) -> OrdSet<Register> {
         for voter in self.rows.get(id).into_iter().flat_map(|rows| rows.keys()) {
             *self.waiting.entry(*voter).or_default() += 1;
         }
-        Some(register)
+        if let Some(operation) = self.operations.remove(id) {
+            let register = operation.operation().change.register();
+            if let Some(standing) = self.registers.get_mut(&register) {
+                standing.operations.remove(id);
+            }
+            return OrdSet::unit(register);
+        }
+        let behind = self.operations_behind(id);
+        self.batches.remove(id);
+        for operation in &behind {
+            let batches = self.batches_of.get(operation).map(|batches| batches.without(id));
+            match batches.filter(|batches| !batches.is_empty()) {
+                Some(batches) => self.batches_of.insert(*operation, batches),
+                None => self.batches_of.remove(operation),
+            };
+        }
+        behind.iter().filter_map(|operation| self.settle_all(operation)).collect()
+    }
+
+    /// Counts anew what was said through this batch, or names the register of this operation.
+    fn settle_behind(&mut self, id: &Id) -> OrdSet<Register> {
+        if let Some(operation) = self.operations.get(id) {
+            return OrdSet::unit(operation.operation().change.register());
+        }
+        let behind = self.operations_behind(id);
+        behind.iter().filter_map(|operation| self.settle_all(operation)).collect()
+    }
+
+    /// The operation or batch with this id, as it was signed.
+    fn statement(&self, id: &Id) -> Option<&Statement> {
+        let operation = || self.operations.get(id).map(|proposal| &proposal.statement);
+        self.batches.get(id).or_else(operation)
+    }
+
+    /// Of those that contend for this slot, the one that counts.
+    fn slot_winner(&self, statement: &Statement, slot: u32) -> Option<Id> {
+        self.slots.get(&(statement.author(), statement.kind(), slot))?.get_min().copied()
     }
 
     fn admit_ballot(
@@ -321,14 +355,12 @@ impl Governance {
         if self.batches.contains_key(&id) {
             return Err(Refusal::Known);
         }
-        let author = statement.author();
-        let kept = self.batches.values().filter(|other| other.author() == author).count();
-        if kept >= BATCHES_PER_AUTHOR_MAX {
-            return Err(Refusal::TooManyBatches);
+        if batch.slot >= BATCH_SLOTS {
+            return Err(Refusal::BatchSlotOutOfRange(batch.slot));
         }
+        let mut touched = self.take_slot(statement, batch.slot)?;
         self.batches.insert(id, statement.clone());
         self.settle_waiting(&id);
-        let mut touched = OrdSet::new();
         for operation in &batch.operations {
             self.batches_of.entry(*operation).or_default().insert(id);
             touched.extend(self.settle_all(operation));
@@ -393,8 +425,10 @@ impl Governance {
     /// The ballot of `voter` that counts on `operation`, directly or through a batch (G5, G5b).
     fn effective(&self, operation: &Id, voter: &PublicKey) -> Option<Cast> {
         let author = self.operations.get(operation)?.statement.author();
-        let is_its_own = |batch: &&Id| {
-            self.batches.get(*batch).is_some_and(|statement| statement.author() == author)
+        let is_its_own = |id: &&Id| {
+            let Some(statement) = self.batches.get(*id) else { return false };
+            let slot = statement.as_batch().map_or(0, |batch| batch.slot);
+            statement.author() == author && self.slot_winner(statement, slot) == Some(**id)
         };
         let batches = self.batches_of.get(operation).into_iter().flatten().filter(is_its_own);
         let targets = batches.map(|batch| Some(*batch)).chain([None]);
@@ -478,16 +512,21 @@ impl Governance {
         newest.map_or(1, |ballot| ballot.sequence.saturating_add(1))
     }
 
-    /// Whether an operation occupies this slot of `author`.
-    pub fn is_taken(&self, author: &PublicKey, slot: u32) -> bool {
-        self.slots.contains_key(&(*author, slot))
+    /// Whether an operation, or a batch, occupies this slot of `author`.
+    pub fn is_taken(&self, author: &PublicKey, kind: Kind, slot: u32) -> bool {
+        self.slots.contains_key(&(*author, kind, slot))
     }
 
-    /// The lowest slots of `author` that nothing occupies, at most `count`.
+    /// The lowest slots for operations of `author` that nothing occupies, at most `count`.
     pub fn free_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
         let max = self.page.parameters().open_operations_max;
-        let is_free = |slot: &u32| !self.is_taken(author, *slot);
+        let is_free = |slot: &u32| !self.is_taken(author, Kind::Operation, *slot);
         (0..max).filter(is_free).take(count).collect()
+    }
+
+    /// The lowest slot for batches of `author` that nothing occupies.
+    pub fn free_batch_slot(&self, author: &PublicKey) -> Option<u32> {
+        (0..BATCH_SLOTS).find(|slot| !self.is_taken(author, Kind::Batch, *slot))
     }
 
     /// Two statements that contradict each other, for each key that signed such (G11).

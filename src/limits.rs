@@ -35,8 +35,8 @@ pub const REASON_BYTES_MAX: usize = 1000;
 pub const BATCH_ROWS_MAX: usize = 65_536;
 /// Bytes of one signed batch, and so of any statement: 65536 ids of 34 bytes and the envelope.
 pub const BATCH_BYTES_MAX: usize = 3 * MIB;
-/// Batches of one author that are kept for a page at a time (choice: a year of weekly ones).
-pub const BATCHES_PER_AUTHOR_MAX: usize = 64;
+/// Batches of one author on a page at a time (choice: a year of weekly ones).
+pub const BATCH_SLOTS: u32 = 64;
 /// Ballots of one voter that wait for operations not seen yet (choice).
 pub const WAITING_BALLOTS_PER_VOTER_MAX: usize = 256;
 /// Soft changes of one entry, each on top of the other, that wait for a seal (P5).

@@ -80,11 +80,32 @@ impl Page {
     /// # Errors
     /// Any [`PageRefusal`]; nothing is written anywhere.
     pub fn found(
-        mut raw: RawGenesis,
+        raw: RawGenesis,
         contents: impl IntoIterator<Item = (Owner, RecordSets)>,
     ) -> Result<(Page, RawPage), PageRefusal> {
-        let encode = |(owner, sets)| Entry { owner, version: Id::ZERO, sets }.encode().into();
-        let entries: Vec<Box<[u8]>> = contents.into_iter().map(encode).collect();
+        let entries = contents.into_iter().map(|(owner, sets)| Entry::initial(owner, sets));
+        Page::commit(raw, entries.collect())
+    }
+
+    /// [`Page::found`] from bytes: a genesis that names no state root yet, and encoded entries.
+    /// `progress` is told how many entries have been checked.
+    ///
+    /// # Errors
+    /// The first [`PageRefusal`] found.
+    pub fn found_raw(
+        raw: RawPage,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(Page, RawPage), PageRefusal> {
+        let genesis = Genesis::decode(&raw.genesis)?;
+        check_entries(&genesis, &raw.entries, progress)?;
+        Page::commit(genesis.raw().clone(), raw.entries)
+    }
+
+    /// Founds a page of checked entries.
+    fn commit(
+        mut raw: RawGenesis,
+        entries: Vec<Box<[u8]>>,
+    ) -> Result<(Page, RawPage), PageRefusal> {
         let state = initial_state(&Genesis::admit(raw.clone())?, &entries)?;
         raw.state_root = state.root();
         let genesis = Genesis::admit(raw)?;
@@ -98,13 +119,8 @@ impl Page {
     /// # Errors
     /// The first [`PageRefusal`] found.
     pub fn admit(raw: &RawPage, progress: &mut dyn FnMut(usize)) -> Result<Page, PageRefusal> {
-        check_count(&raw.entries)?;
         let genesis = Genesis::decode(&raw.genesis)?;
-        for (n, bytes) in raw.entries.iter().enumerate() {
-            let entry = Entry::decode(bytes, &genesis.raw().name)?;
-            check_initial(entry)?;
-            progress(n + 1);
-        }
+        check_entries(&genesis, &raw.entries, progress)?;
         Page::proved(genesis, &raw.entries)
     }
 
@@ -238,6 +254,20 @@ pub fn participant_key(key: &PublicKey) -> Id {
 /// Where the state keeps the parameters (P9).
 pub fn parameters_key() -> Id {
     Id::hash(&[b"djdns/1/state/parameters/"])
+}
+
+/// Every check of each initial entry by itself.
+fn check_entries(
+    genesis: &Genesis,
+    entries: &[Box<[u8]>],
+    progress: &mut dyn FnMut(usize),
+) -> Result<(), PageRefusal> {
+    check_count(entries)?;
+    for (n, bytes) in entries.iter().enumerate() {
+        check_initial(Entry::decode(bytes, &genesis.raw().name)?)?;
+        progress(n + 1);
+    }
+    Ok(())
 }
 
 fn check_initial(entry: Entry) -> Result<(), PageRefusal> {

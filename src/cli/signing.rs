@@ -20,7 +20,7 @@ use crate::{
     },
     id::Id,
     key::{PublicKey, SecretKey},
-    limits::BALLOT_ROWS_MAX,
+    limits::{BALLOT_ROWS_MAX, BATCH_SLOTS},
     page::{entry::Rdata, name::Owner},
 };
 
@@ -184,11 +184,17 @@ pub fn operation(draft: &Draft, key: &SecretKey, slot: u32, change: Change) -> O
 /// Signs a list of the author's own operations (G5b).
 ///
 /// # Errors
-/// Why it is no statement.
-pub fn batch(page: &Id, key: &SecretKey, mut operations: Vec<Id>) -> Outcome<Statement> {
+/// That all of the author's slots for batches are taken.
+pub fn batch(draft: &Draft, key: &SecretKey, mut operations: Vec<Id>) -> Outcome<Statement> {
+    let Some(slot) = draft.batch_slot else {
+        return Err(Fault::refused(format!(
+            "{BATCH_SLOTS} batches of yours are open on {}: wait until some are decided",
+            draft.name
+        )));
+    };
     operations.sort_unstable();
     operations.dedup();
-    sign(page, Body::Batch(Batch { author: key.public().raw(), operations }), key)
+    sign(&draft.page, Body::Batch(Batch { author: key.public().raw(), slot, operations }), key)
 }
 
 /// Signs one choice on all of these: as many ballots as it takes, each counting after the one
@@ -269,6 +275,7 @@ mod tests {
             name: crate::page::name::Name::root(),
             seal: Id::hash(&[b"page"]),
             takes_part: true,
+            batch_slot: None,
             slots: Vec::new(),
             sequence,
             roster_version: Id::ZERO,

@@ -47,6 +47,8 @@ pub enum Request {
     Stage { genesis: Option<Rdata>, entries: Vec<Rdata>, statements: Vec<Rdata> },
     /// Admits what was staged on this connection.
     Commit,
+    /// Founds what was staged on this connection: the genesis names no state root yet.
+    Found,
     /// Trusts a page for a name and everything below it (T2).
     Join { name: Name, page: Id },
     /// Answers as the DNS face would, and says from where.
@@ -105,6 +107,8 @@ pub struct Draft {
     pub takes_part: bool,
     /// Free slots of the author, at most as many as were asked for.
     pub slots: Vec<u32>,
+    /// A free slot for a batch of the author.
+    pub batch_slot: Option<u32>,
     /// The sequence of the author's next ballot.
     pub sequence: u64,
     pub roster_version: Id,

@@ -18,11 +18,14 @@ use crate::{
     control::request::{Failure, FailureKind, PageSelector},
     demo,
     dns::{PageMeta, PageView, View},
-    governance::{Governance, statement::Statement},
+    governance::{
+        Governance,
+        statement::{Body, Statement},
+    },
     id::{Id, Kind},
     limits::LOG_ENTRIES_CHUNK_BYTES,
     page::{
-        Page, RawPage, bundle, codec,
+        Page, PageRefusal, RawPage, bundle, codec,
         entry::{Rdata, RecordSets},
         genesis::Genesis,
         name::{Name, Owner},
@@ -333,15 +336,25 @@ impl Node {
     /// # Errors
     /// [`Failure`], with nothing changed.
     pub fn admit_page(&self, whole: WholePage, progress: Progress) -> Result<Governance, Failure> {
-        let is_demonstration =
-            Genesis::decode(&whole.raw.genesis).is_ok_and(|genesis| genesis.raw().demonstration);
-        if is_demonstration {
-            return Err(Failure::refused(
-                "this is a demonstration page, whose keys are public: it comes with the program \
-                 and is accepted from nobody (P6)",
-            ));
-        }
+        check_no_demonstration(&whole)?;
         self.admit_demonstration(whole, progress)
+    }
+
+    /// Founds a page whose genesis names no state root yet.
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub fn found_page(
+        &self,
+        mut whole: WholePage,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
+        check_no_demonstration(&whole)?;
+        let raw = std::mem::take(&mut whole.raw);
+        let total = raw.entries.len();
+        let founded = Page::found_raw(raw, &mut checking(total, progress));
+        let (page, raw) = founded.map_err(refused_page)?;
+        self.admit_founded(page, WholePage { raw, ..whole }, progress)
     }
 
     /// [`Node::admit_page`] for the pages embedded in the program, whose keys are public (P6).
@@ -353,14 +366,9 @@ impl Node {
         whole: WholePage,
         progress: Progress,
     ) -> Result<Governance, Failure> {
-        let total = whole.raw.entries.len() as u64;
-        let page = Page::admit(&whole.raw, &mut |done| {
-            if done.is_multiple_of(4096) {
-                progress("checking entries", done as u64, total);
-            }
-        });
-        let page =
-            page.map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+        let total = whole.raw.entries.len();
+        let page = Page::admit(&whole.raw, &mut checking(total, progress));
+        let page = page.map_err(refused_page)?;
         self.admit_founded(page, whole, progress)
     }
 
@@ -444,7 +452,7 @@ pub enum Reopening {
     #[error("a part of its entries: {0}")]
     Entries(#[from] codec::CodecRefusal),
     #[error(transparent)]
-    Page(#[from] crate::page::PageRefusal),
+    Page(#[from] PageRefusal),
     #[error("a statement in its log: {0}")]
     Statement(#[from] crate::governance::statement::StatementRefusal),
 }
@@ -468,14 +476,44 @@ impl WholePage {
     }
 }
 
+/// The keys of the demonstration are public (P6).
+fn check_no_demonstration(whole: &WholePage) -> Result<(), Failure> {
+    match Genesis::decode(&whole.raw.genesis) {
+        Ok(genesis) if genesis.raw().demonstration => Err(Failure::refused(
+            "this is a demonstration page, whose keys are public: it comes with the program and is \
+             accepted from nobody (P6)",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Tells now and then how many of a page's entries are checked.
+fn checking(total: usize, progress: Progress) -> impl FnMut(usize) {
+    move |done| {
+        if done.is_multiple_of(4096) {
+            progress("checking entries", done as u64, total as u64);
+        }
+    }
+}
+
+fn refused_page(refusal: PageRefusal) -> Failure {
+    Failure::refused(format!("the page is refused: {refusal}"))
+}
+
 /// Refuses what was drafted on a state that has moved on: an operation whose slot was taken, a
 /// ballot whose sequence was used. Admitted, it would make its honest author an equivocator (G11).
 fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<(), Failure> {
     for statement in statements {
         let author = statement.author();
-        let is_taken = statement.as_operation().is_some_and(|operation| {
-            page.proposal(&statement.id()).is_none() && page.is_taken(&author, operation.slot)
-        });
+        let is_new =
+            || page.proposal(&statement.id()).is_none() && page.batch(&statement.id()).is_none();
+        let slot = match statement.body() {
+            Body::Operation(operation) => Some(operation.slot),
+            Body::Batch(batch) => Some(batch.slot),
+            Body::Ballot(_) => None,
+        };
+        let is_taken =
+            slot.is_some_and(|slot| is_new() && page.is_taken(&author, statement.kind(), slot));
         let is_used = statement
             .as_ballot()
             .is_some_and(|ballot| ballot.sequence < page.next_sequence(&author));

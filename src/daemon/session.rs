@@ -59,6 +59,10 @@ impl Session for NodeSession {
                 let page = node.admit_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }
             }
+            Request::Found => {
+                let page = node.found_page(std::mem::take(&mut self.staged), progress)?;
+                Answer::Committed { page: status::summary(&node, &page) }
+            }
             Request::Join { name, page } => node.join(&name, &page).map(|()| Answer::Joined)?,
             Request::Resolve { name, rtype } => {
                 Answer::Resolved(resolve::resolve(&node, &name, rtype))
@@ -162,6 +166,7 @@ fn draft(
         seal: page.page().seal(),
         takes_part: page.page().roster().power(&author).is_some(),
         slots: page.free_slots(&author, slots.min(BATCH_ROWS_MAX)),
+        batch_slot: page.free_batch_slot(&author),
         sequence: page.next_sequence(&author),
         roster_version: page.version(&Register::Roster),
         entries: owners.iter().map(entry).collect(),

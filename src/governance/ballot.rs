@@ -34,6 +34,8 @@ pub struct Ballot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     pub author: RawKey,
+    /// Which of the author's [`BATCH_SLOTS`](crate::limits::BATCH_SLOTS) it occupies (G5b).
+    pub slot: u32,
     /// Sorted, each once.
     pub operations: Vec<Id>,
 }

@@ -57,7 +57,7 @@ impl Governance {
         let (id, operation) = (proposal.statement.id(), proposal.operation());
         let register = operation.change.register();
         let track = operation.change.track();
-        if let Some(winner) = self.slot_winner(proposal).filter(|winner| *winner != id) {
+        if let Some(winner) = self.winner_over(proposal).filter(|winner| *winner != id) {
             return State::Displaced(winner);
         }
         if self.chain(&register).contains(&id) {
@@ -137,13 +137,12 @@ impl Governance {
         Some(self.operations.get(id)?.operation().change.parent())
     }
 
-    fn slot_winner(&self, proposal: &Proposal) -> Option<Id> {
-        let place = (proposal.statement.author(), proposal.operation().slot);
-        self.slots.get(&place)?.get_min().copied()
+    fn winner_over(&self, proposal: &Proposal) -> Option<Id> {
+        self.slot_winner(&proposal.statement, proposal.operation().slot)
     }
 
     fn has_its_slot(&self, proposal: &Proposal) -> bool {
-        self.slot_winner(proposal) == Some(proposal.statement.id())
+        self.winner_over(proposal) == Some(proposal.statement.id())
     }
 
     fn has_the_votes(&self, proposal: &Proposal) -> bool {

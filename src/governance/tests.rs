@@ -71,16 +71,20 @@ fn ballot(page: &Governance, voter: u8, sequence: u64, rows: &[(Id, Choice)]) ->
     Statement::sign(&page.page().id(), Body::Ballot(ballot), &voter).unwrap()
 }
 
-fn batch(page: &Governance, author: u8, operations: &[Id]) -> Statement {
+fn batch(page: &Governance, author: u8, slot: u32, operations: &[Id]) -> Statement {
     let author = key(author);
     let mut operations = operations.to_vec();
     operations.sort_unstable();
-    let batch = Batch { author: author.public().raw(), operations };
+    let batch = Batch { author: author.public().raw(), slot, operations };
     Statement::sign(&page.page().id(), Body::Batch(batch), &author).unwrap()
 }
 
 fn brick(page: &Governance) -> Id {
     page.page().version(&owner("brick"))
+}
+
+fn origin(page: &Governance, at: &str) -> Id {
+    page.page().version(&owner(at))
 }
 
 fn state(page: &Governance, id: &Id) -> State {
@@ -178,15 +182,14 @@ fn two_ballots_with_one_sequence_are_evidence_and_the_smaller_id_counts() {
 #[test]
 fn a_ballot_on_a_batch_counts_for_each_of_its_authors_operations() {
     let mut page = page(5);
-    let parent = |page: &Governance, at: &str| page.page().version(&owner(at));
     let ops: Vec<_> = ["a", "b", "c"]
         .iter()
         .zip([0, 0, 1])
         .enumerate()
-        .map(|(slot, (at, author))| set(&page, author, slot as u32, at, parent(&page, at), a(9)))
+        .map(|(slot, (at, author))| set(&page, author, slot as u32, at, origin(&page, at), a(9)))
         .collect();
     let ids: Vec<Id> = ops.iter().map(Statement::id).collect();
-    let batch = batch(&page, 0, &ids);
+    let batch = batch(&page, 0, 0, &ids);
     let approve = |page: &Governance, voter| ballot(page, voter, 1, &[(batch.id(), Approve)]);
     let but = ballot(&page, 1, 2, &[(ids[1], Reject)]);
     page.admit(&approve(&page, 0)).unwrap();
@@ -299,6 +302,30 @@ fn a_slot_has_one_operation_that_counts_in_any_order() {
     }
 }
 
+/// G5b refuses: two batches in one slot; the smaller counts, in any order.
+#[test]
+fn a_slot_has_one_batch_that_counts_in_any_order() {
+    let page = page(5);
+    let ops = ["a", "b", "c"]
+        .map(|at| set(&page, 0, at.as_bytes()[0].into(), at, origin(&page, at), a(9)));
+    let mut batches: Vec<_> = ops.iter().map(|op| batch(&page, 0, 0, &[op.id()])).collect();
+    batches.sort_by_key(Statement::id);
+    let served = batches[0].as_batch().unwrap().operations[0];
+    let rows: Vec<_> = batches.iter().map(|batch| (batch.id(), Approve)).collect();
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let mut page = page.clone();
+        ops.iter().for_each(|op| drop(page.admit(op).unwrap()));
+        (0..2).for_each(|voter| drop(page.admit(&ballot(&page, voter, 1, &rows)).unwrap()));
+        order.iter().for_each(|n| drop(page.admit(&batches[*n])));
+        let ratified = page.proposals().filter(|p| page.state(p) == State::Ratified);
+        assert_eq!(ratified.map(|p| p.statement.id()).collect::<Vec<_>>(), [served], "{order:?}");
+        assert_eq!(page.batch(&batches[2].id()), None);
+        assert_eq!(page.evidence().count(), 1);
+        assert_eq!(page.free_batch_slot(&key(0).public()), Some(1));
+        invariant_tallies_and_walks(&page);
+    }
+}
+
 /// P5 accepts: as many soft changes of one entry, kept batches and waiting rows as the limits say.
 /// P5 refuses: one more of each.
 #[test]
@@ -315,10 +342,10 @@ fn what_waits_is_limited() {
         parent = op.id();
     }
     let unknown = |n: usize| Id::hash(&[&n.to_be_bytes()]);
-    for n in 0..=BATCHES_PER_AUTHOR_MAX {
-        let admitted = page.admit(&batch(&page, 0, &[unknown(n)]));
-        let is_last = n == BATCHES_PER_AUTHOR_MAX;
-        assert_eq!(admitted.err(), is_last.then_some(Refusal::TooManyBatches), "{n}");
+    for slot in 0..=BATCH_SLOTS {
+        let admitted = page.admit(&batch(&page, 0, slot, &[unknown(0)]));
+        let is_past = slot == BATCH_SLOTS;
+        assert_eq!(admitted.err(), is_past.then_some(Refusal::BatchSlotOutOfRange(slot)));
     }
     let mut wait = |sequence, rows: std::ops::Range<usize>| {
         let rows: Vec<_> = rows.map(|n| (unknown(n), Approve)).collect();
@@ -378,7 +405,7 @@ fn picture(page: &Governance) -> impl PartialEq + std::fmt::Debug + use<> {
 #[derive(Clone, Debug)]
 enum Deed {
     Set { author: u8, slot: u32, at: u8, on: usize, value: u8 },
-    Batch { author: u8, of: Vec<usize> },
+    Batch { author: u8, slot: u32, of: Vec<usize> },
     Vote { voter: u8, sequence: u64, rows: Vec<(usize, u8)> },
 }
 
@@ -387,8 +414,8 @@ fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         3 => (who.clone(), 0u32..3, 0u8..2, index.clone(), 0u8..4)
             .prop_map(|(author, slot, at, on, value)| Deed::Set { author, slot, at, on, value }),
-        1 => (who.clone(), prop::collection::vec(index.clone(), 1..4))
-            .prop_map(|(author, of)| Deed::Batch { author, of }),
+        1 => (who.clone(), 0u32..2, prop::collection::vec(index.clone(), 1..4))
+            .prop_map(|(author, slot, of)| Deed::Batch { author, slot, of }),
         5 => (who, 1u64..4, prop::collection::vec((index, 1u8..4), 1..4))
             .prop_map(|(voter, sequence, rows)| Deed::Vote { voter, sequence, rows }),
     ]
@@ -408,9 +435,9 @@ fn statements(page: &Governance, deeds: &[Deed]) -> Vec<Statement> {
                     [RecordSets::NONE, a(*value), link(1), link(2)][usize::from(*value)].clone();
                 set(page, *author, *slot, at, parent, sets)
             }
-            Deed::Batch { author, of } => {
+            Deed::Batch { author, slot, of } => {
                 let Some(rows) = pick(&said, of, Kind::Operation) else { continue };
-                batch(page, *author, &rows)
+                batch(page, *author, *slot, &rows)
             }
             Deed::Vote { voter, sequence, rows } => {
                 let targets: Vec<usize> = rows.iter().map(|(n, _)| *n).collect();

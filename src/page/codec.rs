@@ -5,6 +5,8 @@
 //! then serde reads; what was read must encode to the same bytes again. This file knows nothing
 //! of what the values mean.
 
+use std::io;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::limits::CODEC_DEPTH_MAX;
@@ -57,10 +59,25 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     scan(bytes)?;
     let value: T =
         rmp_serde::from_slice(bytes).map_err(|error| CodecRefusal::Shape(error.to_string()))?;
-    if encode(&value) != bytes {
-        return Err(CodecRefusal::NotCanonical);
+    let mut rest = Expected(bytes);
+    match rmp_serde::encode::write(&mut rest, &value) {
+        Ok(()) if rest.0.is_empty() => Ok(value),
+        _ => Err(CodecRefusal::NotCanonical),
     }
-    Ok(value)
+}
+
+/// Accepts being written exactly these bytes: a million entries are compared without a copy of any.
+struct Expected<'a>(&'a [u8]);
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Declares an enum that is encoded as `[tag, body]`, with explicit `u8` tags (P1).

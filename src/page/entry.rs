@@ -182,6 +182,11 @@ impl RecordSets {
 }
 
 impl Entry {
+    /// The bytes of an entry that a page is founded with (P9).
+    pub fn initial(owner: Owner, sets: RecordSets) -> Box<[u8]> {
+        Entry { owner, version: Id::ZERO, sets }.encode().into()
+    }
+
     /// The bytes that the state trie stores and hashes.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)

@@ -93,3 +93,21 @@ fn versions_start_at_the_origin_of_page_and_owner() {
     assert_eq!(page.version(&owner), origin_version(&page.id(), &owner));
     assert_ne!(page.version(&owner), page.version(&Owner::apex()));
 }
+
+#[test]
+fn a_page_founded_from_bytes_is_the_same_and_passes_the_same_checks() {
+    let (page, raw) = founded();
+    let unrooted = Genesis::admit(genesis()).unwrap().encode();
+    let found = |entries: &[Box<[u8]>]| {
+        let raw = RawPage { genesis: unrooted.clone(), entries: entries.to_vec() };
+        Page::found_raw(raw, &mut |_| {})
+    };
+    let (again, written) = found(&raw.entries).unwrap();
+    assert_eq!((again.id(), written), (page.id(), raw.clone()));
+    let (owner, sets) = entry("c", 3);
+    let version = Id::hash(&[b"an operation"]);
+    let made_later = Entry { owner: owner.clone(), version, sets }.encode().into();
+    assert_eq!(found(&[made_later]).err(), Some(PageRefusal::NotOrigin(owner)));
+    let twice = [raw.entries[0].clone(), raw.entries[0].clone()];
+    assert!(matches!(found(&twice).err(), Some(PageRefusal::OwnerTwice(_))));
+}

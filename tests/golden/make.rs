@@ -175,7 +175,7 @@ pub fn statements() -> Vec<Sample> {
     };
     let mut operations = vec![op, Id::hash(&[b"another"])];
     operations.sort();
-    let batch = Batch { author: key(1).public().raw(), operations };
+    let batch = Batch { author: key(1).public().raw(), slot: 3, operations };
     let sample = |name, what, bytes| Sample { name, what, bytes };
     vec![
         sample("set-entry", "SetEntry: a new address", change),

@@ -14,7 +14,7 @@ use djdns::{
     },
     governance::statement::Statement,
     id::Id,
-    limits::{BATCHES_PER_AUTHOR_MAX, OPEN_OPERATIONS_DEFAULT},
+    limits::{BATCH_SLOTS, OPEN_OPERATIONS_DEFAULT},
     page::{
         name::{Name, Owner},
         origin_version,
@@ -75,7 +75,7 @@ pub struct Moderator {
     /// Slots are taken page by page.
     turn: u32,
     sequence: u64,
-    batches: usize,
+    batches: u32,
     proposed: Vec<Proposed>,
     /// How many of them are on the newest owner.
     chain: usize,
@@ -177,7 +177,8 @@ impl Moderator {
         self.turn += self.pages.len() as u32 - 1;
         self.chain = CHAIN;
         let (_, two) = self.propose();
-        let both = batch(&page, self.people[0], vec![one.id(), two.id()]);
+        let slot = self.batches;
+        let both = batch(&page, self.people[0], slot, vec![one.id(), two.id()]);
         let [own, second] = self.approvals(&page, &both.id());
         let from = self.proposed.len() - 2;
         self.proposed[from..].iter_mut().for_each(|change| change.is_one = true);
@@ -231,9 +232,7 @@ impl Worker for Moderator {
         let most = (OPEN_OPERATIONS_DEFAULT - 3) * self.pages.len() as u32;
         match self.turn {
             turn if turn >= most => Ok(0),
-            turn if turn % BATCH_EVERY == 3 && self.batches < BATCHES_PER_AUTHOR_MAX => {
-                self.as_batch(client)
-            }
+            turn if turn % BATCH_EVERY == 3 && self.batches < BATCH_SLOTS => self.as_batch(client),
             turn if turn % 2 == 0 => self.at_once(client),
             _ => self.one_by_one(client),
         }

@@ -65,10 +65,10 @@ pub fn approval(page: &Id, person: &str, sequence: u64, target: &Id) -> Statemen
     sign(page, Body::Ballot(ballot), &key)
 }
 
-pub fn batch(page: &Id, person: &str, mut operations: Vec<Id>) -> Statement {
+pub fn batch(page: &Id, person: &str, slot: u32, mut operations: Vec<Id>) -> Statement {
     operations.sort();
     let key = key(person);
-    sign(page, Body::Batch(Batch { author: key.public().raw(), operations }), &key)
+    sign(page, Body::Batch(Batch { author: key.public().raw(), slot, operations }), &key)
 }
 
 fn sign(page: &Id, body: Body, key: &SecretKey) -> Statement {

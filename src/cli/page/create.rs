@@ -1,6 +1,6 @@
 //! `djdns page create`: founds a page.
 
-use std::{mem::ManuallyDrop, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -24,9 +24,8 @@ use crate::{
     id::Id,
     key::PublicKey,
     page::{
-        Page, RawPage,
-        entry::Rdata,
-        genesis::{Parameters, RawGenesis},
+        entry::{Entry, Rdata},
+        genesis::{Genesis, Parameters, RawGenesis},
         name::Name,
         roster_rows,
         zonefile::ZoneContents,
@@ -84,9 +83,10 @@ impl Create {
         let contents = contents(context, self.zone, &self.name)?;
         let survival = Survival::of(powers.clone(), &parameters);
         let warning = survival::warning(&powers, &parameters);
-        let raw = found(self.name.clone(), participants, parameters, contents)?;
-        let entries = raw.entries.into_iter().map(Rdata);
-        let page = stage::admit(context, Rdata(raw.genesis.into()), entries, [])?;
+        let genesis = genesis(self.name.clone(), participants, parameters)?;
+        let entries = contents.entries.into_iter();
+        let entries = entries.map(|(owner, sets)| Rdata(Entry::initial(owner, sets)));
+        let page = stage::found(context, Rdata(genesis.encode().into()), entries)?;
         if let Some(warning) = &warning {
             context.note(format!("warning: {warning}"));
         }
@@ -143,19 +143,15 @@ fn contents(context: &Context, zone: Option<PathBuf>, name: &Name) -> Outcome<Zo
     Ok(contents)
 }
 
-fn found(
+/// The genesis without its state root, which the node computes from the contents.
+fn genesis(
     name: Name,
     participants: Vec<(PublicKey, u32)>,
     parameters: Parameters,
-    contents: ZoneContents,
-) -> Outcome<RawPage> {
+) -> Outcome<Genesis> {
     let salt = Id::from_bytes(ambient::random()?);
-    let genesis =
-        RawGenesis::new(name, roster_rows(participants), parameters, ambient::now(), salt);
-    let (page, raw) = Page::found(genesis, contents.entries).map_err(Fault::refused)?;
-    // Taking a trie of a million leaves apart takes longer than the process has yet to live.
-    let _ = ManuallyDrop::new(page);
-    Ok(raw)
+    let raw = RawGenesis::new(name, roster_rows(participants), parameters, ambient::now(), salt);
+    Genesis::admit(raw).map_err(Fault::refused)
 }
 
 /// Proposes the link in the page above where that can be done, or says how. The page is founded by

@@ -23,10 +23,31 @@ pub fn admit(
     entries: impl IntoIterator<Item = Rdata>,
     statements: impl IntoIterator<Item = Rdata>,
 ) -> Outcome<PageSummary> {
-    stage(context, Some(genesis), Vec::new(), Vec::new())?;
-    in_parts(entries, &mut |entries| stage(context, None, entries, Vec::new()))?;
+    contents(context, genesis, entries)?;
     in_parts(statements, &mut |statements| stage(context, None, Vec::new(), statements))?;
     ask!(context, Request::Commit, Answer::Committed { page } => Ok(page))
+}
+
+/// Stages a page whose genesis names no state root yet, and founds it.
+///
+/// # Errors
+/// What the node says; nothing of the page is held then.
+pub fn found(
+    context: &mut Context,
+    genesis: Rdata,
+    entries: impl IntoIterator<Item = Rdata>,
+) -> Outcome<PageSummary> {
+    contents(context, genesis, entries)?;
+    ask!(context, Request::Found, Answer::Committed { page } => Ok(page))
+}
+
+fn contents(
+    context: &mut Context,
+    genesis: Rdata,
+    entries: impl IntoIterator<Item = Rdata>,
+) -> Outcome {
+    stage(context, Some(genesis), Vec::new(), Vec::new())?;
+    in_parts(entries, &mut |entries| stage(context, None, entries, Vec::new()))
 }
 
 fn stage(

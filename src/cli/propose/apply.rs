@@ -195,7 +195,7 @@ fn statements(
         }
     }
     let ids: Vec<_> = statements.iter().map(Statement::id).collect();
-    let batch = signing::batch(&draft.page, key, ids)?;
+    let batch = signing::batch(&draft, key, ids)?;
     let batch_id = batch.id();
     statements.push(batch);
     if !casting.no_vote {

@@ -153,6 +153,7 @@ mod tests {
             seal: Id::ZERO,
             takes_part: true,
             slots: vec![0],
+            batch_slot: Some(0),
             sequence: 1,
             roster_version: Id::ZERO,
             entries: vec![(Id::ZERO, sets)],

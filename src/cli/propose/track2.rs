@@ -84,6 +84,7 @@ mod tests {
             seal: Id::ZERO,
             takes_part: true,
             slots: vec![0],
+            batch_slot: Some(0),
             sequence: 1,
             roster_version: Id::hash(&[b"roster"]),
             entries: vec![(Id::hash(&[b"entry"]), sets)],
