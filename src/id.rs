@@ -22,12 +22,26 @@ pub enum Kind {
     Batch = 4,
     /// A newcomer's agreement to join a roster (G4).
     Acceptance = 5,
+    /// A participant's node, and whom it lends its power to (G6).
+    Presence = 6,
+    /// The numbered record of a page's state (S1).
+    Seal = 7,
+    /// A node's vote on a seal, for the seats it holds (S2).
+    Vote = 8,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Kind; 5] =
-        [Kind::Genesis, Kind::Operation, Kind::Ballot, Kind::Batch, Kind::Acceptance];
+    pub const ALL: [Kind; 8] = [
+        Kind::Genesis,
+        Kind::Operation,
+        Kind::Ballot,
+        Kind::Batch,
+        Kind::Acceptance,
+        Kind::Presence,
+        Kind::Seal,
+        Kind::Vote,
+    ];
 
     /// The kind with this wire tag, or `None`.
     pub fn from_tag(tag: u8) -> Option<Kind> {
@@ -42,6 +56,9 @@ impl Kind {
             Kind::Ballot => "ballot",
             Kind::Batch => "batch",
             Kind::Acceptance => "acceptance",
+            Kind::Presence => "presence",
+            Kind::Seal => "seal",
+            Kind::Vote => "vote",
         }
     }
 }

@@ -39,12 +39,32 @@ pub const BATCH_BYTES_MAX: usize = 3 * MIB;
 pub const BATCH_SLOTS: u32 = 64;
 /// Ballots of one voter that wait for operations not seen yet (choice).
 pub const WAITING_BALLOTS_PER_VOTER_MAX: usize = 256;
+/// All of somebody's power, in basis points.
+pub const BASIS_POINTS: u16 = 10_000;
+/// Delegates that one participant lends power to (P5).
+pub const LENDING_ROWS_MAX: usize = 16;
+/// Hops that lent power travels at most (G7).
+pub const LENDING_HOPS_MAX: usize = 8;
+/// Bytes of one presence, without its envelope: 16 rows of 38 bytes, 8 beacons and the rest.
+pub const PRESENCE_BYTES_MAX: usize = 4 * KIB;
+/// Beacons in one presence (choice: as in a PAGE record).
+pub const PRESENCE_BEACONS_MAX: usize = 8;
+/// Bytes of one beacon in a presence (choice: a long beacon with a few addresses).
+pub const PRESENCE_BEACON_BYTES_MAX: usize = 400;
 /// Soft changes of one entry, each on top of the other, that wait for a seal (P5).
 pub const SOFT_CHAIN_MAX: usize = 64;
 /// Slots of an author, unless the page's parameters say otherwise (P5).
 pub const OPEN_OPERATIONS_DEFAULT: u32 = 256;
 /// The most slots a page may give an author (P5).
 pub const OPEN_OPERATIONS_MAX: u32 = 65_536;
+
+/// Bytes of the statements that one seal applies (P5, choice).
+pub const SEAL_STATEMENTS_BYTES_MAX: usize = 64 * MIB;
+/// Bytes of one stored seal: the ids it applies, and its certificate with up to a million seats of 34
+/// bytes.
+pub const SEAL_BYTES_MAX: usize = 56 * MIB;
+/// How far a seal's time may be ahead of the clock of who votes for it (S4).
+pub const SEAL_AHEAD: Duration = Duration::from_secs(600);
 
 /// Participants of one page (choice: ten times the hundred thousand that it is meant for).
 pub const PARTICIPANTS_MAX: usize = 1_000_000;
@@ -54,6 +74,8 @@ pub const TOTAL_POWER_MAX: u64 = (1 << 31) - 1;
 pub const GENESIS_BYTES_MAX: usize = 64 * MIB;
 /// Entries one page may be founded with (choice: ten times the largest measured).
 pub const FOUNDING_ENTRIES_MAX: usize = 10_000_000;
+/// Seconds that a link to a subpage may be cached, where nobody said otherwise (choice: an hour).
+pub const PAGE_LINK_TTL: u32 = 3600;
 /// Beacons in one PAGE record (choice: enough to survive most of them gone).
 pub const PAGE_BEACONS_MAX: usize = 8;
 
@@ -71,6 +93,9 @@ pub const SEAL_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 pub const SOFT_TTL_MAX_DEFAULT: Duration = Duration::from_secs(300);
 /// How long after its base an operation stays open, in seal time: 30 days (G10, choice).
 pub const OPERATION_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Ended operations of a page whose end is remembered in memory (choice: a registrar's largest
+/// change); older ones are in the log.
+pub const CLOSED_KEPT_MAX: usize = 131_072;
 /// Units that one power is counted in, so that small powers split fairly (G7).
 pub const POWER_UNITS: u128 = 1_000_000;
 
@@ -123,8 +148,14 @@ const _: () = {
     assert!(TRACK1_BP_DEFAULT as u32 + TRACK2_BP_DEFAULT as u32 > 10_000);
     assert!(OPEN_OPERATIONS_DEFAULT <= OPEN_OPERATIONS_MAX);
     assert!(BALLOT_ROWS_MAX * 36 + REASON_BYTES_MAX + 512 <= BALLOT_BYTES_MAX);
+    assert!(
+        LENDING_ROWS_MAX * 38 + PRESENCE_BEACONS_MAX * (PRESENCE_BEACON_BYTES_MAX + 3) + 128
+            <= PRESENCE_BYTES_MAX
+    );
     assert!(BATCH_ROWS_MAX * 34 + 512 <= BATCH_BYTES_MAX);
     assert!(PARTICIPANTS_MAX * 44 + 4096 <= GENESIS_BYTES_MAX);
+    assert!(PARTICIPANTS_MAX * 34 + MIB <= SEAL_BYTES_MAX);
+    assert!(SEAL_BYTES_MAX < LOG_FRAME_BYTES_MAX);
     assert!(GENESIS_BYTES_MAX < LOG_FRAME_BYTES_MAX);
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
 };

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::{
     id::Id,
     key::{PublicKey, RawKey},
@@ -23,7 +25,7 @@ pub mod record;
 pub mod trie;
 pub mod zonefile;
 
-use entry::{Entry, EntryError, RecordSets};
+use entry::{Entry, EntryError, Rdata, RecordSets};
 use genesis::{Genesis, GenesisRefusal, Parameters, RawGenesis, Roster};
 use name::{Name, Owner};
 use trie::Trie;
@@ -61,8 +63,42 @@ pub struct RawPage {
 #[derive(Clone)]
 pub struct Page {
     genesis: Arc<Genesis>,
+    head: Head,
     roster: Arc<Roster>,
+    parameters: Arc<Parameters>,
+    /// The operation that wrote roster and parameters; [`Id::ZERO`] stands for the origin.
+    roster_version: Id,
     state: Trie,
+    /// Entries that were deleted: they keep their version, and hold nothing.
+    deleted: usize,
+}
+
+/// The newest seal of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub height: u64,
+    pub seal: Id,
+    /// Seconds since 1970 (UTC): of the genesis, or of the seal.
+    pub time: u64,
+}
+
+/// What a seal changes in a page's state.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// The signed presence of each participant that has a new one.
+    pub presences: Vec<(PublicKey, Box<[u8]>)>,
+    /// Entries with the operation that wrote them; empty sets delete. Of one owner the last counts.
+    pub entries: Vec<(Owner, Id, RecordSets)>,
+    /// The participants and parameters, with the operation that wrote them.
+    pub roster: Option<(Id, Roster, Parameters)>,
+}
+
+/// A participant as the state stores it.
+#[derive(Deserialize)]
+struct RawParticipant {
+    _key: RawKey,
+    _power: u32,
+    presence: Vec<Rdata>,
 }
 
 /// What kind of leaf a state value is; its first byte.
@@ -143,8 +179,69 @@ impl Page {
     }
 
     fn at_genesis(genesis: Genesis, state: Trie) -> Page {
-        let roster = Arc::new(genesis.roster().clone());
-        Page { genesis: Arc::new(genesis), roster, state }
+        let raw = genesis.raw();
+        Page {
+            head: Head { height: 0, seal: genesis.id(), time: raw.created },
+            roster: Arc::new(genesis.roster().clone()),
+            parameters: Arc::new(raw.parameters.clone()),
+            roster_version: Id::ZERO,
+            genesis: Arc::new(genesis),
+            state,
+            deleted: 0,
+        }
+    }
+
+    /// The page with these changes of its state. It is not sealed by that: see [`Page::sealed`].
+    #[must_use]
+    pub fn changed(&self, changes: &Changes) -> Page {
+        let mut page = self.clone();
+        for (key, presence) in &changes.presences {
+            if let Some(power) = page.roster.power(key) {
+                page.put_participant(key, power, Some(presence));
+            }
+        }
+        for (owner, version, sets) in &changes.entries {
+            page.put_entry(owner, *version, sets);
+        }
+        if let Some((version, roster, parameters)) = &changes.roster {
+            page.put_roster(*version, roster, parameters);
+        }
+        page
+    }
+
+    /// The page with this newest seal.
+    #[must_use]
+    pub fn sealed(self, head: Head) -> Page {
+        Page { head, ..self }
+    }
+
+    /// Deleting keeps the version: with the origin version back, an old operation on it, and its
+    /// old ballots, would count once more.
+    fn put_entry(&mut self, owner: &Owner, version: Id, sets: &RecordSets) {
+        let was_deleted = self.stored(owner).is_some_and(|entry| entry.sets.is_empty());
+        self.deleted -= usize::from(was_deleted);
+        self.deleted += usize::from(sets.is_empty());
+        let entry = Entry { owner: owner.clone(), version, sets: sets.clone() };
+        self.state.insert(entry_key(owner), leaf(Leaf::Entry, &entry.encode()));
+    }
+
+    fn put_participant(&mut self, key: &PublicKey, power: u32, presence: Option<&[u8]>) {
+        self.state.insert(participant_key(key), participant_leaf(key, power, presence));
+    }
+
+    fn put_roster(&mut self, version: Id, roster: &Roster, parameters: &Parameters) {
+        let before = self.roster.clone();
+        for (gone, _) in before.iter().filter(|(key, _)| roster.power(key).is_none()) {
+            self.state.remove(&participant_key(gone));
+        }
+        for (key, power) in roster.iter().filter(|(key, n)| before.power(key) != Some(*n)) {
+            let presence = self.presence(key);
+            self.put_participant(key, power, presence.as_deref());
+        }
+        self.state.insert(parameters_key(), parameters_leaf(parameters, roster.total(), version));
+        self.roster = Arc::new(roster.clone());
+        self.parameters = Arc::new(parameters.clone());
+        self.roster_version = version;
     }
 
     /// The page id.
@@ -174,17 +271,30 @@ impl Page {
 
     /// The parameters under the newest seal.
     pub fn parameters(&self) -> &Parameters {
-        &self.genesis.raw().parameters
+        &self.parameters
+    }
+
+    /// The newest seal.
+    pub fn head(&self) -> Head {
+        self.head
     }
 
     /// The height of the newest seal.
     pub fn height(&self) -> u64 {
-        0
+        self.head.height
     }
 
     /// The id of the newest seal; at height 0 the page id.
     pub fn seal(&self) -> Id {
-        self.id()
+        self.head.seal
+    }
+
+    /// The sealed presence of a participant, as it was signed (G6).
+    pub fn presence(&self, key: &PublicKey) -> Option<Box<[u8]>> {
+        let value = self.state.get(&participant_key(key))?;
+        // Every value under a participant's key was written by `participant_leaf`.
+        let row: RawParticipant = rmp_serde::from_slice(&value[1..]).ok()?;
+        row.presence.into_iter().next().map(|presence| presence.0)
     }
 
     /// The root of the sealed state.
@@ -199,6 +309,11 @@ impl Page {
 
     /// The sealed entry at `owner`.
     pub fn entry(&self, owner: &Owner) -> Option<Entry> {
+        self.stored(owner).filter(|entry| !entry.sets.is_empty())
+    }
+
+    /// The entry at `owner`, even if it was deleted.
+    fn stored(&self, owner: &Owner) -> Option<Entry> {
         let bytes = self.state.get(&entry_key(owner))?;
         Some(Entry::decode_admitted(&bytes[1..]))
     }
@@ -211,16 +326,17 @@ impl Page {
             .map(|(_, value)| value)
             .filter(is_entry)
             .map(|v| Entry::decode_admitted(&v[1..]))
+            .filter(|entry| !entry.sets.is_empty())
     }
 
     /// How many sealed entries there are.
     pub fn entry_count(&self) -> usize {
-        self.state.len() - self.roster.len() - 1
+        self.state.len() - self.deleted - self.roster.len() - 1
     }
 
     /// The version that a change of `owner` must name as its parent, when nothing is open (G3).
     pub fn version(&self, owner: &Owner) -> Id {
-        match self.entry(owner) {
+        match self.stored(owner) {
             Some(entry) if entry.version != Id::ZERO => entry.version,
             _ => origin_version(&self.id(), owner),
         }
@@ -228,13 +344,21 @@ impl Page {
 
     /// The version that a change of the roster must name as its parent (G4).
     pub fn roster_version(&self) -> Id {
-        Id::hash(&[b"djdns/1/origin-roster", self.id().as_bytes()])
+        match self.roster_version {
+            Id::ZERO => origin_roster_version(&self.id()),
+            version => version,
+        }
     }
 }
 
 /// `SHA-256("djdns/1/origin" page-id owner)`: the version of what no operation has written (G3).
 pub fn origin_version(page: &Id, owner: &Owner) -> Id {
     Id::hash(&[b"djdns/1/origin", page.as_bytes(), owner.wire()])
+}
+
+/// The version of a roster that no operation has written (G4).
+pub fn origin_roster_version(page: &Id) -> Id {
+    Id::hash(&[b"djdns/1/origin-roster", page.as_bytes()])
 }
 
 /// Where the state keeps the entry at `owner` (P9).
@@ -295,11 +419,9 @@ fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageR
     }
     let roster = genesis.roster();
     let participant = |(key, power): (&PublicKey, u32)| {
-        let presence: [Id; 0] = [];
-        let value = codec::encode(&(key.raw(), power, presence));
-        (participant_key(key), leaf(Leaf::Participant, &value))
+        (participant_key(key), participant_leaf(key, power, None))
     };
-    let parameters = codec::encode(&(&genesis.raw().parameters, roster.total(), Id::ZERO));
+    let parameters = parameters_leaf(&genesis.raw().parameters, roster.total(), Id::ZERO);
     let entry = |bytes: &[u8]| {
         (owner_key(Entry::owner_wire(bytes).unwrap_or_default()), leaf(Leaf::Entry, bytes))
     };
@@ -308,12 +430,21 @@ fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageR
             .iter()
             .map(|bytes| entry(bytes))
             .chain(roster.iter().map(participant))
-            .chain([(parameters_key(), leaf(Leaf::Parameters, &parameters))]),
+            .chain([(parameters_key(), parameters)]),
     );
     if state.len() != entries.len() + roster.len() + 1 {
         return Err(PageRefusal::OwnerTwice(first_twice(entries)));
     }
     Ok(state)
+}
+
+fn participant_leaf(key: &PublicKey, power: u32, presence: Option<&[u8]>) -> Box<[u8]> {
+    let presence: Vec<Rdata> = presence.into_iter().map(|bytes| Rdata(bytes.into())).collect();
+    leaf(Leaf::Participant, &codec::encode(&(key.raw(), power, presence)))
+}
+
+fn parameters_leaf(parameters: &Parameters, total: u64, version: Id) -> Box<[u8]> {
+    leaf(Leaf::Parameters, &codec::encode(&(parameters, total, version)))
 }
 
 fn leaf(kind: Leaf, value: &[u8]) -> Box<[u8]> {

@@ -57,13 +57,6 @@ struct State {
     is_shown: bool,
 }
 
-/// Everything that a page consists of: what is in a bundle, and in a log.
-#[derive(Default)]
-pub struct WholePage {
-    pub raw: RawPage,
-    pub statements: Vec<Vec<u8>>,
-}
-
 impl Node {
     /// Opens a data directory, making it if there is none. An empty one gets the demonstration.
     /// `holder` is what a second opener is told.
@@ -144,20 +137,10 @@ impl Node {
         Ok(())
     }
 
-    fn reopen(&self, id: &Id) -> Result<Governance, Reopening> {
-        let whole = self.read_whole(id)?;
-        let mut governance = Governance::new(Page::reopen(&whole.raw)?);
-        for bytes in &whole.statements {
-            let statement = Statement::reopen(bytes)?;
-            if let Err(refusal) = governance.admit(&statement) {
-                // It was admitted before; a page is not taken offline because of one statement.
-                self.notice(format!(
-                    "page {id}: the statement {} counts no longer: {refusal}",
-                    statement.id()
-                ));
-            }
-        }
-        Ok(governance)
+    fn reopen(&self, id: &Id, progress: Progress) -> Result<(Governance, Vec<SealRecord>), Reopening> {
+        let mut whole = self.read_whole(id)?;
+        let forks = std::mem::take(&mut whole.forks);
+        Ok((whole::reopen(&whole, progress)?, forks))
     }
 
     /// Everything in a page's log.
@@ -447,33 +430,8 @@ impl Node {
 pub enum Reopening {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("its log holds a record of the unknown kind {0}: a newer version may have written it")]
-    UnknownKind(u8),
-    #[error("a part of its entries: {0}")]
-    Entries(#[from] codec::CodecRefusal),
     #[error(transparent)]
-    Page(#[from] PageRefusal),
-    #[error("a statement in its log: {0}")]
-    Statement(#[from] crate::governance::statement::StatementRefusal),
-}
-
-impl WholePage {
-    /// Takes one record of a log or bundle in.
-    ///
-    /// # Errors
-    /// [`Reopening::UnknownKind`] or [`Reopening::Entries`].
-    pub fn take(&mut self, kind: u8, bytes: Vec<u8>) -> Result<(), Reopening> {
-        match (kind, Kind::from_tag(kind)) {
-            (bundle::ENTRIES, _) => {
-                let entries = bundle::read_entries(&bytes)?;
-                self.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
-            }
-            (_, Some(Kind::Genesis)) => self.raw.genesis = bytes,
-            (_, Some(Kind::Operation | Kind::Ballot | Kind::Batch)) => self.statements.push(bytes),
-            _ => return Err(Reopening::UnknownKind(kind)),
-        }
-        Ok(())
-    }
+    Whole(#[from] WholeRefusal),
 }
 
 /// The keys of the demonstration are public (P6).
@@ -535,63 +493,8 @@ fn link_towards(page: &Governance, name: &Name) -> Option<Id> {
     Some(page.ratified(&label).0.page_link()?.page)
 }
 
-/// What the DNS face holds of a page as it is sealed.
-fn built(page: &Governance) -> PageView {
-    let meta = PageMeta {
-        name: page.page().name().clone(),
-        id: page.page().id(),
-        serial: page.page().height() as u32,
-        // Until nodes exchange attestations nothing can be known to be stale (T6).
-        fresh: true,
-        absence_ttl: page.page().parameters().soft_ttl_max,
-    };
-    PageView::build(meta, page.page().entries().map(|entry| (entry.owner, entry.sets)))
-}
-
-/// The view with a page, as it is ratified.
-fn with_page(view: &View, built: PageView, page: &Governance) -> View {
-    let soft: Vec<Owner> = page.soft_owners().cloned().collect();
-    with_entries(&view.with_built(built), page, &soft)
-}
-
-/// The view with the ratified values of these owners.
-fn with_entries(view: &View, page: &Governance, owners: &[Owner]) -> View {
-    let values: Vec<_> = owners.iter().map(|owner| served(page, owner)).collect();
-    let rows = owners.iter().zip(&values).map(|(owner, (sets, cap))| (owner, sets, *cap));
-    view.with_entries(&page.page().id(), rows)
-}
-
-/// What is served at `owner`, and for how many seconds at most.
-fn served(page: &Governance, owner: &Owner) -> (RecordSets, Option<u32>) {
-    let (sets, is_soft) = page.ratified(owner);
-    (sets, is_soft.then(|| page.page().parameters().soft_ttl_max))
-}
-
 fn record(statement: &Statement) -> Record {
     Record { kind: statement.kind() as u8, id: statement.id(), bytes: statement.bytes().to_vec() }
-}
-
-/// The records of a page's log: the genesis, the entries in parts, the statements.
-fn records(whole: WholePage) -> impl Iterator<Item = Record> {
-    let genesis = Record::unnamed(Kind::Genesis as u8, whole.raw.genesis);
-    let mut entries = whole.raw.entries.into_iter().peekable();
-    let parts = std::iter::from_fn(move || {
-        entries.peek()?;
-        let mut part = Vec::new();
-        let mut bytes = 0;
-        while bytes < LOG_ENTRIES_CHUNK_BYTES
-            && let Some(entry) = entries.next()
-        {
-            bytes += entry.len();
-            part.push(Rdata(entry));
-        }
-        Some(Record::unnamed(bundle::ENTRIES, bundle::write_entries(&part)))
-    });
-    let statements = whole.statements.into_iter().filter_map(|bytes| {
-        // They were admitted before the page is written.
-        Statement::reopen(&bytes).ok().map(|statement| record(&statement))
-    });
-    std::iter::once(genesis).chain(parts).chain(statements)
 }
 
 /// Random bytes for a new log.

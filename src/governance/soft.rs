@@ -1,7 +1,8 @@
 //! The soft walk: which ratified operations an entry shows (G8, G9), and the state of each.
 
 use super::*;
-use crate::{governance::operation::Track, page::record::PageLink};
+use super::operation::{Change, Track};
+use crate::page::record::PageLink;
 
 /// Why an operation can never count, whatever the ballots (G3, G4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +11,8 @@ pub enum Fault {
     ChangesPage(Id),
     #[error("there is no subpage to relink")]
     NoPage,
+    #[error("{0}")]
+    Roster(RosterChangeRefusal),
     #[error("{SOFT_CHAIN_MAX} changes of this entry wait for a seal already")]
     ChainFull,
 }
@@ -70,7 +73,7 @@ impl Governance {
             return State::Faulty(fault);
         }
         if !self.has_the_votes(proposal) {
-            let defeated = proposal.tally.is_defeated(track, self.page.parameters());
+            let defeated = proposal.flow.tally().is_defeated(track, self.page.parameters());
             return if defeated { State::Defeated } else { State::Open };
         }
         if track == Track::Two {
@@ -87,8 +90,13 @@ impl Governance {
         }
     }
 
+    /// Walks registers again; returns the owners whose ratified value changed.
+    pub(super) fn walk_all(&mut self, registers: OrdSet<Register>) -> Vec<Owner> {
+        registers.into_iter().filter_map(|register| self.walk_again(register)).collect()
+    }
+
     /// Walks a register again; returns its owner if the value at the end changed.
-    pub(super) fn walk_again(&mut self, register: Register) -> Option<Owner> {
+    fn walk_again(&mut self, register: Register) -> Option<Owner> {
         let chain = self.walk(&register);
         let standing = self.registers.get_mut(&register)?;
         let changed = standing.chain.last() != chain.last();
@@ -105,6 +113,20 @@ impl Governance {
     /// G9: from the sealed version on, again and again the eligible operation on the current
     /// version with the most approving power.
     pub(super) fn walk(&self, register: &Register) -> Vec<Id> {
+        self.walk_on(register, &[Track::One])
+    }
+
+    /// What a seal would apply to a register: the same walk over both tracks, of which a change of
+    /// the roster is the last (G4, S4).
+    pub(super) fn walk_to_seal(&self, register: &Register) -> Vec<Id> {
+        let mut chain = self.walk_on(register, &[Track::One, Track::Two]);
+        if *register == Register::Roster {
+            chain.truncate(1);
+        }
+        chain
+    }
+
+    fn walk_on(&self, register: &Register, tracks: &[Track]) -> Vec<Id> {
         let mut chain = Vec::new();
         let mut current = self.sealed_version(register);
         let Some(standing) = self.registers.get(register) else { return chain };
@@ -113,7 +135,7 @@ impl Governance {
             let eligible = proposals.filter(|proposal| {
                 let change = &proposal.operation().change;
                 change.parent() == current
-                    && change.track() == Track::One
+                    && tracks.contains(&change.track())
                     && self.has_its_slot(proposal)
                     && self.has_the_votes(proposal)
                     && self.fault(proposal).is_none()
@@ -148,29 +170,42 @@ impl Governance {
     fn has_the_votes(&self, proposal: &Proposal) -> bool {
         let track = proposal.operation().change.track();
         let participants = self.page.roster().len();
-        proposal.tally.is_eligible(track, self.page.parameters(), participants)
+        proposal.flow.tally().is_eligible(track, self.page.parameters(), participants)
+    }
+
+    /// Whether a version of a register was replaced under the newest seal, or before.
+    pub(super) fn is_past(&self, register: &Register, version: &Id) -> bool {
+        if *version == self.sealed_version(register) {
+            return false;
+        }
+        self.past.outcome(version).is_some() || *version == self.origin(register)
+    }
+
+    fn origin(&self, register: &Register) -> Id {
+        match register {
+            Register::Entry(owner) => origin_version(&self.page.id(), owner),
+            Register::Roster => origin_roster_version(&self.page.id()),
+        }
     }
 
     /// Whether its parent is the sealed version, or an open operation on the same register (G10).
     fn is_open(&self, proposal: &Proposal) -> bool {
-        let register = proposal.operation().change.register();
-        let sealed = self.sealed_version(&register);
-        let mut parent = proposal.operation().change.parent();
+        self.beginning(proposal) == self.sealed_version(&proposal.register())
+    }
+
+    /// The version at which the open operations begin that lead to this one.
+    pub(super) fn beginning(&self, proposal: &Proposal) -> Id {
+        let register = proposal.register();
+        let mut version = proposal.operation().change.parent();
         for _ in 0..=SOFT_CHAIN_MAX {
-            if parent == sealed {
-                return true;
-            }
-            match self.operations.get(&parent) {
-                Some(above)
-                    if above.operation().change.register() == register
-                        && self.has_its_slot(above) =>
-                {
-                    parent = above.operation().change.parent();
+            match self.operations.get(&version) {
+                Some(above) if above.register() == register && self.has_its_slot(above) => {
+                    version = above.operation().change.parent();
                 }
-                _ => return false,
+                _ => break,
             }
         }
-        false
+        version
     }
 
     /// What G3 and G4 say against an operation, given the version it was made against.
@@ -181,7 +216,10 @@ impl Governance {
                 let before = self.link_at(&link.owner, link.parent);
                 return before.is_none().then_some(Fault::NoPage);
             }
-            Change::SetRoster(_) => return None,
+            Change::SetRoster(set) => {
+                let after = roster::apply(self.page.roster(), self.page.parameters(), &set.change);
+                return after.err().map(Fault::Roster);
+            }
         };
         let after = proposal.sets.as_ref().and_then(RecordSets::page_link);
         let before = before?.page;

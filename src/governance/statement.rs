@@ -1,4 +1,5 @@
-//! Signed statements: the door from bytes to operations, ballots and batches (P1, P3, P5).
+//! Signed statements: the door from bytes to operations, ballots, batches and presences (P1, P3,
+//! P5).
 //!
 //! What passes here is well formed, within limits and truly signed. Whether its author has any
 //! power, and what it is about, depends on a page and is judged by [`super::Governance`].
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ballot::{Ballot, Batch},
     operation::{Change, Operation},
+    presence::{Presence, PresenceRefusal},
 };
 use crate::{
     id::{Id, Kind},
@@ -42,6 +44,8 @@ pub enum StatementRefusal {
     ReasonTooLong(usize),
     #[error("a new page takes one id or none, not {0}")]
     ManyLinks(usize),
+    #[error("the presence: {0}")]
+    Presence(#[from] PresenceRefusal),
     #[error("the newcomer's acceptance is not for this page and key")]
     Acceptance,
 }
@@ -61,6 +65,7 @@ pub enum Body {
     Operation(Operation),
     Ballot(Ballot),
     Batch(Batch),
+    Presence(Presence),
 }
 
 /// A well-formed, truly signed statement. Cloning one costs nothing.
@@ -82,6 +87,7 @@ impl Body {
             Body::Operation(_) => Kind::Operation,
             Body::Ballot(_) => Kind::Ballot,
             Body::Batch(_) => Kind::Batch,
+            Body::Presence(_) => Kind::Presence,
         }
     }
 
@@ -90,6 +96,7 @@ impl Body {
             Body::Operation(operation) => codec::encode(operation),
             Body::Ballot(ballot) => codec::encode(ballot),
             Body::Batch(batch) => codec::encode(batch),
+            Body::Presence(presence) => codec::encode(presence),
         }
     }
 
@@ -100,6 +107,7 @@ impl Body {
             }
             Some(Kind::Ballot) => Ok(Body::Ballot(codec::decode(bytes, BALLOT_BYTES_MAX)?)),
             Some(Kind::Batch) => Ok(Body::Batch(codec::decode(bytes, BATCH_BYTES_MAX)?)),
+            Some(Kind::Presence) => Ok(Body::Presence(codec::decode(bytes, PRESENCE_BYTES_MAX)?)),
             _ => Err(StatementRefusal::UnknownKind(kind)),
         }
     }
@@ -109,6 +117,7 @@ impl Body {
             Body::Operation(operation) => operation.author,
             Body::Ballot(ballot) => ballot.voter,
             Body::Batch(batch) => batch.author,
+            Body::Presence(presence) => presence.participant,
         })
     }
 
@@ -117,6 +126,7 @@ impl Body {
             Body::Operation(operation) => check_operation(operation),
             Body::Ballot(ballot) => check_ballot(ballot),
             Body::Batch(batch) => check_rows(&batch.operations, BATCH_ROWS_MAX),
+            Body::Presence(presence) => Ok(presence.check()?),
         }
     }
 }
@@ -211,6 +221,14 @@ impl Statement {
     pub fn as_ballot(&self) -> Option<&Ballot> {
         match &self.0.body {
             Body::Ballot(ballot) => Some(ballot),
+            _ => None,
+        }
+    }
+
+    /// The presence that this is.
+    pub fn as_presence(&self) -> Option<&Presence> {
+        match &self.0.body {
+            Body::Presence(presence) => Some(presence),
             _ => None,
         }
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     id::Id,
-    limits::{ENTRY_BYTES_MAX, TTL_SECONDS_MAX},
+    limits::{ENTRY_BYTES_MAX, PAGE_LINK_TTL, TTL_SECONDS_MAX},
 };
 
 /// Why record sets cannot stand at an owner name (P8, G3).
@@ -173,6 +173,21 @@ impl RecordSets {
     /// The page link that stands here, if one does.
     pub fn page_link(&self) -> Option<PageLink> {
         PageLink::from_rdata(&self.get(RecordType::PAGE)?.rdata.first()?.0)
+    }
+
+    /// The same entry with another subpage, whose hosts are other ones: no beacon stays.
+    ///
+    /// # Errors
+    /// [`EntryRefusal`] where no PAGE can stand.
+    pub fn with_page(
+        &self,
+        page: &Id,
+        owner: &Owner,
+        above: &Name,
+    ) -> Result<RecordSets, EntryRefusal> {
+        let ttl = self.get(RecordType::PAGE).map_or(PAGE_LINK_TTL, |set| set.ttl);
+        let rdata = vec![Rdata(page.as_bytes().as_slice().into())];
+        RecordSets::admit(vec![RecordSet { rtype: RecordType::PAGE, ttl, rdata }], owner, above)
     }
 
     /// The sets as plain data, for changing and admitting anew.

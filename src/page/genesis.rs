@@ -3,8 +3,6 @@
 //! It is unsigned: its id is the page id, and that is its proof. What the page contains is known
 //! here only as a state root.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -187,10 +185,10 @@ pub fn reaches(power: u128, bp: u16, total: u128) -> bool {
     power * 10_000 >= u128::from(bp) * total
 }
 
-/// The participants of a page and their power.
+/// The participants of a page and their power. Each has a position, in the order of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roster {
-    powers: BTreeMap<PublicKey, u32>,
+    rows: Vec<(PublicKey, u32)>,
     total: u64,
 }
 
@@ -210,18 +208,28 @@ impl Roster {
             return Err(RosterRefusal::NoPower);
         }
         let admit = |(key, power): &(RawKey, u32)| Ok((PublicKey::admit(*key)?, *power));
-        let powers = rows.iter().map(admit).collect::<Result<BTreeMap<_, _>, KeyRefusal>>()?;
-        let total = powers.values().map(|power| u64::from(*power)).sum();
+        let rows = rows.iter().map(admit).collect::<Result<Vec<_>, KeyRefusal>>()?;
+        let total = rows.iter().map(|(_, power)| u64::from(*power)).sum();
         match total {
             0 => Err(RosterRefusal::Empty),
             total if total > TOTAL_POWER_MAX => Err(RosterRefusal::TooMuchPower(total)),
-            total => Ok(Roster { powers, total }),
+            total => Ok(Roster { rows, total }),
         }
     }
 
     /// The power of `key`; `None` when it is no participant.
     pub fn power(&self, key: &PublicKey) -> Option<u32> {
-        self.powers.get(key).copied()
+        Some(self.rows[self.position(key)?].1)
+    }
+
+    /// Where `key` stands in the order of all keys; `None` when it is no participant.
+    pub fn position(&self, key: &PublicKey) -> Option<usize> {
+        self.rows.binary_search_by_key(key, |(key, _)| *key).ok()
+    }
+
+    /// The participant at a position, if there are so many.
+    pub fn at(&self, position: usize) -> Option<&PublicKey> {
+        self.rows.get(position).map(|(key, _)| key)
     }
 
     /// T, the sum of all powers.
@@ -231,17 +239,17 @@ impl Roster {
 
     /// How many participants there are.
     pub fn len(&self) -> usize {
-        self.powers.len()
+        self.rows.len()
     }
 
     /// Never true: an empty roster is not admitted.
     pub fn is_empty(&self) -> bool {
-        self.powers.is_empty()
+        self.rows.is_empty()
     }
 
     /// Participants with their power, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&PublicKey, u32)> {
-        self.powers.iter().map(|(key, power)| (key, *power))
+        self.rows.iter().map(|(key, power)| (key, *power))
     }
 
     /// The rows as they are encoded.

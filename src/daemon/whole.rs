@@ -1,0 +1,229 @@
+//! A page as its log or a bundle holds it: what it was founded with, and all that was said since,
+//! in order, seals among it.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::node::Progress;
+use crate::{
+    governance::{
+        Governance, Refusal,
+        seal::SealRecord,
+        sealing::SealRefusal,
+        statement::{Statement, StatementRefusal},
+    },
+    id::{Id, Kind},
+    limits::LOG_ENTRIES_CHUNK_BYTES,
+    page::{
+        Page, PageRefusal, RawPage, bundle,
+        codec::{self, CodecRefusal},
+        entry::Rdata,
+    },
+    store::Record,
+};
+
+/// The kind of a record that says when this node wrote what follows, and why: for the audit trail.
+/// It stays on this machine.
+pub const NOTE: u8 = 0x40;
+/// The kind of a record with a seal that contradicts one in this log: evidence of a fork (T4). It
+/// stays on this machine too.
+pub const FORK: u8 = 0x41;
+
+/// Everything that a page consists of: what is in a bundle, and in a log.
+#[derive(Default)]
+pub struct WholePage {
+    pub raw: RawPage,
+    /// Statements and seals with their kinds, in the order in which they were taken in.
+    pub said: Vec<(Kind, Vec<u8>)>,
+    /// Seals that contradict seals of this page.
+    pub forks: Vec<SealRecord>,
+}
+
+/// Why this node wrote a change, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Seconds since 1970 (UTC), by this machine's clock.
+    pub time: u64,
+    pub what: String,
+}
+
+/// Why a page cannot be read back from its log, or taken from a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum WholeRefusal {
+    #[error("a record of the unknown kind {0}: a newer version may have written it")]
+    UnknownKind(u8),
+    #[error("a record of kind {0}: {1}")]
+    Record(u8, CodecRefusal),
+    #[error(transparent)]
+    Page(#[from] PageRefusal),
+    #[error("statement {0}: {1}")]
+    Statement(usize, StatementRefusal),
+    #[error("the statement {0}: {1}")]
+    NotAdmitted(Id, Refusal),
+    #[error("the seal at height {0}: {1}")]
+    Seal(u64, SealRefusal),
+}
+
+/// How much is checked when a page is replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// It was checked before, and checksums prove it unchanged: state roots are compared, and
+    /// nothing else. A statement that counts no longer is passed over.
+    Trusted,
+    /// Every signature, every ballot, every certificate.
+    Full,
+}
+
+impl WholePage {
+    /// Takes one record of a log or bundle in.
+    ///
+    /// # Errors
+    /// [`WholeRefusal::UnknownKind`] or [`WholeRefusal::Record`].
+    pub fn take(&mut self, kind: u8, bytes: Vec<u8>) -> Result<(), WholeRefusal> {
+        let broken = |refusal| WholeRefusal::Record(kind, refusal);
+        match (kind, Kind::from_tag(kind)) {
+            (bundle::ENTRIES, _) => {
+                let entries = bundle::read_entries(&bytes).map_err(broken)?;
+                self.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
+            }
+            (NOTE, _) => {}
+            (FORK, _) => self.forks.push(SealRecord::decode(&bytes).map_err(broken)?),
+            (_, Some(Kind::Genesis)) => self.raw.genesis = bytes,
+            (_, Some(kind)) if is_said(kind) => self.said.push((kind, bytes)),
+            _ => return Err(WholeRefusal::UnknownKind(kind)),
+        }
+        Ok(())
+    }
+
+    /// Replays all that was said on a page.
+    ///
+    /// # Errors
+    /// The first [`WholeRefusal`].
+    pub fn replay(
+        &self,
+        page: Governance,
+        check: Check,
+        progress: Progress,
+    ) -> Result<Governance, WholeRefusal> {
+        let mut replay = Replay { page, check, seen: HashMap::new() };
+        let total = self.said.len() as u64;
+        for (n, (kind, bytes)) in self.said.iter().enumerate() {
+            match kind {
+                Kind::Seal => replay.seal(bytes)?,
+                _ => replay.statement(n, bytes)?,
+            }
+            if n.is_multiple_of(1024) {
+                progress("replaying", n as u64, total);
+            }
+        }
+        Ok(replay.page)
+    }
+
+    /// How many seals there are.
+    pub fn seals(&self) -> usize {
+        self.said.iter().filter(|(kind, _)| *kind == Kind::Seal).count()
+    }
+
+    /// The records of a new log: the genesis, the entries in parts, what was said.
+    pub fn records(self, note: Note) -> impl Iterator<Item = Record> {
+        let genesis = Record::unnamed(Kind::Genesis as u8, self.raw.genesis);
+        let mut entries = self.raw.entries.into_iter().peekable();
+        let parts = std::iter::from_fn(move || {
+            entries.peek()?;
+            let mut part = Vec::new();
+            let mut bytes = 0;
+            while bytes < LOG_ENTRIES_CHUNK_BYTES
+                && let Some(entry) = entries.next()
+            {
+                bytes += entry.len();
+                part.push(Rdata(entry));
+            }
+            Some(Record::unnamed(bundle::ENTRIES, bundle::write_entries(&part)))
+        });
+        let said = self.said.into_iter().map(|(kind, bytes)| record(kind, bytes));
+        [genesis, note.record()].into_iter().chain(parts).chain(said)
+    }
+}
+
+struct Replay {
+    page: Governance,
+    check: Check,
+    /// What the next seals may list.
+    seen: HashMap<Id, Statement>,
+}
+
+impl Replay {
+    fn statement(&mut self, n: usize, bytes: &[u8]) -> Result<(), WholeRefusal> {
+        let is_full = self.check == Check::Full;
+        let read = if is_full { Statement::admit } else { Statement::reopen };
+        let statement = read(bytes).map_err(|refusal| WholeRefusal::Statement(n, refusal))?;
+        let id = statement.id();
+        match self.page.admit(&statement) {
+            Err(refusal) if is_full => return Err(WholeRefusal::NotAdmitted(id, refusal)),
+            Err(refusal) => tracing::warn!("the statement {id} counts no longer: {refusal}"),
+            Ok(_) => {}
+        }
+        let is_applied = matches!(statement.kind(), Kind::Operation | Kind::Presence);
+        if is_full || is_applied {
+            self.seen.insert(id, statement);
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, bytes: &[u8]) -> Result<(), WholeRefusal> {
+        let record = SealRecord::decode(bytes)
+            .map_err(|refusal| WholeRefusal::Record(Kind::Seal as u8, refusal))?;
+        let find = |id: &Id| self.seen.get(id).cloned();
+        let sealed = match self.check {
+            Check::Trusted => self.page.reopen_seal(&record, &find),
+            Check::Full => self.page.admit_seal(&record, &find),
+        };
+        let (page, _) =
+            sealed.map_err(|refusal| WholeRefusal::Seal(record.seal.height, refusal))?;
+        self.page = page;
+        for id in record.contents.presences.iter().chain(&record.contents.operations) {
+            self.seen.remove(id);
+        }
+        Ok(())
+    }
+}
+
+/// A page from its log: reopened, and everything said on it.
+///
+/// # Errors
+/// The first [`WholeRefusal`].
+pub fn reopen(whole: &WholePage, progress: Progress) -> Result<Governance, WholeRefusal> {
+    let page = Governance::new(Page::reopen(&whole.raw)?);
+    whole.replay(page, Check::Trusted, progress)
+}
+
+impl Note {
+    /// The record that begins a change.
+    pub fn record(&self) -> Record {
+        Record::unnamed(NOTE, codec::encode(self))
+    }
+
+    /// Reads a note.
+    pub fn read(bytes: &[u8]) -> Option<Note> {
+        codec::decode(bytes, 4096).ok()
+    }
+}
+
+/// The record of a statement or seal, which are found by their ids.
+pub fn record(kind: Kind, bytes: Vec<u8>) -> Record {
+    let id = match kind {
+        Kind::Seal => SealRecord::decode(&bytes).map(|record| record.seal.id()).ok(),
+        _ => Statement::reopen(&bytes).map(|statement| statement.id()).ok(),
+    };
+    // They were admitted before they are written.
+    Record { kind: kind as u8, id: id.unwrap_or(Id::ZERO), bytes }
+}
+
+/// Whether records of this kind are said on a page, after it was founded.
+pub fn is_said(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Operation | Kind::Ballot | Kind::Batch | Kind::Presence | Kind::Seal
+    )
+}

@@ -1,0 +1,168 @@
+//! Presence on a page: who is away, and what that does to every tally (G6, G7).
+
+use std::sync::Arc;
+
+use super::{
+    flow::{Row, Rows},
+    presence::Presence,
+    *,
+};
+use crate::key::RawKey;
+
+impl Governance {
+    /// A page about which nothing has been said, with its presences as sealed.
+    pub(super) fn with_past(page: Page, past: Past) -> Governance {
+        let sealed_presences = sealed_presences(&page);
+        let mut governance = Governance {
+            past,
+            operations: OrdMap::new(),
+            by_base: OrdSet::new(),
+            slots: OrdMap::new(),
+            registers: OrdMap::new(),
+            batches: OrdMap::new(),
+            batches_of: OrdMap::new(),
+            rows: OrdMap::new(),
+            waiting: OrdMap::new(),
+            waits_are_bounded: true,
+            newest_ballot: OrdMap::new(),
+            sealed_presences,
+            presences: OrdMap::new(),
+            ends: OrdSet::new(),
+            lending: Lending::new(Arc::new([])),
+            evidence: OrdMap::new(),
+            page,
+        };
+        governance.ends = governance.sealed_presences.values().filter_map(end).collect();
+        governance.lending = governance.count_lending();
+        governance
+    }
+
+    fn count_lending(&self) -> Lending {
+        let powers = self.page.roster().iter().map(|(_, power)| power).collect();
+        let rows = |presence: &Statement| {
+            let position = self.position(&presence.author())?;
+            Some((position, self.rows_of(presence.as_presence()?)?))
+        };
+        Lending::from_rows(powers, self.sealed_presences.values().filter_map(rows))
+    }
+
+    /// Where a participant stands in the roster.
+    pub(super) fn position(&self, key: &PublicKey) -> Option<u32> {
+        // A roster has at most a million rows.
+        self.page.roster().position(key).map(|position| position as u32)
+    }
+
+    /// How a presence lends under the newest seal; none while its participant votes.
+    fn rows_of(&self, presence: &Presence) -> Option<Rows> {
+        if !presence.lends_at(self.page.head().time) {
+            return None;
+        }
+        let to = |key: RawKey| self.position(&PublicKey::admit(key).ok()?);
+        Rows::new(presence.away.iter().map(|(key, bp)| Row { to: to(*key), bp: *bp }))
+    }
+
+    pub(super) fn admit_presence(
+        &mut self,
+        statement: &Statement,
+        presence: &Presence,
+    ) -> Result<OrdSet<Register>, Refusal> {
+        let author = statement.author();
+        if let Some(newest) = self.presence(&author)
+            && let Some(said) = newest.as_presence()
+        {
+            if newest == statement {
+                return Err(Refusal::Known);
+            }
+            let is_sealed = !self.presences.contains_key(&author);
+            let new = (presence.sequence, Reverse(statement.id()));
+            let is_contradiction = said.sequence == presence.sequence;
+            if new < (said.sequence, Reverse(newest.id())) || is_sealed && is_contradiction {
+                return self.keep_evidence(statement, newest.clone(), is_contradiction);
+            }
+            if is_contradiction {
+                let _ = self.keep_evidence(statement, newest.clone(), true);
+            }
+        }
+        for (delegate, _) in &presence.away {
+            let takes_part = |key: &PublicKey| self.page.roster().power(key).is_some();
+            if let Some(stranger) = PublicKey::admit(*delegate).ok().filter(|key| !takes_part(key)) {
+                return Err(Refusal::UnknownDelegate(stranger));
+            }
+        }
+        self.presences.insert(author, statement.clone());
+        self.ends.extend(end(statement));
+        Ok(self.lend_anew(&author))
+    }
+
+    /// A presence that does not count is kept if it is the first proof that its author
+    /// contradicted itself (G11).
+    fn keep_evidence(
+        &mut self,
+        statement: &Statement,
+        newest: Statement,
+        is_contradiction: bool,
+    ) -> Result<OrdSet<Register>, Refusal> {
+        let author = statement.author();
+        if !is_contradiction || self.evidence.contains_key(&author) {
+            return Err(Refusal::OldPresence);
+        }
+        self.evidence.insert(author, (newest, statement.clone()));
+        Ok(OrdSet::new())
+    }
+
+    /// Lends a participant's power as its newest presence says, or not at all. Returns the
+    /// registers whose tallies changed.
+    pub(super) fn lend_anew(&mut self, key: &PublicKey) -> OrdSet<Register> {
+        let Some(position) = self.position(key) else { return OrdSet::new() };
+        let presence = self.presence(key).and_then(Statement::as_presence);
+        let rows = presence.and_then(|presence| self.rows_of(presence));
+        if self.lending.rows(position) == rows.as_ref() {
+            return OrdSet::new();
+        }
+        let change = self.lending.set_rows(position, rows);
+        let mut touched = OrdSet::new();
+        let mut followed: Vec<(Id, Flow)> = Vec::new();
+        for (id, proposal) in &self.operations {
+            let mut flow = proposal.flow.clone();
+            flow.follow(&self.lending, &change);
+            if flow != proposal.flow {
+                touched.insert(proposal.operation().change.register());
+                followed.push((*id, flow));
+            }
+        }
+        for (id, flow) in followed {
+            if let Some(proposal) = self.operations.get_mut(&id) {
+                proposal.flow = flow;
+            }
+        }
+        touched
+    }
+
+    /// Ends the absences whose time has passed with the newest seal (G10).
+    pub(super) fn end_absences(&mut self) -> OrdSet<Register> {
+        let now = self.page.head().time;
+        let mut touched = OrdSet::new();
+        while let Some((until, key)) = self.ends.get_min().copied() {
+            if until > now {
+                break;
+            }
+            self.ends.remove(&(until, key));
+            touched.extend(self.lend_anew(&key));
+        }
+        touched
+    }
+}
+
+/// When a presence ends being away by itself.
+fn end(statement: &Statement) -> Option<(u64, PublicKey)> {
+    let until = statement.as_presence()?.until;
+    (until > 0).then(|| (until, statement.author()))
+}
+
+fn sealed_presences(page: &Page) -> OrdMap<PublicKey, Statement> {
+    if page.height() == 0 {
+        return OrdMap::new();
+    }
+    let presence = |key: &PublicKey| Statement::reopen(&page.presence(key)?).ok();
+    page.roster().iter().filter_map(|(key, _)| Some((*key, presence(key)?))).collect()
+}

@@ -1,0 +1,177 @@
+//! What a page says, and what was said about it.
+
+use super::{operation::Operation, tally::Tally, *};
+
+impl Governance {
+    /// The record sets at `owner` as ratified, and whether they are soft (not yet sealed).
+    pub fn ratified(&self, owner: &Owner) -> (RecordSets, bool) {
+        let chain = self.chain(&Register::Entry(owner.clone()));
+        match chain.last().and_then(|id| self.operations.get(id)?.sets.clone()) {
+            Some(sets) => (sets, true),
+            None => (self.page.entry(owner).map(|entry| entry.sets).unwrap_or_default(), false),
+        }
+    }
+
+    /// The version that a change of `register` made now must name as its parent.
+    pub fn version(&self, register: &Register) -> Id {
+        self.chain(register).last().copied().unwrap_or_else(|| self.sealed_version(register))
+    }
+
+    /// The ratified operations of a register that wait for a seal, oldest first (G9).
+    pub fn chain(&self, register: &Register) -> &[Id] {
+        self.registers.get(register).map_or(&[], |standing| &standing.chain)
+    }
+
+    /// Owners with a soft value.
+    pub fn soft_owners(&self) -> impl Iterator<Item = &Owner> {
+        self.registers.iter().filter(|(_, standing)| !standing.chain.is_empty()).filter_map(
+            |(register, _)| match register {
+                Register::Entry(owner) => Some(owner),
+                Register::Roster => None,
+            },
+        )
+    }
+
+    /// All record sets of the page as ratified, sorted by owner.
+    pub fn contents(&self) -> Vec<(Owner, RecordSets)> {
+        let mut contents: std::collections::BTreeMap<Owner, RecordSets> =
+            self.page.entries().map(|entry| (entry.owner, entry.sets)).collect();
+        for owner in self.soft_owners() {
+            contents.insert(owner.clone(), self.ratified(owner).0);
+        }
+        contents.into_iter().filter(|(_, sets)| !sets.is_empty()).collect()
+    }
+
+    /// All operations, in the order of their ids.
+    pub fn proposals(&self) -> impl Iterator<Item = &Proposal> {
+        self.operations.values()
+    }
+
+    /// The operation with this id.
+    pub fn proposal(&self, id: &Id) -> Option<&Proposal> {
+        self.operations.get(id)
+    }
+
+    /// The batch with this id.
+    pub fn batch(&self, id: &Id) -> Option<&Statement> {
+        self.batches.get(id)
+    }
+
+    /// Operations and batches, open or ended, whose id starts with these hexadecimal digits.
+    pub fn with_prefix(&self, prefix: &str) -> Vec<Id> {
+        let ended = self.past.closed().map(|(id, _)| id);
+        let known = self.operations.keys().chain(self.batches.keys()).chain(ended);
+        known.filter(|id| id.has_hex_prefix(prefix)).copied().collect()
+    }
+
+    /// The sequence that the next ballot of `voter` must have.
+    pub fn next_sequence(&self, voter: &PublicKey) -> u64 {
+        let newest = self.newest_ballot.get(voter).and_then(|newest| newest.as_ballot());
+        newest.map_or(1, |ballot| ballot.sequence.saturating_add(1))
+    }
+
+    /// Whether an operation, or a batch, occupies this slot of `author`.
+    pub fn is_taken(&self, author: &PublicKey, kind: Kind, slot: u32) -> bool {
+        self.slots.contains_key(&(*author, kind, slot))
+    }
+
+    /// The lowest slots for operations of `author` that nothing occupies, at most `count`.
+    pub fn free_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
+        let max = self.page.parameters().open_operations_max;
+        let is_free = |slot: &u32| !self.is_taken(author, Kind::Operation, *slot);
+        (0..max).filter(is_free).take(count).collect()
+    }
+
+    /// The lowest slot for batches of `author` that nothing occupies.
+    pub fn free_batch_slot(&self, author: &PublicKey) -> Option<u32> {
+        (0..BATCH_SLOTS).find(|slot| !self.is_taken(author, Kind::Batch, *slot))
+    }
+
+    /// What a caster's ballot counts with on an operation, lent power included (G7).
+    pub fn absorbed(&self, proposal: &Proposal, voter: &PublicKey) -> Option<flow::Absorbed> {
+        proposal.flow.absorbed(&self.lending, self.position(voter)?)
+    }
+
+    /// The newest presence of a participant, sealed or not (G6).
+    pub fn presence(&self, key: &PublicKey) -> Option<&Statement> {
+        self.presences.get(key).or_else(|| self.sealed_presences.get(key))
+    }
+
+    /// The presence of a participant in the sealed state.
+    pub fn sealed_presence(&self, key: &PublicKey) -> Option<&Statement> {
+        self.sealed_presences.get(key)
+    }
+
+    /// Whether a participant's power is lent under the newest seal (G10).
+    pub fn is_away(&self, key: &PublicKey) -> bool {
+        let presence = self.presence(key).and_then(Statement::as_presence);
+        presence.is_some_and(|presence| presence.lends_at(self.page.head().time))
+    }
+
+    /// The sequence that the next presence of a participant must have.
+    pub fn next_presence(&self, key: &PublicKey) -> u64 {
+        let presence = self.presence(key).and_then(Statement::as_presence);
+        presence.map_or(1, |presence| presence.sequence.saturating_add(1))
+    }
+
+    /// How an operation or batch ended, where that is remembered.
+    pub fn outcome(&self, id: &Id) -> Option<Outcome> {
+        self.past.outcome(id)
+    }
+
+    /// The same with the last tally.
+    pub fn ended(&self, id: &Id) -> Option<past::Ended> {
+        self.past.ended(id)
+    }
+
+    /// What has ended, newest first, as far as it is remembered.
+    pub fn closed(&self) -> impl Iterator<Item = (&Id, past::Ended)> {
+        self.past.closed()
+    }
+
+    /// Two statements that contradict each other, for each key that signed such (G11).
+    pub fn evidence(&self) -> impl Iterator<Item = (&PublicKey, &(Statement, Statement))> {
+        self.evidence.iter()
+    }
+}
+
+impl Proposal {
+    /// The operation.
+    ///
+    /// # Panics
+    /// Never: only operations become proposals.
+    pub fn operation(&self) -> &Operation {
+        // Only operations become proposals: see `admit_operation`.
+        self.statement.as_operation().expect("a proposal is an operation")
+    }
+
+    /// What it replaces.
+    pub fn register(&self) -> Register {
+        self.operation().change.register()
+    }
+
+    /// The signed operation.
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// The record sets of a Track 1 change.
+    pub fn sets(&self) -> Option<&RecordSets> {
+        self.sets.as_ref()
+    }
+
+    /// The sums.
+    pub fn tally(&self) -> Tally {
+        self.flow.tally()
+    }
+
+    /// The time of the seal that it names; it expires [`OPERATION_LIFE`] later, in seal time (G10).
+    pub fn base_time(&self) -> u64 {
+        self.base_time
+    }
+
+    /// The ballots that count on it.
+    pub fn cast(&self) -> impl Iterator<Item = (&PublicKey, &Cast)> {
+        self.cast.iter()
+    }
+}

@@ -1,0 +1,141 @@
+//! What a page remembers of its past: seals that operations may name, and how operations ended.
+//!
+//! Windows are measured in seal time (G10). Nothing here decides what is open; it only tells what
+//! is no longer, so that nothing ends without a word.
+
+use imbl::{OrdMap, OrdSet, Vector};
+
+use super::tally::Tally;
+use crate::{
+    id::Id,
+    limits::{CLOSED_KEPT_MAX, OPERATION_LIFE},
+    page::Head,
+};
+
+/// How an operation ended (G10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Outcome {
+    #[error("it was sealed at height {0}")]
+    Sealed(u64),
+    #[error("it was superseded at height {height}: {by} was sealed in its place")]
+    Superseded { height: u64, by: Id },
+    #[error("it expired at height {0}: 30 days of seal time had passed since the seal it names")]
+    Expired(u64),
+    #[error("its author takes part no longer, since height {0}")]
+    AuthorGone(u64),
+    #[error("it cannot count under the participants and parameters of height {0}")]
+    Impossible(u64),
+}
+
+/// An operation that ended, and what had been said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub outcome: Outcome,
+    /// Of a batch none: each of its operations has its own.
+    pub tally: Option<Tally>,
+}
+
+/// The past of a page, as far as it still matters.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// The newest seal, and those that an operation may still name as its base.
+    times: OrdMap<Id, u64>,
+    by_time: OrdSet<(u64, Id)>,
+    /// How operations and batches ended, the newest [`CLOSED_KEPT_MAX`].
+    closed: OrdMap<Id, Ended>,
+    order: Vector<Id>,
+}
+
+impl Past {
+    /// The past of a page with only this seal.
+    pub fn new(head: Head) -> Past {
+        let mut past = Past::default();
+        past.seal(head);
+        past
+    }
+
+    /// Remembers a new seal, and forgets those that no open operation can name any more.
+    pub fn seal(&mut self, head: Head) {
+        self.times.insert(head.seal, head.time);
+        self.by_time.insert((head.time, head.seal));
+        while let Some((time, seal)) = self.by_time.get_min().copied() {
+            if !has_expired(time, head.time) {
+                break;
+            }
+            self.by_time.remove(&(time, seal));
+            self.times.remove(&seal);
+        }
+    }
+
+    /// The time of a seal, if an operation may still name it.
+    pub fn time(&self, seal: &Id) -> Option<u64> {
+        self.times.get(seal).copied()
+    }
+
+    /// Remembers how an operation or batch ended.
+    pub fn close(&mut self, id: Id, outcome: Outcome, tally: Option<Tally>) {
+        if self.closed.insert(id, Ended { outcome, tally }).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > CLOSED_KEPT_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.closed.remove(&oldest);
+            }
+        }
+    }
+
+    /// How an operation or batch ended, if it did and that is still remembered.
+    pub fn outcome(&self, id: &Id) -> Option<Outcome> {
+        Some(self.closed.get(id)?.outcome)
+    }
+
+    /// How an operation or batch ended, with its last tally.
+    pub fn ended(&self, id: &Id) -> Option<Ended> {
+        self.closed.get(id).copied()
+    }
+
+    /// What has ended, newest first.
+    pub fn closed(&self) -> impl Iterator<Item = (&Id, Ended)> {
+        self.order.iter().rev().filter_map(|id| Some((id, self.ended(id)?)))
+    }
+}
+
+/// Whether what was based on a seal of this time has expired under a newest seal of that (G10).
+pub fn has_expired(base_time: u64, seal_time: u64) -> bool {
+    seal_time.saturating_sub(base_time) >= OPERATION_LIFE.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(height: u64, time: u64) -> Head {
+        Head { height, seal: Id::hash(&[&height.to_be_bytes()]), time }
+    }
+
+    #[test]
+    fn a_seal_may_be_named_for_thirty_days_of_seal_time() {
+        let life = OPERATION_LIFE.as_secs();
+        let mut past = Past::new(head(0, 100));
+        past.seal(head(1, 100 + life - 1));
+        assert_eq!(past.time(&head(0, 0).seal), Some(100));
+        past.seal(head(2, 100 + life));
+        assert_eq!(past.time(&head(0, 0).seal), None);
+        assert_eq!(past.time(&head(1, 0).seal), Some(99 + life));
+        assert_eq!([99, 100, 101].map(|now| has_expired(100, now + life)), [false, true, true]);
+    }
+
+    #[test]
+    fn what_ended_is_remembered_up_to_a_limit() {
+        let id = |n: usize| Id::hash(&[&n.to_be_bytes()]);
+        let mut past = Past::new(head(0, 0));
+        for n in 0..=CLOSED_KEPT_MAX {
+            assert_eq!(past.outcome(&id(0)).is_some(), n > 0, "{n}");
+            past.close(id(n), Outcome::Sealed(n as u64), None);
+        }
+        assert_eq!(past.outcome(&id(0)), None);
+        assert_eq!(past.outcome(&id(1)), Some(Outcome::Sealed(1)));
+        assert_eq!(past.closed().next().map(|(id, _)| *id), Some(id(CLOSED_KEPT_MAX)));
+        assert_eq!(past.closed().count(), CLOSED_KEPT_MAX);
+    }
+}
