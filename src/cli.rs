@@ -8,7 +8,6 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-mod ambient;
 mod args;
 mod context;
 mod explain;

@@ -14,6 +14,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    ambient::random,
     control::{
         report::Status,
         server::{self, Session},
@@ -162,15 +163,4 @@ fn stopped() -> io::Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping");
     })
-}
-
-/// Bytes from the system's random number generator.
-///
-/// # Panics
-/// When the system has none, on which nothing could be founded or signed safely.
-#[expect(clippy::disallowed_methods, reason = "floor 4 is where randomness comes from")]
-pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has random numbers");
-    bytes
 }

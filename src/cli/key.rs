@@ -6,13 +6,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{
-    ambient,
     context::Context,
     fault::{Fault, Outcome},
     output::{self, Paint},
     table::{Table, text},
 };
-use crate::key::SecretKey;
+use crate::{ambient, key::SecretKey};
 
 pub mod file;
 pub mod passphrase;
@@ -95,7 +94,7 @@ impl Key {
         match self.what {
             What::New { name, passphrase } => {
                 ring::check_name(&name)?;
-                let key = SecretKey::from_seed(&ambient::random()?);
+                let key = SecretKey::from_seed(&ambient::random());
                 keep(context, &ring, &name, KeyFile::plain(&key), passphrase)
             }
             What::List => list(context, &ring),
@@ -122,7 +121,7 @@ impl Key {
 fn keep(context: &Context, ring: &Keyring, name: &str, mut key: KeyFile, encrypt: bool) -> Outcome {
     if encrypt {
         let phrase = passphrase::chosen(name)?;
-        key = key.encrypt(&phrase, &ambient::random()?, &ambient::random()?);
+        key = key.encrypt(&phrase, &ambient::random(), &ambient::random());
     }
     show(context, &ring.add(name, key)?)
 }

@@ -10,8 +10,8 @@ use super::{
     survival::{self, Survival},
 };
 use crate::{
+    ambient,
     cli::{
-        ambient,
         args::{self, Author},
         context::{Context, ask},
         fault::{Fault, Outcome},
@@ -149,7 +149,7 @@ fn genesis(
     participants: Vec<(PublicKey, u32)>,
     parameters: Parameters,
 ) -> Outcome<Genesis> {
-    let salt = Id::from_bytes(ambient::random()?);
+    let salt = Id::from_bytes(ambient::random());
     let raw = RawGenesis::new(name, roster_rows(participants), parameters, ambient::now(), salt);
     Genesis::admit(raw).map_err(Fault::refused)
 }
