@@ -47,6 +47,9 @@ enum What {
         passphrase: bool,
     },
     /// List the identity keys of this user.
+    ///
+    /// A file that is damaged, or that others can read, is named on standard error, with what to do,
+    /// and left out. Exit code 1 if there are files and none can be read.
     #[command(after_help = "EXAMPLE\n  djdns key list --json")]
     List,
     /// Show one identity key's public half and where its file is.
@@ -127,7 +130,15 @@ fn keep(context: &Context, ring: &Keyring, name: &str, mut key: KeyFile, encrypt
 }
 
 fn list(context: &Context, ring: &Keyring) -> Outcome {
-    let keys = ring.all()?;
+    let (keys, mut faults) = ring.all()?;
+    // With nothing to list, the last of them is why the command fails.
+    let failed = if keys.is_empty() { faults.pop() } else { None };
+    for fault in &faults {
+        context.note(format!("warning: {fault}"));
+    }
+    if let Some(fault) = failed {
+        return Err(fault);
+    }
     if context.json {
         return output::print_json(&keys.iter().map(shown).collect::<Vec<_>>());
     }

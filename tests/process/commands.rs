@@ -1,7 +1,8 @@
 //! Commands with something in their way: a damaged key, a terminal, a limit on files, a taken port.
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -28,6 +29,29 @@ fn limited(home: &Home, blocks: u32, arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn key_file(home: &Home, name: &str) -> PathBuf {
+    let shown = text(&run(home, &["key", "new", name, "--json"]).stdout);
+    // The last field: `"file":"…"}`.
+    PathBuf::from(shown.rsplit('"').nth(1).expect("its file"))
+}
+
+#[test]
+fn a_damaged_key_is_named_and_the_others_are_listed() {
+    let home = Home::new();
+    let [ann, ben] = ["ann", "ben"].map(|name| key_file(&home, name));
+    fs::write(&ben, "djdns-key 1\n").expect("it is there");
+    let listed = run(&home, &["key", "list"]);
+    let (shown, said) = (text(&listed.stdout), text(&listed.stderr));
+    assert_eq!(listed.status.code(), Some(0), "{said}");
+    assert!(shown.contains("\nann ") && !shown.contains("\nben "), "{shown}");
+    let begin = format!("warning: the key file {} is damaged: line 2", ben.display());
+    assert!(said.starts_with(&begin) && said.lines().count() == 1, "{said}");
+    fs::write(&ann, "").expect("it is there");
+    let listed = run(&home, &["key", "list"]);
+    assert_eq!((listed.status.code(), text(&listed.stdout)), (Some(1), String::new()));
+    assert_eq!(text(&listed.stderr).lines().count(), 2, "{}", text(&listed.stderr));
 }
 
 #[test]
