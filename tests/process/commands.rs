@@ -1,10 +1,14 @@
 //! Commands with something in their way: a damaged key, a terminal, a limit on files, a taken port.
 
 use std::{
-    fs,
+    fs::{self, File, OpenOptions},
+    io::Read,
+    os::{fd::OwnedFd, unix::ffi::OsStringExt},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::support::daemon::Home;
 
@@ -52,6 +56,36 @@ fn a_damaged_key_is_named_and_the_others_are_listed() {
     let listed = run(&home, &["key", "list"]);
     assert_eq!((listed.status.code(), text(&listed.stdout)), (Some(1), String::new()));
     assert_eq!(text(&listed.stderr).lines().count(), 2, "{}", text(&listed.stderr));
+}
+
+/// The end of a new terminal that a program has, and the other.
+fn terminal() -> (OwnedFd, File) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&ours).expect("it is ours");
+    unlockpt(&ours).expect("it is ours");
+    let path = ptsname(&ours, Vec::new()).expect("it has a name").into_bytes();
+    let path = PathBuf::from(std::ffi::OsString::from_vec(path));
+    (ours, OpenOptions::new().read(true).write(true).open(path).expect("the other end"))
+}
+
+#[test]
+fn a_bundle_goes_to_a_pipe_and_to_a_file_but_to_no_terminal() {
+    let home = Home::new();
+    let export = ["page", "export", "ff.ct", "--format", "bundle"];
+    let piped = run(&home, &export);
+    assert_eq!(piped.status.code(), Some(0), "{}", text(&piped.stderr));
+    assert!(djdns::page::bundle::is_bundle(&piped.stdout));
+    let (_ours, theirs) = terminal();
+    let shown = command(&home, &export).stdout(theirs).output().expect("the program starts");
+    assert_eq!(shown.status.code(), Some(1));
+    assert!(text(&shown.stderr).contains("-o FILE"), "{}", text(&shown.stderr));
+    let file = home.data_dir().with_file_name("ff.bundle");
+    let (ours, theirs) = terminal();
+    let written = command(&home, &export).arg("-o").arg(&file).stdout(theirs).output();
+    assert_eq!(written.expect("the program starts").status.code(), Some(0));
+    assert_eq!(fs::read(&file).expect("it is written"), piped.stdout);
+    // Nobody has the other end any more: reading ends at once, with an error or with nothing.
+    assert_eq!(File::from(ours).read(&mut [0; 1]).unwrap_or_default(), 0);
 }
 
 #[test]
