@@ -102,3 +102,15 @@ fn a_limit_on_the_size_of_files_is_said_in_a_sentence() {
     assert_eq!(text(&shown.stdout), "[]\n", "nothing half is left");
     assert_eq!(run(&home, &["status"]).status.code(), Some(0));
 }
+
+#[test]
+fn who_has_the_port_is_said_with_a_way_out() {
+    let (home, other) = (Home::new(), Home::new());
+    let first = home.start();
+    let taken = first.said[0].rsplit(' ').next().expect("an address").to_owned();
+    let refused = run(&other, &["serve", "--dns", &taken]);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let by = format!("{taken} (udp) is taken by djdns (pid {}): ", first.pid());
+    assert!(said.contains(&by) && said.contains("--dns") && said.lines().count() == 1, "{said}");
+}
