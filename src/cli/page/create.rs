@@ -211,7 +211,7 @@ fn propose_link(
     if owner.label_count() != 1 {
         return Err(Fault::refused(format!("{name} is not directly below {}", draft.name)));
     }
-    let id = args::id(&page.page_id).map_err(Fault::refused)?;
+    let id = Id::from_hex(&page.page_id).ok_or_else(Fault::other_answer)?;
     propose::link(context, parent, &key, owner, id)
 }
 
