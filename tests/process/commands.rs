@@ -89,6 +89,23 @@ fn a_bundle_goes_to_a_pipe_and_to_a_file_but_to_no_terminal() {
 }
 
 #[test]
+fn a_page_brought_by_hand_comes_with_what_makes_it_used() {
+    let (from, to) = (Home::new(), Home::new());
+    let founded = run(&from, &["page", "create", "club.ff.ct", "--participant", "demo:alice"]);
+    let id = text(&founded.stdout).trim().to_owned();
+    let file = from.data_dir().with_file_name("club.bundle").display().to_string();
+    run(&from, &["page", "export", "club.ff.ct", "--format", "bundle", "-o", &file]);
+    let imported = run(&to, &["page", "import", "club.ff.ct", &file]);
+    let said = text(&imported.stderr);
+    assert_eq!(text(&imported.stdout), format!("{id}\n"), "{said}");
+    for way in [format!("page join club.ff.ct {id}"), format!("propose ff.ct link club {id}")] {
+        assert!(said.contains(&way), "{said}");
+    }
+    let joined = run(&to, &["page", "join", "club.ff.ct", &id[..6]]);
+    assert!(text(&joined.stdout).ends_with(&format!("from {id}\n")), "{}", text(&joined.stderr));
+}
+
+#[test]
 fn a_limit_on_the_size_of_files_is_said_in_a_sentence() {
     let home = Home::new();
     for arguments in [&["key", "new", "ann"][..], &["status"]] {
