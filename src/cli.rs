@@ -8,7 +8,6 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-mod ambient;
 mod args;
 mod context;
 mod explain;
@@ -27,6 +26,7 @@ mod table;
 mod vote;
 mod zone;
 
+use crate::ambient;
 use context::Context;
 use fault::Outcome;
 
@@ -97,6 +97,9 @@ pub fn main() -> ExitCode {
         }
     };
     output::log_to_stderr(cli.global.verbose, cli.global.quiet);
+    if let Err(error) = ambient::outlive_file_size_limit() {
+        tracing::warn!(%error, "a limit on the size of files would end this process");
+    }
     let mut context = Context::new(&cli.global, cli.command.name());
     match cli.command.run(&mut context) {
         Ok(()) => ExitCode::SUCCESS,

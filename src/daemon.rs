@@ -10,10 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    ambient::random,
     control::{
         report::Status,
         server::{self, Session},
@@ -92,7 +93,7 @@ fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
         return Ok(listeners);
     }
     if !options.dns.is_empty() {
-        return Ok(Listeners::bind(&options.dns)?);
+        return bind(&options.dns);
     }
     let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     match Listeners::bind(&loopbacks.map(|ip| SocketAddr::new(ip, 53))) {
@@ -109,9 +110,19 @@ fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
                  stop who has the port, or choose an address with --dns",
                 anyhow::Error::from(error)
             );
-            Ok(Listeners::bind(&[second])?)
+            bind(&[second])
         }
     }
+}
+
+/// Listens on these and no others.
+fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Listeners> {
+    Listeners::bind(addresses).map_err(|error| match error {
+        ListenError::Taken { .. } => {
+            anyhow!("{error}: stop that program, or choose another address or port with --dns")
+        }
+        error => error.into(),
+    })
 }
 
 /// Says where DNS is answered, with a line to try.
@@ -162,15 +173,4 @@ fn stopped() -> io::Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping");
     })
-}
-
-/// Bytes from the system's random number generator.
-///
-/// # Panics
-/// When the system has none, on which nothing could be founded or signed safely.
-#[expect(clippy::disallowed_methods, reason = "floor 4 is where randomness comes from")]
-pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has random numbers");
-    bytes
 }

@@ -6,7 +6,8 @@
 //! other. `tests/tidy.rs` holds the code to this, and to the rule index.
 //!
 //! ```text
-//! floor 4  main, cli, config, daemon, demo  wiring; the only real clock and randomness
+//! floor 4  main, cli, config, daemon,       wiring; the only real clock and randomness
+//!          demo, ambient
 //! floor 3  dns, http, control               faces: read an immutable view, submit statements
 //! floor 2  network, discovery, transfer     drivers: execute what the pure machines decide
 //! floor 1  store, content                   disk
@@ -81,6 +82,7 @@
 // Here and not in Cargo.toml: the helpers of integration tests may unwrap.
 #![warn(clippy::unwrap_used)]
 
+pub mod ambient;
 pub mod cli;
 pub mod config;
 pub mod control;

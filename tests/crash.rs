@@ -1,7 +1,9 @@
 //! The daemon as a process: killed under load, started on damaged data, with a full disk, twice
-//! on one directory, stopped politely. Nothing that it acknowledged is ever missing.
+//! on one directory, stopped politely. Nothing that it acknowledged is ever missing. And commands,
+//! where only a process shows what they do.
 
 mod process {
+    pub mod commands;
     pub mod damage;
     pub mod kills;
     pub mod load;

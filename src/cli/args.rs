@@ -54,14 +54,6 @@ pub fn prefix(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a whole id.
-///
-/// # Errors
-/// A sentence.
-pub fn id(text: &str) -> Result<Id, String> {
-    Id::from_hex(text).ok_or_else(|| format!("`{text}` is no page id: expected 64 digits 0-9 a-f"))
-}
-
 /// Splits `NAME=VALUE`.
 ///
 /// # Errors

@@ -9,11 +9,12 @@ use std::{
 };
 
 use super::{
-    Global, ambient,
+    Global,
     fault::{Fault, Outcome},
     output::{self, Progress, Style},
 };
 use crate::{
+    ambient,
     config::{self, Config},
     control::{
         client::Client,

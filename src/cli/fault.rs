@@ -1,6 +1,9 @@
 //! How a command fails: one sentence on standard error, and an exit code that scripts rely on.
 
-use std::{fmt::Display, path::Path};
+use std::{
+    fmt::{self, Display},
+    path::Path,
+};
 
 use crate::control::request::{Failure, FailureKind};
 
@@ -56,6 +59,16 @@ impl Fault {
                 FailureKind::NotFound => 3,
                 FailureKind::Unreachable => 4,
             },
+        }
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Failure(failure) => failure.fmt(f),
+            Fault::Usage(message) => f.write_str(message),
+            Fault::LeftEarly => f.write_str("nobody reads the output any more"),
         }
     }
 }

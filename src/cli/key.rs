@@ -6,13 +6,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{
-    ambient,
     context::Context,
     fault::{Fault, Outcome},
     output::{self, Paint},
     table::{Table, text},
 };
-use crate::key::SecretKey;
+use crate::{ambient, key::SecretKey};
 
 pub mod file;
 pub mod passphrase;
@@ -48,6 +47,9 @@ enum What {
         passphrase: bool,
     },
     /// List the identity keys of this user.
+    ///
+    /// A file that is damaged, or that others can read, is named on standard error, with what to do,
+    /// and left out. Exit code 1 if there are files and none can be read.
     #[command(after_help = "EXAMPLE\n  djdns key list --json")]
     List,
     /// Show one identity key's public half and where its file is.
@@ -95,7 +97,7 @@ impl Key {
         match self.what {
             What::New { name, passphrase } => {
                 ring::check_name(&name)?;
-                let key = SecretKey::from_seed(&ambient::random()?);
+                let key = SecretKey::from_seed(&ambient::random());
                 keep(context, &ring, &name, KeyFile::plain(&key), passphrase)
             }
             What::List => list(context, &ring),
@@ -122,13 +124,21 @@ impl Key {
 fn keep(context: &Context, ring: &Keyring, name: &str, mut key: KeyFile, encrypt: bool) -> Outcome {
     if encrypt {
         let phrase = passphrase::chosen(name)?;
-        key = key.encrypt(&phrase, &ambient::random()?, &ambient::random()?);
+        key = key.encrypt(&phrase, &ambient::random(), &ambient::random());
     }
     show(context, &ring.add(name, key)?)
 }
 
 fn list(context: &Context, ring: &Keyring) -> Outcome {
-    let keys = ring.all()?;
+    let (keys, mut faults) = ring.all()?;
+    // With nothing to list, the last of them is why the command fails.
+    let failed = if keys.is_empty() { faults.pop() } else { None };
+    for fault in &faults {
+        context.note(format!("warning: {fault}"));
+    }
+    if let Some(fault) = failed {
+        return Err(fault);
+    }
     if context.json {
         return output::print_json(&keys.iter().map(shown).collect::<Vec<_>>());
     }

@@ -7,6 +7,7 @@ use super::{context::Context, fault::Outcome};
 pub mod accept;
 pub mod create;
 pub mod export;
+pub mod held;
 mod import;
 mod look;
 mod stage;

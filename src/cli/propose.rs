@@ -9,7 +9,10 @@ use super::{
     context::Context,
     fault::{Fault, Outcome},
     output,
-    page::accept,
+    page::{
+        accept,
+        held::{self, Meant},
+    },
     signing, zone,
 };
 use crate::{
@@ -107,13 +110,13 @@ enum One {
         rtype: Option<RecordType>,
     },
     /// Link a subpage: from then on it answers for LABEL and everything below.
-    #[command(after_help = "EXAMPLE\n  djdns propose ct link friends 5f0c…64-digits…e1")]
+    #[command(after_help = "EXAMPLE\n  djdns propose ct link friends 5f0c1d")]
     Link {
         /// The one label below the page
         label: String,
-        /// The subpage's id, 64 digits
-        #[arg(value_name = "PAGE-ID", value_parser = args::id)]
-        subpage: Id,
+        /// The subpage's id, 64 digits; or the first, at least six, of one held here
+        #[arg(value_name = "PAGE-ID", value_parser = args::prefix)]
+        subpage: String,
     },
     /// Change who takes part.
     #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant power z6Mk…=3")]
@@ -129,13 +132,13 @@ enum One {
         values: Vec<(String, String)>,
     },
     /// Give LABEL and everything below to another page.
-    #[command(after_help = "EXAMPLE\n  djdns propose ct relink friends 5f0c…64-digits…e1")]
+    #[command(after_help = "EXAMPLE\n  djdns propose ct relink friends 5f0c1d")]
     Relink {
         /// The one label below the page
         label: String,
-        /// The new subpage's id, 64 digits
-        #[arg(value_name = "PAGE-ID", value_parser = args::id)]
-        subpage: Id,
+        /// The new subpage's id, 64 digits; or the first, at least six, of one held here
+        #[arg(value_name = "PAGE-ID", value_parser = args::prefix)]
+        subpage: String,
     },
     /// Cut a subpage off.
     #[command(after_help = "EXAMPLE\n  djdns propose ct unlink friends")]
@@ -247,10 +250,18 @@ impl One {
             }
             One::Link { label, subpage } => {
                 let owner = desk.owner(context, &label)?;
+                let subpage = desk.subpage(context, &owner, &subpage)?;
                 desk.change_entry(context, owner, |sets| entry::link(sets, subpage))
             }
-            One::Relink { label, subpage } => desk.relink(context, &label, vec![subpage]),
-            One::Unlink { label } => desk.relink(context, &label, Vec::new()),
+            One::Relink { label, subpage } => {
+                let owner = desk.owner(context, &label)?;
+                let subpage = desk.subpage(context, &owner, &subpage)?;
+                desk.relink(context, owner, vec![subpage])
+            }
+            One::Unlink { label } => {
+                let owner = desk.owner(context, &label)?;
+                desk.relink(context, owner, Vec::new())
+            }
             One::Params { values } => {
                 desk.propose(context, &[], |draft| track2::parameters(draft, &values))
             }
@@ -302,6 +313,27 @@ impl Desk {
         Ok(owner)
     }
 
+    /// The page whose id was typed, which is to be linked at `owner`.
+    fn subpage(&self, context: &mut Context, owner: &Owner, digits: &str) -> Outcome<Id> {
+        let at = owner.at(&self.name).map_err(Fault::usage)?.to_string();
+        let Meant { id, name } = held::meant(context, digits)?;
+        match name {
+            Some(name) if name == at => {}
+            Some(name) => {
+                return Err(Fault::refused(format!(
+                    "the page {id} is bound to the name {name}, and a link to it as {at} would lead \
+                     nowhere (P6): link the page that was founded as {at}"
+                )));
+            }
+            None => context.note(format!(
+                "warning: the page {id} is not here, so nothing shows that it is bound to the name \
+                 {at} (P6), and for this copy the link leads nowhere until it is brought with `djdns \
+                 page import {at} FILE.bundle`"
+            )),
+        }
+        Ok(id)
+    }
+
     /// Proposes another value of one entry.
     fn change_entry(
         &self,
@@ -317,10 +349,9 @@ impl Desk {
     fn relink(
         &self,
         context: &mut Context,
-        label: &str,
+        owner: Owner,
         subpage: Vec<Id>,
     ) -> Outcome<OperationReport> {
-        let owner = self.owner(context, label)?;
         let owners = vec![owner.clone()];
         self.propose(context, &owners, |draft| {
             track2::relink(draft, owner.clone(), subpage.clone())

@@ -117,7 +117,7 @@ impl Acquaintances {
             .iter()
             .filter_map(|name| Some((demo::key(name)?.public(), format!("{DEMO}{name}"))));
         let own = Keyring::open(context).and_then(|ring| ring.all()).unwrap_or_default();
-        let own = own.into_iter().map(|stored| (stored.file.public(), stored.name));
+        let own = own.0.into_iter().map(|stored| (stored.file.public(), stored.name));
         Acquaintances(own.chain(demo).collect())
     }
 

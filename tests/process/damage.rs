@@ -112,11 +112,11 @@ fn on_a_full_disk_a_change_is_refused_in_a_sentence_and_everything_else_goes_on(
     let log = home.data_dir().join("pages").join(page.to_string()).join("log");
     let length = || fs::metadata(&log).expect("the log").len();
     // The log may grow by some frames, and is then as full as if the disk were. dash counts 512
-    // byte blocks.
+    // byte blocks. The limit's signal, SIGXFSZ, is as a service manager leaves it.
     let blocks = length() / 512 + 4;
     let serve = home.serve();
     let mut limited = home.program(Path::new("/bin/sh"));
-    limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""));
+    limited.arg("-c").arg(format!("ulimit -f {blocks}; exec \"$0\" \"$@\""));
     limited.arg(serve.get_program()).args(serve.get_args());
     let daemon = home.start_as(&mut limited);
     let resolver = daemon.resolver();

@@ -13,7 +13,7 @@ pub const FLOORS: [&[&str]; 5] = [
     &["store", "content"],
     &["network", "discovery", "transfer"],
     &["dns", "http", "control"],
-    &["main", "cli", "config", "daemon", "demo"],
+    &["main", "cli", "config", "daemon", "demo", "ambient"],
 ];
 
 /// Floors whose rooms do not know each other.
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_map_of_another_house_is_refused() {
-        let map = "//! Text.\n//! floor 4  main, cli, config, daemon, demo   wiring\n\
+        let map = "//! Text.\n//! floor 4  main, cli, config, daemon, demo, ambient   wiring\n\
             //! floor 3  dns, http, control  faces\n//! floor 2  network, discovery, transfer\n\
             //! floor 1  store, content  disk\n//! floor 0  limits, id, key, beacon,   pure\n\
             //!          page, governance, sync  more\n//! ```\n//! floor 1  attic\n";

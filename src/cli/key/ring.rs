@@ -9,7 +9,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::file::{KeyFile, TEXT_BYTES_MAX};
+use super::file::{KeyFile, KeyFileRefusal, TEXT_BYTES_MAX};
 use crate::{
     cli::{
         context::{Context, environment},
@@ -60,12 +60,20 @@ impl Keyring {
         Keyring { dir: dir.join("keys") }
     }
 
-    /// All keys, sorted by name.
+    /// All keys that can be read, sorted by name, and for each of the other files why it cannot:
+    /// one damaged file keeps nobody from the rest.
     ///
     /// # Errors
-    /// When the directory or a file in it cannot be read, or may be read by others.
-    pub fn all(&self) -> Outcome<Vec<StoredKey>> {
-        self.names()?.iter().map(|name| self.get(name)).collect()
+    /// When the directory cannot be read.
+    pub fn all(&self) -> Outcome<(Vec<StoredKey>, Vec<Fault>)> {
+        let (mut keys, mut faults) = (Vec::new(), Vec::new());
+        for name in self.names()? {
+            match self.get(&name) {
+                Ok(key) => keys.push(key),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        Ok((keys, faults))
     }
 
     /// The names of all keys, sorted.
@@ -98,8 +106,7 @@ impl Keyring {
         }
         let path = self.path(name);
         let Some(text) = read_secret(&path)? else { return Ok(None) };
-        let file = KeyFile::parse(&text)
-            .map_err(|refusal| Fault::refused(format!("{}: {refusal}", path.display())))?;
+        let file = KeyFile::parse(&text).map_err(|refusal| damaged(&path, &refusal))?;
         Ok(Some(StoredKey { name: name.to_owned(), path, file }))
     }
 
@@ -134,9 +141,14 @@ impl Keyring {
     /// The key whose public half this is.
     ///
     /// # Errors
-    /// As [`Keyring::all`].
+    /// As [`Keyring::all`]; and when it is in no file that can be read, but may be in another.
     pub fn of(&self, public: &PublicKey) -> Outcome<Option<StoredKey>> {
-        Ok(self.all()?.into_iter().find(|key| key.file.public() == *public))
+        let (keys, faults) = self.all()?;
+        let found = keys.into_iter().find(|key| key.file.public() == *public);
+        match (found, faults.into_iter().next()) {
+            (None, Some(fault)) => Err(fault),
+            (found, _) => Ok(found),
+        }
     }
 
     /// Keeps a key under a name that is free.
@@ -224,8 +236,18 @@ fn read_secret(path: &Path) -> Outcome<Option<Zeroizing<String>>> {
     }
     let mut text = Zeroizing::new(String::new());
     let read = Read::by_ref(&mut file).take(TEXT_BYTES_MAX).read_to_string(&mut text);
-    read.map_err(|error| Fault::file("read", path, &error))?;
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => damaged(path, &KeyFileRefusal::NotAKeyFile),
+        _ => Fault::file("read", path, &error),
+    })?;
     Ok(Some(text))
+}
+
+fn damaged(path: &Path, refusal: &KeyFileRefusal) -> Fault {
+    Fault::refused(format!(
+        "the key file {} is damaged: {refusal}; put a copy of it in its place, or move it away",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -251,7 +273,7 @@ mod tests {
     fn a_key_is_kept_for_its_owner_only_and_never_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let ring = Keyring::at(dir.path());
-        assert!(ring.all().unwrap().is_empty());
+        assert!(ring.all().unwrap().0.is_empty());
         let stored = ring.add("alice", key(1)).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
         assert_eq!((mode(&stored.path), mode(&ring.dir)), (0o600, 0o700));
@@ -286,6 +308,25 @@ mod tests {
         assert!(said(ring.only()).contains("alice, bob"));
         assert_eq!(ring.of(&key(1).public()).unwrap().unwrap().name, "alice");
         assert!(ring.of(&key(3).public()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_keeps_nobody_from_the_other_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = Keyring::at(dir.path());
+        ring.add("alice", key(1)).unwrap();
+        let path = ring.add("bob", key(2)).unwrap().path;
+        for text in [&b""[..], b"djdns-key 1\npublic ", b"\xff\xfe"] {
+            fs::write(&path, text).unwrap();
+            let (keys, faults) = ring.all().unwrap();
+            assert_eq!(keys.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["alice"]);
+            let said: Vec<String> =
+                faults.into_iter().map(|fault| said::<()>(Err(fault))).collect();
+            let [said] = &said[..] else { panic!("{said:?}") };
+            assert!(said.contains(&format!("{} is damaged", path.display())), "{said}");
+            assert_eq!(ring.of(&key(1).public()).unwrap().unwrap().name, "alice");
+            assert!(ring.of(&key(2).public()).is_err(), "it may be in the damaged file");
+        }
     }
 
     #[test]

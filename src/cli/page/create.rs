@@ -6,12 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    stage,
+    held, stage,
     survival::{self, Survival},
 };
 use crate::{
+    ambient,
     cli::{
-        ambient,
         args::{self, Author},
         context::{Context, ask},
         fault::{Fault, Outcome},
@@ -36,7 +36,8 @@ use crate::{
 ///
 /// The participants decide about it from then on; nobody can be added or removed without them.
 /// Prints the page id, which is what others trust. A page is used once the page above links to it:
-/// with --parent the link is proposed there if you take part; or trust it with `djdns page join`.
+/// with --parent the link is proposed there if you take part; or trust it with `djdns page join`. Several
+/// pages may have one name, and at most one of them is linked.
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns page create friends.ct --participant alice --participant \
@@ -86,6 +87,7 @@ impl Create {
         let genesis = genesis(self.name.clone(), participants, parameters)?;
         let entries = contents.entries.into_iter();
         let entries = entries.map(|(owner, sets)| Rdata(Entry::initial(owner, sets)));
+        warn_of_others(context, &self.name)?;
         let page = stage::found(context, Rdata(genesis.encode().into()), entries)?;
         if let Some(warning) = &warning {
             context.note(format!("warning: {warning}"));
@@ -143,13 +145,28 @@ fn contents(context: &Context, zone: Option<PathBuf>, name: &Name) -> Outcome<Zo
     Ok(contents)
 }
 
+/// Says which pages of this name are held already: a name leads to one page at most.
+fn warn_of_others(context: &mut Context, name: &Name) -> Outcome {
+    let name = name.to_string();
+    let pages = held::all(context)?;
+    for other in pages.iter().filter(|page| page.name == name) {
+        let used = if other.linked { ", and the one that this name leads to" } else { "" };
+        context.note(format!(
+            "warning: {} is a page of the name {name} already{used}: this founds another, and only \
+             one of them can be linked",
+            other.page_id
+        ));
+    }
+    Ok(())
+}
+
 /// The genesis without its state root, which the node computes from the contents.
 fn genesis(
     name: Name,
     participants: Vec<(PublicKey, u32)>,
     parameters: Parameters,
 ) -> Outcome<Genesis> {
-    let salt = Id::from_bytes(ambient::random()?);
+    let salt = Id::from_bytes(ambient::random());
     let raw = RawGenesis::new(name, roster_rows(participants), parameters, ambient::now(), salt);
     Genesis::admit(raw).map_err(Fault::refused)
 }
@@ -211,7 +228,7 @@ fn propose_link(
     if owner.label_count() != 1 {
         return Err(Fault::refused(format!("{name} is not directly below {}", draft.name)));
     }
-    let id = args::id(&page.page_id).map_err(Fault::refused)?;
+    let id = Id::from_hex(&page.page_id).ok_or_else(Fault::other_answer)?;
     propose::link(context, parent, &key, owner, id)
 }
 

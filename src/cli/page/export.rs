@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
@@ -32,7 +32,8 @@ use crate::{
 /// Write a page to a file.
 ///
 /// A zone file (RFC 1035) or JSON holds what is ratified now, for other DNS software and scripts. A
-/// bundle holds every signed statement, so that another node can check and admit the page.
+/// bundle holds every signed statement, so that another node can check and admit the page; it is not
+/// text, and not written to a terminal.
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns page export ff.ct > ff.ct.zone\n  djdns page export ff.ct \
@@ -78,6 +79,12 @@ impl Export {
     pub fn run(self, context: &mut Context) -> Outcome {
         let format = if context.json { Format::Json } else { self.format };
         let mut out = Out::open(self.output.as_deref())?;
+        if format == Format::Bundle && out.is_terminal() {
+            return Err(Fault::refused(
+                "a bundle is not text, and a terminal makes nothing of it: write it to a file with \
+                 `-o FILE`, or `> FILE`",
+            ));
+        }
         match format {
             Format::Zone => out.write(zone(contents(context, &self.page)?)?.as_bytes())?,
             Format::Json => out.write(json(contents(context, &self.page)?)?.as_bytes())?,
@@ -195,6 +202,10 @@ impl Out {
         let partial = PathBuf::from(partial);
         let file = File::create(&partial).map_err(|e| Fault::file("written", &partial, &e))?;
         Ok(Out::File { partial, path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self, Out::Stdout) && io::stdout().is_terminal()
     }
 
     fn write(&mut self, bytes: &[u8]) -> Outcome {

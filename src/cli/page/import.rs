@@ -43,10 +43,14 @@ impl Import {
         let bytes = zone::read(&self.file)?;
         if bundle::is_bundle(&bytes) {
             let page = admit(context, &self.page, &bytes)?;
-            if context.json {
-                return output::print_json(&page);
+            match context.json {
+                true => output::print_json(&page)?,
+                false => output::print(&format!("{}\n", page.page_id))?,
             }
-            return output::print(&format!("{}\n", page.page_id));
+            if let Some(hint) = hint(&page) {
+                context.note(hint);
+            }
+            return Ok(());
         }
         apply::run(context, &self.page, &self.file, bytes, false, &self.casting)
     }
@@ -58,6 +62,20 @@ fn admit(context: &mut Context, page: &str, bytes: &[u8]) -> Outcome<PageSummary
     let own = |bytes: &[u8]| Rdata(bytes.into());
     let statements = parts.statements.into_iter().map(own);
     stage::admit(context, own(parts.genesis), parts.entries, statements)
+}
+
+/// How a page becomes used whose name does not lead to it.
+fn hint(page: &PageSummary) -> Option<String> {
+    let PageSummary { name, page_id, linked: false, .. } = page else { return None };
+    let typed = |name: &str| if name == "." { "." } else { name.trim_end_matches('.') }.to_owned();
+    let join = format!("djdns page join {} {page_id}", typed(name));
+    let above = Name::parse(name).ok().and_then(|name| {
+        let above = name.parent()?;
+        let label = name.relative_to(&above).ok()?;
+        Some(format!("djdns propose {} link {label} {page_id}", typed(&above.to_string())))
+    });
+    let link = above.map_or(String::new(), |link| format!("; or have it linked above: {link}"));
+    Some(format!("no name leads to it yet; to trust it yourself: {join}{link}"))
 }
 
 /// What a bundle holds.
@@ -142,6 +160,32 @@ mod tests {
         check(&id[..6], true);
         check("ff.ct", false);
         check(".", false);
+    }
+
+    #[test]
+    fn a_page_that_no_name_leads_to_comes_with_a_hint() {
+        let check = |name: &str, linked: bool, expect: Option<&str>| {
+            let page = PageSummary {
+                name: name.to_owned(),
+                page_id: "5f0c".to_owned(),
+                height: 0,
+                entries: 0,
+                participants: 1,
+                open_operations: 0,
+                soft_entries: 0,
+                linked,
+                demonstration: false,
+            };
+            assert_eq!(hint(&page).as_deref(), expect, "{name}");
+        };
+        let begin = "no name leads to it yet; to trust it yourself: ";
+        check("a.ct.", true, None);
+        check(".", false, Some(&format!("{begin}djdns page join . 5f0c")));
+        let both =
+            "djdns page join a.ct 5f0c; or have it linked above: djdns propose ct link a 5f0c";
+        check("a.ct.", false, Some(&format!("{begin}{both}")));
+        let both = "djdns page join ct 5f0c; or have it linked above: djdns propose . link ct 5f0c";
+        check("ct.", false, Some(&format!("{begin}{both}")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::held;
 use crate::{
     cli::{
         args,
@@ -16,7 +17,6 @@ use crate::{
         report::{PageReport, PageSummary},
         request::{Answer, PageSelector, Request},
     },
-    id::Id,
     page::name::Name,
 };
 
@@ -80,9 +80,9 @@ pub struct Join {
     /// The name
     #[arg(value_parser = args::name)]
     name: Name,
-    /// The page id, 64 digits
-    #[arg(value_name = "PAGE-ID", value_parser = args::id)]
-    page: Id,
+    /// The page id, or its first digits, at least six
+    #[arg(value_name = "PAGE-ID", value_parser = args::prefix)]
+    page: String,
 }
 
 impl List {
@@ -219,6 +219,7 @@ impl Verify {
 impl Join {
     pub fn run(self, context: &mut Context) -> Outcome {
         let Join { name, page } = self;
+        let page = held::meant(context, &page)?.id;
         ask!(context, Request::Join { name: name.clone(), page }, Answer::Joined => ());
         if context.json {
             let (name, page_id) = (name.to_string(), page.to_string());

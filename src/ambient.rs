@@ -1,0 +1,47 @@
+//! What a process has from outside itself: the real clock, the real randomness, and signals.
+//!
+//! Whoever decides something is handed a time and a seed; only wiring comes here for them.
+
+#![expect(clippy::disallowed_methods, reason = "floor 4: the only real clock and randomness")]
+
+use std::{
+    io, thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Seconds since 1970 (UTC); a clock before that reads 0.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Random bytes from the operating system.
+///
+/// # Panics
+/// When it has none, on which nothing could be founded or signed safely.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
+
+/// Waits: for something of which no event tells.
+pub fn pause(span: Duration) {
+    thread::sleep(span);
+}
+
+/// From now on a file that would grow over the limit of its process (RLIMIT_FSIZE) is an error of
+/// the write, as a full disk is, which is said in a sentence. Otherwise SIGXFSZ ends the process.
+///
+/// The signal is caught, not ignored: what is ignored stays so in programs that this one starts.
+///
+/// # Errors
+/// When the system has no room for a signal handler.
+pub fn outlive_file_size_limit() -> io::Result<()> {
+    // Registering takes a runtime; what is registered stays for as long as the process lives.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+}
