@@ -15,6 +15,7 @@ mod fault;
 mod key;
 mod output;
 mod page;
+mod presence;
 mod proposals;
 mod propose;
 mod resolve;
@@ -23,6 +24,7 @@ mod shell;
 mod signing;
 mod status;
 mod table;
+mod time;
 mod vote;
 mod zone;
 
@@ -82,6 +84,9 @@ enum Command {
     Propose(propose::Propose),
     Proposals(proposals::Proposals),
     Vote(vote::Vote),
+    Host(presence::Host),
+    Unhost(presence::Unhost),
+    Delegate(presence::Delegate),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -119,6 +124,9 @@ impl Command {
             Command::Propose(command) => command.run(context),
             Command::Proposals(command) => command.run(context),
             Command::Vote(command) => command.run(context),
+            Command::Host(command) => command.run(context),
+            Command::Unhost(command) => command.run(context),
+            Command::Delegate(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -136,6 +144,9 @@ impl Command {
             Command::Propose(_) => "djdns propose",
             Command::Proposals(_) => "djdns proposals",
             Command::Vote(_) => "djdns vote",
+            Command::Host(_) => "djdns host",
+            Command::Unhost(_) => "djdns unhost",
+            Command::Delegate(_) => "djdns delegate",
             Command::Completions(_) => "djdns completions",
             Command::Man(_) => "djdns man",
         }

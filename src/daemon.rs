@@ -14,7 +14,6 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    ambient::random,
     control::{
         report::Status,
         server::{self, Session},
@@ -26,11 +25,16 @@ mod anchors;
 mod explain;
 mod history;
 pub mod node;
+mod node_key;
 mod passed;
 mod report;
 mod resolve;
+mod sealing;
 mod session;
+mod shown;
 mod status;
+mod trail;
+pub mod whole;
 
 use node::Node;
 

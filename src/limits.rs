@@ -63,6 +63,9 @@ pub const SEAL_STATEMENTS_BYTES_MAX: usize = 64 * MIB;
 /// Bytes of one stored seal: the ids it applies, and its certificate with up to a million seats of 34
 /// bytes.
 pub const SEAL_BYTES_MAX: usize = 56 * MIB;
+/// How often a host looks whether a page has something to seal, when nobody said anything (choice:
+/// windows close at most this late).
+pub const SEAL_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How far a seal's time may be ahead of the clock of who votes for it (S4).
 pub const SEAL_AHEAD: Duration = Duration::from_secs(600);
 

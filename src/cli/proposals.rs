@@ -78,7 +78,7 @@ pub fn render(
             number(operation.approve),
             number(operation.reject),
             number(missing),
-            text(time_left(operation.seconds_left)),
+            text(operation.seconds_left.map_or(String::new(), time_left)),
             text(known.short(&operation.author)),
             text(&operation.change),
         ]);
@@ -106,13 +106,36 @@ fn details(operation: &OperationReport, known: &Acquaintances, style: Style) -> 
             reason => format!(": {reason}"),
         };
         let voter = known.short(&ballot.voter);
-        let line = format!("    {voter}: {} (power {}){reason}", ballot.choice, ballot.power);
+        let lent = match ballot.lent.0 {
+            0 => String::new(),
+            _ => format!(" + {} lent", ballot.lent),
+        };
+        let (choice, power) = (&ballot.choice, ballot.power);
+        let line = format!("    {voter}: {choice} (power {power}{lent}){reason}");
         out += &(clean(&line).replace('\n', " ") + "\n");
     }
-    if !operation.reason.is_empty() {
-        out += &format!("    {}\n", style.paint(Paint::Dim, &clean(&operation.reason)));
+    for line in [&operation.reason, &awaited(operation, known)] {
+        if !line.is_empty() {
+            out += &format!("    {}\n", style.paint(Paint::Dim, &clean(line)));
+        }
     }
     out
+}
+
+/// Whose ballot could still come.
+fn awaited(operation: &OperationReport, known: &Acquaintances) -> String {
+    let more = operation.awaited_more;
+    if operation.awaited.is_empty() {
+        return match more {
+            0 => String::new(),
+            more => format!("{more} participants have not voted"),
+        };
+    }
+    let mut names: Vec<String> = operation.awaited.iter().map(|key| known.short(key)).collect();
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    format!("not voted yet: {}", names.join(", "))
 }
 
 /// A line of a difference, in its colour.
@@ -127,7 +150,7 @@ pub fn diff_line(line: &str, style: Style) -> String {
 
 fn state_paint(state: &str) -> Paint {
     match state {
-        "ratified" | "passed" => Paint::Good,
+        "ratified" | "passed" | "sealed" => Paint::Good,
         "open" => Paint::Plain,
         "defeated" | "faulty" => Paint::Bad,
         _ => Paint::Notice,
@@ -171,12 +194,16 @@ pub mod tests {
             voters_needed: 2,
             state: "open".into(),
             reason: "one more voter is missing".into(),
-            expires: 0,
-            seconds_left: 0,
+            height: None,
+            expires: Some(0),
+            seconds_left: Some(0),
+            awaited: vec!["did:key:x".into()],
+            awaited_more: 2,
             ballots: vec![BallotReport {
                 voter: alice,
                 choice: "approve".into(),
-                power: 1,
+                power: power(1),
+                lent: power(2),
                 reason: "moved\nhouse".into(),
             }],
         }
@@ -191,8 +218,9 @@ ID        TRACK  STATE  YES  NO  MISSING  EXPIRES  BY          CHANGE
 01234567      1  open     1   0     0.50  0 min    demo:alice  set A
     - brickwindows 300 A 192.0.2.42
     + brickwindows 300 A 203.0.113.5
-    demo:alice: approve (power 1): moved house
+    demo:alice: approve (power 1 + 2 lent): moved house
     one more voter is missing
+    not voted yet: did:key:x, 2 more
 ";
         assert_eq!(render(&[operation()], &known, Style::plain(), true), expect);
     }

@@ -82,13 +82,27 @@ pub struct Participant {
 /// Something that happened to a page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
-    /// `founded`, `operation`, `ballot`, `batch`.
+    /// `founded`, `operation`, `ballot`, `batch`, `presence`, `seal`, `fork`.
     pub kind: String,
     pub id: String,
     pub author: Option<String>,
     pub what: String,
-    /// When it happened, where that is known.
+    /// When this node wrote it, where that is known.
     pub time: Option<u64>,
+    /// What a seal did.
+    pub seal: Option<SealEvent>,
+}
+
+/// What a seal did to a page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SealEvent {
+    pub height: u64,
+    /// The seal's own time.
+    pub time: u64,
+    /// The participants whose seats signed.
+    pub signers: Vec<String>,
+    /// The operations and presences that it applied: id and one line.
+    pub applied: Vec<(String, String)>,
 }
 
 /// `djdns page verify`.
@@ -99,7 +113,10 @@ pub struct Verified {
     pub full: bool,
     pub entries: usize,
     pub statements: usize,
+    /// Of statements and seals, checked anew.
     pub signatures: usize,
+    pub height: u64,
+    pub state_root: String,
     pub log_bytes: u64,
 }
 
@@ -127,10 +144,16 @@ pub struct OperationReport {
     pub state: String,
     /// One sentence: what is missing, or why it does not count.
     pub reason: String,
-    /// When it expires, in the page's seal time (G10).
-    pub expires: u64,
+    /// The seal at which it ended.
+    pub height: Option<u64>,
+    /// When it expires, in the page's seal time (G10); of what has ended nothing.
+    pub expires: Option<u64>,
     /// Seconds until then, from the page's newest seal: while nothing is sealed they stand still.
-    pub seconds_left: u64,
+    pub seconds_left: Option<u64>,
+    /// Participants who have said nothing of it, the strongest first; of many only some.
+    pub awaited: Vec<String>,
+    /// How many more those are.
+    pub awaited_more: usize,
     pub ballots: Vec<BallotReport>,
 }
 
@@ -139,7 +162,10 @@ pub struct OperationReport {
 pub struct BallotReport {
     pub voter: String,
     pub choice: String,
-    pub power: u32,
+    /// The voter's own power.
+    pub power: Power,
+    /// What others lent and what reached it (G7).
+    pub lent: Power,
     pub reason: String,
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::*;
 use crate::{
+    governance::presence::Presence,
     id::Id,
     key::RawKey,
     page::{
@@ -44,7 +45,8 @@ pub enum Request {
     /// Signed statements about one page: all are admitted and durable, or none is.
     Submit { statements: Vec<Rdata> },
     /// The next part of a page to be founded or admitted on this connection.
-    Stage { genesis: Option<Rdata>, entries: Vec<Rdata>, statements: Vec<Rdata> },
+    /// What was said on it is statements and seals with their kinds.
+    Stage { genesis: Option<Rdata>, entries: Vec<Rdata>, said: Vec<(u8, Rdata)> },
     /// Admits what was staged on this connection.
     Commit,
     /// Founds what was staged on this connection: the genesis names no state root yet.
@@ -111,6 +113,13 @@ pub struct Draft {
     pub batch_slot: Option<u32>,
     /// The sequence of the author's next ballot.
     pub sequence: u64,
+    /// The author's newest presence, and the sequence of its next (G6).
+    pub presence: Option<Presence>,
+    pub presence_sequence: u64,
+    /// This node.
+    pub node: RawKey,
+    /// The time of the newest seal, seconds since 1970 (UTC).
+    pub seal_time: u64,
     pub roster_version: Id,
     /// For each owner asked for: the version to name as parent, and what stands there.
     pub entries: Vec<(Id, Vec<RecordSet>)>,

@@ -1,19 +1,16 @@
 //! A page from its log: what happened to it, and whether every byte of it is sound.
 
 use super::{
-    node::{Node, Progress, Reopening, WholePage, sentence},
-    report::{describe, word},
+    node::{Node, Progress, Reopening, sentence},
+    trail::{self, Row},
+    whole::{Check, WholePage},
 };
 use crate::{
     control::{
-        report::{Event, Verified},
+        report::{Event, SealEvent, Verified},
         request::Failure,
     },
-    governance::{
-        Governance,
-        ballot::Ballot,
-        statement::{Body, Statement},
-    },
+    governance::Governance,
     page::Page,
     store::Cursor,
 };
@@ -23,60 +20,34 @@ use crate::{
 /// # Errors
 /// [`Failure`] when the log cannot be read.
 pub fn of(node: &Node, page: &Governance) -> Result<Vec<Event>, Failure> {
-    let whole = read(node, page)?;
-    let statements = whole.statements.iter().rev();
-    let statements = statements.filter_map(|bytes| Statement::reopen(bytes).ok());
-    let mut events: Vec<Event> = statements.map(|statement| event(&statement)).collect();
-    events.push(founded(page.page()));
-    Ok(events)
+    let rows = trail::of(node, &page.page().id())?;
+    Ok(rows.into_iter().rev().map(event).collect())
 }
 
-fn founded(page: &Page) -> Event {
-    let (entries, participants) = (page.entry_count(), page.genesis().roster().len());
+fn event(row: Row) -> Event {
     Event {
-        kind: "founded".to_owned(),
-        id: page.id().to_string(),
-        author: None,
-        what: format!("height 0: {entries} entries, {participants} participants"),
-        time: Some(page.genesis().raw().created),
+        kind: row.kind.to_owned(),
+        id: row.id.to_string(),
+        author: row.author.map(|key| key.to_string()),
+        what: row.what,
+        time: row.time,
+        seal: row.seal.map(|seal| SealEvent {
+            height: seal.height,
+            time: seal.time,
+            signers: seal.signers.iter().map(ToString::to_string).collect(),
+            applied: seal.applied.into_iter().map(|(id, what)| (id.to_string(), what)).collect(),
+        }),
     }
-}
-
-fn event(statement: &Statement) -> Event {
-    let (kind, what) = match statement.body() {
-        Body::Operation(operation) => ("operation", describe(operation)),
-        Body::Ballot(ballot) => ("ballot", votes(ballot)),
-        Body::Batch(batch) => ("batch", format!("{} operations", batch.operations.len())),
-    };
-    Event {
-        kind: kind.to_owned(),
-        id: statement.id().to_string(),
-        author: Some(statement.author().to_string()),
-        what,
-        time: None,
-    }
-}
-
-fn votes(ballot: &Ballot) -> String {
-    let votes = ballot.rows.iter().map(|(id, choice)| format!("{} {}", word(*choice), id.short()));
-    let mut text = votes.collect::<Vec<_>>().join(", ");
-    if !ballot.reason.is_empty() {
-        text.push_str(&format!(": {:?}", ballot.reason));
-    }
-    text
-}
-
-fn read(node: &Node, page: &Governance) -> Result<WholePage, Failure> {
-    node.read_whole(&page.page().id()).map_err(|error| unsound(page, &error))
 }
 
 fn unsound(page: &Governance, error: &Reopening) -> Failure {
     Failure::refused(format!("the log of {} is not sound: {error}", page.page().name()))
 }
 
-/// Checks a page from its log: every checksum, and that the contents give the state root of the
-/// genesis whose id is the page id. `full` also checks every entry and every signature, and that
-/// the statements lead to the state that is served.
+/// Checks a page from its log: every checksum, that the contents give the state root of the genesis
+/// whose id is the page id, and that every seal gives the state root that it names. `full` also
+/// checks every entry, every signature, every ballot and certificate anew, and that all of it leads
+/// to the state that is served.
 ///
 /// # Errors
 /// [`Failure`], naming the first fault.
@@ -88,64 +59,62 @@ pub fn verify(
 ) -> Result<Verified, Failure> {
     let id = page.page().id();
     let log = node.store.verify(&id).map_err(sentence)?;
-    let unsound = |error: Reopening| unsound(page, &error);
-    let (mut whole, end) = node.read_from(&id, Cursor::START).map_err(unsound)?;
+    let (mut whole, end) =
+        node.read_from(&id, Cursor::START).map_err(|error| unsound(page, &error))?;
     let entries = whole.raw.entries.len();
-    let fault = |what: &str, refusal: &dyn std::fmt::Display| {
-        Failure::refused(format!("{} does not verify: {what}{refusal}", page.page().name()))
+    let fault = |refusal: &dyn std::fmt::Display| {
+        Failure::refused(format!("{} does not verify: {refusal}", page.page().name()))
     };
-    let checked = if full {
-        Page::admit(&whole.raw, &mut |done| {
-            if done.is_multiple_of(4096) {
-                progress("checking entries", done as u64, entries as u64);
-            }
-        })
-    } else {
-        Page::reopen(&whole.raw)
-    };
-    let checked = checked.map_err(|refusal| fault("", &refusal))?;
+    let checked = founded(&whole, full, progress).map_err(|refusal| fault(&refusal))?;
     if checked.id() != id {
-        return Err(fault("its log holds another page: ", &checked.id()));
+        return Err(fault(&format!("its log holds another page: {}", checked.id())));
     }
-    let mut signatures = 0;
-    if full {
-        let mut replayed = Governance::new(checked);
-        replay(&mut replayed, &whole, progress).map_err(|what| fault("", &what))?;
-        // What was admitted meanwhile, with the state that it led to.
-        let rest = node.read_rest(&id, end).map_err(unsound)?;
-        let (rest, served) = rest.ok_or_else(|| fault("it is gone", &""))?;
-        replay(&mut replayed, &rest, progress).map_err(|what| fault("", &what))?;
-        compare(&replayed, &served).map_err(|what| fault("", &what))?;
-        whole.statements.extend(rest.statements);
-        signatures = whole.statements.len();
-    }
+    // What was admitted meanwhile, with the state that it led to.
+    let rest = node.read_rest(&id, end).map_err(|error| unsound(page, &error))?;
+    let (rest, served) = rest.ok_or_else(|| fault(&"it is gone"))?;
+    whole.said.extend(rest.said);
+    let check = if full { Check::Full } else { Check::Trusted };
+    let replayed = whole.replay(Governance::new(checked), check, progress);
+    let replayed = replayed.map_err(|refusal| fault(&refusal))?;
+    compare(&replayed, &served).map_err(|what| fault(&what))?;
+    let seals = whole.seals();
+    let statements = whole.said.len() - seals;
     Ok(Verified {
         page_id: id.to_string(),
         name: page.page().name().to_string(),
         full,
         entries,
-        statements: whole.statements.len(),
-        signatures,
+        statements,
+        signatures: if full { whole.said.len() } else { 0 },
+        height: replayed.page().height(),
+        state_root: replayed.page().state_root().to_string(),
         log_bytes: log.bytes,
     })
 }
 
-/// Replays statements, each with its signature.
-fn replay(replayed: &mut Governance, whole: &WholePage, progress: Progress) -> Result<(), String> {
-    let total = whole.statements.len() as u64;
-    for (n, bytes) in whole.statements.iter().enumerate() {
-        let statement =
-            Statement::admit(bytes).map_err(|refusal| format!("statement {n}: {refusal}"))?;
-        replayed
-            .admit(&statement)
-            .map_err(|refusal| format!("statement {}: {refusal}", statement.id()))?;
-        progress("checking signatures", n as u64 + 1, total);
+fn founded(
+    whole: &WholePage,
+    full: bool,
+    progress: Progress,
+) -> Result<Page, crate::page::PageRefusal> {
+    if !full {
+        return Page::reopen(&whole.raw);
     }
-    Ok(())
+    let total = whole.raw.entries.len() as u64;
+    Page::admit(&whole.raw, &mut |done| {
+        if done.is_multiple_of(4096) {
+            progress("checking entries", done as u64, total);
+        }
+    })
 }
 
-/// Whether what the statements lead to is what is served.
+/// Whether what was said leads to what is served.
 fn compare(replayed: &Governance, served: &Governance) -> Result<(), &'static str> {
+    if replayed.page().head() != served.page().head()
+        || replayed.page().state_root() != served.page().state_root()
+    {
+        return Err("its seals lead to another state than the one served");
+    }
     let same = replayed.soft_owners().eq(served.soft_owners())
         && served.soft_owners().all(|owner| replayed.ratified(owner) == served.ratified(owner));
     if same { Ok(()) } else { Err("the statements lead to another state than the one served") }

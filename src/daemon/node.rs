@@ -13,20 +13,26 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::anchors::{self, Anchors};
+use super::{
+    anchors::{self, Anchors},
+    node_key,
+    shown::{built, with_entries, with_page},
+    whole::{self, Check, Note, WholePage, WholeRefusal},
+};
 use crate::{
     control::request::{Failure, FailureKind, PageSelector},
     demo,
-    dns::{PageMeta, PageView, View},
+    ambient,
+    dns::View,
     governance::{
         Governance,
+        seal::SealRecord,
         statement::{Body, Statement},
     },
-    id::{Id, Kind},
-    limits::LOG_ENTRIES_CHUNK_BYTES,
+    id::Id,
+    key::SecretKey,
     page::{
-        Page, PageRefusal, RawPage, bundle, codec,
-        entry::{Rdata, RecordSets},
+        Page, PageRefusal, bundle,
         genesis::Genesis,
         name::{Name, Owner},
     },
@@ -40,21 +46,27 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 pub struct Node {
     data_dir: PathBuf,
     pub(super) store: Store,
+    /// What this node signs seals with (P4).
+    pub(super) key: SecretKey,
     /// Not dropped piece by piece: a node lives as long as its process, and a million names take
     /// a second to free. The store is dropped, so that its index is flushed.
     state: Mutex<ManuallyDrop<State>>,
     /// Replaced only while `state` is held, so that no change of it is lost.
-    view: ManuallyDrop<Arc<ArcSwap<View>>>,
+    pub(super) view: ManuallyDrop<Arc<ArcSwap<View>>>,
     /// Where DNS is answered, once it is.
     pub(super) serving: Mutex<Vec<String>>,
 }
 
-struct State {
-    pages: BTreeMap<Id, Governance>,
-    anchors: Anchors,
-    notices: Vec<String>,
+pub(super) struct State {
+    pub(super) pages: BTreeMap<Id, Governance>,
+    /// Seals that contradict those held, by page (T4).
+    pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
+    /// When each page that this node has seats of is to be looked at again for a seal.
+    pub(super) due: BTreeMap<Id, u64>,
+    pub(super) anchors: Anchors,
+    pub(super) notices: Vec<String>,
     /// Whether there is a view, kept up to date with every change.
-    is_shown: bool,
+    pub(super) is_shown: bool,
 }
 
 impl Node {
@@ -79,9 +91,17 @@ impl Node {
                 Anchors::new()
             }
         };
-        let state = State { pages: BTreeMap::new(), anchors, notices, is_shown: false };
+        let state = State {
+            pages: BTreeMap::new(),
+            forks: BTreeMap::new(),
+            due: BTreeMap::new(),
+            anchors,
+            notices,
+            is_shown: false,
+        };
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
+            key: node_key::of(data_dir)?,
             store,
             state: Mutex::new(ManuallyDrop::new(state)),
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
@@ -127,8 +147,13 @@ impl Node {
         let ids = self.store.pages()?;
         for (n, id) in ids.iter().enumerate() {
             progress("loading pages", n as u64, ids.len() as u64);
-            match self.reopen(id) {
-                Ok(page) => self.show(page),
+            match self.reopen(id, progress) {
+                Ok((page, forks)) => {
+                    if !forks.is_empty() {
+                        self.state().forks.insert(*id, forks);
+                    }
+                    self.show(page);
+                }
                 // The store has said so already.
                 Err(Reopening::Store(StoreError::Damaged(_))) => {}
                 Err(error) => self.notice(format!("page {id} is not served: {error}")),
@@ -163,7 +188,7 @@ impl Node {
                 fault.get_or_insert(found);
             }
         })?;
-        fault.map_or(Ok((whole, end)), Err)
+        fault.map_or(Ok((whole, end)), |fault| Err(fault.into()))
     }
 
     /// What a page's log holds from `from` on, together with the page as it is served after
@@ -205,7 +230,7 @@ impl Node {
         &self.data_dir
     }
 
-    fn state(&self) -> MutexGuard<'_, ManuallyDrop<State>> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ManuallyDrop<State>> {
         // A panic elsewhere leaves whole values behind: they are replaced, never edited.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -305,13 +330,25 @@ impl Node {
         for statement in statements {
             changed.extend(page.admit(statement).map_err(Failure::refused)?);
         }
-        let records: Vec<Record> = statements.iter().map(record).collect();
+        let note = Note { time: ambient::now(), what: "submitted".to_owned() };
+        let records: Vec<Record> =
+            std::iter::once(note.record()).chain(statements.iter().map(record)).collect();
         self.store.append(&first.page(), &records).map_err(sentence)?;
-        if state.is_shown {
-            self.view.store(Arc::new(with_entries(&self.view.load(), &page, &changed)));
-        }
-        state.pages.insert(first.page(), page);
+        self.replace(&mut state, page, &changed);
+        self.seal_in(&mut state, &first.page(), ambient::now());
         Ok(())
+    }
+
+    /// Shows a page that has changed at these owners, and is stored.
+    pub(super) fn replace(&self, state: &mut State, page: Governance, changed: &[Owner]) {
+        if state.is_shown {
+            self.view.store(Arc::new(with_entries(&self.view.load(), &page, changed)));
+        }
+        let id = page.page().id();
+        if !page.seats_of(&self.key.public()).is_empty() {
+            state.due.insert(id, 0);
+        }
+        state.pages.insert(id, page);
     }
 
     /// Admits a whole page: founded here, or brought by a bundle.
@@ -362,22 +399,17 @@ impl Node {
         progress: Progress,
     ) -> Result<Governance, Failure> {
         let id = page.id();
-        let mut governance = Governance::new(page);
-        for bytes in &whole.statements {
-            let statement = Statement::admit(bytes);
-            let statement = statement.map_err(|refusal| {
-                Failure::refused(format!("a statement of the page is refused: {refusal}"))
-            })?;
-            governance.admit(&statement).map_err(|refusal| {
-                Failure::refused(format!("the statement {} is refused: {refusal}", statement.id()))
-            })?;
-        }
+        let governance = whole
+            .replay(Governance::new(page), Check::Full, progress)
+            .map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
         if self.page(&id).is_some() {
             return Err(Failure::refused(format!("the page {id} is here already")));
         }
         let total = whole.raw.entries.len() as u64;
         progress("writing", 0, total);
-        self.store.found(&id, nonce(), records(whole)).map_err(sentence)?;
+        let what = if governance.page().height() == 0 { "founded" } else { "imported" };
+        let note = Note { time: ambient::now(), what: what.to_owned() };
+        self.store.found(&id, ambient::random(), whole.records(note)).map_err(sentence)?;
         progress("showing", 0, total);
         self.show(governance.clone());
         Ok(governance)
@@ -392,6 +424,9 @@ impl Node {
         if state.is_shown {
             let built = early.unwrap_or_else(|| built(&page));
             self.view.store(Arc::new(with_page(&self.view.load(), built, &page)));
+        }
+        if !page.seats_of(&self.key.public()).is_empty() {
+            state.due.insert(page.page().id(), 0);
         }
         state.pages.insert(page.page().id(), page);
     }
@@ -468,13 +503,15 @@ fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<()
         let slot = match statement.body() {
             Body::Operation(operation) => Some(operation.slot),
             Body::Batch(batch) => Some(batch.slot),
-            Body::Ballot(_) => None,
+            Body::Ballot(_) | Body::Presence(_) => None,
         };
         let is_taken =
             slot.is_some_and(|slot| is_new() && page.is_taken(&author, statement.kind(), slot));
-        let is_used = statement
-            .as_ballot()
-            .is_some_and(|ballot| ballot.sequence < page.next_sequence(&author));
+        let is_used = match statement.body() {
+            Body::Ballot(ballot) => ballot.sequence < page.next_sequence(&author),
+            Body::Presence(presence) => presence.sequence < page.next_presence(&author),
+            _ => false,
+        };
         if is_taken || is_used {
             return Err(Failure {
                 kind: FailureKind::Overtaken,
@@ -493,13 +530,8 @@ fn link_towards(page: &Governance, name: &Name) -> Option<Id> {
     Some(page.ratified(&label).0.page_link()?.page)
 }
 
-fn record(statement: &Statement) -> Record {
+pub(super) fn record(statement: &Statement) -> Record {
     Record { kind: statement.kind() as u8, id: statement.id(), bytes: statement.bytes().to_vec() }
-}
-
-/// Random bytes for a new log.
-fn nonce() -> [u8; 8] {
-    super::random()
 }
 
 /// An error of the store with its causes, as one sentence.

@@ -1,15 +1,18 @@
 //! Operations as people read them: what changes, who said what, and what is missing.
 
+use super::node::Node;
 use crate::{
     control::{
         report::{BallotReport, OperationReport, Power},
         request::{Answer, Failure},
     },
     governance::{
-        Governance, Proposal, State,
+        Cast, Governance, Proposal, State,
         ballot::Choice,
         operation::{Change, Operation, Register, RosterChange},
-        tally,
+        past::Outcome,
+        statement::Statement,
+        tally::{self, Tally},
     },
     id::Id,
     key::{PublicKey, RawKey},
@@ -22,23 +25,26 @@ use crate::{
     },
 };
 
-/// The operations of a page; without `all` those that still can count, or do.
-pub fn proposals(page: &Governance, all: bool) -> Answer {
+/// The operations of a page; without `all` those that still can count, or do. `all` includes those
+/// that ended, as far as that is remembered.
+pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
     let concerns = |state: &State| {
         matches!(state, State::Open | State::Ratified | State::Passed | State::Waiting)
     };
-    let operations = page.proposals().filter(|p| all || concerns(&page.state(p)));
-    Answer::Proposals {
-        page: page.page().name().to_string(),
-        operations: operations.map(|proposal| operation(page, proposal)).collect(),
+    let open = page.proposals().filter(|p| all || concerns(&page.state(p)));
+    let mut operations: Vec<OperationReport> =
+        open.map(|proposal| operation(page, proposal)).collect();
+    if all {
+        operations.extend(page.closed().filter_map(|(id, _)| ended(node, page, id)));
     }
+    Answer::Proposals { page: page.page().name().to_string(), operations }
 }
 
 /// The operation, or the operations of the batch, whose id starts with `prefix`.
 ///
 /// # Errors
 /// [`Failure`] when there is none, or more than one.
-pub fn proposal(page: &Governance, prefix: &str) -> Result<Answer, Failure> {
+pub fn proposal(node: &Node, page: &Governance, prefix: &str) -> Result<Answer, Failure> {
     let found = page.with_prefix(prefix);
     let id = match found.as_slice() {
         [id] => *id,
@@ -57,27 +63,85 @@ pub fn proposal(page: &Governance, prefix: &str) -> Result<Answer, Failure> {
             )));
         }
     };
-    let ids = match page.batch(&id).and_then(|statement| statement.as_batch()) {
+    let batch = page.batch(&id).cloned().or_else(|| stored(node, &id));
+    let ids = match batch.as_ref().and_then(Statement::as_batch) {
         Some(batch) => batch.operations.clone(),
         None => vec![id],
     };
-    let operations = ids.iter().filter_map(|id| Some(operation(page, page.proposal(id)?)));
+    let report = |id: &Id| match page.proposal(id) {
+        Some(proposal) => Some(operation(page, proposal)),
+        None => ended(node, page, id),
+    };
     let page_name = page.page().name().to_string();
-    Ok(Answer::Proposals { page: page_name, operations: operations.collect() })
+    Ok(Answer::Proposals { page: page_name, operations: ids.iter().filter_map(report).collect() })
 }
 
-/// One operation with its tally.
+/// A statement of this node's logs.
+fn stored(node: &Node, id: &Id) -> Option<Statement> {
+    Statement::reopen(&node.store.find(id).ok()??.bytes).ok()
+}
+
+/// One open operation with its tally.
 pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
-    let operation = proposal.operation();
-    let (tally, change) = (proposal.tally(), &operation.change);
-    let parameters = page.page().parameters();
     let state = page.state(proposal);
-    // The only seal is the genesis: the base of every operation, and the newest.
-    let created = page.page().genesis().raw().created;
+    let (awaited, awaited_more) = match state {
+        State::Open => awaited(page, proposal),
+        _ => (Vec::new(), 0),
+    };
+    let ballot = |(voter, cast): (&PublicKey, &Cast)| {
+        let absorbed = page.absorbed(proposal, voter);
+        BallotReport {
+            voter: voter.to_string(),
+            choice: word(cast.choice).to_owned(),
+            power: Power(absorbed.map_or(0, |absorbed| absorbed.own.into())),
+            lent: Power(absorbed.map_or(0, |absorbed| absorbed.lent.into())),
+            reason: cast.ballot.as_ballot().map_or("", |ballot| &ballot.reason).to_owned(),
+        }
+    };
+    let expires = proposal.base_time() + OPERATION_LIFE.as_secs();
+    let counts = proposal.cast().filter(|(_, cast)| cast.choice != Choice::Withdraw);
     OperationReport {
-        id: proposal.statement().id().to_string(),
+        state: state.word().to_owned(),
+        reason: reason(page, proposal, &state),
+        expires: Some(expires),
+        seconds_left: Some(expires.saturating_sub(page.page().head().time)),
+        awaited,
+        awaited_more,
+        ballots: counts.map(ballot).collect(),
+        ..outline(page, proposal.statement(), proposal.operation(), proposal.tally())
+    }
+}
+
+/// An operation that ended, as it was when it did.
+fn ended(node: &Node, page: &Governance, id: &Id) -> Option<OperationReport> {
+    let ended = page.ended(id)?;
+    let statement = stored(node, id)?;
+    let operation = statement.as_operation()?;
+    let (state, height) = match ended.outcome {
+        Outcome::Sealed(height) => ("sealed", Some(height)),
+        Outcome::Superseded { height, .. } => ("superseded", Some(height)),
+        Outcome::Expired(height) => ("expired", Some(height)),
+        Outcome::AuthorGone(height) | Outcome::Impossible(height) => ("dropped", Some(height)),
+    };
+    let tally = ended.tally.unwrap_or(Tally::empty(page.page().roster()));
+    let outline = outline(page, &statement, operation, tally);
+    let reason = ended.outcome.to_string();
+    Some(OperationReport { state: state.to_owned(), reason, height, ..outline })
+}
+
+/// What is told of any operation.
+fn outline(
+    page: &Governance,
+    statement: &Statement,
+    operation: &Operation,
+    tally: Tally,
+) -> OperationReport {
+    let change = &operation.change;
+    let parameters = page.page().parameters();
+    OperationReport {
+        id: statement.id().to_string(),
         track: change.track() as u8,
-        author: proposal.statement().author().to_string(),
+        author: statement.author().to_string(),
         owner: match change.register() {
             Register::Entry(owner) => owner.to_string(),
             Register::Roster => "(roster)".to_owned(),
@@ -91,22 +155,38 @@ pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
         needed: Power(tally.needed(change.track(), parameters)),
         voters: tally.approvers,
         voters_needed: tally::voters_needed(parameters, page.page().roster().len()),
-        state: state.word().to_owned(),
-        reason: reason(page, proposal, &state),
-        expires: created + OPERATION_LIFE.as_secs(),
-        seconds_left: OPERATION_LIFE.as_secs(),
-        ballots: proposal
-            .cast()
-            .filter(|(_, cast)| cast.choice != Choice::Withdraw)
-            .map(|(voter, cast)| BallotReport {
-                voter: voter.to_string(),
-                choice: word(cast.choice).to_owned(),
-                power: page.page().roster().power(voter).unwrap_or(0),
-                reason: cast.ballot.as_ballot().map_or("", |ballot| &ballot.reason).to_owned(),
-            })
-            .collect(),
+        state: String::new(),
+        reason: String::new(),
+        height: None,
+        expires: None,
+        seconds_left: None,
+        awaited: Vec::new(),
+        awaited_more: 0,
+        ballots: Vec::new(),
     }
 }
+
+/// Participants who are named as missing (choice: a line; more are counted).
+const AWAITED_MAX: usize = 8;
+
+/// Whose ballot could still come, the strongest first, and how many more there are.
+fn awaited(page: &Governance, proposal: &Proposal) -> (Vec<String>, usize) {
+    let has_spoken = |key: &PublicKey| proposal.cast().any(|(voter, _)| voter == key);
+    let spoken = proposal.cast().count();
+    let roster = page.page().roster();
+    if roster.len() > AWAITED_NAMED_MAX {
+        return (Vec::new(), roster.len() - spoken);
+    }
+    let mut silent: Vec<(&PublicKey, u32)> =
+        roster.iter().filter(|(key, _)| !has_spoken(key)).collect();
+    silent.sort_by_key(|(key, power)| (std::cmp::Reverse(*power), **key));
+    let more = silent.len().saturating_sub(AWAITED_MAX);
+    (silent.iter().take(AWAITED_MAX).map(|(key, _)| key.to_string()).collect(), more)
+}
+
+/// Participants of a page whose silent ones are looked up by name (choice: among more nobody reads
+/// a list).
+const AWAITED_NAMED_MAX: usize = 200;
 
 /// A choice as people write it.
 pub fn word(choice: Choice) -> &'static str {
@@ -123,8 +203,7 @@ fn reason(page: &Governance, proposal: &Proposal, state: &State) -> String {
         State::Open => missing(page, proposal),
         State::Ratified => "served, and waiting to be sealed".to_owned(),
         State::Passed => {
-            "enough ballots; it takes effect when it is sealed, and sealing is not built yet"
-                .to_owned()
+            "enough ballots; it takes effect when it is sealed".to_owned()
         }
         State::Outvoted(other) => outvoted(page, proposal, other),
         State::Defeated => "it can no longer reach its threshold".to_owned(),

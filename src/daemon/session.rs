@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{
     explain, history,
-    node::{Node, Progress, WholePage, sentence},
+    node::{Node, Progress, sentence},
     report, resolve, status,
+    whole::{self, WholePage},
 };
 use crate::{
     control::{
@@ -47,14 +48,12 @@ impl Session for NodeSession {
             Request::Contents { page, after } => self.contents(&page, after)?,
             Request::Bundle { page, from } => bundle(&node, &node.select(&page)?, from)?,
             Request::Draft { page, author, owners, slots } => {
-                Answer::Draft(draft(&node.select(&page)?, author, &owners, slots)?)
+                Answer::Draft(draft(&node, &node.select(&page)?, author, &owners, slots)?)
             }
-            Request::Proposals { page, all } => report::proposals(&node.select(&page)?, all),
-            Request::Proposal { page, prefix } => report::proposal(&node.select(&page)?, &prefix)?,
+            Request::Proposals { page, all } => report::proposals(&node, &node.select(&page)?, all),
+            Request::Proposal { page, prefix } => report::proposal(&node, &node.select(&page)?, &prefix)?,
             Request::Submit { statements } => submit(&node, &statements)?,
-            Request::Stage { genesis, entries, statements } => {
-                self.stage(genesis, entries, statements)?
-            }
+            Request::Stage { genesis, entries, said } => self.stage(genesis, entries, said)?,
             Request::Commit => {
                 let page = node.admit_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }
@@ -81,7 +80,7 @@ impl NodeSession {
         &mut self,
         genesis: Option<Rdata>,
         entries: Vec<Rdata>,
-        statements: Vec<Rdata>,
+        said: Vec<(u8, Rdata)>,
     ) -> Result<Answer, Failure> {
         if let Some(genesis) = genesis {
             self.staged = WholePage::default();
@@ -89,7 +88,11 @@ impl NodeSession {
         }
         let staged = &mut self.staged;
         staged.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
-        staged.statements.extend(statements.into_iter().map(|statement| statement.0.into()));
+        for (kind, bytes) in said {
+            let kind = Kind::from_tag(kind).filter(|kind| whole::is_said(*kind));
+            let kind = kind.ok_or_else(|| Failure::refused("that is said on no page"))?;
+            staged.said.push((kind, bytes.0.into()));
+        }
         if staged.raw.entries.len() > FOUNDING_ENTRIES_MAX {
             self.staged = WholePage::default();
             return Err(Failure::refused(format!(
@@ -136,6 +139,9 @@ fn bundle(node: &Node, page: &Governance, from: u64) -> Result<Answer, Failure> 
     let (mut number, mut bytes, mut next) = (0, 0, None);
     let id = page.page().id();
     let read = node.store.read(&id, Cursor::START, &mut |record| {
+        if [whole::NOTE, whole::FORK].contains(&record.kind) {
+            return;
+        }
         if number >= from && bytes < CONTROL_PART_BYTES {
             bytes += record.bytes.len();
             records.push((record.kind, Rdata(record.bytes.into())));
@@ -149,6 +155,7 @@ fn bundle(node: &Node, page: &Governance, from: u64) -> Result<Answer, Failure> 
 }
 
 fn draft(
+    node: &Node,
     page: &Governance,
     author: RawKey,
     owners: &[Owner],
@@ -168,6 +175,10 @@ fn draft(
         slots: page.free_slots(&author, slots.min(BATCH_ROWS_MAX)),
         batch_slot: page.free_batch_slot(&author),
         sequence: page.next_sequence(&author),
+        presence: page.presence(&author).and_then(Statement::as_presence).cloned(),
+        presence_sequence: page.next_presence(&author),
+        node: node.key().raw(),
+        seal_time: page.page().head().time,
         roster_version: page.version(&Register::Roster),
         entries: owners.iter().map(entry).collect(),
         parameters: parameters.map(|(name, value)| (name.to_owned(), value)).to_vec(),

@@ -30,7 +30,7 @@ impl Governance {
         let sealed = self
             .sealed_presences
             .iter()
-            .filter(|(key, _)| !self.presences.contains_key(key))
+            .filter(|(key, _)| !self.presences.contains_key(*key))
             .map(|(_, presence)| presence);
         let mut seats: Vec<PublicKey> = newest
             .chain(sealed)

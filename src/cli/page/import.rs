@@ -15,6 +15,7 @@ use crate::{
         zone,
     },
     control::{report::PageSummary, request::PageSelector},
+    daemon::whole,
     id::{Id, Kind},
     page::{bundle, entry::Rdata, genesis::Genesis, name::Name},
 };
@@ -60,8 +61,8 @@ fn admit(context: &mut Context, page: &str, bytes: &[u8]) -> Outcome<PageSummary
     let parts = Parts::of(bundle::read(bytes).map_err(Fault::refused)?)?;
     check_named(page, parts.genesis)?;
     let own = |bytes: &[u8]| Rdata(bytes.into());
-    let statements = parts.statements.into_iter().map(own);
-    stage::admit(context, own(parts.genesis), parts.entries, statements)
+    let said = parts.said.into_iter().map(|(kind, bytes)| (kind, own(bytes)));
+    stage::admit(context, own(parts.genesis), parts.entries, said)
 }
 
 /// How a page becomes used whose name does not lead to it.
@@ -82,12 +83,12 @@ fn hint(page: &PageSummary) -> Option<String> {
 struct Parts<'b> {
     genesis: &'b [u8],
     entries: Vec<Rdata>,
-    statements: Vec<&'b [u8]>,
+    said: Vec<(u8, &'b [u8])>,
 }
 
 impl<'b> Parts<'b> {
     fn of(records: Vec<bundle::Record<'b>>) -> Outcome<Parts<'b>> {
-        let (mut genesis, mut entries, mut statements) = (None, Vec::new(), Vec::new());
+        let (mut genesis, mut entries, mut said) = (None, Vec::new(), Vec::new());
         for (kind, bytes) in records {
             if kind == bundle::ENTRIES {
                 entries.extend(bundle::read_entries(bytes).map_err(|refusal| {
@@ -100,7 +101,7 @@ impl<'b> Parts<'b> {
                 Some(Kind::Genesis) => {
                     return Err(Fault::refused("the bundle holds more than one page"));
                 }
-                Some(Kind::Operation | Kind::Ballot | Kind::Batch) => statements.push(bytes),
+                Some(of) if whole::is_said(of) => said.push((kind, bytes)),
                 _ => {
                     return Err(Fault::refused(format!(
                         "the bundle holds a record of kind {kind}, which this version does not \
@@ -110,7 +111,7 @@ impl<'b> Parts<'b> {
             }
         }
         let genesis = genesis.ok_or_else(|| Fault::refused("the bundle holds no genesis"))?;
-        Ok(Parts { genesis, entries, statements })
+        Ok(Parts { genesis, entries, said })
     }
 }
 

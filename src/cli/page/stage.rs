@@ -21,10 +21,12 @@ pub fn admit(
     context: &mut Context,
     genesis: Rdata,
     entries: impl IntoIterator<Item = Rdata>,
-    statements: impl IntoIterator<Item = Rdata>,
+    said: impl IntoIterator<Item = (u8, Rdata)>,
 ) -> Outcome<PageSummary> {
     contents(context, genesis, entries)?;
-    in_parts(statements, &mut |statements| stage(context, None, Vec::new(), statements))?;
+    in_parts(said, |(_, bytes)| bytes.0.len() + 7, &mut |said| {
+        stage(context, None, Vec::new(), said)
+    })?;
     ask!(context, Request::Commit, Answer::Committed { page } => Ok(page))
 }
 
@@ -47,29 +49,31 @@ fn contents(
     entries: impl IntoIterator<Item = Rdata>,
 ) -> Outcome {
     stage(context, Some(genesis), Vec::new(), Vec::new())?;
-    in_parts(entries, &mut |entries| stage(context, None, entries, Vec::new()))
+    // A head of at most five bytes stands before each.
+    let len = |entry: &Rdata| entry.0.len() + 5;
+    in_parts(entries, len, &mut |entries| stage(context, None, entries, Vec::new()))
 }
 
 fn stage(
     context: &mut Context,
     genesis: Option<Rdata>,
     entries: Vec<Rdata>,
-    statements: Vec<Rdata>,
+    said: Vec<(u8, Rdata)>,
 ) -> Outcome {
-    let request = Request::Stage { genesis, entries, statements };
+    let request = Request::Stage { genesis, entries, said };
     ask!(context, request, Answer::Staged => Ok(()))
 }
 
 /// Hands items on in parts of at most [`CONTROL_PART_BYTES`], or of one that is larger.
-fn in_parts(
-    items: impl IntoIterator<Item = Rdata>,
-    send: &mut dyn FnMut(Vec<Rdata>) -> Outcome,
+fn in_parts<T>(
+    items: impl IntoIterator<Item = T>,
+    len: impl Fn(&T) -> usize,
+    send: &mut dyn FnMut(Vec<T>) -> Outcome,
 ) -> Outcome {
     let mut part = Vec::new();
     let mut bytes = 0;
     for item in items {
-        // A head of at most five bytes stands before each.
-        let len = item.0.len() + 5;
+        let len = len(&item);
         if bytes + len > CONTROL_PART_BYTES && !part.is_empty() {
             send(std::mem::take(&mut part))?;
             bytes = 0;
@@ -89,7 +93,7 @@ mod tests {
         let check = |lens: &[usize], expect: &[usize]| {
             let items = lens.iter().map(|len| Rdata(vec![0; *len].into()));
             let mut parts = Vec::new();
-            in_parts(items, &mut |part| {
+            in_parts(items, |item| item.0.len() + 5, &mut |part| {
                 parts.push(part.len());
                 Ok(())
             })

@@ -1,0 +1,269 @@
+//! `djdns host`, `unhost` and `delegate`: which node seals for me, and who votes while I am away
+//! (G6).
+
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+
+use super::{
+    args::{self, Author},
+    context::Context,
+    fault::{Fault, Outcome},
+    output, signing, time,
+};
+use crate::{
+    ambient,
+    control::request::{Draft, PageSelector},
+    governance::{
+        presence::Presence,
+        statement::{Body, Statement},
+    },
+    key::{PublicKey, RawKey, SecretKey},
+};
+
+/// Let this node seal for a participant.
+///
+/// Your seat on the page is then signed for by this node, also while you are away: what was voted
+/// becomes final without you. Your key stays with you; the node has one of its own. A page whose
+/// seats with 70 % of the power name one node is sealed by it alone.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns host ff.ct --as alice\n  \
+                        djdns host ff.ct --node did:key:z6Mk… --as alice")]
+pub struct Host {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+    /// Another node: its did:key [else this one]
+    #[arg(long, value_name = "KEY")]
+    node: Option<String>,
+    #[command(flatten)]
+    author: Author,
+}
+
+/// Let no node seal for a participant any more.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns unhost ff.ct --as alice")]
+pub struct Unhost {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+    #[command(flatten)]
+    author: Author,
+}
+
+/// Go offline for voting and lend the power, or come back.
+///
+/// While you are away, your ballot power goes to these participants, each for its share; what is
+/// not given away abstains. A ballot of your own always beats your lending, on whatever you cast
+/// it. Power that reaches somebody who is away as well goes on, over eight hops at most.
+#[derive(Args)]
+#[command(
+    group = ArgGroup::new("way").required(true).args(["to", "back"]),
+    after_help = "EXAMPLE\n  djdns delegate ff.ct --to bob=60 --to carol=40 --until 2027-01-15 --as \
+                  alice\n  djdns delegate ff.ct --back --as alice"
+)]
+pub struct Delegate {
+    /// The page: its name, or the first digits of its id
+    #[arg(value_name = "P", value_parser = args::page)]
+    page: PageSelector,
+    /// Who gets which share of the power, in percent, with up to two decimals; repeat it for each
+    #[arg(long, value_name = "KEY=PERCENT", value_parser = share)]
+    to: Vec<(String, u16)>,
+    /// When being away ends by itself: a day, a time in UTC, or a span as 14d [else when you come
+    /// back]
+    #[arg(long, value_name = "WHEN", requires = "to")]
+    until: Option<String>,
+    /// Come back: vote yourself again
+    #[arg(long)]
+    back: bool,
+    #[command(flatten)]
+    author: Author,
+}
+
+/// `--json` of all three.
+#[derive(Serialize)]
+struct Present {
+    page: String,
+    id: String,
+    participant: String,
+    node: Option<String>,
+    /// Delegates with their shares in basis points.
+    away: Vec<(String, u16)>,
+    until: Option<u64>,
+}
+
+impl Host {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let named = self.node.map(|node| signing::public_key(context, &node)).transpose()?;
+        let said = say(context, &self.page, &self.author, &mut |draft, presence| {
+            presence.node = vec![named.map_or(draft.node, |node| node.raw())];
+            Ok(())
+        })?;
+        said.print(context, |said| {
+            let node = said.node.as_deref().unwrap_or_default();
+            format!("the node {node} seals for you on {}", said.page)
+        })
+    }
+}
+
+impl Unhost {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let said = say(context, &self.page, &self.author, &mut |draft, presence| {
+            if presence.node.is_empty() {
+                return Err(Fault::refused(format!("no node seals for you on {}", draft.name)));
+            }
+            presence.node.clear();
+            presence.beacons.clear();
+            Ok(())
+        })?;
+        said.print(context, |said| format!("no node seals for you on {} any more", said.page))
+    }
+}
+
+impl Delegate {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let until = match &self.until {
+            Some(text) => time::when(text, ambient::now()).map_err(Fault::usage)?,
+            None => 0,
+        };
+        let mut away: Vec<(RawKey, u16)> = Vec::new();
+        for (key, share) in &self.to {
+            let delegate = signing::public_key(context, key)?.raw();
+            if away.iter().any(|(other, _)| *other == delegate) {
+                return Err(Fault::usage(format!("`{key}` is named twice: give it one share")));
+            }
+            away.push((delegate, *share));
+        }
+        away.sort_unstable();
+        let said = say(context, &self.page, &self.author, &mut |draft, presence| {
+            if self.back && presence.away.is_empty() {
+                return Err(Fault::refused(format!("you are not away on {}", draft.name)));
+            }
+            if until != 0 && until <= draft.seal_time.max(ambient::now()) {
+                return Err(Fault::usage(format!("{} is past already", time::date(until))));
+            }
+            presence.away.clone_from(&away);
+            presence.until = until;
+            Ok(())
+        })?;
+        said.print(context, Present::lending)
+    }
+}
+
+impl Present {
+    fn print(self, context: &Context, sentence: impl FnOnce(&Present) -> String) -> Outcome {
+        if context.json {
+            return output::print_json(&self);
+        }
+        output::print(&(sentence(&self) + "\n"))
+    }
+
+    fn lending(&self) -> String {
+        if self.away.is_empty() {
+            return format!("you vote yourself on {} again", self.page);
+        }
+        let end = match self.until {
+            Some(until) => format!("until {}, in the page's seal time", time::date(until)),
+            None => "until you come back".to_owned(),
+        };
+        let lent: u32 = self.away.iter().map(|(_, share)| u32::from(*share)).sum();
+        let rest = match 10_000 - lent {
+            0 => String::new(),
+            rest => format!("; the other {} % abstain", percent(rest)),
+        };
+        format!("your power on {} is lent {end}{rest}", self.page)
+    }
+}
+
+/// Signs and submits a presence that differs from the newest one as `change` says.
+fn say(
+    context: &mut Context,
+    page: &str,
+    author: &Author,
+    change: &mut dyn FnMut(&Draft, &mut Presence) -> Outcome,
+) -> Outcome<Present> {
+    let key = signing::signer(context, author.key.as_deref())?;
+    let mut made = None;
+    signing::submit_made(context, &mut |context| {
+        let draft = signing::draft(context, page, &key.public(), Vec::new(), 0)?;
+        let (statement, presence) = sign(&draft, &key, change)?;
+        made = Some((draft, statement.id(), presence));
+        Ok(vec![statement])
+    })?;
+    let (draft, id, presence) = made.ok_or_else(Fault::other_answer)?;
+    let text = |key: &RawKey| PublicKey::admit(*key).map(|key| key.to_string()).unwrap_or_default();
+    Ok(Present {
+        page: draft.name.to_string(),
+        id: id.to_string(),
+        participant: key.public().to_string(),
+        node: presence.node.first().map(text),
+        away: presence.away.iter().map(|(key, share)| (text(key), *share)).collect(),
+        until: (presence.until > 0).then_some(presence.until),
+    })
+}
+
+fn sign(
+    draft: &Draft,
+    key: &SecretKey,
+    change: &mut dyn FnMut(&Draft, &mut Presence) -> Outcome,
+) -> Outcome<(Statement, Presence)> {
+    let own = key.public().raw();
+    let present = draft.presence.clone().unwrap_or(Presence::new(own, 0));
+    let mut presence = Presence { sequence: draft.presence_sequence, ..present };
+    change(draft, &mut presence)?;
+    presence.check().map_err(Fault::usage)?;
+    let statement = Statement::sign(&draft.page, Body::Presence(presence.clone()), key);
+    Ok((statement.map_err(Fault::refused)?, presence))
+}
+
+/// Splits `KEY=PERCENT`; a percentage is told in basis points.
+fn share(text: &str) -> Result<(String, u16), String> {
+    let (key, share) =
+        text.rsplit_once('=').ok_or_else(|| format!("`{text}` has no `=PERCENT`"))?;
+    let wrong = || {
+        format!("`{share}` is no share: expected percents above 0, with up to two decimals, as 33.3")
+    };
+    let digits = share.strip_suffix('%').unwrap_or(share);
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 3 || part.len() > 2 || !is_number(whole) || !is_number(part)
+    {
+        return Err(wrong());
+    }
+    let part: u16 = format!("{part:0<2}").parse().map_err(|_| wrong())?;
+    let whole: u16 = whole.parse().map_err(|_| wrong())?;
+    match whole * 100 + part {
+        0 => Err(wrong()),
+        over if over > 10_000 => Err(format!("`{share}` % is more than all of it")),
+        share => Ok((key.to_owned(), share)),
+    }
+}
+
+/// Basis points as percents.
+pub fn percent(bp: u32) -> String {
+    match (bp / 100, bp % 100) {
+        (whole, 0) => whole.to_string(),
+        (whole, part) => format!("{whole}.{part:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_percents_with_two_decimals_at_most() {
+        let check = |text: &str, expect: Option<u16>| {
+            assert_eq!(share(&format!("bob={text}")).ok().map(|(_, share)| share), expect, "{text}");
+        };
+        check("60", Some(6000));
+        check("60%", Some(6000));
+        check("33.3", Some(3330));
+        check("0.01", Some(1));
+        check("100", Some(10_000));
+        for wrong in ["0", "100.01", "101", "-1", "1e2", "1.234", "", ".5", "1000", "9999999"] {
+            check(wrong, None);
+        }
+        assert!(share("bob").is_err());
+        assert_eq!([4000, 3330, 1].map(percent), ["40", "33.30", "0.01"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Sealing as a host: the pages whose seats name this node are sealed when that is due (S6, S7).
+
+use crate::{
+    ambient,
+    governance::{
+        Governance,
+        sealing::Unready,
+        solo::NotAlone,
+    },
+    id::{Id, Kind},
+    key::PublicKey,
+    limits::SEAL_LOOK_INTERVAL,
+};
+
+use super::{
+    node::{Node, State},
+    whole::{self, Note},
+};
+
+impl Node {
+    /// The public key of this node: what participants name for their seats.
+    pub fn key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// Seals every page that is due. Returns when the next one is, in seconds since 1970 (UTC).
+    pub fn seal_due(&self) -> Option<u64> {
+        let now = ambient::now();
+        let mut state = self.state();
+        let due: Vec<Id> =
+            state.due.iter().filter(|(_, at)| **at <= now).map(|(page, _)| *page).collect();
+        for page in due {
+            self.seal_in(&mut state, &page, now);
+        }
+        state.due.values().min().copied()
+    }
+
+    /// Seals one page if that is due and this node can, and notes when to look again.
+    pub(super) fn seal_in(&self, state: &mut State, id: &Id, now: u64) {
+        if state.due.get(id).is_none_or(|at| *at > now) {
+            return;
+        }
+        let Some(page) = state.pages.get(id) else { return };
+        let again = now.saturating_add(SEAL_LOOK_INTERVAL.as_secs());
+        if state.forks.contains_key(id) {
+            // A forked page is sealed no further until a person has decided (T4).
+            state.due.remove(id);
+            return;
+        }
+        match page.seal_alone(&self.key, now) {
+            Ok((record, proposal)) => {
+                let said = page.said();
+                let (sealed, owners) = page.sealed(&proposal, &|id| said.get(id).cloned());
+                let note = Note { time: now, what: "sealed".to_owned() };
+                let records = [note.record(), whole::record(Kind::Seal, record.encode())];
+                if let Err(error) = self.store.append(id, &records) {
+                    tracing::error!(page = %id, "a seal could not be written: {error}");
+                    state.due.insert(*id, again);
+                    return;
+                }
+                self.show_seal(state, sealed, &owners);
+            }
+            Err(NotAlone::Unready(Unready::TooEarly(at))) => drop(state.due.insert(*id, at)),
+            Err(NotAlone::NoSeat) => drop(state.due.remove(id)),
+            Err(why) => {
+                tracing::debug!(page = %id, "not sealed: {why}");
+                state.due.insert(*id, again);
+            }
+        }
+    }
+
+    /// Shows a page under a new seal.
+    pub(super) fn show_seal(
+        &self,
+        state: &mut State,
+        page: Governance,
+        owners: &[crate::page::name::Owner],
+    ) {
+        let id = page.page().id();
+        if state.is_shown {
+            let view = self.view.load().with_serial(&id, page.page().height() as u32);
+            self.view.store(std::sync::Arc::new(view));
+        }
+        self.replace(state, page, owners);
+    }
+}

@@ -1,0 +1,184 @@
+//! What happened to a page, row by row, from its log: statements, seals, and when this node wrote
+//! them. History and audit are two ways to show it.
+
+use std::collections::HashMap;
+
+use super::{
+    node::{Node, sentence},
+    report::{describe, word},
+    whole::{self, Note},
+};
+use crate::{
+    control::request::Failure,
+    governance::{
+        ballot::Ballot,
+        presence::Presence,
+        seal::SealRecord,
+        statement::{Body, Statement},
+    },
+    id::{Id, Kind},
+    key::{PublicKey, RawKey},
+    page::genesis::Genesis,
+    store::Cursor,
+};
+
+/// Something that happened to a page.
+pub struct Row {
+    /// When this node wrote it; `None` in a log of an older version.
+    pub time: Option<u64>,
+    /// Why it was written: `founded`, `submitted`, `sealed`, …
+    pub cause: String,
+    pub kind: &'static str,
+    pub id: Id,
+    /// Who signed it; of a seal nobody in particular.
+    pub author: Option<PublicKey>,
+    /// One line.
+    pub what: String,
+    /// Of a seal.
+    pub seal: Option<Sealed>,
+}
+
+/// What a seal did.
+pub struct Sealed {
+    pub height: u64,
+    pub time: u64,
+    /// The participants whose seats signed.
+    pub signers: Vec<PublicKey>,
+    /// What it applied, each in one line.
+    pub applied: Vec<(Id, String)>,
+}
+
+/// All rows of a page's log, oldest first.
+///
+/// # Errors
+/// [`Failure`] when the log cannot be read.
+pub fn of(node: &Node, page: &Id) -> Result<Vec<Row>, Failure> {
+    let mut reader = Reader::default();
+    let read = node.store.read(page, Cursor::START, &mut |record| {
+        reader.take(record.kind, &record.bytes);
+    });
+    read.map_err(sentence)?;
+    Ok(reader.rows)
+}
+
+#[derive(Default)]
+struct Reader {
+    note: Option<Note>,
+    /// What operations and presences say, for the seals that apply them.
+    said: HashMap<Id, String>,
+    rows: Vec<Row>,
+}
+
+impl Reader {
+    fn take(&mut self, kind: u8, bytes: &[u8]) {
+        match (kind, Kind::from_tag(kind)) {
+            (whole::NOTE, _) => self.note = Note::read(bytes),
+            (whole::FORK, _) => self.seal(bytes, "fork"),
+            (_, Some(Kind::Genesis)) => self.genesis(bytes),
+            (_, Some(Kind::Seal)) => self.seal(bytes, "seal"),
+            (_, Some(kind)) if whole::is_said(kind) => self.statement(bytes),
+            _ => {}
+        }
+    }
+
+    fn genesis(&mut self, bytes: &[u8]) {
+        let Ok(genesis) = Genesis::decode(bytes) else { return };
+        let raw = genesis.raw();
+        let what = format!("height 0: {} with {} participants", raw.name, raw.roster.len());
+        let cause = "founded".to_owned();
+        let (id, time) = (genesis.id(), Some(raw.created));
+        self.rows.push(Row { time, cause, kind: "founded", id, author: None, what, seal: None });
+    }
+
+    fn statement(&mut self, bytes: &[u8]) {
+        let Ok(statement) = Statement::reopen(bytes) else { return };
+        let (kind, what) = match statement.body() {
+            Body::Operation(operation) => ("operation", describe(operation)),
+            Body::Ballot(ballot) => ("ballot", votes(ballot)),
+            Body::Batch(batch) => ("batch", format!("{} operations", batch.operations.len())),
+            Body::Presence(presence) => ("presence", present(presence)),
+        };
+        let id = statement.id();
+        if matches!(statement.body(), Body::Operation(_) | Body::Presence(_)) {
+            self.said.insert(id, what.clone());
+        }
+        self.push(kind, id, Some(statement.author()), what, None);
+    }
+
+    fn seal(&mut self, bytes: &[u8], kind: &'static str) {
+        let Ok(record) = SealRecord::decode(bytes) else { return };
+        let (seal, contents) = (&record.seal, &record.contents);
+        let ids = contents.presences.iter().chain(&contents.operations);
+        let line = |id: &Id| (*id, self.said.get(id).cloned().unwrap_or_default());
+        let applied: Vec<(Id, String)> = ids.map(line).collect();
+        let seats = record.certificate.commits.iter().flat_map(|commit| &commit.seats);
+        let mut signers: Vec<PublicKey> =
+            seats.filter_map(|seat| PublicKey::admit(*seat).ok()).collect();
+        signers.sort_unstable();
+        let what = sealed(&record, signers.len());
+        let (height, time) = (seal.height, seal.time);
+        self.push(kind, seal.id(), None, what, Some(Sealed { height, time, signers, applied }));
+    }
+
+    fn push(
+        &mut self,
+        kind: &'static str,
+        id: Id,
+        author: Option<PublicKey>,
+        what: String,
+        seal: Option<Sealed>,
+    ) {
+        let time = self.note.as_ref().map(|note| note.time);
+        let cause = self.note.as_ref().map_or(String::new(), |note| note.what.clone());
+        self.rows.push(Row { time, cause, kind, id, author, what, seal });
+    }
+}
+
+fn sealed(record: &SealRecord, seats: usize) -> String {
+    let contents = &record.contents;
+    let counted = |n: usize, one: &str| match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {one}s"),
+    };
+    let mut parts = Vec::new();
+    if !contents.operations.is_empty() {
+        parts.push(counted(contents.operations.len(), "operation"));
+    }
+    if !contents.presences.is_empty() {
+        parts.push(counted(contents.presences.len(), "presence"));
+    }
+    if parts.is_empty() {
+        parts.push("the time alone".to_owned());
+    }
+    let (parts, seats) = (parts.join(", "), counted(seats, "seat"));
+    format!("height {}: {parts}; signed for {seats}", record.seal.height)
+}
+
+fn votes(ballot: &Ballot) -> String {
+    let votes = ballot.rows.iter().map(|(id, choice)| format!("{} {}", word(*choice), id.short()));
+    let mut text = votes.collect::<Vec<_>>().join(", ");
+    if !ballot.reason.is_empty() {
+        text.push_str(&format!(": {:?}", ballot.reason));
+    }
+    text
+}
+
+fn present(presence: &Presence) -> String {
+    let short = |key: RawKey| match PublicKey::admit(key).map(|key| key.short_form()) {
+        Ok(key) => format!("z6Mk…{}", &key[key.len() - 6..]),
+        Err(refusal) => refusal.to_string(),
+    };
+    let node = match presence.node.first() {
+        Some(node) => format!("sealed for by the node {}", short(*node)),
+        None => "no node seals".to_owned(),
+    };
+    let lent: Vec<String> = presence
+        .away
+        .iter()
+        .map(|(key, bp)| format!("{} % to {}", f64::from(*bp) / 100.0, short(*key)))
+        .collect();
+    match lent.is_empty() {
+        true => node,
+        false => format!("{node}; lends {}", lent.join(", ")),
+    }
+}
