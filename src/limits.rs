@@ -73,6 +73,10 @@ pub const SOFT_TTL_MAX_DEFAULT: Duration = Duration::from_secs(300);
 pub const OPERATION_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Units that one power is counted in, so that small powers split fairly (G7).
 pub const POWER_UNITS: u128 = 1_000_000;
+/// Rows by which one participant lends its power (P5, G6).
+pub const LENDING_ROWS_MAX: usize = 16;
+/// Hops that lent power travels, cycles included, before it abstains (G7).
+pub const LENDING_HOPS_MAX: usize = 8;
 
 /// Bytes of a UDP answer over which TC is set (DNS flag day 2020; fits any IPv6 path).
 pub const UDP_ANSWER_BYTES_MAX: u16 = 1232;
