@@ -124,7 +124,7 @@ fn import(data_dir: &Path, raw: RawPage) {
     };
     let genesis = djdns::page::genesis::Genesis::decode(&raw.genesis).expect("it was founded");
     let RawPage { genesis: bytes, entries } = raw;
-    let stage = |genesis, entries| Request::Stage { genesis, entries, statements: Vec::new() };
+    let stage = |genesis, entries| Request::Stage { genesis, entries, said: Vec::new() };
     ask(stage(Some(Rdata(bytes.into())), Vec::new()));
     let mut part = Vec::new();
     let mut bytes = 0;

@@ -12,7 +12,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use criterion::{BatchSize, Criterion};
 use djdns::{
-    daemon::node::{Node, WholePage},
+    daemon::{node::Node, whole::WholePage},
     dns::{PageMeta, View},
     governance::{Governance, statement::Statement},
     id::Id,

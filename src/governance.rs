@@ -14,9 +14,10 @@ use crate::{
     key::PublicKey,
     limits::*,
     page::{
-        Page, origin_roster_version, origin_version,
+        Page,
         entry::{EntryRefusal, RecordSets},
         name::Owner,
+        origin_roster_version, origin_version,
     },
 };
 

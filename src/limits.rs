@@ -41,10 +41,6 @@ pub const BATCH_SLOTS: u32 = 64;
 pub const WAITING_BALLOTS_PER_VOTER_MAX: usize = 256;
 /// All of somebody's power, in basis points.
 pub const BASIS_POINTS: u16 = 10_000;
-/// Delegates that one participant lends power to (P5).
-pub const LENDING_ROWS_MAX: usize = 16;
-/// Hops that lent power travels at most (G7).
-pub const LENDING_HOPS_MAX: usize = 8;
 /// Bytes of one presence, without its envelope: 16 rows of 38 bytes, 8 beacons and the rest.
 pub const PRESENCE_BYTES_MAX: usize = 4 * KIB;
 /// Beacons in one presence (choice: as in a PAGE record).
@@ -101,6 +97,10 @@ pub const OPERATION_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const CLOSED_KEPT_MAX: usize = 131_072;
 /// Units that one power is counted in, so that small powers split fairly (G7).
 pub const POWER_UNITS: u128 = 1_000_000;
+/// Rows by which one participant lends its power (P5, G6).
+pub const LENDING_ROWS_MAX: usize = 16;
+/// Hops that lent power travels, cycles included, before it abstains (G7).
+pub const LENDING_HOPS_MAX: usize = 8;
 
 /// Bytes of a UDP answer over which TC is set (DNS flag day 2020; fits any IPv6 path).
 pub const UDP_ANSWER_BYTES_MAX: u16 = 1232;

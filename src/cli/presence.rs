@@ -220,12 +220,18 @@ fn share(text: &str) -> Result<(String, u16), String> {
     let (key, share) =
         text.rsplit_once('=').ok_or_else(|| format!("`{text}` has no `=PERCENT`"))?;
     let wrong = || {
-        format!("`{share}` is no share: expected percents above 0, with up to two decimals, as 33.3")
+        format!(
+            "`{share}` is no share: expected percents above 0, with up to two decimals, as 33.3"
+        )
     };
     let digits = share.strip_suffix('%').unwrap_or(share);
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 3 || part.len() > 2 || !is_number(whole) || !is_number(part)
+    if whole.is_empty()
+        || whole.len() > 3
+        || part.len() > 2
+        || !is_number(whole)
+        || !is_number(part)
     {
         return Err(wrong());
     }
@@ -253,7 +259,11 @@ mod tests {
     #[test]
     fn a_share_is_percents_with_two_decimals_at_most() {
         let check = |text: &str, expect: Option<u16>| {
-            assert_eq!(share(&format!("bob={text}")).ok().map(|(_, share)| share), expect, "{text}");
+            assert_eq!(
+                share(&format!("bob={text}")).ok().map(|(_, share)| share),
+                expect,
+                "{text}"
+            );
         };
         check("60", Some(6000));
         check("60%", Some(6000));

@@ -20,9 +20,9 @@ use super::{
     whole::{self, Check, Note, WholePage, WholeRefusal},
 };
 use crate::{
+    ambient,
     control::request::{Failure, FailureKind, PageSelector},
     demo,
-    ambient,
     dns::View,
     governance::{
         Governance,
@@ -162,7 +162,11 @@ impl Node {
         Ok(())
     }
 
-    fn reopen(&self, id: &Id, progress: Progress) -> Result<(Governance, Vec<SealRecord>), Reopening> {
+    fn reopen(
+        &self,
+        id: &Id,
+        progress: Progress,
+    ) -> Result<(Governance, Vec<SealRecord>), Reopening> {
         let mut whole = self.read_whole(id)?;
         let forks = std::mem::take(&mut whole.forks);
         Ok((whole::reopen(&whole, progress)?, forks))

@@ -55,12 +55,8 @@ fn make(path: &Path) -> anyhow::Result<SecretKey> {
     let seed = Zeroizing::new(ambient::random::<32>());
     let aside = path.with_extension("key.new");
     let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&aside)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         file.write_all(data_encoding::HEXLOWER.encode(&*seed).as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;

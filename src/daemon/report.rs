@@ -202,9 +202,7 @@ fn reason(page: &Governance, proposal: &Proposal, state: &State) -> String {
     match state {
         State::Open => missing(page, proposal),
         State::Ratified => "served, and waiting to be sealed".to_owned(),
-        State::Passed => {
-            "enough ballots; it takes effect when it is sealed".to_owned()
-        }
+        State::Passed => "enough ballots; it takes effect when it is sealed".to_owned(),
         State::Outvoted(other) => outvoted(page, proposal, other),
         State::Defeated => "it can no longer reach its threshold".to_owned(),
         State::Waiting => "the version it was made against is not known here".to_owned(),

@@ -2,11 +2,7 @@
 
 use crate::{
     ambient,
-    governance::{
-        Governance,
-        sealing::Unready,
-        solo::NotAlone,
-    },
+    governance::{Governance, sealing::Unready, solo::NotAlone},
     id::{Id, Kind},
     key::PublicKey,
     limits::SEAL_LOOK_INTERVAL,

@@ -51,7 +51,9 @@ impl Session for NodeSession {
                 Answer::Draft(draft(&node, &node.select(&page)?, author, &owners, slots)?)
             }
             Request::Proposals { page, all } => report::proposals(&node, &node.select(&page)?, all),
-            Request::Proposal { page, prefix } => report::proposal(&node, &node.select(&page)?, &prefix)?,
+            Request::Proposal { page, prefix } => {
+                report::proposal(&node, &node.select(&page)?, &prefix)?
+            }
             Request::Submit { statements } => submit(&node, &statements)?,
             Request::Stage { genesis, entries, said } => self.stage(genesis, entries, said)?,
             Request::Commit => {

@@ -222,8 +222,5 @@ pub fn record(kind: Kind, bytes: Vec<u8>) -> Record {
 
 /// Whether records of this kind are said on a page, after it was founded.
 pub fn is_said(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Operation | Kind::Ballot | Kind::Batch | Kind::Presence | Kind::Seal
-    )
+    matches!(kind, Kind::Operation | Kind::Ballot | Kind::Batch | Kind::Presence | Kind::Seal)
 }

@@ -187,7 +187,7 @@ impl Governance {
         Ok(touched)
     }
 
-    fn knows(&self, target: &Id) -> bool {
+    pub(super) fn knows(&self, target: &Id) -> bool {
         self.operations.contains_key(target) || self.batches.contains_key(target)
     }
 

@@ -85,7 +85,8 @@ impl Governance {
         }
         for (delegate, _) in &presence.away {
             let takes_part = |key: &PublicKey| self.page.roster().power(key).is_some();
-            if let Some(stranger) = PublicKey::admit(*delegate).ok().filter(|key| !takes_part(key)) {
+            if let Some(stranger) = PublicKey::admit(*delegate).ok().filter(|key| !takes_part(key))
+            {
                 return Err(Refusal::UnknownDelegate(stranger));
             }
         }
@@ -120,19 +121,17 @@ impl Governance {
             return OrdSet::new();
         }
         let change = self.lending.set_rows(position, rows);
+        let reached: Vec<Id> = self
+            .operations
+            .iter()
+            .filter(|(_, proposal)| proposal.flow.is_reached(&change))
+            .map(|(id, _)| *id)
+            .collect();
         let mut touched = OrdSet::new();
-        let mut followed: Vec<(Id, Flow)> = Vec::new();
-        for (id, proposal) in &self.operations {
-            let mut flow = proposal.flow.clone();
-            flow.follow(&self.lending, &change);
-            if flow != proposal.flow {
-                touched.insert(proposal.operation().change.register());
-                followed.push((*id, flow));
-            }
-        }
-        for (id, flow) in followed {
-            if let Some(proposal) = self.operations.get_mut(&id) {
-                proposal.flow = flow;
+        for id in reached {
+            let Some(proposal) = self.operations.get_mut(&id) else { continue };
+            if proposal.flow.follow(&self.lending, &change) {
+                touched.insert(proposal.register());
             }
         }
         touched

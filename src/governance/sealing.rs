@@ -246,12 +246,7 @@ impl Governance {
         Ok(())
     }
 
-    fn check_fresh(
-        &self,
-        seal: &Seal,
-        contents: &Contents,
-        clock: u64,
-    ) -> Result<(), SealRefusal> {
+    fn check_fresh(&self, seal: &Seal, contents: &Contents, clock: u64) -> Result<(), SealRefusal> {
         let previous = self.page.head().time;
         if seal.time > (previous + 1).max(clock.saturating_add(SEAL_AHEAD.as_secs())) {
             return Err(SealRefusal::Ahead { time: seal.time, clock });

@@ -6,7 +6,11 @@ impl Governance {
     /// Puts an operation or a batch into its slot. A third contender with a larger id is refused,
     /// with a smaller one it displaces the largest: so the two smallest remain, in any order (P5).
     /// Returns the registers on which another one counts no longer.
-    pub(super) fn take_slot(&mut self, statement: &Statement, slot: u32) -> Result<OrdSet<Register>, Refusal> {
+    pub(super) fn take_slot(
+        &mut self,
+        statement: &Statement,
+        slot: u32,
+    ) -> Result<OrdSet<Register>, Refusal> {
         let id = statement.id();
         let place = (statement.author(), statement.kind(), slot);
         let mut contenders = self.slots.get(&place).cloned().unwrap_or_default();

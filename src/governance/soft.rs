@@ -1,7 +1,7 @@
 //! The soft walk: which ratified operations an entry shows (G8, G9), and the state of each.
 
-use super::*;
 use super::operation::{Change, Track};
+use super::*;
 use crate::page::record::PageLink;
 
 /// Why an operation can never count, whatever the ballots (G3, G4).

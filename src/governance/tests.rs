@@ -2,7 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::{operation::*, *};
+use super::{
+    ballot::{Ballot, Batch},
+    operation::*,
+    statement::Body,
+    tally::Tally,
+    *,
+};
 use crate::{
     id::Kind,
     key::SecretKey,
@@ -375,11 +381,10 @@ fn an_operation_on_an_unknown_version_waits() {
 /// What must hold after every statement: power is conserved, and every register is its own walk.
 fn invariant_tallies_and_walks(page: &Governance) {
     for proposal in page.proposals() {
-        let mut tally = Tally::empty(page.page().roster());
-        for (voter, cast) in proposal.cast() {
-            tally.add(cast.choice, page.page().roster().power(voter).unwrap());
-        }
-        assert_eq!(&tally, proposal.tally());
+        let casts = proposal.cast();
+        let casts = casts.map(|(voter, cast)| (page.position(voter).unwrap(), cast.choice));
+        let tally = Flow::count(&page.lending, casts).tally();
+        assert_eq!(tally, proposal.tally());
         assert_eq!(tally.approve + tally.reject + tally.abstain(), tally.total);
     }
     for (register, standing) in &page.registers {
@@ -394,7 +399,7 @@ fn invariant_tallies_and_walks(page: &Governance) {
 fn picture(page: &Governance) -> impl PartialEq + std::fmt::Debug + use<> {
     let proposals: Vec<_> = page
         .proposals()
-        .map(|p| (p.statement.id(), page.state(p), *p.tally(), p.cast.clone()))
+        .map(|p| (p.statement.id(), page.state(p), p.tally(), p.cast.clone()))
         .collect();
     let contents = page.contents();
     let chains: Vec<_> = page.registers.iter().map(|(r, s)| (r.clone(), s.chain.clone())).collect();
@@ -527,3 +532,4 @@ proptest! {
         }
     }
 }
+mod sealing;

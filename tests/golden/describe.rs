@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use djdns::{
-    daemon::node::WholePage,
+    daemon::whole::WholePage,
     governance::{
         Governance,
         ballot::Choice,
@@ -90,7 +90,20 @@ pub fn statement(bytes: &[u8]) -> String {
             }
             line(&mut out, "reason", &ballot.reason);
         }
-        Body::Batch(batch) => batch.operations.iter().for_each(|id| line(&mut out, "names", id)),
+        Body::Batch(batch) => {
+            line(&mut out, "slot", batch.slot);
+            batch.operations.iter().for_each(|id| line(&mut out, "names", id));
+        }
+        Body::Presence(presence) => {
+            line(&mut out, "sequence", presence.sequence);
+            let text = |key: &RawKey| PublicKey::admit(*key).unwrap().to_string();
+            presence.node.iter().for_each(|node| line(&mut out, "node", text(node)));
+            presence.beacons.iter().for_each(|beacon| line(&mut out, "beacon", beacon));
+            for (delegate, share) in &presence.away {
+                line(&mut out, &share.to_string(), text(delegate));
+            }
+            line(&mut out, "until", presence.until);
+        }
     }
     out
 }
@@ -99,7 +112,7 @@ pub fn statement(bytes: &[u8]) -> String {
 fn check_envelope(bytes: &[u8], statement: &Statement) {
     let (kind, page, body, signature): (u8, Id, Rdata, Signature) =
         rmp_serde::from_slice(bytes).unwrap();
-    let word = ["genesis", "operation", "ballot", "batch", "acceptance"][usize::from(kind) - 1];
+    let word = Kind::from_tag(kind).unwrap().word();
     assert_eq!((statement.page(), statement.id()), (page, id_by_hand(word, &body.0)));
     let digest = Sha256::digest(&body.0);
     let signed = [b"djdns/1/sig/", word.as_bytes(), &[0], page.as_bytes(), &digest[..]].concat();

@@ -99,6 +99,6 @@ pub fn staging(raw: RawPage) -> Request {
     Request::Stage {
         genesis: Some(Rdata(raw.genesis.into())),
         entries: raw.entries.into_iter().map(Rdata).collect(),
-        statements: Vec::new(),
+        said: Vec::new(),
     }
 }

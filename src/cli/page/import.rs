@@ -195,7 +195,7 @@ mod tests {
         let whole = vec![(1, &b"genesis"[..]), (0, &entries[..]), (2, b"operation"), (0, &entries)];
         let parts = Parts::of(whole).unwrap();
         assert_eq!((parts.genesis, parts.entries.len()), (&b"genesis"[..], 2));
-        assert_eq!(parts.statements, [b"operation"]);
+        assert_eq!(parts.said, [(2, &b"operation"[..])]);
         let refused = |records: Vec<bundle::Record>| assert!(Parts::of(records).is_err());
         refused(vec![]);
         refused(vec![(2, b"operation")]);

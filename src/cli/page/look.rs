@@ -233,9 +233,3 @@ impl Join {
 fn report(context: &mut Context, page: PageSelector) -> Outcome<PageReport> {
     ask!(context, Request::Page { page }, Answer::Page(report) => Ok(report))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-}
