@@ -9,6 +9,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 mod args;
+mod audit;
 mod context;
 mod explain;
 mod fault;
@@ -87,6 +88,7 @@ enum Command {
     Host(presence::Host),
     Unhost(presence::Unhost),
     Delegate(presence::Delegate),
+    Audit(audit::Audit),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -127,6 +129,7 @@ impl Command {
             Command::Host(command) => command.run(context),
             Command::Unhost(command) => command.run(context),
             Command::Delegate(command) => command.run(context),
+            Command::Audit(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -147,6 +150,7 @@ impl Command {
             Command::Host(_) => "djdns host",
             Command::Unhost(_) => "djdns unhost",
             Command::Delegate(_) => "djdns delegate",
+            Command::Audit(_) => "djdns audit",
             Command::Completions(_) => "djdns completions",
             Command::Man(_) => "djdns man",
         }

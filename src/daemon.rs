@@ -8,12 +8,14 @@ use std::{
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    ambient,
     control::{
         report::Status,
         server::{self, Session},
@@ -72,6 +74,8 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
             addresses.iter().map(ToString::to_string).collect();
         let sessions = node.clone();
         std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
+        let host = node.clone();
+        std::thread::spawn(move || seal_when_due(&host));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
         let stopped = stopped().context("listening for signals")?;
         announce(node, &addresses, options.quiet);
@@ -81,6 +85,14 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(crate::control::socket_path(node.data_dir()));
         anyhow::Ok(())
     })
+}
+
+/// Seals what is due, second by second: an interval is a minute, so nobody waits longer for that.
+fn seal_when_due(node: &Node) {
+    loop {
+        node.seal_due();
+        ambient::pause(Duration::from_secs(1));
+    }
 }
 
 /// A session for one client of a node.

@@ -136,6 +136,18 @@ impl Acquaintances {
         }
     }
 
+    /// A sentence with every key in it that has a name here replaced by the name.
+    pub fn named(&self, sentence: &str) -> String {
+        let word = |word: &str| {
+            let bare = word.trim_end_matches(',');
+            match bare.starts_with("did:key:") {
+                true => self.short(bare) + &word[bare.len()..],
+                false => word.to_owned(),
+            }
+        };
+        sentence.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    }
+
     /// The name of a key in text form, if it has one here.
     pub fn name(&self, key: &str) -> Option<&str> {
         let public = PublicKey::parse(key).ok()?;

@@ -6,6 +6,7 @@ use super::{
     context::{Context, ask},
     fault::Outcome,
     output::{self, Paint},
+    signing::Acquaintances,
     table::{Table, text},
 };
 use crate::control::{
@@ -58,8 +59,33 @@ fn render(context: &Context, status: &report::Status) -> String {
         row("trusted", format!("{} {}", anchor.name, anchor.page_id));
     }
     out += &table.render(style);
+    let known = Acquaintances::of(context);
+    for waiting in &status.waiting {
+        out += &waiting_for(waiting, &known);
+    }
+    for sentence in &status.unsealed {
+        out +=
+            &style.paint(Paint::Notice, &format!("- {}\n", output::clean(&known.named(sentence))));
+    }
     for notice in &status.notices {
         out += &style.paint(Paint::Notice, &format!("- {}\n", output::clean(notice)));
     }
     out
+}
+
+/// Whose ballots an operation waits for, in a line.
+fn waiting_for(waiting: &report::Waiting, known: &Acquaintances) -> String {
+    let mut names: Vec<String> = waiting.awaited.iter().map(|key| known.short(key)).collect();
+    if waiting.awaited_more > 0 {
+        names.push(format!("{} more", waiting.awaited_more));
+    }
+    let line = format!(
+        "- {} waits: {} ({}): {}; not voted yet: {}",
+        waiting.page,
+        waiting.id.chars().take(8).collect::<String>(),
+        waiting.change,
+        waiting.reason,
+        names.join(", ")
+    );
+    output::clean(&line) + "\n"
 }

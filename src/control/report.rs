@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::limits::POWER_UNITS;
+use crate::{id::Id, limits::POWER_UNITS};
 
 /// Power in units of a millionth; as JSON a number of whole powers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +29,23 @@ pub struct Status {
     pub anchors: Vec<Anchor>,
     /// Whether the root is the public demonstration.
     pub demonstration: bool,
+    /// Operations that wait for ballots, of all pages but the demonstration.
+    pub waiting: Vec<Waiting>,
+    /// Pages of which this node holds seats, and cannot seal.
+    pub unsealed: Vec<String>,
     /// What happened when the data directory was opened, and what needs attention.
     pub notices: Vec<String>,
+}
+
+/// An operation that waits for ballots.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Waiting {
+    pub page: String,
+    pub id: String,
+    pub change: String,
+    pub reason: String,
+    pub awaited: Vec<String>,
+    pub awaited_more: usize,
 }
 
 /// A page that is trusted from outside.
@@ -62,9 +77,14 @@ pub struct PageReport {
     #[serde(flatten)]
     pub summary: PageSummary,
     pub seal: String,
+    /// When it was sealed, seconds since 1970 (UTC).
+    pub sealed: u64,
     pub state_root: String,
     pub created: u64,
     pub total_power: u64,
+    /// The power of the seats that this node seals for, and what a seal takes.
+    pub own_seats: u64,
+    pub quorum: u64,
     pub parameters: Vec<(String, u32)>,
     /// Who decides. `participants`, in the summary beside it, is how many they are.
     pub roster: Vec<Participant>,
@@ -77,6 +97,12 @@ pub struct Participant {
     pub power: u32,
     /// The share of the total, in basis points.
     pub share_bp: u32,
+    /// The node that seals for this seat.
+    pub node: Option<String>,
+    /// Whom the ballot power is lent to now, in basis points of it.
+    pub away: Vec<(String, u16)>,
+    /// When that ends by itself, in seal time.
+    pub until: Option<u64>,
 }
 
 /// Something that happened to a page.
@@ -91,6 +117,24 @@ pub struct Event {
     pub time: Option<u64>,
     /// What a seal did.
     pub seal: Option<SealEvent>,
+}
+
+/// A row of `djdns audit`. Its chain is SHA-256 over the chain of the row before it (64 zeroes
+/// before the first) and the other fields, each followed by a zero octet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Counted from 1.
+    pub number: u64,
+    /// When this node wrote it, seconds since 1970 (UTC).
+    pub time: Option<u64>,
+    /// Why: `founded`, `submitted`, `sealed`, `imported`, …
+    pub cause: String,
+    pub kind: String,
+    pub id: String,
+    /// Who signed it; of a seal all whose seats did, with a blank between.
+    pub by: String,
+    pub what: String,
+    pub chain: String,
 }
 
 /// What a seal did to a page.
@@ -229,6 +273,20 @@ pub struct Explanation {
     pub operations: Vec<OperationReport>,
 }
 
+impl AuditRow {
+    /// The chain that this row must have after `before`.
+    pub fn chained_to(&self, before: Option<&AuditRow>) -> String {
+        let before = before.map_or("0".repeat(64), |row| row.chain.clone());
+        let number = self.number.to_string();
+        let time = self.time.map_or(String::new(), |time| time.to_string());
+        let fields =
+            [&before, &number, &time, &self.cause, &self.kind, &self.id, &self.by, &self.what];
+        let parts: Vec<&[u8]> =
+            fields.iter().flat_map(|field| [field.as_bytes(), &[0][..]]).collect();
+        Id::hash(&parts).to_string()
+    }
+}
+
 impl Serialize for Power {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !serializer.is_human_readable() {
@@ -274,10 +332,20 @@ mod tests {
             linked: true,
             demonstration: false,
         };
-        let participant = Participant { key: "did:key:z".to_owned(), power: 1, share_bp: 10_000 };
+        let participant = Participant {
+            key: "did:key:z".to_owned(),
+            power: 1,
+            share_bp: 10_000,
+            node: None,
+            away: vec![],
+            until: None,
+        };
         let report = PageReport {
             summary,
             seal: "00".to_owned(),
+            sealed: 0,
+            own_seats: 0,
+            quorum: 1,
             state_root: "00".to_owned(),
             created: 0,
             total_power: 1,

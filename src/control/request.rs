@@ -30,6 +30,9 @@ pub enum Request {
     Page { page: PageSelector },
     /// What happened to a page, newest first.
     History { page: PageSelector },
+    /// A part of everything that happened to a page, oldest first, as a chain: the rows after this
+    /// number.
+    Audit { page: PageSelector, after: u64 },
     /// Checks a page from its log: checksums and state root; `full`: every entry and signature.
     Verify { page: PageSelector, full: bool },
     /// A part of a page's ratified contents, in the order of their owners, after `after`.
@@ -66,6 +69,11 @@ pub enum Answer {
     Pages(Vec<PageSummary>),
     Page(PageReport),
     History(Vec<Event>),
+    /// `more` tells whether another part follows.
+    Audit {
+        rows: Vec<AuditRow>,
+        more: bool,
+    },
     Verified(Verified),
     /// `more` tells whether another part follows.
     Contents {

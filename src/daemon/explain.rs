@@ -8,9 +8,10 @@ use super::{
 use crate::{
     control::report::{Explanation, OperationReport},
     dns::{Answer, Rcode, path::Path},
-    governance::{Governance, Proposal, State, operation::Register},
+    governance::{Governance, Proposal, State, operation::Register, past::Outcome},
     page::{
         name::{Name, Owner},
+        origin_version,
         record::RecordType,
     },
 };
@@ -83,9 +84,7 @@ fn why(
         why.push(format!("the {what} `{source}` of {name} decides about it"));
     }
     why.push(match status {
-        "sealed" => {
-            format!("{name} holds the entry `{source}` since its founding, at height 0")
-        }
+        "sealed" => held_since(page, source),
         "soft" => format!(
             "the entry `{source}` of {name} is ratified by ballots and not sealed yet: it may \
              still be displaced, and is cached for at most {} s",
@@ -107,4 +106,18 @@ fn why(
         )
     }));
     why
+}
+
+/// Since when a sealed entry stands.
+fn held_since(page: &Governance, owner: &Owner) -> String {
+    let name = page.page().name();
+    let version = page.page().version(owner);
+    if version == origin_version(&page.page().id(), owner) {
+        return format!("{name} holds the entry `{owner}` since its founding, at height 0");
+    }
+    let height = match page.outcome(&version) {
+        Some(Outcome::Sealed(height)) => format!(", sealed at height {height}"),
+        _ => String::new(),
+    };
+    format!("{name} holds the entry `{owner}` by the operation {}{height}", version.short())
 }

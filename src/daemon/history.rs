@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     control::{
-        report::{Event, SealEvent, Verified},
-        request::Failure,
+        report::{AuditRow, Event, SealEvent, Verified},
+        request::{Answer, Failure},
     },
     governance::Governance,
     page::Page,
@@ -38,6 +38,38 @@ fn event(row: Row) -> Event {
             applied: seal.applied.into_iter().map(|(id, what)| (id.to_string(), what)).collect(),
         }),
     }
+}
+
+/// Rows of an audit in one answer (choice: some megabytes).
+const AUDIT_PART: usize = 20_000;
+
+/// What happened to a page after the row of this number, oldest first, each row chained to the one
+/// before.
+///
+/// # Errors
+/// [`Failure`] when the log cannot be read.
+pub fn audit(node: &Node, page: &Governance, after: u64) -> Result<Answer, Failure> {
+    let mut rows: Vec<AuditRow> = Vec::new();
+    for (number, row) in (1..).zip(trail::of(node, &page.page().id())?) {
+        let seats = row.seal.iter().flat_map(|seal| &seal.signers);
+        let by: Vec<String> = row.author.iter().chain(seats).map(ToString::to_string).collect();
+        let mut audited = AuditRow {
+            number,
+            time: row.time,
+            cause: row.cause,
+            kind: row.kind.to_owned(),
+            id: row.id.to_string(),
+            by: by.join(" "),
+            what: row.what,
+            chain: String::new(),
+        };
+        audited.chain = audited.chained_to(rows.last());
+        rows.push(audited);
+    }
+    rows.retain(|row| row.number > after);
+    let more = rows.len() > AUDIT_PART;
+    rows.truncate(AUDIT_PART);
+    Ok(Answer::Audit { rows, more })
 }
 
 fn unsound(page: &Governance, error: &Reopening) -> Failure {

@@ -1,11 +1,14 @@
 //! Sealing as a host: the pages whose seats name this node are sealed when that is due (S6, S7).
 
+use std::sync::Arc;
+
 use crate::{
     ambient,
     governance::{Governance, sealing::Unready, solo::NotAlone},
     id::{Id, Kind},
     key::PublicKey,
     limits::SEAL_LOOK_INTERVAL,
+    page::name::Owner,
 };
 
 use super::{
@@ -19,8 +22,8 @@ impl Node {
         self.key.public()
     }
 
-    /// Seals every page that is due. Returns when the next one is, in seconds since 1970 (UTC).
-    pub fn seal_due(&self) -> Option<u64> {
+    /// Seals every page that is due.
+    pub fn seal_due(&self) {
         let now = ambient::now();
         let mut state = self.state();
         let due: Vec<Id> =
@@ -28,7 +31,6 @@ impl Node {
         for page in due {
             self.seal_in(&mut state, &page, now);
         }
-        state.due.values().min().copied()
     }
 
     /// Seals one page if that is due and this node can, and notes when to look again.
@@ -66,16 +68,11 @@ impl Node {
     }
 
     /// Shows a page under a new seal.
-    pub(super) fn show_seal(
-        &self,
-        state: &mut State,
-        page: Governance,
-        owners: &[crate::page::name::Owner],
-    ) {
+    pub(super) fn show_seal(&self, state: &mut State, page: Governance, owners: &[Owner]) {
         let id = page.page().id();
         if state.is_shown {
             let view = self.view.load().with_serial(&id, page.page().height() as u32);
-            self.view.store(std::sync::Arc::new(view));
+            self.view.store(Arc::new(view));
         }
         self.replace(state, page, owners);
     }

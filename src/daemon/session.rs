@@ -42,6 +42,7 @@ impl Session for NodeSession {
             Request::Pages => Answer::Pages(status::pages(&node)),
             Request::Page { page } => Answer::Page(status::page(&node, &node.select(&page)?)),
             Request::History { page } => Answer::History(history::of(&node, &node.select(&page)?)?),
+            Request::Audit { page, after } => history::audit(&node, &node.select(&page)?, after)?,
             Request::Verify { page, full } => {
                 Answer::Verified(history::verify(&node, &node.select(&page)?, full, progress)?)
             }

@@ -1,10 +1,13 @@
 //! Health in words, and the pages as tables show them.
 
-use super::node::Node;
+use super::{node::Node, report};
 use crate::{
-    control::report::{Anchor, PageReport, PageSummary, Participant, Status},
-    governance::{Governance, State},
+    control::report::{Anchor, PageReport, PageSummary, Participant, Status, Waiting},
+    governance::{
+        Governance, Proposal, State, presence::Presence, seal::quorum, statement::Statement,
+    },
     id::Id,
+    key::{PublicKey, RawKey},
     page::name::Name,
 };
 
@@ -48,6 +51,8 @@ pub fn status(node: &Node) -> Status {
             .map(|(name, id)| Anchor { name: name.to_string(), page_id: id.to_string() })
             .collect(),
         demonstration,
+        waiting: waiting(&pages),
+        unsealed: unsealed(node, &pages),
         notices,
     }
 }
@@ -82,20 +87,86 @@ pub fn summary(node: &Node, governance: &Governance) -> PageSummary {
 pub fn page(node: &Node, governance: &Governance) -> PageReport {
     let page = governance.page();
     let total = page.roster().total();
-    let participant = |(key, power): (&crate::key::PublicKey, u32)| Participant {
-        key: key.to_string(),
-        power,
-        share_bp: (u64::from(power) * 10_000 / total) as u32,
+    let participant = |(key, power): (&PublicKey, u32)| {
+        let presence = governance.presence(key).and_then(Statement::as_presence);
+        let lending = presence.filter(|_| governance.is_away(key));
+        let away = lending.map(|presence| presence.away.as_slice()).unwrap_or_default();
+        let to = |key: &RawKey| PublicKey::admit(*key).map(|k| k.to_string()).unwrap_or_default();
+        Participant {
+            key: key.to_string(),
+            power,
+            share_bp: (u64::from(power) * 10_000 / total) as u32,
+            node: presence.and_then(Presence::node).map(|node| node.to_string()),
+            away: away.iter().map(|(key, share)| (to(key), *share)).collect(),
+            until: lending.map(|presence| presence.until).filter(|until| *until > 0),
+        }
     };
     PageReport {
         summary: summary(node, governance),
         seal: page.seal().to_string(),
+        sealed: page.head().time,
+        own_seats: own_seats(node, governance),
+        quorum: quorum(page.parameters().track2_bp, total),
         state_root: page.state_root().to_string(),
         created: page.genesis().raw().created,
         total_power: total,
         parameters: page.parameters().rows().map(|(name, n)| (name.to_owned(), n)).to_vec(),
         roster: page.roster().iter().map(participant).collect(),
     }
+}
+
+/// Operations that are named as waiting (choice: a screenful).
+const WAITING_MAX: usize = 10;
+
+/// What waits for ballots. On demonstration pages nobody is waited for.
+fn waiting(pages: &[Governance]) -> Vec<Waiting> {
+    let real = pages.iter().filter(|page| !page.page().is_demonstration());
+    let open = real.flat_map(|page| page.proposals().map(move |proposal| (page, proposal)));
+    let open = open.filter(|(page, proposal)| page.state(proposal) == State::Open);
+    let row = |(page, proposal): (&Governance, &Proposal)| {
+        let report = report::operation(page, proposal);
+        Waiting {
+            page: page.page().name().to_string(),
+            id: report.id,
+            change: report.change,
+            reason: report.reason,
+            awaited: report.awaited,
+            awaited_more: report.awaited_more,
+        }
+    };
+    open.take(WAITING_MAX).map(row).collect()
+}
+
+/// Pages that this node is named for and cannot seal, in a sentence each (S8).
+fn unsealed(node: &Node, pages: &[Governance]) -> Vec<String> {
+    pages.iter().filter_map(|page| unsealed_page(node, page)).collect()
+}
+
+fn unsealed_page(node: &Node, page: &Governance) -> Option<String> {
+    let own = own_seats(node, page);
+    let total = page.page().roster().total();
+    let quorum = quorum(page.page().parameters().track2_bp, total);
+    if own == 0 || own >= quorum {
+        return None;
+    }
+    let seats = page.seats_of(&node.key());
+    let missing = page.page().roster().iter().filter(|(key, _)| !seats.contains(key));
+    let mut names: Vec<String> = missing.take(5).map(|(key, _)| key.to_string()).collect();
+    let more = page.page().roster().len() - seats.len() - names.len();
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    Some(format!(
+        "{} is not sealed: a seal takes {quorum} of {total} power, and this node was named by {own};          domain changes are served as soft, changes of participants wait. It was not named (`djdns          host`) by {}",
+        page.page().name(),
+        names.join(", ")
+    ))
+}
+
+/// The power of the seats that this node seals for.
+fn own_seats(node: &Node, page: &Governance) -> u64 {
+    let seats = page.seats_of(&node.key());
+    seats.iter().filter_map(|seat| page.page().roster().power(seat)).map(u64::from).sum()
 }
 
 fn open_operations(page: &Governance) -> usize {

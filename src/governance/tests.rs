@@ -6,7 +6,6 @@ use super::{
     ballot::{Ballot, Batch},
     operation::*,
     statement::Body,
-    tally::Tally,
     *,
 };
 use crate::{

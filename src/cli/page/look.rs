@@ -4,18 +4,19 @@ use clap::Args;
 
 use super::held;
 use crate::{
-    cli::time::date,
     cli::{
         args,
         context::{Context, ask},
         fault::Outcome,
-        output::{self, Paint},
+        output::{self, Paint, clean},
+        presence::percent,
         resolve::short,
         signing::Acquaintances,
         table::{Table, number, text},
+        time::date,
     },
     control::{
-        report::{PageReport, PageSummary},
+        report::{PageReport, PageSummary, Participant, SealEvent},
         request::{Answer, PageSelector, Request},
     },
     page::name::Name,
@@ -134,7 +135,7 @@ impl Show {
         row("name", page.name.clone());
         row("page id", page.page_id.clone());
         row("created", date(report.created));
-        row("height", page.height.to_string());
+        row("height", format!("{}, sealed {}", page.height, date(report.sealed)));
         row("seal", report.seal.clone());
         row("state root", report.state_root.clone());
         row("entries", format!("{} sealed, {} soft", page.entries, page.soft_entries));
@@ -143,6 +144,10 @@ impl Show {
             "participants",
             format!("{}, with {} power in all", page.participants, report.total_power),
         );
+        if report.own_seats > 0 {
+            let (own, quorum) = (report.own_seats, report.quorum);
+            row("this node", format!("seals with {own} power; a seal takes {quorum}"));
+        }
         for (name, value) in &report.parameters {
             row(name, value.to_string());
         }
@@ -161,7 +166,7 @@ impl Participants {
             return output::print_json(&report.roster);
         }
         let known = Acquaintances::of(context);
-        let mut table = Table::new(["KEY", "POWER", "SHARE", "KNOWN AS"]);
+        let mut table = Table::new(["KEY", "POWER", "SHARE", "KNOWN AS", "SEALED BY", "LENDS TO"]);
         for participant in &report.roster {
             let share = participant.share_bp;
             table.row([
@@ -169,11 +174,24 @@ impl Participants {
                 number(participant.power),
                 number(format!("{}.{:02} %", share / 100, share % 100)),
                 text(known.name(&participant.key).unwrap_or_default()),
+                text(participant.node.as_deref().map_or(String::new(), |node| known.short(node))),
+                text(lending(participant, &known)),
             ]);
         }
         let text = table.render(context.style);
         context.print_paged(&text)
     }
+}
+
+/// Whom a participant lends its power to, in a few words.
+fn lending(participant: &Participant, known: &Acquaintances) -> String {
+    let share =
+        |(key, bp): &(String, u16)| format!("{} {} %", known.short(key), percent(u32::from(*bp)));
+    let mut text = participant.away.iter().map(share).collect::<Vec<_>>().join(", ");
+    if let Some(until) = participant.until {
+        text += &format!(" until {}", date(until));
+    }
+    text
 }
 
 impl History {
@@ -194,9 +212,36 @@ impl History {
                 text(event.time.map_or(String::new(), date)),
             ]);
         }
-        let text = table.render(context.style);
-        context.print_paged(&text)
+        let (head, rows) = table.lines(context.style);
+        let mut out: String = head.into_iter().map(|head| head + "\n").collect();
+        for (row, event) in rows.into_iter().zip(&events) {
+            out += &(row + "\n");
+            if let Some(seal) = &event.seal {
+                out += &sealed(seal, &known);
+            }
+        }
+        context.print_paged(&out)
     }
+}
+
+/// Operations of a seal that are shown one by one (choice: a few lines; `--json` has all).
+const APPLIED_SHOWN: usize = 10;
+
+/// What a seal did, below its row.
+fn sealed(seal: &SealEvent, known: &Acquaintances) -> String {
+    let mut signers: Vec<String> = seal.signers.iter().map(|key| known.short(key)).collect();
+    if signers.len() > APPLIED_SHOWN {
+        let more = signers.split_off(APPLIED_SHOWN).len();
+        signers.push(format!("{more} more"));
+    }
+    let mut out = format!("    sealed {} for {}\n", date(seal.time), signers.join(", "));
+    for (id, what) in seal.applied.iter().take(APPLIED_SHOWN) {
+        out += &format!("    {} {}\n", short(id), clean(what));
+    }
+    if seal.applied.len() > APPLIED_SHOWN {
+        out += &format!("    and {} more\n", seal.applied.len() - APPLIED_SHOWN);
+    }
+    out
 }
 
 impl Verify {
@@ -211,8 +256,13 @@ impl Verify {
             false => "signatures not checked again (--full does), ".to_owned(),
         };
         output::print(&format!(
-            "{} is as it should be: {} entries, {} statements, {signatures}{} bytes of log\n",
-            verified.name, verified.entries, verified.statements, verified.log_bytes
+            "{} is as it should be: {} entries at its founding, {} statements, height {}, \
+             {signatures}{} bytes of log\n",
+            verified.name,
+            verified.entries,
+            verified.statements,
+            verified.height,
+            verified.log_bytes
         ))
     }
 }
