@@ -51,8 +51,9 @@ pub const PRESENCE_BEACON_BYTES_MAX: usize = 400;
 pub const SOFT_CHAIN_MAX: usize = 64;
 /// Slots of an author, unless the page's parameters say otherwise (P5).
 pub const OPEN_OPERATIONS_DEFAULT: u32 = 256;
-/// The most slots a page may give an author (P5).
-pub const OPEN_OPERATIONS_MAX: u32 = 65_536;
+/// The most slots a page may give an author (P5): a registrar's hundred thousand names at once, in
+/// two batches.
+pub const OPEN_OPERATIONS_MAX: u32 = 131_072;
 
 /// Bytes of the statements that one seal applies (P5, choice).
 pub const SEAL_STATEMENTS_BYTES_MAX: usize = 64 * MIB;

@@ -5,6 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -49,6 +50,13 @@ enum Link {
     Daemon(Client),
     /// Nobody else: this process opened the data directory itself.
     Direct(Box<dyn Session>),
+}
+
+/// A node of this process's own. Where it is named for enough seats, it seals what became due while
+/// nobody had the directory open.
+fn direct(node: &Arc<Node>) -> Link {
+    node.seal_due();
+    Link::Direct(daemon::session(node))
 }
 
 /// Asks, and takes the one kind of answer that the request has.
@@ -134,14 +142,14 @@ impl Context {
         for _ in 0..LOCK_TRIES {
             match Node::open(dir, self.command, tell) {
                 Err(error) if is_locked(&error) => {}
-                opened => return Ok(Link::Direct(daemon::session(&opened?))),
+                opened => return Ok(direct(&opened?)),
             }
             ambient::pause(LOCK_PAUSE);
             if let Ok(Some(client)) = Client::connect(dir) {
                 return Ok(Link::Daemon(client));
             }
         }
-        Ok(Link::Direct(daemon::session(&Node::open(dir, self.command, tell)?)))
+        Ok(direct(&Node::open(dir, self.command, tell)?))
     }
 
     /// Shows text, paged where it is long. The node is let go first: somebody may read for long.

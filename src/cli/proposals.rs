@@ -13,7 +13,7 @@ use super::{
     table::{Table, number, text},
 };
 use crate::control::{
-    report::{OperationReport, Power},
+    report::{BatchReport, OperationReport, Power},
     request::{Answer, PageSelector, Request},
 };
 
@@ -37,6 +37,8 @@ pub struct Proposals {
 struct Listing {
     page: String,
     operations: Vec<OperationReport>,
+    /// How many more there are.
+    more: usize,
 }
 
 impl Proposals {
@@ -45,7 +47,7 @@ impl Proposals {
         let listing = ask!(
             context,
             request,
-            Answer::Proposals { page, operations } => Listing { page, operations }
+            Answer::Proposals { page, operations, more, .. } => Listing { page, operations, more }
         );
         if context.json {
             return output::print_json(&listing);
@@ -55,9 +57,20 @@ impl Proposals {
             return Ok(());
         }
         let known = Acquaintances::of(context);
-        let text = render(&listing.operations, &known, context.style, true);
+        let mut text = render(&listing.operations, &known, context.style, true);
+        if listing.more > 0 {
+            text += &format!("and {} more; `djdns vote` names one by its id\n", listing.more);
+        }
         context.print_paged(&text)
     }
+}
+
+/// A batch in a line: how many of its operations are in which state.
+pub fn batch_line(batch: &BatchReport, known: &Acquaintances) -> String {
+    let states: Vec<String> =
+        batch.states.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let (id, author) = (short(&batch.id), known.short(&batch.author));
+    format!("{id} by {author}: {} operations: {}\n", batch.operations, states.join(", "))
 }
 
 /// A table of operations; with `diff`, what each changes and who voted stands below it.

@@ -379,8 +379,8 @@ impl Desk {
             Ok(statements)
         })?;
         let id = made.first().map(Statement::id).unwrap_or_default();
-        let found = signing::proposals(context, &self.page, &id.to_string())?;
-        found.into_iter().next().ok_or_else(Fault::other_answer)
+        let found = signing::named(context, &self.page, &id.to_string())?;
+        found.operations.into_iter().next().ok_or_else(Fault::other_answer)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     control::{
-        report::OperationReport,
+        report::{BatchReport, OperationReport},
         request::{Answer, Draft, Failure, FailureKind, Request},
     },
     demo,
@@ -20,7 +20,7 @@ use crate::{
     },
     id::Id,
     key::{PublicKey, SecretKey},
-    limits::{BALLOT_ROWS_MAX, BATCH_SLOTS},
+    limits::{BALLOT_ROWS_MAX, BATCH_ROWS_MAX, BATCH_SLOTS},
     page::{entry::Rdata, name::Owner},
 };
 
@@ -193,20 +193,24 @@ pub fn operation(draft: &Draft, key: &SecretKey, slot: u32, change: Change) -> O
     sign(&draft.page, Body::Operation(operation), key)
 }
 
-/// Signs a list of the author's own operations (G5b).
+/// Signs lists of the author's own operations, as few as hold them (G5b).
 ///
 /// # Errors
 /// That all of the author's slots for batches are taken.
-pub fn batch(draft: &Draft, key: &SecretKey, mut operations: Vec<Id>) -> Outcome<Statement> {
-    let Some(slot) = draft.batch_slot else {
-        return Err(Fault::refused(format!(
-            "{BATCH_SLOTS} batches of yours are open on {}: wait until some are decided",
-            draft.name
-        )));
-    };
+pub fn batches(draft: &Draft, key: &SecretKey, mut operations: Vec<Id>) -> Outcome<Vec<Statement>> {
     operations.sort_unstable();
     operations.dedup();
-    sign(&draft.page, Body::Batch(Batch { author: key.public().raw(), slot, operations }), key)
+    let batch = |(n, operations): (usize, &[Id])| {
+        let Some(slot) = draft.batch_slots.get(n).copied() else {
+            return Err(Fault::refused(format!(
+                "{BATCH_SLOTS} batches of yours are open on {}: wait until some are decided",
+                draft.name
+            )));
+        };
+        let (author, operations) = (key.public().raw(), operations.to_vec());
+        sign(&draft.page, Body::Batch(Batch { author, slot, operations }), key)
+    };
+    operations.chunks(BATCH_ROWS_MAX).enumerate().map(batch).collect()
 }
 
 /// Signs one choice on all of these: as many ballots as it takes, each counting after the one
@@ -268,13 +272,23 @@ pub fn submit_made(
     submit(context, &statements).map(|()| statements)
 }
 
-/// The operation, or all of the batch, whose id begins with these digits.
+/// What digits of an id name: an operation, or a batch with some of its operations.
+pub struct Named {
+    pub operations: Vec<OperationReport>,
+    pub batch: Option<BatchReport>,
+}
+
+/// The operation or batch whose id begins with these digits.
 ///
 /// # Errors
 /// What the node says.
-pub fn proposals(context: &mut Context, page: &str, prefix: &str) -> Outcome<Vec<OperationReport>> {
+pub fn named(context: &mut Context, page: &str, prefix: &str) -> Outcome<Named> {
     let request = Request::Proposal { page: page.to_owned(), prefix: prefix.to_owned() };
-    ask!(context, request, Answer::Proposals { operations, .. } => Ok(operations))
+    ask!(
+        context,
+        request,
+        Answer::Proposals { operations, batch, .. } => Ok(Named { operations, batch })
+    )
 }
 
 #[cfg(test)]
@@ -287,7 +301,7 @@ mod tests {
             name: crate::page::name::Name::root(),
             seal: Id::hash(&[b"page"]),
             takes_part: true,
-            batch_slot: None,
+            batch_slots: Vec::new(),
             slots: Vec::new(),
             sequence,
             presence: None,

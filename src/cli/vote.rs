@@ -3,18 +3,19 @@
 use std::io::Read;
 
 use clap::{ArgGroup, Args};
+use serde::Serialize;
 
 use super::{
     args::{self, Author},
-    context::{Context, ask},
+    context::Context,
     fault::{Fault, Outcome},
     output, proposals,
     signing::{self, Acquaintances},
 };
 use crate::{
     control::{
-        report::OperationReport,
-        request::{Answer, PageSelector, Request},
+        report::{BatchReport, OperationReport},
+        request::PageSelector,
     },
     governance::ballot::Choice,
     id::Id,
@@ -65,33 +66,59 @@ impl Vote {
         let key = signing::signer(context, self.author.key.as_deref())?;
         let mut targets = Vec::new();
         for prefix in &prefixes {
-            targets.extend(find(context, &self.page, prefix)?);
+            targets.push(find(context, &self.page, prefix)?);
         }
         signing::submit_made(context, &mut |context| {
             let draft = signing::draft(context, &self.page, &key.public(), Vec::new(), 0)?;
             signing::ballots(&draft, &key, targets.clone(), choice, &self.reason)
         })?;
-        let mut after: Vec<OperationReport> = Vec::new();
+        let mut after = After::default();
         for prefix in &prefixes {
-            after.extend(signing::proposals(context, &self.page, prefix)?);
+            let named = signing::named(context, &self.page, prefix)?;
+            match named.batch {
+                Some(batch) => after.batches.push(batch),
+                None => after.operations.extend(named.operations),
+            }
         }
-        show(context, after)
+        after.show(context)
     }
 }
 
-/// Prints operations as they stand after a ballot; one of them as one object.
-pub fn show(context: &mut Context, mut after: Vec<OperationReport>) -> Outcome {
-    let mut seen = std::collections::HashSet::new();
-    after.retain(|operation| seen.insert(operation.id.clone()));
-    if context.json {
-        return match &after[..] {
-            [one] => output::print_json(one),
-            several => output::print_json(&several),
-        };
+/// What a ballot named, as it stands after it.
+#[derive(Default)]
+pub struct After {
+    pub operations: Vec<OperationReport>,
+    pub batches: Vec<BatchReport>,
+}
+
+/// `vote --json`, unless one operation was named.
+#[derive(Serialize)]
+struct Several {
+    operations: Vec<OperationReport>,
+    batches: Vec<BatchReport>,
+}
+
+impl After {
+    /// Prints it; one operation as one object.
+    fn show(self, context: &mut Context) -> Outcome {
+        let After { mut operations, batches } = self;
+        let mut seen = std::collections::HashSet::new();
+        operations.retain(|operation| seen.insert(operation.id.clone()));
+        if context.json {
+            return match (&operations[..], &batches[..]) {
+                ([one], []) => output::print_json(one),
+                ([], [one]) => output::print_json(one),
+                _ => output::print_json(&Several { operations, batches }),
+            };
+        }
+        let known = Acquaintances::of(context);
+        let mut text: String =
+            batches.iter().map(|batch| proposals::batch_line(batch, &known)).collect();
+        if !operations.is_empty() {
+            text += &proposals::render(&operations, &known, context.style, true);
+        }
+        context.print_paged(&text)
     }
-    let known = Acquaintances::of(context);
-    let text = proposals::render(&after, &known, context.style, true);
-    context.print_paged(&text)
 }
 
 /// The beginnings of ids that were typed, or came on standard input.
@@ -122,28 +149,14 @@ fn prefixes(typed: Vec<String>) -> Outcome<Vec<String>> {
     Ok(prefixes)
 }
 
-/// What a ballot names for these digits: an operation, or a batch.
-fn find(context: &mut Context, page: &str, prefix: &str) -> Outcome<Vec<Id>> {
-    let found = signing::proposals(context, page, prefix)?;
-    let ids: Vec<Id> = found.iter().filter_map(|operation| Id::from_hex(&operation.id)).collect();
-    if let [id] = ids[..]
-        && id.has_hex_prefix(prefix)
-    {
-        return Ok(vec![id]);
-    }
-    // These digits name a batch. Its own id in one row does what a row for each operation does.
-    if let Some(batch) = Id::from_hex(prefix) {
-        return Ok(vec![batch]);
-    }
-    let request = Request::History { page: page.to_owned() };
-    let events = ask!(context, request, Answer::History(events) => events);
-    let batches =
-        events.iter().filter(|event| event.kind == "batch" && event.id.starts_with(prefix));
-    match batches.filter_map(|event| Id::from_hex(&event.id)).collect::<Vec<_>>()[..] {
-        [batch] => Ok(vec![batch]),
-        _ if ids.is_empty() => Err(Fault::not_found(format!("`{prefix}` names no operation"))),
-        _ => Ok(ids),
-    }
+/// What a ballot names for these digits: an operation, or a batch, whose own id in one row does
+/// what a row for each operation does.
+fn find(context: &mut Context, page: &str, prefix: &str) -> Outcome<Id> {
+    let named = signing::named(context, page, prefix)?;
+    let batch = named.batch.as_ref().map(|batch| &batch.id);
+    let id = batch.or(named.operations.first().map(|operation| &operation.id));
+    id.and_then(|id| Id::from_hex(id))
+        .ok_or_else(|| Fault::not_found(format!("`{prefix}` names no operation")))
 }
 
 #[cfg(test)]

@@ -201,6 +201,16 @@ pub struct OperationReport {
     pub ballots: Vec<BallotReport>,
 }
 
+/// A batch and how its operations stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchReport {
+    pub id: String,
+    pub author: String,
+    pub operations: usize,
+    /// How many of them are in which state.
+    pub states: Vec<(String, usize)>,
+}
+
 /// A ballot that counts on an operation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BallotReport {

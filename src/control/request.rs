@@ -88,9 +88,13 @@ pub enum Answer {
         next: Option<u64>,
     },
     Draft(Draft),
+    /// `more` operations are not told: a message has its limit. `batch` is what the digits named,
+    /// if that was one.
     Proposals {
         page: String,
         operations: Vec<OperationReport>,
+        more: usize,
+        batch: Option<BatchReport>,
     },
     /// The ids that were admitted.
     Submitted {
@@ -117,8 +121,8 @@ pub struct Draft {
     pub takes_part: bool,
     /// Free slots of the author, at most as many as were asked for.
     pub slots: Vec<u32>,
-    /// A free slot for a batch of the author.
-    pub batch_slot: Option<u32>,
+    /// Free slots for batches of the author, as many as these operations take.
+    pub batch_slots: Vec<u32>,
     /// The sequence of the author's next ballot.
     pub sequence: u64,
     /// The author's newest presence, and the sequence of its next (G6).

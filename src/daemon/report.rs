@@ -1,9 +1,11 @@
 //! Operations as people read them: what changes, who said what, and what is missing.
 
+use std::collections::BTreeMap;
+
 use super::node::Node;
 use crate::{
     control::{
-        report::{BallotReport, OperationReport, Power},
+        report::{BallotReport, BatchReport, OperationReport, Power},
         request::{Answer, Failure},
     },
     governance::{
@@ -31,14 +33,21 @@ pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
     let concerns = |state: &State| {
         matches!(state, State::Open | State::Ratified | State::Passed | State::Waiting)
     };
-    let open = page.proposals().filter(|p| all || concerns(&page.state(p)));
+    let open: Vec<&Proposal> =
+        page.proposals().filter(|p| all || concerns(&page.state(p))).collect();
+    let ended_ids: Vec<&Id> = page.closed().filter(|_| all).map(|(id, _)| id).collect();
     let mut operations: Vec<OperationReport> =
-        open.map(|proposal| operation(page, proposal)).collect();
-    if all {
-        operations.extend(page.closed().filter_map(|(id, _)| ended(node, page, id)));
-    }
-    Answer::Proposals { page: page.page().name().to_string(), operations }
+        open.iter().take(REPORTED_MAX).map(|proposal| operation(page, proposal)).collect();
+    let room = REPORTED_MAX - operations.len();
+    operations.extend(ended_ids.iter().take(room).filter_map(|id| ended(node, page, id)));
+    let more = (open.len() + ended_ids.len()).saturating_sub(REPORTED_MAX);
+    Answer::Proposals { page: page.page().name().to_string(), operations, more, batch: None }
 }
+
+/// Operations that one answer tells of (choice: some megabytes), and those of a batch, which is
+/// told of as a whole.
+const REPORTED_MAX: usize = 5000;
+const REPORTED_OF_BATCH_MAX: usize = 20;
 
 /// The operation, or the operations of the batch, whose id starts with `prefix`.
 ///
@@ -63,17 +72,52 @@ pub fn proposal(node: &Node, page: &Governance, prefix: &str) -> Result<Answer, 
             )));
         }
     };
-    let batch = page.batch(&id).cloned().or_else(|| stored(node, &id));
-    let ids = match batch.as_ref().and_then(Statement::as_batch) {
-        Some(batch) => batch.operations.clone(),
-        None => vec![id],
-    };
+    let statement = page.batch(&id).cloned().or_else(|| stored(node, &id));
     let report = |id: &Id| match page.proposal(id) {
         Some(proposal) => Some(operation(page, proposal)),
         None => ended(node, page, id),
     };
-    let page_name = page.page().name().to_string();
-    Ok(Answer::Proposals { page: page_name, operations: ids.iter().filter_map(report).collect() })
+    let name = page.page().name().to_string();
+    let Some((statement, ids)) = statement
+        .as_ref()
+        .and_then(|statement| Some((statement, &statement.as_batch()?.operations)))
+    else {
+        let operations = report(&id).into_iter().collect();
+        return Ok(Answer::Proposals { page: name, operations, more: 0, batch: None });
+    };
+    let operations: Vec<OperationReport> =
+        ids.iter().take(REPORTED_OF_BATCH_MAX).filter_map(report).collect();
+    let more = ids.len() - operations.len();
+    let batch = Some(batch_report(page, statement, ids));
+    Ok(Answer::Proposals { page: name, operations, more, batch })
+}
+
+fn batch_report(page: &Governance, statement: &Statement, ids: &[Id]) -> BatchReport {
+    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    for id in ids {
+        let word = match (page.proposal(id), page.outcome(id)) {
+            (Some(proposal), _) => page.state(proposal).word(),
+            (None, Some(outcome)) => ending(&outcome),
+            (None, None) => "unknown",
+        };
+        *states.entry(word).or_default() += 1;
+    }
+    BatchReport {
+        id: statement.id().to_string(),
+        author: statement.author().to_string(),
+        operations: ids.len(),
+        states: states.into_iter().map(|(word, count)| (word.to_owned(), count)).collect(),
+    }
+}
+
+/// One word for how an operation ended.
+fn ending(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Sealed(_) => "sealed",
+        Outcome::Superseded { .. } => "superseded",
+        Outcome::Expired(_) => "expired",
+        Outcome::AuthorGone(_) | Outcome::Impossible(_) => "dropped",
+    }
 }
 
 /// A statement of this node's logs.
@@ -117,12 +161,14 @@ fn ended(node: &Node, page: &Governance, id: &Id) -> Option<OperationReport> {
     let ended = page.ended(id)?;
     let statement = stored(node, id)?;
     let operation = statement.as_operation()?;
-    let (state, height) = match ended.outcome {
-        Outcome::Sealed(height) => ("sealed", Some(height)),
-        Outcome::Superseded { height, .. } => ("superseded", Some(height)),
-        Outcome::Expired(height) => ("expired", Some(height)),
-        Outcome::AuthorGone(height) | Outcome::Impossible(height) => ("dropped", Some(height)),
+    let height = match ended.outcome {
+        Outcome::Sealed(height)
+        | Outcome::Superseded { height, .. }
+        | Outcome::Expired(height)
+        | Outcome::AuthorGone(height)
+        | Outcome::Impossible(height) => Some(height),
     };
+    let state = ending(&ended.outcome);
     let tally = ended.tally.unwrap_or(Tally::empty(page.page().roster()));
     let outline = outline(page, &statement, operation, tally);
     let reason = ended.outcome.to_string();
@@ -171,8 +217,9 @@ const AWAITED_MAX: usize = 8;
 
 /// Whose ballot could still come, the strongest first, and how many more there are.
 fn awaited(page: &Governance, proposal: &Proposal) -> (Vec<String>, usize) {
-    let has_spoken = |key: &PublicKey| proposal.cast().any(|(voter, _)| voter == key);
-    let spoken = proposal.cast().count();
+    let votes = || proposal.cast().filter(|(_, cast)| cast.choice != Choice::Withdraw);
+    let has_spoken = |key: &PublicKey| votes().any(|(voter, _)| voter == key);
+    let spoken = votes().count();
     let roster = page.page().roster();
     if roster.len() > AWAITED_NAMED_MAX {
         return (Vec::new(), roster.len() - spoken);

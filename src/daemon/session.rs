@@ -16,7 +16,7 @@ use crate::{
     governance::{Governance, operation::Register, statement::Statement},
     id::{Id, Kind},
     key::{PublicKey, RawKey},
-    limits::{BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX},
+    limits::{BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX, OPEN_OPERATIONS_MAX},
     page::{entry::Rdata, name::Owner},
     store::Cursor,
 };
@@ -175,8 +175,8 @@ fn draft(
         name: page.page().name().clone(),
         seal: page.page().seal(),
         takes_part: page.page().roster().power(&author).is_some(),
-        slots: page.free_slots(&author, slots.min(BATCH_ROWS_MAX)),
-        batch_slot: page.free_batch_slot(&author),
+        slots: page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize)),
+        batch_slots: page.free_batch_slots(&author, slots.div_ceil(BATCH_ROWS_MAX)),
         sequence: page.next_sequence(&author),
         presence: page.presence(&author).and_then(Statement::as_presence).cloned(),
         presence_sequence: page.next_presence(&author),
@@ -189,11 +189,9 @@ fn draft(
 }
 
 fn submit(node: &Node, statements: &[Rdata]) -> Result<Answer, Failure> {
-    let admit = |bytes: &Rdata| {
-        Statement::admit(&bytes.0)
-            .map_err(|refusal| Failure::refused(format!("the statement is refused: {refusal}")))
-    };
-    let statements = statements.iter().map(admit).collect::<Result<Vec<Statement>, Failure>>()?;
+    let bytes: Vec<&[u8]> = statements.iter().map(|bytes| &*bytes.0).collect();
+    let statements = Statement::admit_all(&bytes)
+        .map_err(|(_, refusal)| Failure::refused(format!("the statement is refused: {refusal}")))?;
     check_ballots_name_something(node, &statements)?;
     node.submit(&statements)?;
     let ids: Vec<Id> = statements.iter().map(Statement::id).collect();

@@ -108,14 +108,9 @@ impl WholePage {
     ) -> Result<Governance, WholeRefusal> {
         let mut replay = Replay { page, check, seen: HashMap::new() };
         let total = self.said.len() as u64;
-        for (n, (kind, bytes)) in self.said.iter().enumerate() {
-            match kind {
-                Kind::Seal => replay.seal(bytes)?,
-                _ => replay.statement(n, bytes)?,
-            }
-            if n.is_multiple_of(1024) {
-                progress("replaying", n as u64, total);
-            }
+        for (n, part) in self.said.chunks(REPLAY_PART).enumerate() {
+            replay.part(n * REPLAY_PART, part)?;
+            progress("replaying", (n * REPLAY_PART) as u64, total);
         }
         Ok(replay.page)
     }
@@ -153,11 +148,36 @@ struct Replay {
     seen: HashMap<Id, Statement>,
 }
 
+/// Statements whose signatures are checked at a time, on all cores (choice).
+const REPLAY_PART: usize = 4096;
+
 impl Replay {
-    fn statement(&mut self, n: usize, bytes: &[u8]) -> Result<(), WholeRefusal> {
+    /// Replays a part, of which the first statement has the number `from`.
+    fn part(&mut self, from: usize, part: &[(Kind, Vec<u8>)]) -> Result<(), WholeRefusal> {
+        let statements = part.iter().filter(|(kind, _)| *kind != Kind::Seal);
+        let statements: Vec<&[u8]> = statements.map(|(_, bytes)| bytes.as_slice()).collect();
+        let read = match self.check {
+            Check::Full => Statement::admit_all(&statements),
+            Check::Trusted => {
+                let reopen = |(n, bytes): (usize, &&[u8])| {
+                    Statement::reopen(bytes).map_err(|refusal| (n, refusal))
+                };
+                statements.iter().enumerate().map(reopen).collect()
+            }
+        };
+        let mut read =
+            read.map_err(|(n, refusal)| WholeRefusal::Statement(from + n, refusal))?.into_iter();
+        for (kind, bytes) in part {
+            match kind {
+                Kind::Seal => self.seal(bytes)?,
+                _ => read.next().map_or(Ok(()), |statement| self.statement(statement))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn statement(&mut self, statement: Statement) -> Result<(), WholeRefusal> {
         let is_full = self.check == Check::Full;
-        let read = if is_full { Statement::admit } else { Statement::reopen };
-        let statement = read(bytes).map_err(|refusal| WholeRefusal::Statement(n, refusal))?;
         let id = statement.id();
         match self.page.admit(&statement) {
             Err(refusal) if is_full => return Err(WholeRefusal::NotAdmitted(id, refusal)),

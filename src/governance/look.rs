@@ -82,9 +82,10 @@ impl Governance {
         (0..max).filter(is_free).take(count).collect()
     }
 
-    /// The lowest slot for batches of `author` that nothing occupies.
-    pub fn free_batch_slot(&self, author: &PublicKey) -> Option<u32> {
-        (0..BATCH_SLOTS).find(|slot| !self.is_taken(author, Kind::Batch, *slot))
+    /// The lowest slots for batches of `author` that nothing occupies, at most `count`.
+    pub fn free_batch_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
+        let is_free = |slot: &u32| !self.is_taken(author, Kind::Batch, *slot);
+        (0..BATCH_SLOTS).filter(is_free).take(count).collect()
     }
 
     /// What a caster's ballot counts with on an operation, lent power included (G7).

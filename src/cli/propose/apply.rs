@@ -1,4 +1,4 @@
-//! `djdns propose P apply FILE`: a zone file as one batch of operations (G5b).
+//! `djdns propose P apply FILE`: a zone file as batches of operations (G5b).
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ use crate::{
     },
     id::{Id, Kind},
     key::SecretKey,
-    limits::BATCH_ROWS_MAX,
+    limits::OPEN_OPERATIONS_MAX,
 };
 
 /// Entries asked for in one draft (choice: the answer stays well below a message's limit, unless
@@ -36,7 +36,7 @@ const DRAFT_OWNERS: usize = 512;
 #[derive(Serialize)]
 struct Applied {
     page: String,
-    batch: Option<String>,
+    batches: Vec<String>,
     operations: Vec<String>,
     changes: Vec<Shown>,
     /// Changes for which no slot was free.
@@ -82,7 +82,7 @@ pub fn run(
     let difference = diff::compare(&name, present.entries, zone.entries).map_err(Fault::refused)?;
     let mut applied = Applied {
         page: name.to_string(),
-        batch: None,
+        batches: Vec::new(),
         operations: Vec::new(),
         changes: difference.entries.iter().map(shown).collect(),
         left: 0,
@@ -138,20 +138,19 @@ fn show_outcome(context: &Context, applied: &Applied, dry_run: bool) -> Outcome 
             applied.left
         ));
     }
-    match &applied.batch {
-        Some(batch) => {
-            output::print(&format!("{batch}\n"))?;
-            context.note(format!(
-                "{} operations are proposed with your approval; others vote on all of them with \
-                 `djdns vote {} {}`",
-                applied.operations.len(),
-                applied.page,
-                batch.get(..8).unwrap_or(batch)
-            ));
-            Ok(())
-        }
-        None => Ok(()),
+    if applied.batches.is_empty() {
+        return Ok(());
     }
+    output::print(&(applied.batches.join("\n") + "\n"))?;
+    let short: Vec<&str> = applied.batches.iter().map(|id| id.get(..8).unwrap_or(id)).collect();
+    context.note(format!(
+        "{} operations are proposed with your approval; others vote on all of them with `djdns vote \
+         {} {}`",
+        applied.operations.len(),
+        applied.page,
+        short.join(" ")
+    ));
+    Ok(())
 }
 
 fn propose(
@@ -167,12 +166,12 @@ fn propose(
     })?;
     let ids = |kind: Kind| made.iter().filter(move |s| s.kind() == kind).map(Statement::id);
     applied.operations = ids(Kind::Operation).map(|id| id.to_string()).collect();
-    applied.batch = ids(Kind::Batch).next().map(|id| id.to_string());
+    applied.batches = ids(Kind::Batch).map(|id| id.to_string()).collect();
     applied.left = difference.entries.len() - applied.operations.len();
     Ok(())
 }
 
-/// An operation for each difference, as far as slots are free, their batch, and a ballot on it.
+/// An operation for each difference, as far as slots are free, their batches, and a ballot on it.
 fn statements(
     context: &mut Context,
     page: &str,
@@ -180,7 +179,7 @@ fn statements(
     casting: &Casting,
     differing: &[Differing],
 ) -> Outcome<Vec<Statement>> {
-    let wanted = differing.len().min(BATCH_ROWS_MAX);
+    let wanted = differing.len().min(OPEN_OPERATIONS_MAX as usize);
     let draft = signing::draft(context, page, &key.public(), Vec::new(), wanted)?;
     let taken = &differing[..draft.slots.len().min(differing.len())];
     let mut statements = Vec::new();
@@ -195,11 +194,11 @@ fn statements(
         }
     }
     let ids: Vec<_> = statements.iter().map(Statement::id).collect();
-    let batch = signing::batch(&draft, key, ids)?;
-    let batch_id = batch.id();
-    statements.push(batch);
+    let batches = signing::batches(&draft, key, ids)?;
+    let batch_ids = batches.iter().map(Statement::id).collect();
+    statements.extend(batches);
     if !casting.no_vote {
-        statements.extend(approval(&draft, key, batch_id, casting)?);
+        statements.extend(approval(&draft, key, batch_ids, casting)?);
     }
     Ok(statements)
 }
@@ -207,9 +206,9 @@ fn statements(
 fn approval(
     draft: &Draft,
     key: &SecretKey,
-    batch: Id,
+    batches: Vec<Id>,
     casting: &Casting,
 ) -> Outcome<Vec<Statement>> {
     let reason = casting.reason.as_deref().unwrap_or_default();
-    signing::ballots(draft, key, vec![batch], Choice::Approve, reason)
+    signing::ballots(draft, key, batches, Choice::Approve, reason)
 }

@@ -153,7 +153,7 @@ mod tests {
             seal: Id::ZERO,
             takes_part: true,
             slots: vec![0],
-            batch_slot: Some(0),
+            batch_slots: vec![0],
             sequence: 1,
             presence: None,
             presence_sequence: 1,
