@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     id::{Id, Kind},
-    key::{KeyRefusal, PublicKey, SecretKey, Signature, WrongSignature},
+    key::{KeyRefusal, PublicKey, RawKey, SecretKey, Signature, SignerRefusal, WrongSignature},
     limits::*,
     page::{
         codec::{self, CodecRefusal},
@@ -112,13 +112,13 @@ impl Body {
         }
     }
 
-    fn author(&self) -> Result<PublicKey, KeyRefusal> {
-        PublicKey::admit(match self {
+    fn author(&self) -> RawKey {
+        match self {
             Body::Operation(operation) => operation.author,
             Body::Ballot(ballot) => ballot.voter,
             Body::Batch(batch) => batch.author,
             Body::Presence(presence) => presence.participant,
-        })
+        }
     }
 
     fn check(&self) -> Result<(), StatementRefusal> {
@@ -150,14 +150,18 @@ impl Statement {
     /// # Errors
     /// The first [`StatementRefusal`] found.
     pub fn admit(bytes: &[u8]) -> Result<Statement, StatementRefusal> {
-        let (statement, envelope) = Statement::read(bytes)?;
-        let kind = statement.0.body.kind();
-        let Inner { author, page, body, .. } = &*statement.0;
-        author.verify(kind, page, &envelope.body.0, &envelope.signature)?;
-        if let Body::Operation(Operation { change: Change::SetRoster(set), .. }) = body {
+        let (body, envelope) = Statement::read(bytes)?;
+        let Envelope { page, signature, .. } = &envelope;
+        let signer =
+            PublicKey::admit_signer(body.author(), body.kind(), page, &envelope.body.0, signature);
+        let author = signer.map_err(|refusal| match refusal {
+            SignerRefusal::Key(refusal) => StatementRefusal::Key(refusal),
+            SignerRefusal::Signature(refusal) => StatementRefusal::Signature(refusal),
+        })?;
+        if let Body::Operation(Operation { change: Change::SetRoster(set), .. }) = &body {
             set.change.check_acceptance(page).map_err(|_| StatementRefusal::Acceptance)?;
         }
-        Ok(statement)
+        Ok(Statement::new(author, body, &envelope, bytes))
     }
 
     /// [`Statement::admit`] for many, on all cores: nearly all of it is signatures. The first
@@ -194,22 +198,27 @@ impl Statement {
     }
 
     /// Reads a statement that was admitted before, from a log whose checksums prove it unchanged:
-    /// everything is checked but the signature.
+    /// everything is checked but the key and the signature.
     ///
     /// # Errors
-    /// Any [`StatementRefusal`] but those about signatures.
+    /// Any [`StatementRefusal`] but those about keys and signatures.
     pub fn reopen(bytes: &[u8]) -> Result<Statement, StatementRefusal> {
-        Ok(Statement::read(bytes)?.0)
+        let (body, envelope) = Statement::read(bytes)?;
+        let author = PublicKey::admitted_before(body.author());
+        Ok(Statement::new(author, body, &envelope, bytes))
     }
 
-    fn read(bytes: &[u8]) -> Result<(Statement, Envelope), StatementRefusal> {
+    fn read(bytes: &[u8]) -> Result<(Body, Envelope), StatementRefusal> {
         let envelope: Envelope = codec::decode(bytes, BATCH_BYTES_MAX)?;
         let body = Body::decode(envelope.kind, &envelope.body.0)?;
         body.check()?;
-        let (author, page) = (body.author()?, envelope.page);
+        Ok((body, envelope))
+    }
+
+    fn new(author: PublicKey, body: Body, envelope: &Envelope, bytes: &[u8]) -> Statement {
         let id = Id::of(body.kind(), &envelope.body.0);
-        let inner = Inner { id, page, author, body, bytes: bytes.to_vec() };
-        Ok((Statement(Arc::new(inner)), envelope))
+        let (page, bytes) = (envelope.page, bytes.to_vec());
+        Statement(Arc::new(Inner { id, page, author, body, bytes }))
     }
 
     /// The statement's id (P3).
