@@ -165,6 +165,11 @@ impl Lending {
         units(self.powers[who as usize])
     }
 
+    /// What `who` counts with, when it casts and these reach it.
+    fn weight(&self, who: u32, arrivals: &Arrivals) -> u128 {
+        u128::from(self.own(who) + arrivals.iter().sum::<u64>())
+    }
+
     fn arrivals(&self, who: u32) -> Arrivals {
         self.arrivals.get(&who).copied().unwrap_or(NOTHING)
     }
@@ -229,13 +234,15 @@ impl Flow {
         flow.casters = casts.collect();
         flow.casters.keys().for_each(|who| lending.assert_known(*who, None));
         let all = lending.count_arrivals(|who| flow.casters.contains_key(&who));
-        flow.overrides = (0u32..)
-            .zip(all)
-            .filter(|(who, arrivals)| *arrivals != lending.arrivals(*who))
-            .collect();
         for (who, choice) in flow.casters.clone() {
-            flow.count_in(lending, who, choice);
+            flow.count_in(choice, lending.weight(who, &all[who as usize]));
         }
+        let mut bases = lending.arrivals.iter().peekable();
+        let differs = |(who, arrivals): &(u32, Arrivals)| {
+            let base = bases.next_if(|(other, _)| *other == who);
+            *arrivals != base.map_or(NOTHING, |(_, base)| *base)
+        };
+        flow.overrides = (0u32..).zip(all).filter(differs).collect();
         flow
     }
 
@@ -265,7 +272,7 @@ impl Flow {
             return false;
         }
         if let Some(before) = before {
-            self.count_out(lending, who, before);
+            self.count_out(before, lending.weight(who, &self.arrivals(lending, who)));
             self.casters.remove(&who);
         }
         if before.is_some() != choice.is_some() {
@@ -278,7 +285,7 @@ impl Flow {
         }
         if let Some(choice) = choice {
             self.casters.insert(who, choice);
-            self.count_in(lending, who, choice);
+            self.count_in(choice, lending.weight(who, &self.arrivals(lending, who)));
         }
         self.tally != tally
     }
@@ -348,25 +355,18 @@ impl Flow {
         }
     }
 
-    fn count_in(&mut self, lending: &Lending, who: u32, choice: Choice) {
-        let weight = self.weight(lending, who);
+    fn count_in(&mut self, choice: Choice, weight: u128) {
         self.tally.approvers += u32::from(choice == Choice::Approve);
         if let Some(sum) = self.sum(choice) {
             *sum += weight;
         }
     }
 
-    fn count_out(&mut self, lending: &Lending, who: u32, choice: Choice) {
-        let weight = self.weight(lending, who);
+    fn count_out(&mut self, choice: Choice, weight: u128) {
         self.tally.approvers -= u32::from(choice == Choice::Approve);
         if let Some(sum) = self.sum(choice) {
             *sum -= weight;
         }
-    }
-
-    /// Own power and all that reaches `who`.
-    fn weight(&self, lending: &Lending, who: u32) -> u128 {
-        u128::from(lending.own(who) + self.arrivals(lending, who).iter().sum::<u64>())
     }
 
     fn sum(&mut self, choice: Choice) -> Option<&mut u128> {
@@ -404,12 +404,12 @@ impl Turn<'_> {
         arrivals: impl Fn(u32) -> Arrivals,
         passes: impl Fn(u32) -> Option<&'r Rows>,
     ) -> Vec<Changed> {
-        let mut changes: Vec<(u32, usize, i64)> = Vec::new();
-        // By how much whose balance differs at this hop, sorted by position.
-        let mut moved: Vec<(u32, i64)> = Vec::new();
         if self.before == self.after {
             return Vec::new();
         }
+        let mut changes: Vec<(u32, usize, i64)> = Vec::new();
+        // By how much whose balance differs at this hop, sorted by position.
+        let mut moved: Vec<(u32, i64)> = Vec::new();
         for hop in 0..LENDING_HOPS_MAX {
             let mut next = Vec::new();
             let mine = moved.binary_search_by_key(&self.who, |(who, _)| *who);
@@ -421,8 +421,7 @@ impl Turn<'_> {
                 let Some(rows) = passes(who) else { continue };
                 // Only the one who turns differs at hop 0, so `own` is not asked for here.
                 let old = balance(hop, own, &arrivals(who));
-                give(&mut next, Some(rows), old, -1);
-                give(&mut next, Some(rows), old.strict_add_signed(delta), 1);
+                give_instead(&mut next, rows, old, old.strict_add_signed(delta));
             }
             moved = merged(next);
             changes.extend(moved.iter().map(|(who, delta)| (*who, hop, *delta)));
@@ -446,6 +445,13 @@ fn give(deltas: &mut Vec<(u32, i64)>, rows: Option<&Rows>, balance: u64, sign: i
     let shares = rows.into_iter().flat_map(|rows| rows.shares(balance));
     // Units of power fit 51 bits.
     deltas.extend(shares.map(|(to, share)| (to, sign * share as i64)));
+}
+
+/// Adds to `deltas` what changes when these rows give of the balance `new` instead of `old`.
+fn give_instead(deltas: &mut Vec<(u32, i64)>, rows: &Rows, old: u64, new: u64) {
+    let shares = rows.shares(old).zip(rows.shares(new));
+    let delta = |((to, old), (_, new)): ((u32, u64), (u32, u64))| (to, new as i64 - old as i64);
+    deltas.extend(shares.map(delta).filter(|(_, delta)| *delta != 0));
 }
 
 /// One sum for each participant, sorted by position, without those that are zero.
