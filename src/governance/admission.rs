@@ -177,6 +177,9 @@ impl Governance {
         if batch.slot >= BATCH_SLOTS {
             return Err(Refusal::BatchSlotOutOfRange(batch.slot));
         }
+        if let Some(outcome) = self.batch_outcome(batch) {
+            return Err(Refusal::Closed(id, outcome));
+        }
         let mut touched = self.take_slot(statement, batch.slot)?;
         self.batches.insert(id, statement.clone());
         self.settle_waiting(&id);
@@ -185,6 +188,12 @@ impl Governance {
             touched.extend(self.settle_all(operation));
         }
         Ok(touched)
+    }
+
+    /// How the last operation of a batch ended, if all have.
+    pub(super) fn batch_outcome(&self, batch: &Batch) -> Option<Outcome> {
+        let outcomes = batch.operations.iter().map(|operation| self.past.outcome(operation));
+        outcomes.collect::<Option<Vec<Outcome>>>()?.last().copied()
     }
 
     pub(super) fn knows(&self, target: &Id) -> bool {
@@ -239,13 +248,8 @@ impl Governance {
     /// The ballot of `voter` that counts on `operation`, directly or through a batch (G5, G5b).
     fn effective(&self, operation: &Id, voter: &PublicKey) -> Option<Cast> {
         let author = self.operations.get(operation)?.statement.author();
-        let is_its_own = |id: &&Id| {
-            let Some(statement) = self.batches.get(*id) else { return false };
-            let slot = statement.as_batch().map_or(0, |batch| batch.slot);
-            statement.author() == author && self.slot_winner(statement, slot) == Some(**id)
-        };
-        let batches = self.batches_of.get(operation).into_iter().flatten().filter(is_its_own);
-        let targets = batches.map(|batch| Some(*batch)).chain([None]);
+        let batches = self.batches_for(operation, &author).map(|batch| Some(batch.id()));
+        let targets = batches.chain([None]);
         let row = |batch: Option<Id>| -> Option<(Precedence, Cast)> {
             let target = batch.unwrap_or(*operation);
             let statement = self.rows.get(&target)?.get(voter)?;
@@ -255,5 +259,20 @@ impl Governance {
             Some((precedence, Cast { ballot: statement.clone(), choice }))
         };
         targets.filter_map(row).max_by_key(|(precedence, _)| *precedence).map(|(_, cast)| cast)
+    }
+
+    /// The batches through which a row counts on an operation of this author: its own, each the one
+    /// that counts in its slot (G5b).
+    pub(super) fn batches_for(
+        &self,
+        operation: &Id,
+        author: &PublicKey,
+    ) -> impl Iterator<Item = &Statement> {
+        let batches = self.batches_of.get(operation).into_iter().flatten();
+        batches.filter_map(|id| self.batches.get(id)).filter(move |statement| {
+            let slot = statement.as_batch().map_or(0, |batch| batch.slot);
+            statement.author() == *author
+                && self.slot_winner(statement, slot) == Some(statement.id())
+        })
     }
 }

@@ -3,29 +3,44 @@
 //! After a seal a page is again a pure function of its sealed state and the statements that are
 //! still open, whether they came before the seal or come after it.
 
-use super::{seal::Contents, *};
+use super::*;
 use crate::page::Head;
 
-/// What a seal applied, as it was signed.
-pub(super) struct Applied<'a> {
-    pub contents: &'a Contents,
-    pub presences: Vec<Statement>,
+/// What changes as operations end.
+#[derive(Default)]
+struct Ending {
+    touched: OrdSet<Register>,
+    /// What has a slot for itself now, and may count.
+    freed: Vec<Id>,
 }
 
 impl Governance {
-    /// The page under its next seal. Returns it with the owners that are answered differently now,
-    /// if only in that they are not soft any more.
-    pub(super) fn close(&self, page: Page, applied: &Applied) -> (Governance, Vec<Owner>) {
+    /// The page under its next seal, which lists these statements, operations in their order. Returns
+    /// it with the owners that are answered differently now, if only in that they are not soft any
+    /// more.
+    pub(super) fn close(&self, page: Page, listed: &[Statement]) -> (Governance, Vec<Owner>) {
         let mut next = self.clone();
         let is_new_order = page.roster_version() != self.page.roster_version();
+        let mut touched = next.take_listed(listed);
         next.page = page;
         next.past.seal(next.page.head());
-        let mut touched = next.end_operations(&applied.contents.operations);
-        next.take_presences(&applied.presences);
+        let mut ending = next.end_operations(listed);
+        next.end_batches(&mut ending);
+        touched.extend(ending.touched);
+        let presences = listed.iter().filter(|s| s.as_presence().is_some());
+        next.seal_presences(presences.clone());
         if is_new_order {
+            // The tallies still stand on the positions of the roster below: all is counted anew.
+            touched.extend(next.registers.keys().cloned());
             next = next.under_new_order();
             touched.extend(next.registers.keys().cloned());
-            touched.extend(self.registers.keys().cloned());
+        } else {
+            for other in &ending.freed {
+                touched.extend(next.settle_behind(other));
+            }
+            for presence in presences {
+                touched.extend(next.lend_anew(&presence.author()));
+            }
         }
         touched.extend(next.end_absences());
         let sealed: OrdSet<Owner> = touched.iter().filter_map(owner).collect();
@@ -33,113 +48,116 @@ impl Governance {
         (next, sealed.union(soft).into_iter().collect())
     }
 
+    /// Takes in what a seal lists and was not known here: its ballots may count on more than what
+    /// was sealed. What is known already, or has lost its slot here, is refused and stays so.
+    fn take_listed(&mut self, statements: &[Statement]) -> OrdSet<Register> {
+        let taken = statements.iter().filter_map(|statement| self.take(statement).ok());
+        taken.flatten().collect()
+    }
+
     /// Ends what was applied, what that supersedes, and what has expired with it.
-    fn end_operations(&mut self, applied: &[Id]) -> OrdSet<Register> {
+    fn end_operations(&mut self, applied: &[Statement]) -> Ending {
         let Head { height, time, .. } = self.page.head();
-        let mut touched = OrdSet::new();
+        let mut ending = Ending::default();
         let mut last = OrdMap::new();
-        for id in applied {
-            if let Some(register) = self.operations.get(id).map(Proposal::register) {
-                last.insert(register, *id);
-            }
-            touched.extend(self.end(id, Outcome::Sealed(height)));
+        for statement in applied {
+            let Some(operation) = statement.as_operation() else { continue };
+            last.insert(operation.change.register(), statement.id());
+            self.end(&statement.id(), Outcome::Sealed(height), &mut ending);
         }
-        for (register, by) in &last {
-            let over = Outcome::Superseded { height, by: *by };
-            touched.extend(self.end_orphans(register, over));
+        for (register, by) in last {
+            self.end_orphans(&register, Outcome::Superseded { height, by }, &mut ending);
+            ending.touched.insert(register);
         }
         while let Some((base, id)) = self.by_base.get_min().copied() {
             if !past::has_expired(base, time) {
                 break;
             }
             let register = self.operations.get(&id).map(Proposal::register);
-            touched.extend(self.end(&id, Outcome::Expired(height)));
-            let orphans = register.map(|r| self.end_orphans(&r, Outcome::Expired(height)));
-            touched.extend(orphans.into_iter().flatten());
+            self.end(&id, Outcome::Expired(height), &mut ending);
+            if let Some(register) = register {
+                self.end_orphans(&register, Outcome::Expired(height), &mut ending);
+            }
         }
-        touched.extend(self.end_batches());
-        touched
+        ending
     }
 
-    /// Ends the operations on a register that lead back to a version which is past.
-    fn end_orphans(&mut self, register: &Register, outcome: Outcome) -> OrdSet<Register> {
-        let mut touched = OrdSet::new();
-        let Some(standing) = self.registers.get(register) else { return touched };
-        let is_orphan = |id: &&Id| {
-            let version = self.operations.get(*id).map(|proposal| self.beginning(proposal));
-            version.is_some_and(|version| self.is_past(register, &version))
+    /// Ends the operations on a register that were made against a version which is past, and so
+    /// what was made against those, until none is left.
+    fn end_orphans(&mut self, register: &Register, outcome: Outcome, ending: &mut Ending) {
+        loop {
+            let Some(standing) = self.registers.get(register) else { return };
+            let is_orphan = |id: &&Id| {
+                let parent = self.operations.get(*id).map(|p| p.operation().change.parent());
+                parent.is_some_and(|parent| self.is_past(register, &parent))
+            };
+            let orphans: Vec<Id> = standing.operations.iter().filter(is_orphan).copied().collect();
+            if orphans.is_empty() {
+                return;
+            }
+            for id in orphans {
+                self.end(&id, outcome, ending);
+            }
+        }
+    }
+
+    /// Ends one operation, also one that is not known here: a seal may apply what came in third
+    /// for its slot.
+    fn end(&mut self, id: &Id, outcome: Outcome, ending: &mut Ending) {
+        self.forget_rows(id);
+        let Some(proposal) = self.operations.remove(id) else {
+            return self.past.close(*id, outcome, None);
         };
-        let orphans: Vec<Id> = standing.operations.iter().filter(is_orphan).copied().collect();
-        for id in orphans {
-            touched.extend(self.end(&id, outcome));
-        }
-        touched
-    }
-
-    /// Ends one operation. Returns its register, and that of one which has its slot now.
-    fn end(&mut self, id: &Id, outcome: Outcome) -> OrdSet<Register> {
-        let Some(proposal) = self.operations.remove(id) else { return OrdSet::new() };
         let register = proposal.register();
         self.by_base.remove(&(proposal.base_time, *id));
-        self.rows.remove(id);
         self.past.close(*id, outcome, Some(proposal.flow.tally()));
         if let Some(standing) = self.registers.get_mut(&register) {
             standing.operations.remove(id);
         }
-        let mut touched = self.leave_slot(&proposal.statement, proposal.operation().slot);
-        touched.insert(register);
-        touched
+        ending.touched.insert(register);
+        self.leave_slot(&proposal.statement, proposal.operation().slot, ending);
     }
 
     /// Ends the batches whose operations have all ended.
-    fn end_batches(&mut self) -> OrdSet<Register> {
-        let has_ended = |batch: &Statement| {
-            let mut operations = batch.as_batch().into_iter().flat_map(|batch| &batch.operations);
-            operations.all(|id| self.past.outcome(id).is_some())
-        };
-        let ended: Vec<Statement> =
-            self.batches.values().filter(|batch| has_ended(batch)).cloned().collect();
-        let mut touched = OrdSet::new();
-        for statement in ended {
-            let Some(batch) = statement.as_batch() else { continue };
-            let outcome = batch.operations.last().and_then(|id| self.past.outcome(id));
+    fn end_batches(&mut self, ending: &mut Ending) {
+        let outcome = |batch: &Statement| self.batch_outcome(batch.as_batch()?);
+        let ended: Vec<(Statement, Outcome)> = self
+            .batches
+            .values()
+            .filter_map(|batch| Some((batch.clone(), outcome(batch)?)))
+            .collect();
+        for (statement, outcome) in ended {
             let id = statement.id();
-            self.batches.remove(&id);
-            self.rows.remove(&id);
-            batch.operations.iter().for_each(|operation| drop(self.batches_of.remove(operation)));
-            if let Some(outcome) = outcome {
-                self.past.close(id, outcome, None);
-            }
-            touched.extend(self.leave_slot(&statement, batch.slot));
+            self.forget_rows(&id);
+            self.forget_batch(&id);
+            self.past.close(id, outcome, None);
+            let slot = statement.as_batch().map_or(0, |batch| batch.slot);
+            self.leave_slot(&statement, slot, ending);
         }
-        touched
+    }
+
+    /// Forgets what was said about exactly this operation or batch.
+    fn forget_rows(&mut self, target: &Id) {
+        let is_known = self.knows(target);
+        for voter in self.rows.remove(target).into_iter().flat_map(|rows| rows.into_iter()) {
+            if let Some(count) = self.waiting.get_mut(&voter.0).filter(|_| !is_known) {
+                *count -= 1;
+            }
+        }
     }
 
     /// Takes something out of its slot. What contended with it may count now.
-    fn leave_slot(&mut self, statement: &Statement, slot: u32) -> OrdSet<Register> {
+    fn leave_slot(&mut self, statement: &Statement, slot: u32, ending: &mut Ending) {
         let place = (statement.author(), statement.kind(), slot);
-        let Some(contenders) = self.slots.get(&place) else { return OrdSet::new() };
+        let Some(contenders) = self.slots.get(&place) else { return };
         let left = contenders.without(&statement.id());
-        match left.get_min().copied() {
-            None => {
-                self.slots.remove(&place);
-                OrdSet::new()
-            }
-            Some(other) => {
-                self.slots.insert(place, left);
-                self.settle_behind(&other)
-            }
-        }
-    }
-
-    fn take_presences(&mut self, sealed: &[Statement]) {
-        for statement in sealed {
-            let author = statement.author();
-            if self.presences.get(&author) == Some(statement) {
-                self.presences.remove(&author);
-            }
-            self.sealed_presences.insert(author, statement.clone());
-        }
+        let Some(other) = left.get_min().copied() else {
+            self.slots.remove(&place);
+            return;
+        };
+        self.slots.insert(place, left);
+        ending.touched.extend(self.operations.get(&other).map(Proposal::register));
+        ending.freed.push(other);
     }
 
     /// The same statements under the roster and parameters that were just sealed. Those that
@@ -155,17 +173,26 @@ impl Governance {
         for presence in self.presences.values() {
             let _ = next.take(presence);
         }
-        for statement in self.operations.values().map(|proposal| &proposal.statement) {
-            match next.take(statement) {
-                Ok(_) => {}
-                Err(Refusal::NotParticipant(_)) => {
-                    next.past.close(statement.id(), Outcome::AuthorGone(height), None);
-                }
-                Err(_) => next.past.close(statement.id(), Outcome::Impossible(height), None),
-            }
+        for proposal in self.operations.values() {
+            let outcome = match next.take(&proposal.statement) {
+                Ok(_) => continue,
+                Err(Refusal::NotParticipant(_)) => Outcome::AuthorGone(height),
+                Err(_) => Outcome::Impossible(height),
+            };
+            next.past.close(proposal.statement.id(), outcome, Some(proposal.flow.tally()));
+        }
+        // What stands on one that ended with the old order cannot count either.
+        let registers: Vec<Register> = next.registers.keys().cloned().collect();
+        for register in &registers {
+            let outcome = Outcome::Impossible(height);
+            next.end_orphans(register, outcome, &mut Ending::default());
         }
         for batch in self.batches.values() {
-            let _ = next.take(batch);
+            match next.take(batch) {
+                Err(Refusal::Closed(id, outcome)) => next.past.close(id, outcome, None),
+                Err(_) => next.past.close(batch.id(), Outcome::AuthorGone(height), None),
+                Ok(_) => {}
+            }
         }
         for ballot in self.ballots().values() {
             let _ = next.take(ballot);
@@ -175,7 +202,7 @@ impl Governance {
     }
 
     /// Every ballot that counts on something, by its id.
-    pub(super) fn ballots(&self) -> OrdMap<Id, Statement> {
+    fn ballots(&self) -> OrdMap<Id, Statement> {
         let rows = self.rows.values().flat_map(OrdMap::values);
         rows.map(|ballot| (ballot.id(), ballot.clone())).collect()
     }

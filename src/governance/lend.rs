@@ -32,7 +32,9 @@ impl Governance {
             evidence: OrdMap::new(),
             page,
         };
-        governance.ends = governance.sealed_presences.values().filter_map(end).collect();
+        let now = governance.page.head().time;
+        let ends = governance.sealed_presences.values().filter_map(end);
+        governance.ends = ends.filter(|(until, _)| *until > now).collect();
         governance.lending = governance.count_lending();
         governance
     }
@@ -67,6 +69,7 @@ impl Governance {
         presence: &Presence,
     ) -> Result<OrdSet<Register>, Refusal> {
         let author = statement.author();
+        let mut contradicted = None;
         if let Some(newest) = self.presence(&author)
             && let Some(said) = newest.as_presence()
         {
@@ -79,9 +82,7 @@ impl Governance {
             if new < (said.sequence, Reverse(newest.id())) || is_sealed && is_contradiction {
                 return self.keep_evidence(statement, newest.clone(), is_contradiction);
             }
-            if is_contradiction {
-                let _ = self.keep_evidence(statement, newest.clone(), true);
-            }
+            contradicted = is_contradiction.then(|| newest.clone());
         }
         for (delegate, _) in &presence.away {
             let takes_part = |key: &PublicKey| self.page.roster().power(key).is_some();
@@ -90,9 +91,45 @@ impl Governance {
                 return Err(Refusal::UnknownDelegate(stranger));
             }
         }
+        if let Some(newest) = contradicted {
+            let _ = self.keep_evidence(statement, newest, true);
+        }
+        self.forget_end(&author);
         self.presences.insert(author, statement.clone());
-        self.ends.extend(end(statement));
+        self.await_end(&author);
         Ok(self.lend_anew(&author))
+    }
+
+    /// The presences that were sealed are the newest ones, unless a newer one is known here.
+    /// Their lending is not counted anew by this.
+    pub(super) fn seal_presences<'s>(&mut self, sealed: impl Iterator<Item = &'s Statement>) {
+        let sequence = |presence: &Statement| presence.as_presence().map(|said| said.sequence);
+        for statement in sealed {
+            let author = statement.author();
+            self.forget_end(&author);
+            let other = self.presences.get(&author).filter(|other| *other != statement).cloned();
+            if self.presences.get(&author).and_then(sequence) <= sequence(statement) {
+                self.presences.remove(&author);
+            }
+            if let Some(other) = other.filter(|other| sequence(other) == sequence(statement)) {
+                self.evidence.entry(author).or_insert((statement.clone(), other));
+            }
+            self.sealed_presences.insert(author, statement.clone());
+            self.await_end(&author);
+        }
+    }
+
+    /// A newer presence takes the place of this one: its end closes no window any more (S6).
+    fn forget_end(&mut self, author: &PublicKey) {
+        if let Some(end) = self.presence(author).and_then(end) {
+            self.ends.remove(&end);
+        }
+    }
+
+    fn await_end(&mut self, author: &PublicKey) {
+        let now = self.page.head().time;
+        let end = self.presence(author).and_then(end);
+        self.ends.extend(end.filter(|(until, _)| *until > now));
     }
 
     /// A presence that does not count is kept if it is the first proof that its author

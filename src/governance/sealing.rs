@@ -8,7 +8,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    closing::Applied,
     operation::{Change, Register},
     seal::{Certificate, CertificateRefusal, Contents, Seal, SealRecord},
     *,
@@ -162,17 +161,14 @@ impl Governance {
             support = self.enough(proposal);
         }
         let id = proposal.statement.id();
-        let named = |batch: &&Id| {
-            support.iter().filter_map(Statement::as_ballot).any(|b| b.choice(batch).is_some())
+        let named = |batch: &&Statement| {
+            let mut ballots = support.iter().filter_map(Statement::as_ballot);
+            ballots.any(|ballot| ballot.choice(&batch.id()).is_some())
         };
-        let batches: Vec<Statement> = self
-            .batches_of
-            .get(&id)
-            .into_iter()
-            .flatten()
-            .filter(named)
-            .filter_map(|batch| self.batches.get(batch).cloned())
-            .collect();
+        // One that lost its slot would count again where the other is not listed.
+        let author = proposal.statement.author();
+        let batches: Vec<Statement> =
+            self.batches_for(&id, &author).filter(named).cloned().collect();
         support.extend(batches);
         support
     }
@@ -280,11 +276,13 @@ impl Governance {
         Ok(self.sealed(&proposal, find))
     }
 
-    /// The page under a proposal that was committed.
+    /// The page under a proposal that was committed. `find` has the statements that it lists.
     pub fn sealed(&self, proposal: &SealProposal, find: Lookup) -> (Governance, Vec<Owner>) {
-        let presences = proposal.contents.presences.iter().filter_map(find).collect();
+        let contents = &proposal.contents;
+        let listed = [&contents.presences, &contents.operations, &contents.batches];
+        let listed = listed.into_iter().chain([&contents.ballots]).flatten();
         let page = proposal.page.clone().sealed(proposal.seal.head());
-        self.close(page, &Applied { contents: &proposal.contents, presences })
+        self.close(page, &listed.filter_map(find).collect::<Vec<Statement>>())
     }
 
     /// Takes in a seal that was admitted before, from a log whose checksums prove it unchanged: its

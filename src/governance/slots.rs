@@ -45,6 +45,12 @@ impl Governance {
             }
             return OrdSet::unit(register);
         }
+        let behind = self.forget_batch(id);
+        behind.iter().filter_map(|operation| self.settle_all(operation)).collect()
+    }
+
+    /// Forgets a batch; returns its operations.
+    pub(super) fn forget_batch(&mut self, id: &Id) -> Vec<Id> {
         let behind = self.operations_behind(id);
         self.batches.remove(id);
         for operation in &behind {
@@ -54,7 +60,7 @@ impl Governance {
                 None => self.batches_of.remove(operation),
             };
         }
-        behind.iter().filter_map(|operation| self.settle_all(operation)).collect()
+        behind
     }
 
     /// Counts anew what was said through this batch, or names the register of this operation.

@@ -2,7 +2,6 @@
 
 use super::operation::{Change, Track};
 use super::*;
-use crate::page::record::PageLink;
 
 /// Why an operation can never count, whatever the ballots (G3, G4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -211,9 +210,9 @@ impl Governance {
     /// What G3 and G4 say against an operation, given the version it was made against.
     fn fault(&self, proposal: &Proposal) -> Option<Fault> {
         let before = match &proposal.operation().change {
-            Change::SetEntry(set) => self.link_at(&set.owner, set.parent),
+            Change::SetEntry(set) => self.page_at(&set.owner, set.parent),
             Change::SetLink(link) => {
-                let before = self.link_at(&link.owner, link.parent);
+                let before = self.page_at(&link.owner, link.parent);
                 return before.is_none().then_some(Fault::NoPage);
             }
             Change::SetRoster(set) => {
@@ -222,15 +221,20 @@ impl Governance {
             }
         };
         let after = proposal.sets.as_ref().and_then(RecordSets::page_link);
-        let before = before?.page;
+        let before = before?;
         (after.map(|link| link.page) != Some(before)).then_some(Fault::ChangesPage(before))
     }
 
-    /// The page link that a version of an entry holds.
-    fn link_at(&self, owner: &Owner, version: Id) -> Option<PageLink> {
+    /// The subpage that a version of an entry links to, be it sealed, proposed, or relinked.
+    fn page_at(&self, owner: &Owner, version: Id) -> Option<Id> {
+        let in_sets = |sets: &RecordSets| sets.page_link().map(|link| link.page);
         if version == self.page.version(owner) {
-            return self.page.entry(owner)?.sets.page_link();
+            return in_sets(&self.page.entry(owner)?.sets);
         }
-        self.operations.get(&version)?.sets.as_ref()?.page_link()
+        let proposal = self.operations.get(&version)?;
+        match &proposal.operation().change {
+            Change::SetLink(link) => link.page.first().copied(),
+            _ => in_sets(proposal.sets.as_ref()?),
+        }
     }
 }
