@@ -23,6 +23,7 @@ use crate::{
 
 mod admission;
 pub mod ballot;
+pub mod chain;
 mod closing;
 pub mod flow;
 mod lend;

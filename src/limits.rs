@@ -60,6 +60,12 @@ pub const SEAL_STATEMENTS_BYTES_MAX: usize = 64 * MIB;
 /// Bytes of one stored seal: the ids it applies, and its certificate with up to a million seats of 34
 /// bytes.
 pub const SEAL_BYTES_MAX: usize = 56 * MIB;
+/// Bytes of what shows one seal to whoever knows an earlier one: the certificate of a hundred
+/// thousand seats, and each of them twice, with a presence (T1).
+pub const CHAIN_PROOF_BYTES_MAX: usize = 128 * MIB;
+/// Seals that are checked from the same one, while a page is replayed, before its newest is checked
+/// and they are let go (choice: few enough to keep in memory).
+pub const CHAIN_WINDOW_SEALS: usize = 256;
 /// How often a host looks whether a page has something to seal, when nobody said anything (choice:
 /// windows close at most this late).
 pub const SEAL_LOOK_INTERVAL: Duration = Duration::from_secs(60);

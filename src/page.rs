@@ -4,14 +4,14 @@
 //! data with structural sharing: cloning one costs nothing. Here it is known what a page
 //! contains; who may change it is [`crate::governance`]'s business.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     id::Id,
     key::{PublicKey, RawKey},
-    limits::FOUNDING_ENTRIES_MAX,
+    limits::{ENTRY_BYTES_MAX, FOUNDING_ENTRIES_MAX},
 };
 
 pub mod apex;
@@ -28,7 +28,7 @@ pub mod zonefile;
 use entry::{Entry, EntryError, Rdata, RecordSets};
 use genesis::{Genesis, GenesisRefusal, Parameters, RawGenesis, Roster};
 use name::{Name, Owner};
-use trie::Trie;
+use trie::{Excerpt, ProofRefusal, Trie};
 
 /// Why bytes are no page.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,12 +93,51 @@ pub struct Changes {
     pub roster: Option<(Id, Roster, Parameters)>,
 }
 
+/// Participants and parameters of a page, as an excerpt of its state shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roll {
+    /// Those of the participants that are shown: there may be others.
+    pub seats: BTreeMap<PublicKey, Seat>,
+    pub parameters: Parameters,
+    /// T, the power of all participants, shown or not.
+    pub total: u64,
+}
+
+/// A participant under some seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub power: u32,
+    /// Its sealed presence, as it was signed (G6).
+    pub presence: Option<Box<[u8]>>,
+}
+
+/// Why an excerpt does not show who decides about a page.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RollRefusal {
+    #[error(transparent)]
+    Proof(#[from] ProofRefusal),
+    #[error("the parameters are not shown")]
+    NoParameters,
+    #[error("a value is neither that of a participant nor the parameters")]
+    OtherLeaf,
+    #[error("the participants shown have {shown} power, more than T, {total}")]
+    Total { shown: u64, total: u64 },
+}
+
 /// A participant as the state stores it.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct RawParticipant {
-    _key: RawKey,
-    _power: u32,
+    key: RawKey,
+    power: u32,
     presence: Vec<Rdata>,
+}
+
+/// The parameters as the state stores them: with T, and the version of the roster.
+#[derive(Serialize, Deserialize)]
+struct RawParameters {
+    values: Parameters,
+    total: u64,
+    version: Id,
 }
 
 /// What kind of leaf a state value is; its first byte.
@@ -307,6 +346,11 @@ impl Page {
         &self.state
     }
 
+    /// Shows the parameters and those of `keys` that take part: what [`Roll::read`] reads.
+    pub fn roll<'k>(&self, keys: impl IntoIterator<Item = &'k PublicKey>) -> Excerpt {
+        self.state.excerpt(keys.into_iter().map(participant_key).chain([parameters_key()]))
+    }
+
     /// The sealed entry at `owner`.
     pub fn entry(&self, owner: &Owner) -> Option<Entry> {
         self.stored(owner).filter(|entry| !entry.sets.is_empty())
@@ -348,6 +392,43 @@ impl Page {
             Id::ZERO => origin_roster_version(&self.id()),
             version => version,
         }
+    }
+}
+
+impl Roll {
+    /// What an excerpt shows of who decides, under the state root of a seal (P9).
+    ///
+    /// # Errors
+    /// The first [`RollRefusal`] found.
+    pub fn read(excerpt: &Excerpt, state_root: &Id) -> Result<Roll, RollRefusal> {
+        let mut leaves = excerpt.read(state_root)?;
+        let parameters = leaves.remove(&parameters_key()).ok_or(RollRefusal::NoParameters)?;
+        let RawParameters { values: parameters, total, .. } =
+            read_leaf(Leaf::Parameters, parameters)?;
+        let mut seats = BTreeMap::new();
+        for (at, value) in leaves {
+            let row: RawParticipant = read_leaf(Leaf::Participant, value)?;
+            let key = PublicKey::admit(row.key).map_err(|_| RollRefusal::OtherLeaf)?;
+            if participant_key(&key) != at {
+                return Err(RollRefusal::OtherLeaf);
+            }
+            let presence = row.presence.into_iter().next().map(|presence| presence.0);
+            seats.insert(key, Seat { power: row.power, presence });
+        }
+        let shown = seats.values().map(|seat| u64::from(seat.power)).sum();
+        if shown > total {
+            return Err(RollRefusal::Total { shown, total });
+        }
+        Ok(Roll { seats, parameters, total })
+    }
+}
+
+fn read_leaf<T: Serialize + DeserializeOwned>(kind: Leaf, value: &[u8]) -> Result<T, RollRefusal> {
+    match value.split_first() {
+        Some((tag, value)) if *tag == kind as u8 => {
+            codec::decode(value, ENTRY_BYTES_MAX).map_err(|_| RollRefusal::OtherLeaf)
+        }
+        _ => Err(RollRefusal::OtherLeaf),
     }
 }
 
@@ -440,11 +521,12 @@ fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageR
 
 fn participant_leaf(key: &PublicKey, power: u32, presence: Option<&[u8]>) -> Box<[u8]> {
     let presence: Vec<Rdata> = presence.into_iter().map(|bytes| Rdata(bytes.into())).collect();
-    leaf(Leaf::Participant, &codec::encode(&(key.raw(), power, presence)))
+    leaf(Leaf::Participant, &codec::encode(&RawParticipant { key: key.raw(), power, presence }))
 }
 
 fn parameters_leaf(parameters: &Parameters, total: u64, version: Id) -> Box<[u8]> {
-    leaf(Leaf::Parameters, &codec::encode(&(parameters, total, version)))
+    let values = parameters.clone();
+    leaf(Leaf::Parameters, &codec::encode(&RawParameters { values, total, version }))
 }
 
 fn leaf(kind: Leaf, value: &[u8]) -> Box<[u8]> {

@@ -172,7 +172,7 @@ impl SealRecord {
 
 /// Whose node seals for whom: the seats of one height (S2).
 pub struct Seats<'a> {
-    roster: &'a Roster,
+    takes_part: Box<dyn Fn(&PublicKey) -> bool + 'a>,
     sealed: &'a dyn Fn(&PublicKey) -> Option<Statement>,
     enclosed: BTreeMap<PublicKey, Statement>,
 }
@@ -183,7 +183,15 @@ impl<'a> Seats<'a> {
         roster: &'a Roster,
         sealed: &'a dyn Fn(&PublicKey) -> Option<Statement>,
     ) -> Seats<'a> {
-        Seats { roster, sealed, enclosed: BTreeMap::new() }
+        Seats::shown(move |key| roster.power(key).is_some(), sealed)
+    }
+
+    /// The seats of those who take part, by whatever shows it, and their sealed presences.
+    pub fn shown(
+        takes_part: impl Fn(&PublicKey) -> bool + 'a,
+        sealed: &'a dyn Fn(&PublicKey) -> Option<Statement>,
+    ) -> Seats<'a> {
+        Seats { takes_part: Box::new(takes_part), sealed, enclosed: BTreeMap::new() }
     }
 
     /// The same with presences that are not sealed yet. Both are acceptable until the newer is.
@@ -209,6 +217,12 @@ impl<'a> Seats<'a> {
             self.enclosed.insert(author, statement);
         }
         Ok(self)
+    }
+
+    /// The newer of a participant's presences.
+    pub fn presence(&self, participant: &PublicKey) -> Option<Statement> {
+        let enclosed = self.enclosed.get(participant).cloned();
+        enclosed.or_else(|| (self.sealed)(participant))
     }
 
     /// Whether `node` may sign for the seat of `participant`.
@@ -267,7 +281,7 @@ impl Certificate {
             }
             for seat in &commit.seats {
                 let participant = PublicKey::admit(*seat)?;
-                if seats.roster.power(&participant).is_none() {
+                if !(seats.takes_part)(&participant) {
                     return Err(CertificateRefusal::NoSeat(participant));
                 }
                 if !seats.holds(&node, &participant) {

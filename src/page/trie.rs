@@ -13,8 +13,10 @@ use std::sync::Arc;
 
 use crate::id::Id;
 
+mod excerpt;
 mod proof;
 
+pub use excerpt::Excerpt;
 pub use proof::{Proof, ProofRefusal};
 
 /// Nibbles of a key, and so the deepest that a leaf can hang.
