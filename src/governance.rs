@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub mod ballot;
+pub mod envelope;
 pub mod operation;
 mod roster;
 mod soft;

@@ -23,9 +23,9 @@
 //!
 //! | rule | held by | status |
 //! |------|---------|--------|
-//! | P1 | [`page::codec`], [`governance::statement`] | built |
+//! | P1 | [`page::codec`], [`governance::envelope`], [`governance::statement`] | built |
 //! | P2 | [`id`] | built |
-//! | P3 | [`id`], [`key`], [`governance::statement`] | partly |
+//! | P3 | [`id`], [`key`], [`governance::envelope`] | partly |
 //! | P4 | [`key`] | partly |
 //! | P5 | [`limits`], [`governance`], [`governance::statement`] | built |
 //! | P6 | [`page`], [`page::genesis`], [`dns::view`], [`daemon::node`] | built |

@@ -5,20 +5,16 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     ballot::{Ballot, Batch},
+    envelope::{self, Envelope},
     operation::{Change, Operation},
 };
 use crate::{
     id::{Id, Kind},
-    key::{KeyRefusal, PublicKey, SecretKey, Signature, WrongSignature},
+    key::{KeyRefusal, PublicKey, SecretKey, WrongSignature},
     limits::*,
-    page::{
-        codec::{self, CodecRefusal},
-        entry::Rdata,
-    },
+    page::codec::{self, CodecRefusal},
 };
 
 /// Why bytes are no statement.
@@ -44,15 +40,6 @@ pub enum StatementRefusal {
     ManyLinks(usize),
     #[error("the newcomer's acceptance is not for this page and key")]
     Acceptance,
-}
-
-/// A statement as it travels and is stored.
-#[derive(Serialize, Deserialize)]
-struct Envelope {
-    kind: u8,
-    page: Id,
-    body: Rdata,
-    signature: Signature,
 }
 
 /// What was said.
@@ -127,12 +114,7 @@ impl Statement {
     /// # Errors
     /// What [`Statement::admit`] would say of the result.
     pub fn sign(page: &Id, body: Body, key: &SecretKey) -> Result<Statement, StatementRefusal> {
-        let kind = body.kind();
-        let encoded = body.encode();
-        let signature = key.sign(kind, page, &encoded);
-        let body = Rdata(encoded.into());
-        let envelope = Envelope { kind: kind as u8, page: *page, body, signature };
-        Statement::admit(&codec::encode(&envelope))
+        Statement::admit(&envelope::sign(body.kind(), page, body.encode(), key))
     }
 
     /// The door: one strict encoding, within limits, signed by the author it names.
@@ -141,9 +123,8 @@ impl Statement {
     /// The first [`StatementRefusal`] found.
     pub fn admit(bytes: &[u8]) -> Result<Statement, StatementRefusal> {
         let (statement, envelope) = Statement::read(bytes)?;
-        let kind = statement.0.body.kind();
         let Inner { author, page, body, .. } = &*statement.0;
-        author.verify(kind, page, &envelope.body.0, &envelope.signature)?;
+        envelope.verify(body.kind(), author)?;
         if let Body::Operation(Operation { change: Change::SetRoster(set), .. }) = body {
             set.change.check_acceptance(page).map_err(|_| StatementRefusal::Acceptance)?;
         }
@@ -160,11 +141,11 @@ impl Statement {
     }
 
     fn read(bytes: &[u8]) -> Result<(Statement, Envelope), StatementRefusal> {
-        let envelope: Envelope = codec::decode(bytes, BATCH_BYTES_MAX)?;
+        let envelope = Envelope::decode(bytes, BATCH_BYTES_MAX)?;
         let body = Body::decode(envelope.kind, &envelope.body.0)?;
         body.check()?;
         let (author, page) = (body.author()?, envelope.page);
-        let id = Id::of(body.kind(), &envelope.body.0);
+        let id = envelope.id(body.kind());
         let inner = Inner { id, page, author, body, bytes: bytes.to_vec() };
         Ok((Statement(Arc::new(inner)), envelope))
     }
