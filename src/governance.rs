@@ -23,6 +23,7 @@ use crate::{
 pub mod ballot;
 pub mod envelope;
 pub mod operation;
+pub mod petition;
 mod roster;
 mod soft;
 pub mod statement;

@@ -22,12 +22,23 @@ pub enum Kind {
     Batch = 4,
     /// A newcomer's agreement to join a roster (G4).
     Acceptance = 5,
+    /// A stranger's request for an entry (G13). It is no part of a page.
+    Petition = 9,
+    /// A participant's answer that a petition is not taken up (G13).
+    Refusal = 10,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Kind; 5] =
-        [Kind::Genesis, Kind::Operation, Kind::Ballot, Kind::Batch, Kind::Acceptance];
+    pub const ALL: [Kind; 7] = [
+        Kind::Genesis,
+        Kind::Operation,
+        Kind::Ballot,
+        Kind::Batch,
+        Kind::Acceptance,
+        Kind::Petition,
+        Kind::Refusal,
+    ];
 
     /// The kind with this wire tag, or `None`.
     pub fn from_tag(tag: u8) -> Option<Kind> {
@@ -42,6 +53,8 @@ impl Kind {
             Kind::Ballot => "ballot",
             Kind::Batch => "batch",
             Kind::Acceptance => "acceptance",
+            Kind::Petition => "petition",
+            Kind::Refusal => "refusal",
         }
     }
 }

@@ -46,6 +46,29 @@ pub const OPEN_OPERATIONS_DEFAULT: u32 = 256;
 /// The most slots a page may give an author (P5).
 pub const OPEN_OPERATIONS_MAX: u32 = 65_536;
 
+/// Bytes of a signed envelope beside its body: kind, page id, signature and the heads of each.
+pub const ENVELOPE_BYTES: usize = 128;
+/// Bytes of one petition, without its envelope (G13, choice: what a stranger asks for is a few
+/// records; an inbox that is full then holds 16 MiB).
+pub const PETITION_BYTES_MAX: usize = 16 * KIB;
+/// Bytes of one refusal of a petition, without its envelope: two ids and a reason.
+pub const REFUSAL_BYTES_MAX: usize = 2 * KIB;
+/// Petitions of one key that wait on one page at a time (G13, choice: who asks for more is
+/// answered first).
+pub const PETITIONS_PER_KEY_MAX: usize = 4;
+/// Petitions from one address (of IPv6: one /64, which is what a customer gets) that wait on one
+/// page at a time (G13, choice: a household, and a registrar's first users, behind one address).
+pub const PETITIONS_PER_ADDRESS_MAX: usize = 16;
+/// Petitions that the inbox of one page holds, decided and expired ones included (G13, choice: more
+/// than people read in 14 days).
+pub const PETITIONS_MAX: usize = 1000;
+/// How long a petition waits after it was received, in the node's own clock (G13).
+pub const PETITION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How far ahead of the node's clock a petition may be dated: one hour, as attestations (T7).
+pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
+/// Open operations of one page that one answer to `djdns inbox` lists (choice).
+pub const INBOX_OPERATIONS_MAX: usize = 1000;
+
 /// Participants of one page (choice: ten times the hundred thousand that it is meant for).
 pub const PARTICIPANTS_MAX: usize = 1_000_000;
 /// The largest total of power, T < 2^31, so that a consensus engine's 64 bit products hold (S3).
@@ -123,6 +146,10 @@ const _: () = {
     assert!(TRACK1_BP_DEFAULT as u32 + TRACK2_BP_DEFAULT as u32 > 10_000);
     assert!(OPEN_OPERATIONS_DEFAULT <= OPEN_OPERATIONS_MAX);
     assert!(BALLOT_ROWS_MAX * 36 + REASON_BYTES_MAX + 512 <= BALLOT_BYTES_MAX);
+    assert!(REASON_BYTES_MAX + 512 <= REFUSAL_BYTES_MAX);
+    assert!(PETITION_BYTES_MAX <= OPERATION_BYTES_MAX - 1024);
+    assert!(PETITIONS_PER_KEY_MAX <= PETITIONS_PER_ADDRESS_MAX);
+    assert!(PETITIONS_PER_ADDRESS_MAX < PETITIONS_MAX);
     assert!(BATCH_ROWS_MAX * 34 + 512 <= BATCH_BYTES_MAX);
     assert!(PARTICIPANTS_MAX * 44 + 4096 <= GENESIS_BYTES_MAX);
     assert!(GENESIS_BYTES_MAX < LOG_FRAME_BYTES_MAX);
