@@ -156,7 +156,7 @@ fn a_damaged_letter_is_named_and_the_others_are_read() {
         damaged[at] ^= 1;
         disk.set_bytes(&path, &damaged);
         let letters = store.inbox(&page("ct.")).expect("the inbox reads");
-        assert_eq!(letters.damaged, [path.clone()], "byte {at}");
+        assert_eq!(letters.damaged, std::slice::from_ref(&path), "byte {at}");
         assert_eq!(letters.sound, [(id_of("two"), b"please".to_vec())]);
     }
 }
