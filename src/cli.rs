@@ -12,11 +12,14 @@ mod args;
 mod context;
 mod explain;
 mod fault;
+mod inbox;
 mod key;
 mod output;
 mod page;
 mod proposals;
 mod propose;
+mod request;
+mod requests;
 mod resolve;
 mod serve;
 mod shell;
@@ -81,6 +84,9 @@ enum Command {
     Propose(propose::Propose),
     Proposals(proposals::Proposals),
     Vote(vote::Vote),
+    Inbox(inbox::Inbox),
+    Request(request::Request),
+    Requests(requests::Requests),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -115,6 +121,9 @@ impl Command {
             Command::Propose(command) => command.run(context),
             Command::Proposals(command) => command.run(context),
             Command::Vote(command) => command.run(context),
+            Command::Inbox(command) => command.run(context),
+            Command::Request(command) => command.run(context),
+            Command::Requests(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -132,6 +141,9 @@ impl Command {
             Command::Propose(_) => "djdns propose",
             Command::Proposals(_) => "djdns proposals",
             Command::Vote(_) => "djdns vote",
+            Command::Inbox(_) => "djdns inbox",
+            Command::Request(_) => "djdns request",
+            Command::Requests(_) => "djdns requests",
             Command::Completions(_) => "djdns completions",
             Command::Man(_) => "djdns man",
         }

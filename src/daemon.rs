@@ -25,6 +25,7 @@ use crate::{
 mod anchors;
 mod explain;
 mod history;
+mod inbox;
 pub mod node;
 mod passed;
 mod report;

@@ -45,7 +45,7 @@
 //! | G10 | `governance::soft`, [`governance::operation`] | partly |
 //! | G11 | [`governance`] | partly |
 //! | G12 | `cli::page::survival` | built |
-//! | G13 |  | later |
+//! | G13 | [`governance::petition`], [`governance::petition::inbox`], `daemon::inbox` | partly |
 //! | S1 |  | later |
 //! | S2 |  | later |
 //! | S3 |  | later |

@@ -13,7 +13,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::anchors::{self, Anchors};
+use super::{
+    anchors::{self, Anchors},
+    inbox::Inboxes,
+};
 use crate::{
     control::request::{Failure, FailureKind, PageSelector},
     demo,
@@ -47,6 +50,8 @@ pub struct Node {
     view: ManuallyDrop<Arc<ArcSwap<View>>>,
     /// Where DNS is answered, once it is.
     pub(super) serving: Mutex<Vec<String>>,
+    /// What the pages are asked for. Locked before `state`, never while that is held.
+    pub(super) inboxes: Inboxes,
 }
 
 struct State {
@@ -93,6 +98,7 @@ impl Node {
             state: Mutex::new(ManuallyDrop::new(state)),
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
             serving: Mutex::new(Vec::new()),
+            inboxes: Inboxes::default(),
         });
         node.load(progress)?;
         if anchors_bytes.is_empty() && node.holds_nothing_of_its_own()? {

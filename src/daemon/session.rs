@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    explain, history,
+    explain, history, inbox,
     node::{Node, Progress, WholePage, sentence},
     report, resolve, status,
 };
 use crate::{
+    ambient,
     control::{
         request::{Answer, Draft, Failure, Request},
         server::Session,
@@ -51,7 +52,23 @@ impl Session for NodeSession {
             }
             Request::Proposals { page, all } => report::proposals(&node.select(&page)?, all),
             Request::Proposal { page, prefix } => report::proposal(&node.select(&page)?, &prefix)?,
-            Request::Submit { statements } => submit(&node, &statements)?,
+            Request::Submit { statements } => {
+                let statements = admitted(&node, &statements)?;
+                node.submit(&statements)?;
+                submitted(&statements)
+            }
+            Request::TakeUp { petition, statements } => {
+                let statements = admitted(&node, &statements)?;
+                inbox::take_up(&node, &petition, &statements, ambient::now())?;
+                submitted(&statements)
+            }
+            Request::Ask { petition } => inbox::ask(&node, &petition, ambient::now())?,
+            Request::Petition { prefix } => inbox::one(&node, &prefix, ambient::now())?,
+            Request::Petitions { page, all } => {
+                inbox::of(&node, &node.select(&page)?, all, ambient::now())?
+            }
+            Request::Refuse { refusal } => inbox::refuse(&node, &refusal, ambient::now())?,
+            Request::Inbox { key } => inbox::awaiting(&node, key, ambient::now())?,
             Request::Stage { genesis, entries, statements } => {
                 self.stage(genesis, entries, statements)?
             }
@@ -174,16 +191,19 @@ fn draft(
     })
 }
 
-fn submit(node: &Node, statements: &[Rdata]) -> Result<Answer, Failure> {
+/// The statements that a person hands over, each through its door.
+fn admitted(node: &Node, statements: &[Rdata]) -> Result<Vec<Statement>, Failure> {
     let admit = |bytes: &Rdata| {
         Statement::admit(&bytes.0)
             .map_err(|refusal| Failure::refused(format!("the statement is refused: {refusal}")))
     };
     let statements = statements.iter().map(admit).collect::<Result<Vec<Statement>, Failure>>()?;
     check_ballots_name_something(node, &statements)?;
-    node.submit(&statements)?;
-    let ids: Vec<Id> = statements.iter().map(Statement::id).collect();
-    Ok(Answer::Submitted { ids })
+    Ok(statements)
+}
+
+fn submitted(statements: &[Statement]) -> Answer {
+    Answer::Submitted { ids: statements.iter().map(Statement::id).collect() }
 }
 
 /// From a peer a ballot may come before its operation; from a person it is a mistake.
