@@ -11,8 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
 use std::{
-    env,
-    thread,
+    env, thread,
     time::{Duration, Instant},
 };
 
@@ -135,7 +134,10 @@ impl World {
         }
         let count = rounds * self.keys.len() as u64;
         let rate = count as f64 / spent.as_secs_f64();
-        println!("{count} statements replayed in {:.1} s, {rate:.0}/s on one core", spent.as_secs_f64());
+        println!(
+            "{count} statements replayed in {:.1} s, {rate:.0}/s on one core",
+            spent.as_secs_f64()
+        );
     }
 }
 

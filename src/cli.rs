@@ -13,12 +13,15 @@ mod audit;
 mod context;
 mod explain;
 mod fault;
+mod inbox;
 mod key;
 mod output;
 mod page;
 mod presence;
 mod proposals;
 mod propose;
+mod request;
+mod requests;
 mod resolve;
 mod serve;
 mod shell;
@@ -89,6 +92,9 @@ enum Command {
     Unhost(presence::Unhost),
     Delegate(presence::Delegate),
     Audit(audit::Audit),
+    Inbox(inbox::Inbox),
+    Request(request::Request),
+    Requests(requests::Requests),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -130,6 +136,9 @@ impl Command {
             Command::Unhost(command) => command.run(context),
             Command::Delegate(command) => command.run(context),
             Command::Audit(command) => command.run(context),
+            Command::Inbox(command) => command.run(context),
+            Command::Request(command) => command.run(context),
+            Command::Requests(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -151,6 +160,9 @@ impl Command {
             Command::Unhost(_) => "djdns unhost",
             Command::Delegate(_) => "djdns delegate",
             Command::Audit(_) => "djdns audit",
+            Command::Inbox(_) => "djdns inbox",
+            Command::Request(_) => "djdns request",
+            Command::Requests(_) => "djdns requests",
             Command::Completions(_) => "djdns completions",
             Command::Man(_) => "djdns man",
         }

@@ -26,6 +26,7 @@ use crate::{
 mod anchors;
 mod explain;
 mod history;
+mod inbox;
 pub mod node;
 mod node_key;
 mod passed;

@@ -28,11 +28,15 @@ pub enum Kind {
     Seal = 7,
     /// A node's vote on a seal, for the seats it holds (S2).
     Vote = 8,
+    /// A stranger's request for an entry (G13). It is no part of a page.
+    Petition = 9,
+    /// A participant's answer that a petition is not taken up (G13).
+    Refusal = 10,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Genesis,
         Kind::Operation,
         Kind::Ballot,
@@ -41,6 +45,8 @@ impl Kind {
         Kind::Presence,
         Kind::Seal,
         Kind::Vote,
+        Kind::Petition,
+        Kind::Refusal,
     ];
 
     /// The kind with this wire tag, or `None`.
@@ -59,6 +65,8 @@ impl Kind {
             Kind::Presence => "presence",
             Kind::Seal => "seal",
             Kind::Vote => "vote",
+            Kind::Petition => "petition",
+            Kind::Refusal => "refusal",
         }
     }
 }

@@ -23,9 +23,9 @@
 //!
 //! | rule | held by | status |
 //! |------|---------|--------|
-//! | P1 | [`page::codec`], [`governance::statement`] | built |
+//! | P1 | [`page::codec`], [`governance::envelope`], [`governance::statement`] | built |
 //! | P2 | [`id`] | built |
-//! | P3 | [`id`], [`key`], [`governance::statement`] | partly |
+//! | P3 | [`id`], [`key`], [`governance::envelope`] | partly |
 //! | P4 | [`key`] | partly |
 //! | P5 | [`limits`], [`governance`], [`governance::statement`] | built |
 //! | P6 | [`page`], [`page::genesis`], [`dns::view`], [`daemon::node`] | built |
@@ -45,7 +45,7 @@
 //! | G10 | `governance::soft`, [`governance::operation`] | partly |
 //! | G11 | [`governance`] | partly |
 //! | G12 | `cli::page::survival` | built |
-//! | G13 |  | later |
+//! | G13 | [`governance::petition`], [`governance::petition::inbox`], `daemon::inbox` | partly |
 //! | S1 |  | later |
 //! | S2 |  | later |
 //! | S3 |  | later |

@@ -72,6 +72,29 @@ pub const SEAL_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How far a seal's time may be ahead of the clock of who votes for it (S4).
 pub const SEAL_AHEAD: Duration = Duration::from_secs(600);
 
+/// Bytes of a signed envelope beside its body: kind, page id, signature and the heads of each.
+pub const ENVELOPE_BYTES: usize = 128;
+/// Bytes of one petition, without its envelope (G13, choice: what a stranger asks for is a few
+/// records; an inbox that is full then holds 16 MiB).
+pub const PETITION_BYTES_MAX: usize = 16 * KIB;
+/// Bytes of one refusal of a petition, without its envelope: two ids and a reason.
+pub const REFUSAL_BYTES_MAX: usize = 2 * KIB;
+/// Petitions of one key that wait on one page at a time (G13, choice: who asks for more is
+/// answered first).
+pub const PETITIONS_PER_KEY_MAX: usize = 4;
+/// Petitions from one address (of IPv6: one /64, which is what a customer gets) that wait on one
+/// page at a time (G13, choice: a household, and a registrar's first users, behind one address).
+pub const PETITIONS_PER_ADDRESS_MAX: usize = 16;
+/// Petitions that the inbox of one page holds, decided and expired ones included (G13, choice: more
+/// than people read in 14 days).
+pub const PETITIONS_MAX: usize = 1000;
+/// How long a petition waits after it was received, in the node's own clock (G13).
+pub const PETITION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How far ahead of the node's clock a petition may be dated: one hour, as attestations (T7).
+pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
+/// Open operations of one page that one answer to `djdns inbox` lists (choice).
+pub const INBOX_OPERATIONS_MAX: usize = 1000;
+
 /// Participants of one page (choice: ten times the hundred thousand that it is meant for).
 pub const PARTICIPANTS_MAX: usize = 1_000_000;
 /// The largest total of power, T < 2^31, so that a consensus engine's 64 bit products hold (S3).
@@ -162,6 +185,10 @@ const _: () = {
         LENDING_ROWS_MAX * 38 + PRESENCE_BEACONS_MAX * (PRESENCE_BEACON_BYTES_MAX + 3) + 128
             <= PRESENCE_BYTES_MAX
     );
+    assert!(REASON_BYTES_MAX + 512 <= REFUSAL_BYTES_MAX);
+    assert!(PETITION_BYTES_MAX <= OPERATION_BYTES_MAX - 1024);
+    assert!(PETITIONS_PER_KEY_MAX <= PETITIONS_PER_ADDRESS_MAX);
+    assert!(PETITIONS_PER_ADDRESS_MAX < PETITIONS_MAX);
     assert!(BATCH_ROWS_MAX * 34 + 512 <= BATCH_BYTES_MAX);
     assert!(PARTICIPANTS_MAX * 44 + 4096 <= GENESIS_BYTES_MAX);
     assert!(PARTICIPANTS_MAX * 34 + MIB <= SEAL_BYTES_MAX);

@@ -3,17 +3,20 @@
 //! ```text
 //! lock                  who has the data directory open
 //! pages/<page id>/log   every change of a page, checksummed and synced before it counts
+//! pages/<page id>/inbox what the page is asked for, a small file each; no part of the page
 //! anchors               a few bytes of the caller's, replaced as a whole
 //! index/                where each named record is; rebuilt from the logs whenever it does not fit
 //! ```
-//! What [`Store::append`], [`Store::found`] and [`Store::set_anchors`] have acknowledged is there
-//! after any crash; what they have not is there wholly or not at all. A damaged log is named and
+//! What [`Store::append`], [`Store::found`], [`Store::put_letter`] and [`Store::set_anchors`] have
+//! acknowledged is there after any crash; what they have not is there wholly or not at all. A damaged log is named and
 //! keeps only its own page from working. The store does not know what its records mean.
 
 mod anchors;
+mod aside;
 pub mod disk;
 pub mod fake;
 mod frame;
+mod inbox;
 mod index;
 mod lock;
 mod log;
@@ -34,6 +37,7 @@ use log::{Log, Spot};
 use scan::{CHUNK_POINT, CHUNK_STREAM, Scan, Step};
 
 pub use frame::FileHeadFault;
+pub use inbox::Letters;
 use report::failed;
 pub use report::{FaultKind, LogFault, Notice, StoreError};
 

@@ -58,6 +58,17 @@ fn statements_of_every_kind_are_encoded_named_and_signed_as_ever() {
 }
 
 #[test]
+fn petitions_and_refusals_are_encoded_named_and_signed_as_ever() {
+    check("petition", make::petitions(), describe::petition);
+    check("refusal", make::refusals(), describe::refusal);
+}
+
+#[test]
+fn a_letter_in_an_inbox_is_read_as_ever() {
+    check("inbox", make::letters(), describe::letter);
+}
+
+#[test]
 fn an_acceptance_is_the_signature_it_ever_was() {
     check("acceptance", make::acceptances(), describe::acceptance);
 }

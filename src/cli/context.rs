@@ -152,9 +152,14 @@ impl Context {
         Ok(direct(&Node::open(dir, self.command, tell)?))
     }
 
+    /// Lets the node go: the next question reaches it anew, and others have the directory meanwhile.
+    pub fn let_go(&mut self) {
+        self.link = None;
+    }
+
     /// Shows text, paged where it is long. The node is let go first: somebody may read for long.
     pub fn print_paged(&mut self, text: &str) -> Outcome {
-        self.link = None;
+        self.let_go();
         output::print_paged(text)
     }
 

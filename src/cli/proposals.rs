@@ -171,7 +171,7 @@ fn state_paint(state: &str) -> Paint {
 }
 
 /// How long an operation stays open, in the page's seal time (G10).
-fn time_left(seconds: u64) -> String {
+pub fn time_left(seconds: u64) -> String {
     match seconds {
         0..3600 => format!("{} min", seconds.div_ceil(60)),
         3600..172_800 => format!("{} h", seconds / 3600),

@@ -24,14 +24,15 @@ use crate::{
     id::Id,
     key::{SecretKey, Signature},
     page::{
-        name::{Name, Owner, to_ascii},
+        name::{Name, Owner},
         record::RecordType,
     },
 };
 
 pub mod apply;
 mod diff;
-mod entry;
+pub mod entry;
+mod taken;
 mod track2;
 
 /// Propose a change of a page.
@@ -42,14 +43,18 @@ mod track2;
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns propose ff.ct set brickwindows A 203.0.113.5 --as alice\n  \
-                  djdns propose ff.ct participant remove did:key:z6Mk…"
+                  djdns propose ff.ct participant remove did:key:z6Mk…\n  \
+                  djdns propose ff.ct --from-request 4c5d6e --as alice"
 )]
 pub struct Propose {
     /// The page: its name, or the first digits of its id
     #[arg(value_name = "P", value_parser = args::page)]
     page: PageSelector,
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    /// Propose exactly what this petition asks for: its id, or the first six or more digits
+    #[arg(long, value_name = "ID", value_parser = args::prefix)]
+    from_request: Option<String>,
     #[command(flatten)]
     casting: Casting,
 }
@@ -149,18 +154,18 @@ enum One {
 }
 
 #[derive(Args)]
-struct RecordArgs {
+pub struct RecordArgs {
     /// The name relative to the page; `@` is the page itself; a final dot makes it absolute
-    owner: String,
+    pub owner: String,
     /// The record type, as A, MX or TYPE65280
     #[arg(value_name = "TYPE")]
-    rtype: RecordType,
+    pub rtype: RecordType,
     /// The record's data
     #[arg(required = true)]
-    rdata: Vec<String>,
+    pub rdata: Vec<String>,
     /// Seconds it may be cached, or as 1h30m [else as the records there have, else an hour]
     #[arg(long, value_name = "S", value_parser = entry::ttl)]
-    ttl: Option<u32>,
+    pub ttl: Option<u32>,
 }
 
 #[derive(Subcommand)]
@@ -216,17 +221,29 @@ enum Participant {
 
 impl Propose {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let Propose { page, what, casting } = self;
-        match what {
-            What::Apply { file, dry_run } => {
+        let Propose { page, what, from_request, casting } = self;
+        match (what, from_request) {
+            (Some(What::Apply { file, dry_run }), None) => {
                 let bytes = zone::read(&file)?;
                 apply::run(context, &page, &file, bytes, dry_run, &casting)
             }
-            What::One(what) => {
+            (Some(What::One(what)), None) => {
                 let desk = Desk::open(context, page, &casting)?;
                 let operation = what.propose(context, &desk)?;
                 show(context, &operation)
             }
+            (None, Some(petition)) => {
+                let desk = Desk::open(context, page, &casting)?;
+                let operation = taken::propose(context, desk, &petition)?;
+                show(context, &operation)
+            }
+            (Some(_), Some(_)) => Err(Fault::usage(
+                "--from-request proposes exactly what is asked for: leave the change out",
+            )),
+            (None, None) => Err(Fault::usage(
+                "what is proposed? set, add, delete, link, apply, participant, params, relink, \
+                 unlink, or --from-request ID: see `djdns propose --help`",
+            )),
         }
     }
 }
@@ -280,6 +297,8 @@ struct Desk {
     key: SecretKey,
     /// Whether the proposer approves, and with which words.
     approval: Option<String>,
+    /// The petition that is taken up.
+    petition: Option<Id>,
 }
 
 impl Desk {
@@ -296,21 +315,12 @@ impl Desk {
         approval: Option<String>,
     ) -> Outcome<Desk> {
         let name = signing::draft(context, &page, &key.public(), Vec::new(), 0)?.name;
-        Ok(Desk { page, name, key, approval })
+        Ok(Desk { page, name, key, approval, petition: None })
     }
 
     /// The owner name that was typed.
     fn owner(&self, context: &Context, text: &str) -> Outcome<Owner> {
-        let owner = to_ascii(text)
-            .and_then(|text| Owner::parse(&text, &self.name))
-            .map_err(|refusal| Fault::usage(format!("the name `{text}`: {refusal}")))?;
-        // `www.ff.ct` typed for the page ff.ct. is rarely meant as www.ff.ct.ff.ct.
-        let absolute = Name::parse(text).ok().filter(|_| !self.name.is_root());
-        if absolute.is_some_and(|name| !text.ends_with('.') && name.is_at_or_below(&self.name)) {
-            let full = owner.at(&self.name).map_err(Fault::usage)?;
-            context.note(format!("note: `{text}` is {full}; `{text}.` would be the other"));
-        }
-        Ok(owner)
+        entry::owner(context, &self.name, text)
     }
 
     /// The page whose id was typed, which is to be linked at `owner`.
@@ -365,7 +375,7 @@ impl Desk {
         owners: &[Owner],
         build: impl Fn(&Draft) -> Outcome<Change>,
     ) -> Outcome<OperationReport> {
-        let made = signing::submit_made(context, &mut |context| {
+        let made = signing::submit_made_for(context, self.petition, &mut |context| {
             let key = self.key.public();
             let draft = signing::draft(context, &self.page, &key, owners.to_vec(), 1)?;
             let slot = draft.slots.first().copied().unwrap_or_default();

@@ -101,6 +101,22 @@ pub fn public_key(context: &Context, text: &str) -> Outcome<PublicKey> {
     }
 }
 
+/// The public half of the identity that `--as` names; without it the only one. No passphrase is asked
+/// for.
+///
+/// # Errors
+/// When there is no such identity.
+pub fn identity(context: &Context, name: Option<&str>) -> Outcome<PublicKey> {
+    let Some(name) = name else {
+        return Ok(Keyring::open(context)?.only().map_err(say_as)?.file.public());
+    };
+    let own = Keyring::open(context)?.find(name)?.map(|stored| stored.file.public());
+    match own.or_else(|| demo::key(name).map(|key| key.public())) {
+        Some(key) => Ok(key),
+        None => public_key(context, name),
+    }
+}
+
 /// Whether everybody has the secret half of this key.
 pub fn is_demonstration(key: &PublicKey) -> bool {
     demo::NAMES.iter().filter_map(|name| demo::key(name)).any(|demo| demo.public() == *key)
@@ -244,12 +260,13 @@ fn sign(page: &Id, body: Body, key: &SecretKey) -> Outcome<Statement> {
 }
 
 /// Hands statements over: when this returns, all are durable, or none was taken.
-///
-/// # Errors
-/// What the node says.
-pub fn submit(context: &mut Context, statements: &[Statement]) -> Outcome {
+fn submit_for(context: &mut Context, petition: Option<Id>, statements: &[Statement]) -> Outcome {
     let statements = statements.iter().map(|statement| Rdata(statement.bytes().into())).collect();
-    ask!(context, Request::Submit { statements }, Answer::Submitted { .. } => Ok(()))
+    let request = match petition {
+        Some(petition) => Request::TakeUp { petition, statements },
+        None => Request::Submit { statements },
+    };
+    ask!(context, request, Answer::Submitted { .. } => Ok(()))
 }
 
 /// Makes statements and hands them over; makes them anew when another command of the same author
@@ -261,15 +278,27 @@ pub fn submit_made(
     context: &mut Context,
     make: &mut dyn FnMut(&mut Context) -> Outcome<Vec<Statement>>,
 ) -> Outcome<Vec<Statement>> {
+    submit_made_for(context, None, make)
+}
+
+/// [`submit_made`] of statements that take a petition up, if there is one (G13).
+///
+/// # Errors
+/// What `make` or the node says.
+pub fn submit_made_for(
+    context: &mut Context,
+    petition: Option<Id>,
+    make: &mut dyn FnMut(&mut Context) -> Outcome<Vec<Statement>>,
+) -> Outcome<Vec<Statement>> {
     for _ in 1..OVERTAKEN_MAX {
         let statements = make(context)?;
-        match submit(context, &statements) {
+        match submit_for(context, petition, &statements) {
             Err(Fault::Failure(Failure { kind: FailureKind::Overtaken, .. })) => {}
             done => return done.map(|()| statements),
         }
     }
     let statements = make(context)?;
-    submit(context, &statements).map(|()| statements)
+    submit_for(context, petition, &statements).map(|()| statements)
 }
 
 /// What digits of an id name: an operation, or a batch with some of its operations.

@@ -89,6 +89,13 @@ fn everything_promised_can_be_typed() {
         "propose ct unlink ff".to_owned(),
         "proposals ct --all".to_owned(),
         "vote ct 5f0c5f - --reject --reason no --as alice".to_owned(),
+        "propose ct --from-request 5f0c5f --no-vote --as alice".to_owned(),
+        "request ct set @ MX 10 mail --ttl 1h --words please --as zoe".to_owned(),
+        format!("request ct --as zoe link friends {id} --words please"),
+        "request status 5f0c5f --json".to_owned(),
+        "request refuse 5f0c5f --reason no --as alice".to_owned(),
+        "requests ct --follow --all".to_owned(),
+        "inbox --as alice".to_owned(),
         "completions zsh".to_owned(),
         "man --dir d".to_owned(),
     ];
@@ -107,7 +114,6 @@ fn page_code() -> String {
 fn what_is_wrong_or_comes_later_is_a_usage_error() {
     for line in [
         "serve --listen 127.0.0.1:1",
-        "inbox",
         "stats",
         "resolve a..b",
         "resolve a NOTYPE",
@@ -119,6 +125,11 @@ fn what_is_wrong_or_comes_later_is_a_usage_error() {
         "propose ct participant add alice",
         "propose ct participant power alice",
         "vote ct",
+        "request ct set a A",
+        "request status",
+        "request status 5f0c",
+        "request refuse 5f0c5f",
+        "requests",
         "vote ct 5f0c5f --approve --reject",
         "-v -q status",
     ] {

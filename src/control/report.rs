@@ -223,6 +223,62 @@ pub struct BallotReport {
     pub reason: String,
 }
 
+/// A petition and what became of it; `request status --json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PetitionReport {
+    pub id: String,
+    /// The page's name.
+    pub page: String,
+    pub page_id: String,
+    pub author: String,
+    pub owner: String,
+    /// One line.
+    pub change: String,
+    /// Records as they are now and as they are asked for: lines that begin with `-` or `+`.
+    pub diff: Vec<String>,
+    pub words: String,
+    /// When it was made, by its author's clock.
+    pub created: u64,
+    /// When it came here.
+    pub received: u64,
+    /// `local`, or the address it came from.
+    pub source: String,
+    /// `waiting`, `taken up`, `refused` or `expired`.
+    pub state: String,
+    /// The operation that it was taken up as.
+    pub operation: Option<String>,
+    /// How that operation stands; none: it is not known here any more.
+    pub operation_state: Option<String>,
+    pub refused_by: Option<String>,
+    /// Why it was refused.
+    pub reason: String,
+    /// When it expires, if nobody decides.
+    pub expires: u64,
+    /// Seconds until then, by this node's clock.
+    pub seconds_left: u64,
+}
+
+/// `inbox --json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InboxReport {
+    pub key: String,
+    /// Pages on which something awaits the key.
+    pub pages: Vec<InboxPage>,
+}
+
+/// What awaits a participant on one page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InboxPage {
+    pub page: String,
+    pub page_id: String,
+    /// Open operations on which the key has not cast a ballot.
+    pub operations: Vec<OperationReport>,
+    /// How many more of them there are than are listed.
+    pub more_operations: usize,
+    /// Petitions that wait.
+    pub petitions: Vec<PetitionReport>,
+}
+
 /// `resolve --json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Resolution {

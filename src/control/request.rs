@@ -54,6 +54,18 @@ pub enum Request {
     Commit,
     /// Founds what was staged on this connection: the genesis names no state root yet.
     Found,
+    /// A stranger's signed petition to a page, from this machine (G13).
+    Ask { petition: Rdata },
+    /// One petition to any page held here, by the first digits of its id.
+    Petition { prefix: String },
+    /// The petitions to a page that wait; `all`: those that were decided, or expired, as well.
+    Petitions { page: PageSelector, all: bool },
+    /// As [`Request::Submit`]; the one operation among them proposes what this petition asks for.
+    TakeUp { petition: Id, statements: Vec<Rdata> },
+    /// A participant's signed refusal of a petition.
+    Refuse { refusal: Rdata },
+    /// What awaits this key's ballot on the pages it takes part in, and the petitions to them.
+    Inbox { key: RawKey },
     /// Trusts a page for a name and everything below it (T2).
     Join { name: Name, page: Id },
     /// Answers as the DNS face would, and says from where.
@@ -100,6 +112,16 @@ pub enum Answer {
     Submitted {
         ids: Vec<Id>,
     },
+    /// A petition and what became of it; `signed` is what its author signed.
+    Petition {
+        petition: PetitionReport,
+        signed: Rdata,
+    },
+    Petitions {
+        page: String,
+        petitions: Vec<PetitionReport>,
+    },
+    Inbox(InboxReport),
     Staged,
     /// The page that was admitted.
     Committed {

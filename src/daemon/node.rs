@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 
 use super::{
     anchors::{self, Anchors},
+    inbox::Inboxes,
     node_key,
     shown::{built, with_entries, with_page},
     whole::{self, Check, Note, WholePage, WholeRefusal},
@@ -55,6 +56,8 @@ pub struct Node {
     pub(super) view: ManuallyDrop<Arc<ArcSwap<View>>>,
     /// Where DNS is answered, once it is.
     pub(super) serving: Mutex<Vec<String>>,
+    /// What the pages are asked for. Locked before `state`, never while that is held.
+    pub(super) inboxes: Inboxes,
 }
 
 pub(super) struct State {
@@ -106,6 +109,7 @@ impl Node {
             state: Mutex::new(ManuallyDrop::new(state)),
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
             serving: Mutex::new(Vec::new()),
+            inboxes: Inboxes::default(),
         });
         node.load(progress)?;
         if anchors_bytes.is_empty() && node.holds_nothing_of_its_own()? {

@@ -20,7 +20,7 @@ use crate::{
     key::{PublicKey, RawKey},
     limits::OPERATION_LIFE,
     page::{
-        entry::RecordSets,
+        entry::{RecordSet, RecordSets},
         name::Owner,
         rdata::{self, Style},
         record::RecordType,
@@ -290,16 +290,25 @@ fn missing(page: &Governance, proposal: &Proposal) -> String {
 
 /// The operation in one line, with the types of the record sets that it changes.
 fn describe_in(page: &Governance, operation: &Operation) -> String {
-    let mut text = describe(operation);
-    if let Change::SetEntry(set) = &operation.change
-        && !set.sets.is_empty()
-    {
-        let before = at_version(page, &set.owner, set.parent);
-        let new = set.sets.iter().filter(|new| before.get(new.rtype) != Some(new));
-        let gone = before.iter().filter(|old| set.sets.iter().all(|new| new.rtype != old.rtype));
-        new.for_each(|set| text.push_str(&format!(" {}", set.rtype)));
-        gone.for_each(|set| text.push_str(&format!(" -{}", set.rtype)));
+    match &operation.change {
+        Change::SetEntry(set) => {
+            let before = at_version(page, &set.owner, set.parent);
+            describe_entry(&set.owner, &before, &set.sets)
+        }
+        _ => describe(operation),
     }
+}
+
+/// A change of one entry in one line, with the types of the record sets that it changes.
+pub fn describe_entry(owner: &Owner, before: &RecordSets, sets: &[RecordSet]) -> String {
+    if sets.is_empty() {
+        return format!("delete {owner}");
+    }
+    let mut text = format!("set {owner}");
+    let new = sets.iter().filter(|new| before.get(new.rtype) != Some(new));
+    let gone = before.iter().filter(|old| sets.iter().all(|new| new.rtype != old.rtype));
+    new.for_each(|set| text.push_str(&format!(" {}", set.rtype)));
+    gone.for_each(|set| text.push_str(&format!(" -{}", set.rtype)));
     text
 }
 
@@ -345,8 +354,12 @@ fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
     let Change::SetEntry(set) = change else { return Vec::new() };
     let before = at_version(page, &set.owner, set.parent);
     let after = RecordSets::admit(set.sets.clone(), &set.owner, page.page().name());
-    let (before, after) =
-        (lines(&set.owner, &before), lines(&set.owner, &after.unwrap_or_default()));
+    diff(&set.owner, &before, &after.unwrap_or_default())
+}
+
+/// What becomes of the records at `owner`, line by line.
+pub fn diff(owner: &Owner, before: &RecordSets, after: &RecordSets) -> Vec<String> {
+    let (before, after) = (lines(owner, before), lines(owner, after));
     let gone = before.iter().filter(|line| !after.contains(line)).map(|line| format!("- {line}"));
     let new = after.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
     let mut lines: Vec<String> = gone.chain(new).map(|line| shortened(line, LINE_CHARS)).collect();

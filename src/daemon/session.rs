@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    explain, history,
+    explain, history, inbox,
     node::{Node, Progress, sentence},
     report, resolve, status,
     whole::{self, WholePage},
 };
 use crate::{
+    ambient,
     control::{
         request::{Answer, Draft, Failure, Request},
         server::Session,
@@ -55,7 +56,23 @@ impl Session for NodeSession {
             Request::Proposal { page, prefix } => {
                 report::proposal(&node, &node.select(&page)?, &prefix)?
             }
-            Request::Submit { statements } => submit(&node, &statements)?,
+            Request::Submit { statements } => {
+                let statements = admitted(&node, &statements)?;
+                node.submit(&statements)?;
+                submitted(&statements)
+            }
+            Request::TakeUp { petition, statements } => {
+                let statements = admitted(&node, &statements)?;
+                inbox::take_up(&node, &petition, &statements, ambient::now())?;
+                submitted(&statements)
+            }
+            Request::Ask { petition } => inbox::ask(&node, &petition, ambient::now())?,
+            Request::Petition { prefix } => inbox::one(&node, &prefix, ambient::now())?,
+            Request::Petitions { page, all } => {
+                inbox::of(&node, &node.select(&page)?, all, ambient::now())?
+            }
+            Request::Refuse { refusal } => inbox::refuse(&node, &refusal, ambient::now())?,
+            Request::Inbox { key } => inbox::awaiting(&node, key, ambient::now())?,
             Request::Stage { genesis, entries, said } => self.stage(genesis, entries, said)?,
             Request::Commit => {
                 let page = node.admit_page(std::mem::take(&mut self.staged), progress)?;
@@ -188,14 +205,17 @@ fn draft(
     })
 }
 
-fn submit(node: &Node, statements: &[Rdata]) -> Result<Answer, Failure> {
+/// The statements that a person hands over, each through its door.
+fn admitted(node: &Node, statements: &[Rdata]) -> Result<Vec<Statement>, Failure> {
     let bytes: Vec<&[u8]> = statements.iter().map(|bytes| &*bytes.0).collect();
     let statements = Statement::admit_all(&bytes)
         .map_err(|(_, refusal)| Failure::refused(format!("the statement is refused: {refusal}")))?;
     check_ballots_name_something(node, &statements)?;
-    node.submit(&statements)?;
-    let ids: Vec<Id> = statements.iter().map(Statement::id).collect();
-    Ok(Answer::Submitted { ids })
+    Ok(statements)
+}
+
+fn submitted(statements: &[Statement]) -> Answer {
+    Answer::Submitted { ids: statements.iter().map(Statement::id).collect() }
 }
 
 /// From a peer a ballot may come before its operation; from a person it is a mistake.

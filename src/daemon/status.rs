@@ -59,12 +59,17 @@ pub fn status(node: &Node) -> Status {
 
 /// `djdns page list`: all pages, by their names from the root down.
 pub fn pages(node: &Node) -> Vec<PageSummary> {
+    in_order(node).iter().map(|page| summary(node, page)).collect()
+}
+
+/// All pages, by their names from the root down.
+pub fn in_order(node: &Node) -> Vec<Governance> {
     let mut pages = node.pages();
     pages.sort_by_cached_key(|page| {
         let labels: Vec<Vec<u8>> = page.page().name().labels().rev().map(<[u8]>::to_vec).collect();
         (labels, page.page().id())
     });
-    pages.iter().map(|page| summary(node, page)).collect()
+    pages
 }
 
 /// One row of the list.

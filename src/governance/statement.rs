@@ -6,21 +6,17 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     ballot::{Ballot, Batch},
+    envelope::{self, Envelope},
     operation::{Change, Operation},
     presence::{Presence, PresenceRefusal},
 };
 use crate::{
     id::{Id, Kind},
-    key::{KeyRefusal, PublicKey, RawKey, SecretKey, Signature, SignerRefusal, WrongSignature},
+    key::{KeyRefusal, PublicKey, RawKey, SecretKey, SignerRefusal, WrongSignature},
     limits::*,
-    page::{
-        codec::{self, CodecRefusal},
-        entry::Rdata,
-    },
+    page::codec::{self, CodecRefusal},
 };
 
 /// Why bytes are no statement.
@@ -48,15 +44,6 @@ pub enum StatementRefusal {
     Presence(#[from] PresenceRefusal),
     #[error("the newcomer's acceptance is not for this page and key")]
     Acceptance,
-}
-
-/// A statement as it travels and is stored.
-#[derive(Serialize, Deserialize)]
-struct Envelope {
-    kind: u8,
-    page: Id,
-    body: Rdata,
-    signature: Signature,
 }
 
 /// What was said.
@@ -137,12 +124,7 @@ impl Statement {
     /// # Errors
     /// What [`Statement::admit`] would say of the result.
     pub fn sign(page: &Id, body: Body, key: &SecretKey) -> Result<Statement, StatementRefusal> {
-        let kind = body.kind();
-        let encoded = body.encode();
-        let signature = key.sign(kind, page, &encoded);
-        let body = Rdata(encoded.into());
-        let envelope = Envelope { kind: kind as u8, page: *page, body, signature };
-        Statement::admit(&codec::encode(&envelope))
+        Statement::admit(&envelope::sign(body.kind(), page, body.encode(), key))
     }
 
     /// The door: one strict encoding, within limits, signed by the author it names.
@@ -209,14 +191,14 @@ impl Statement {
     }
 
     fn read(bytes: &[u8]) -> Result<(Body, Envelope), StatementRefusal> {
-        let envelope: Envelope = codec::decode(bytes, BATCH_BYTES_MAX)?;
+        let envelope = Envelope::decode(bytes, BATCH_BYTES_MAX)?;
         let body = Body::decode(envelope.kind, &envelope.body.0)?;
         body.check()?;
         Ok((body, envelope))
     }
 
     fn new(author: PublicKey, body: Body, envelope: &Envelope, bytes: &[u8]) -> Statement {
-        let id = Id::of(body.kind(), &envelope.body.0);
+        let id = envelope.id(body.kind());
         let (page, bytes) = (envelope.page, bytes.to_vec());
         Statement(Arc::new(Inner { id, page, author, body, bytes }))
     }

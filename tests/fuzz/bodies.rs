@@ -10,7 +10,14 @@ use djdns::{
     control::request::Request,
     daemon::whole::WholePage,
     dns::{PageMeta, Transport, View, respond},
-    governance::{Governance, statement::Statement},
+    governance::{
+        Governance,
+        petition::{
+            Petition, Refusal,
+            inbox::{Inbox, Row, Source},
+        },
+        statement::Statement,
+    },
     id::Id,
     key::SecretKey,
     limits::UDP_ANSWER_BYTES_MAX,
@@ -29,9 +36,10 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
+    ("petition_admit", petition_admit),
     ("page_admit", page_admit),
     ("bundle_read", bundle_read),
     ("zonefile_read", zonefile_read),
@@ -64,6 +72,31 @@ pub fn statement_admit(bytes: &[u8]) {
         assert!(states.count() <= 1, "one statement makes one proposal at most");
         page.contents();
     }
+}
+
+/// They are refused, or they are a petition, a refusal or a kept row that a page and an inbox judge
+/// without a panic. Signatures are left out, as for statements.
+pub fn petition_admit(bytes: &[u8]) {
+    let page = &golden_page().0;
+    if let Ok(row) = Row::decode(bytes) {
+        assert_eq!(row.encode(), bytes, "a second spelling of a row was accepted");
+        row.fate(u64::MAX);
+    }
+    if let Ok(refusal) = Refusal::reopen(bytes) {
+        assert_eq!(refusal.bytes(), bytes);
+        let _ = refusal.judge(page);
+        assert!(Inbox::default().refuse(refusal, 0).is_err(), "nothing is there to refuse");
+    }
+    let Ok(petition) = Petition::reopen(bytes) else {
+        assert!(Petition::admit(bytes).is_err(), "what is not well formed was admitted");
+        return;
+    };
+    assert_eq!(petition.bytes(), bytes);
+    let _ = petition.judge(page);
+    let (mut inbox, created) = (Inbox::default(), petition.asking().created);
+    let id = petition.id();
+    assert_eq!(inbox.admit(petition, Source::Local, created), Ok(vec![]));
+    assert!(inbox.row(&id).is_some_and(|row| row.fate(created).word() == "waiting"));
 }
 
 /// A genesis and entries, each after its length in two bytes: refused, or a page that opens again.

@@ -16,6 +16,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "statement_admit" => {
             [hex_files("golden/statement-v1"), hex_files("golden/refused-v1")].concat()
         }
+        "petition_admit" => {
+            let letters = hex_files("golden/inbox-v1");
+            // A row stands in its file after a word of eight bytes and a hash.
+            let rows = letters.iter().map(|letter| letter[40..].to_vec()).collect();
+            [hex_files("golden/petition-v1"), hex_files("golden/refusal-v1"), rows].concat()
+        }
         "page_admit" => pages(),
         "bundle_read" => {
             let mut seeds = hex_files("golden/bundle-v1");
@@ -111,6 +117,8 @@ fn requests() -> Vec<Vec<u8>> {
         Request::Bundle { page: page(), from: 7 },
         Request::Verify { page: page(), full: true },
         Request::Submit { statements: vec![] },
+        Request::Petitions { page: page(), all: true },
+        Request::Petition { prefix: "012345".to_owned() },
         Request::Resolve { name: Name::root(), rtype: RecordType::A },
     ];
     requests.iter().map(|request| rmp_serde::to_vec_named(request).unwrap()).collect()

@@ -9,6 +9,10 @@ use djdns::{
         Governance,
         ballot::Choice,
         operation::{Change, NewParticipant, Operation, RosterChange, accept},
+        petition::{
+            Petition, Refusal, Refusing,
+            inbox::{Row, Verdict},
+        },
         statement::{Body, Statement},
     },
     id::{Id, Kind},
@@ -70,7 +74,7 @@ pub fn statement(bytes: &[u8]) -> String {
     let by = (1..=9).map(make::key).find(|key| key.public() == statement.author()).unwrap();
     let again = Statement::sign(&statement.page(), statement.body().clone(), &by).unwrap();
     assert_eq!(again.bytes(), bytes);
-    check_envelope(bytes, &statement);
+    check_envelope(bytes, statement.page(), statement.id(), statement.author());
     let mut out = String::new();
     line(&mut out, "kind", statement.kind().word());
     line(&mut out, "id", statement.id());
@@ -109,14 +113,14 @@ pub fn statement(bytes: &[u8]) -> String {
 }
 
 /// Reads the envelope by hand: P1's array of four, P3's id and signature.
-fn check_envelope(bytes: &[u8], statement: &Statement) {
+fn check_envelope(bytes: &[u8], of: Id, id: Id, author: PublicKey) {
     let (kind, page, body, signature): (u8, Id, Rdata, Signature) =
         rmp_serde::from_slice(bytes).unwrap();
     let word = Kind::from_tag(kind).unwrap().word();
-    assert_eq!((statement.page(), statement.id()), (page, id_by_hand(word, &body.0)));
+    assert_eq!((of, id), (page, id_by_hand(word, &body.0)));
     let digest = Sha256::digest(&body.0);
     let signed = [b"djdns/1/sig/", word.as_bytes(), &[0], page.as_bytes(), &digest[..]].concat();
-    let key = ed25519_dalek::VerifyingKey::from_bytes(statement.author().as_bytes()).unwrap();
+    let key = ed25519_dalek::VerifyingKey::from_bytes(author.as_bytes()).unwrap();
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
     key.verify_strict(&signed, &signature).unwrap();
 }
@@ -124,6 +128,61 @@ fn check_envelope(bytes: &[u8], statement: &Statement) {
 fn id_by_hand(word: &str, body: &[u8]) -> Id {
     let bytes = [b"djdns/1/id/", word.as_bytes(), &[0], body].concat();
     Id::from_bytes(Sha256::digest(bytes).into())
+}
+
+pub fn petition(bytes: &[u8]) -> String {
+    let petition = Petition::admit(bytes).unwrap();
+    let asking = petition.asking();
+    let again = Petition::sign(&petition.page(), asking, &make::key(9)).unwrap();
+    assert_eq!(again.bytes(), bytes);
+    check_envelope(bytes, petition.page(), petition.id(), petition.author());
+    petition.judge(&make::page().0).unwrap();
+    let mut out = String::new();
+    line(&mut out, "id", petition.id());
+    line(&mut out, "page", petition.page());
+    line(&mut out, "author", petition.author());
+    line(&mut out, "asks-for", &asking.owner);
+    records(&mut out, asking.sets.iter());
+    line(&mut out, "created", asking.created);
+    line(&mut out, "words", &asking.words);
+    out
+}
+
+pub fn refusal(bytes: &[u8]) -> String {
+    let refusal = Refusal::admit(bytes).unwrap();
+    let (participant, words) = (make::key(2).public().raw(), refusal.words().to_owned());
+    let said = Refusing { participant, petition: refusal.petition(), words };
+    let again = Refusal::sign(&refusal.page(), &said, &make::key(2)).unwrap();
+    assert_eq!(again.bytes(), bytes);
+    check_envelope(bytes, refusal.page(), refusal.id(), refusal.author());
+    refusal.judge(&make::page().0).unwrap();
+    let mut out = String::new();
+    line(&mut out, "id", refusal.id());
+    line(&mut out, "page", refusal.page());
+    line(&mut out, "participant", refusal.author());
+    line(&mut out, "refuses", refusal.petition());
+    line(&mut out, "words", refusal.words());
+    out
+}
+
+/// A letter in an inbox: put where it was found, it is read.
+pub fn letter(bytes: &[u8]) -> String {
+    let (disk, path) = make::inbox();
+    disk.set_bytes(&path, bytes);
+    let (store, _) = make::open(&disk);
+    let letters = store.inbox(&make::page().0.id()).unwrap();
+    let row = Row::decode(&letters.sound[0].1).unwrap();
+    assert_eq!(make::letter_file(&row), bytes);
+    let mut out = String::new();
+    line(&mut out, "petition", row.petition.id());
+    line(&mut out, "source", row.source);
+    line(&mut out, "received", row.received);
+    match row.verdict {
+        Some(Verdict::TakenUp(operation)) => line(&mut out, "taken-up", operation),
+        Some(Verdict::Refused(refusal)) => line(&mut out, "refused", refusal.id()),
+        None => out.push_str("waiting\n"),
+    }
+    out
 }
 
 fn operation(out: &mut String, operation: &Operation) {

@@ -3,7 +3,10 @@
 //! Those of names, TTLs, powers, parameters and bundles stand beside their code.
 
 use djdns::{
-    governance::statement::{Statement, StatementRefusal},
+    governance::{
+        petition::{Petition, PetitionRefusal, Refusal},
+        statement::{Statement, StatementRefusal},
+    },
     id::{Id, Kind},
     limits::*,
     page::{
@@ -83,6 +86,49 @@ fn statements_may_be_as_large_as_their_limits() {
         let admitted = Statement::admit(&sign(Kind::Batch, &body, &key));
         let expect = StatementRefusal::TooManyRows { rows, max: BATCH_ROWS_MAX };
         assert_eq!(admitted.err(), above.then_some(expect));
+    });
+}
+
+/// P5 accepts: a petition, a refusal, and the words of either, of exactly the limit.
+/// P5 refuses: one byte more.
+#[test]
+fn petitions_may_be_as_large_as_their_limits() {
+    let (author, stranger) = (make::key(9).public().raw(), make::key(9));
+    let sized = |filler: usize| {
+        let data = [Rdata(vec![7; filler].into())];
+        codec::encode(&(author, Rdata((*b"\x01a").into()), [(UNKNOWN, 60u32, data)], 1u8, ""))
+    };
+    around(PETITION_BYTES_MAX, |len, above| {
+        let petition = Petition::admit(&sign(Kind::Petition, &fill(len, sized), &stranger));
+        let expect = CodecRefusal::Oversize { len, max: PETITION_BYTES_MAX };
+        assert_eq!(petition.err(), above.then(|| expect.into()));
+    });
+    let none: [u8; 0] = [];
+    around(REASON_BYTES_MAX, |bytes, above| {
+        let expect = above.then_some(PetitionRefusal::WordsTooLong(bytes));
+        let words = "x".repeat(bytes);
+        let asking = codec::encode(&(author, Rdata((*b"\x01a").into()), none, 1u8, &words));
+        let refusing = codec::encode(&(author, Id::ZERO, &words));
+        let petition = Petition::admit(&sign(Kind::Petition, &asking, &stranger));
+        assert_eq!(petition.err(), expect);
+        let refusal = Refusal::admit(&sign(Kind::Refusal, &refusing, &stranger));
+        assert_eq!(refusal.err(), expect);
+    });
+    let refusing = |filler: usize| codec::encode(&(author, Id::ZERO, "x".repeat(filler)));
+    around(REFUSAL_BYTES_MAX, |len, above| {
+        let body = fill(len, refusing);
+        let refusal = Refusal::admit(&sign(Kind::Refusal, &body, &stranger)).unwrap_err();
+        let expect = CodecRefusal::Oversize { len, max: REFUSAL_BYTES_MAX };
+        assert_eq!(refusal == expect.into(), above, "{refusal}");
+    });
+    let is_size = |refusal: Option<PetitionRefusal>| {
+        matches!(refusal, Some(PetitionRefusal::Codec(CodecRefusal::Oversize { .. })))
+    };
+    around(PETITION_BYTES_MAX + ENVELOPE_BYTES, |len, above| {
+        assert_eq!(is_size(Petition::admit(&vec![0; len]).err()), above, "{len}");
+    });
+    around(REFUSAL_BYTES_MAX + ENVELOPE_BYTES, |len, above| {
+        assert_eq!(is_size(Refusal::admit(&vec![0; len]).err()), above, "{len}");
     });
 }
 

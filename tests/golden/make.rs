@@ -1,6 +1,9 @@
 //! Makes every golden sample from fixed seeds and values.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use djdns::{
     governance::{
@@ -8,6 +11,10 @@ use djdns::{
         operation::{
             Change, NewParticipant, Operation, Power, Replacement, RosterChange, SetEntry, SetLink,
             SetRoster, accept,
+        },
+        petition::{
+            Asking, Petition, Refusal, Refusing,
+            inbox::{Row, Source, Verdict},
         },
         statement::{Body, Statement},
     },
@@ -210,6 +217,80 @@ pub fn statements() -> Vec<Sample> {
     ]
 }
 
+fn petition(at: &str, record: Option<(RecordType, &str)>, words: &str) -> Petition {
+    let data = |(rtype, text)| (rtype, 300, rdata::parse_text(rtype, text, &name()).unwrap());
+    let sets = RecordSets::gather(record.map(data), &owner(at), &name()).unwrap().into_vec();
+    let (author, words) = (key(9).public().raw(), words.to_owned());
+    let asking = Asking { author, owner: owner(at), sets, created: 1_700_000_123, words };
+    Petition::sign(&page().0.id(), &asking, &key(9)).unwrap()
+}
+
+fn refusal(words: &str) -> Refusal {
+    let asked = petition("friend", Some((RecordType::A, "192.0.2.7")), "Bitte \u{2713}");
+    let participant = key(2).public().raw();
+    let said = Refusing { participant, petition: asked.id(), words: words.to_owned() };
+    Refusal::sign(&page().0.id(), &said, &key(2)).unwrap()
+}
+
+pub fn petitions() -> Vec<Sample> {
+    let linked = "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f";
+    let sample = |name, what, asked: Petition| Sample { name, what, bytes: asked.bytes().to_vec() };
+    let address = petition("friend", Some((RecordType::A, "192.0.2.7")), "Bitte \u{2713}");
+    vec![
+        sample("address", "somebody asks for an address, with words", address),
+        sample("link", "for a subpage", petition("new", Some((RecordType::PAGE, linked)), "")),
+        sample("delete", "that an entry be deleted", petition("brick", None, "")),
+    ]
+}
+
+pub fn refusals() -> Vec<Sample> {
+    let sample = |name, what, said: Refusal| Sample { name, what, bytes: said.bytes().to_vec() };
+    vec![
+        sample("reason", "participant 2 refuses, with a reason", refusal("Ziegel statt Glas")),
+        sample("silent", "without one", refusal("")),
+    ]
+}
+
+/// Letters in the inbox of the golden page, as they are on disk.
+pub fn letters() -> Vec<Sample> {
+    let petition = petition("friend", Some((RecordType::A, "192.0.2.7")), "Bitte \u{2713}");
+    let refused = Verdict::Refused(refusal("Ziegel statt Glas"));
+    let letter = |name, what, source: Option<&str>, verdict: Option<Verdict>| {
+        let source = source.map_or(Source::Local, |text| Source::Address(text.parse().unwrap()));
+        let row = Row { petition: petition.clone(), source, received: 1_700_000_456, verdict };
+        Sample { name, what, bytes: letter_file(&row) }
+    };
+    let taken = Verdict::TakenUp(Id::hash(&[b"an operation"]));
+    vec![
+        letter("waiting", "a petition from this machine that waits", None, None),
+        letter("taken", "one that was taken up", Some("192.0.2.77"), Some(taken)),
+        letter("refused", "one that was refused", Some("2001:db8::77"), Some(refused)),
+    ]
+}
+
+/// The bytes of the letter that a row is kept as.
+pub fn letter_file(row: &Row) -> Vec<u8> {
+    let (disk, _) = log(&log_records());
+    let (store, _) = open(&disk);
+    store.put_letter(&page().0.id(), &row.petition.id(), &row.encode()).unwrap();
+    disk.bytes(&letter_path(row))
+}
+
+/// A disk with a letter of the golden petition, and where it is.
+pub fn inbox() -> (FakeDisk, PathBuf) {
+    let (disk, _) = log(&log_records());
+    let (store, _) = open(&disk);
+    let petition = Petition::admit(&petitions()[0].bytes).unwrap();
+    let row = Row { petition, source: Source::Local, received: 0, verdict: None };
+    store.put_letter(&page().0.id(), &row.petition.id(), &row.encode()).unwrap();
+    let path = letter_path(&row);
+    (disk, path)
+}
+
+fn letter_path(row: &Row) -> PathBuf {
+    log_path().with_file_name("inbox").join(row.petition.id().to_string())
+}
+
 pub fn acceptances() -> Vec<Sample> {
     let bytes = accept(&page().0.id(), &key(6)).0.to_vec();
     vec![Sample { name: "six", what: "the acceptance of participant 6 for the page `five`", bytes }]
@@ -264,7 +345,7 @@ pub fn log(changes: &[Vec<Record>]) -> (FakeDisk, Vec<u8>) {
 }
 
 /// Where the golden log is.
-pub fn log_path() -> std::path::PathBuf {
+pub fn log_path() -> PathBuf {
     Path::new(DIR).join("pages").join(page().0.id().to_string()).join("log")
 }
 

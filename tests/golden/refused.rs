@@ -1,11 +1,15 @@
 //! The table of refusals: bytes that look almost right, and the sentence each is refused with.
 //!
 //! `tests/golden/refused-v1/*.hex` begin with a comment that names the door (`statement`, `page`,
-//! `genesis`, `entry`, `bundle`) and the fault; the sentence is in the `.err` beside it. A file
+//! `genesis`, `entry`, `bundle`, `petition`, `refusal`) and the fault; the sentence is in the `.err` beside it. A file
 //! put there by hand is checked like those that are made here.
 
 use djdns::{
-    governance::{Governance, statement::Statement},
+    governance::{
+        Governance,
+        petition::{Petition, Refusal},
+        statement::Statement,
+    },
     id::{Id, Kind},
     key::{RawKey, SecretKey, Signature},
     page::{
@@ -36,6 +40,17 @@ fn refusal(door: &str, bytes: &[u8]) -> Option<String> {
             let mut page = Governance::new(make::page().0);
             let statement = Statement::admit(bytes).expect("a statement");
             page.admit(&statement).err().map(|refusal| text(&refusal))
+        }
+        // The door of its bytes, then that of the golden page.
+        "petition" => {
+            let page = make::page().0;
+            let judged = Petition::admit(bytes).and_then(|petition| petition.judge(&page));
+            judged.err().map(|refusal| text(&refusal))
+        }
+        "refusal" => {
+            let page = make::page().0;
+            let judged = Refusal::admit(bytes).and_then(|refusal| refusal.judge(&page));
+            judged.err().map(|refusal| text(&refusal))
         }
         "genesis" => Genesis::decode(bytes).err().map(|refusal| text(&refusal)),
         "entry" => Entry::decode(bytes, &make::name()).err().map(|refusal| text(&refusal)),
@@ -98,6 +113,7 @@ fn made() -> Vec<Refused> {
     made.extend(signatures());
     made.extend(elsewhere());
     made.extend(pages());
+    made.extend(petitions());
     made
 }
 
@@ -431,6 +447,83 @@ fn pages() -> Vec<Refused> {
         made("bundle-cut", "bundle: the last byte is missing", bundle[..bundle.len() - 1].to_vec()),
         made("bundle-more", "bundle: a byte follows", [&bundle[..], &[0]].concat()),
         made("bundle-none", "bundle: a zone file", b"$ORIGIN ff.ct.\n".to_vec()),
+    ]
+}
+
+/// Petitions, and refusals of them.
+fn petitions() -> Vec<Refused> {
+    let (stranger, participant) = (make::key(9), make::key(2));
+    let page = make::page().0.id();
+    let set = |rtype: u16, data: &[u8]| [(rtype, 60u32, [Rdata(data.into())])];
+    let address = set(1, &[192, 0, 2, 7]);
+    let owner = || Rdata((*b"\x06friend").into());
+    let asking = codec::encode(&(stranger.public().raw(), owner(), &address, 1u8, ""));
+    let refusing = codec::encode(&(participant.public().raw(), Id::ZERO, ""));
+    let asks = |key: &SecretKey, at: Rdata, sets: &[(u16, u32, [Rdata; 1])], words: &str| {
+        let body = codec::encode(&(key.public().raw(), at, sets, 1u8, words));
+        sign(Kind::Petition, &body, key)
+    };
+    let refuses = |key: &SecretKey, words: &str| {
+        let body = codec::encode(&(key.public().raw(), Id::ZERO, words));
+        sign(Kind::Refusal, &body, key)
+    };
+    let good = asks(&stranger, owner(), &address, "");
+    let more = codec::encode(&(stranger.public().raw(), owner(), &address, 1u8, "", 1u8));
+    let words = "x".repeat(1001);
+    let other = Id::hash(&[b"another page"]);
+    let elsewhere = |kind: Kind, body: &[u8], key: &SecretKey| {
+        envelope(kind as u8, &other, body, &key.sign(kind, &other, body))
+    };
+    let link = set(65280, &[1; 32]);
+    let deep = Rdata((*b"\x01a\x06friend").into());
+    let as_ballot = envelope(9, &page, &asking, &stranger.sign(Kind::Ballot, &page, &asking));
+    let made = |name, what, bytes| Refused { name, what, bytes };
+    vec![
+        made("petition-trailing", "petition: a byte follows", [&good[..], &[0]].concat()),
+        made("petition-more", "petition: a sixth field", sign(Kind::Petition, &more, &stranger)),
+        made("petition-ballot", "petition: a ballot is none", sample("ballot")),
+        made("petition-refusal", "petition: a refusal is none", refuses(&participant, "")),
+        made("petition-kind", "petition: a signature for another kind", as_ballot),
+        made(
+            "petition-foreign",
+            "petition: a signature by somebody else",
+            sign(Kind::Petition, &asking, &participant),
+        ),
+        made(
+            "petition-words",
+            "petition: too many words",
+            asks(&stranger, owner(), &address, &words),
+        ),
+        made(
+            "petition-page",
+            "petition: it asks another page",
+            elsewhere(Kind::Petition, &asking, &stranger),
+        ),
+        made(
+            "petition-participant",
+            "petition: a participant asks",
+            asks(&participant, owner(), &address, ""),
+        ),
+        made(
+            "petition-entry",
+            "petition: an address of three octets",
+            asks(&stranger, owner(), &set(1, &[192, 0, 2]), ""),
+        ),
+        made(
+            "petition-deep",
+            "petition: a subpage at two labels",
+            asks(&stranger, deep, &link, ""),
+        ),
+        made("refusal-petition", "refusal: a petition is none", good.clone()),
+        made("refusal-words", "refusal: too many words", refuses(&participant, &words)),
+        made("refusal-stranger", "refusal: by somebody who takes no part", refuses(&stranger, "")),
+        made(
+            "refusal-page",
+            "refusal: on another page",
+            elsewhere(Kind::Refusal, &refusing, &participant),
+        ),
+        made("statement-petition", "statement: a petition is none", good),
+        made("statement-refusal", "statement: a refusal is none", refuses(&participant, "")),
     ]
 }
 

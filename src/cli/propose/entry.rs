@@ -1,13 +1,16 @@
 //! Changes of one entry: what `set`, `add`, `delete` and `link` make of the record sets there.
 
 use crate::{
-    cli::fault::{Fault, Outcome},
+    cli::{
+        context::Context,
+        fault::{Fault, Outcome},
+    },
     control::request::Draft,
     governance::operation::{Change, SetEntry},
     id::Id,
     page::{
         entry::{Rdata, RecordSet, RecordSets},
-        name::{Name, Owner},
+        name::{Name, Owner, to_ascii},
         rdata,
         record::{PageLink, RecordType},
         zonefile::TTL_DEFAULT,
@@ -22,6 +25,18 @@ pub type Sets = Vec<RecordSet>;
 /// # Errors
 /// What the edit says, that nothing changes, or why the result cannot stand (P8).
 pub fn change(draft: &Draft, owner: Owner, edit: impl Fn(&mut Sets) -> Outcome) -> Outcome<Change> {
+    edited(draft, owner, edit).map(Change::SetEntry)
+}
+
+/// As [`change`]: the whole entry as it is after the edit, and the version before.
+///
+/// # Errors
+/// As [`change`].
+pub fn edited(
+    draft: &Draft,
+    owner: Owner,
+    edit: impl Fn(&mut Sets) -> Outcome,
+) -> Outcome<SetEntry> {
     let (parent, before) = draft.entries.first().ok_or_else(Fault::other_answer)?;
     let mut sets = before.clone();
     edit(&mut sets)?;
@@ -30,7 +45,24 @@ pub fn change(draft: &Draft, owner: Owner, edit: impl Fn(&mut Sets) -> Outcome) 
     }
     let sets = RecordSets::admit(sets, &owner, &draft.name)
         .map_err(|refusal| Fault::refused(format!("the entry at `{owner}`: {refusal}")))?;
-    Ok(Change::SetEntry(SetEntry { owner, parent: *parent, sets: sets.into_vec() }))
+    Ok(SetEntry { owner, parent: *parent, sets: sets.into_vec() })
+}
+
+/// The owner name that was typed, in the page of this name.
+///
+/// # Errors
+/// A usage fault.
+pub fn owner(context: &Context, page: &Name, text: &str) -> Outcome<Owner> {
+    let owner = to_ascii(text)
+        .and_then(|text| Owner::parse(&text, page))
+        .map_err(|refusal| Fault::usage(format!("the name `{text}`: {refusal}")))?;
+    // `www.ff.ct` typed for the page ff.ct. is rarely meant as www.ff.ct.ff.ct.
+    let absolute = Name::parse(text).ok().filter(|_| !page.is_root());
+    if absolute.is_some_and(|name| !text.ends_with('.') && name.is_at_or_below(page)) {
+        let full = owner.at(page).map_err(Fault::usage)?;
+        context.note(format!("note: `{text}` is {full}; `{text}.` would be the other"));
+    }
+    Ok(owner)
 }
 
 /// Reads a record's data as it was typed.
