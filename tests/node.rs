@@ -5,6 +5,7 @@
 
 mod node {
     pub mod home;
+    pub mod inbox;
 }
 
 use djdns::{

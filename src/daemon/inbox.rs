@@ -265,7 +265,6 @@ fn answer(page: &Governance, inbox: &Inbox, petition: &Id, now: u64) -> Result<A
 
 fn petition_report(page: &Governance, row: &Row, now: u64) -> PetitionReport {
     let (fate, asking) = (row.fate(now), row.petition.asking());
-    let before = page.ratified(&asking.owner).0;
     let after = RecordSets::admit(asking.sets.clone(), &asking.owner, page.page().name());
     let (operation, refusal) = match &fate {
         Fate::TakenUp(operation) => (Some(*operation), None),
@@ -273,6 +272,11 @@ fn petition_report(page: &Governance, row: &Row, now: u64) -> PetitionReport {
         Fate::Waiting | Fate::Expired => (None, None),
     };
     let proposal = operation.and_then(|operation| page.proposal(&operation));
+    // What was taken up may be ratified already: it is shown against what it was made on.
+    let before = match proposal.map(|proposal| proposal.operation().change.parent()) {
+        Some(parent) => report::at_version(page, &asking.owner, parent),
+        None => page.ratified(&asking.owner).0,
+    };
     PetitionReport {
         id: row.petition.id().to_string(),
         page: page.page().name().to_string(),

@@ -380,7 +380,7 @@ fn shortened(text: String, chars: usize) -> String {
 }
 
 /// The record sets that a version of an entry holds.
-fn at_version(page: &Governance, owner: &Owner, version: Id) -> RecordSets {
+pub fn at_version(page: &Governance, owner: &Owner, version: Id) -> RecordSets {
     if version == page.page().version(owner) {
         return page.page().entry(owner).map(|entry| entry.sets).unwrap_or_default();
     }
