@@ -16,6 +16,7 @@ use std::{
 };
 
 use djdns::{
+    daemon::many::admit_all,
     governance::{
         Governance,
         ballot::{Ballot, Choice},
@@ -108,7 +109,7 @@ impl World {
         let mut page = self.page.clone();
         let bytes: Vec<&[u8]> = self.ballots.iter().map(Vec::as_slice).collect();
         let begun = Instant::now();
-        for statement in Statement::admit_all(&bytes).expect("they are signed") {
+        for statement in admit_all(&bytes).expect("they are signed") {
             page.admit(&statement).expect("it is admitted");
         }
         let took = begun.elapsed();

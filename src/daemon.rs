@@ -27,6 +27,7 @@ mod anchors;
 mod explain;
 mod history;
 mod inbox;
+pub mod many;
 pub mod node;
 mod node_key;
 mod passed;

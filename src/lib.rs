@@ -35,25 +35,25 @@
 //! | G1 | [`page::genesis`], [`governance::tally`] | built |
 //! | G2 | [`page::genesis`] | built |
 //! | G3 | [`governance::operation`], `governance::soft`, [`page`] | built |
-//! | G4 | [`governance::operation`], `governance::roster` | partly |
-//! | G5 | [`governance`], [`governance::ballot`] | built |
+//! | G4 | [`governance::operation`], `governance::roster`, [`governance::sealing`] | built |
+//! | G5 | `governance::admission`, [`governance::ballot`] | built |
 //! | G5b | [`governance`], [`governance::ballot`] | built |
-//! | G6 |  | later |
-//! | G7 |  | later |
+//! | G6 | [`governance::presence`], `governance::lend` | built |
+//! | G7 | [`governance::flow`], `governance::lend` | built |
 //! | G8 | [`governance::tally`], `governance::soft` | built |
 //! | G9 | [`governance`], `governance::soft` | built |
-//! | G10 | `governance::soft`, [`governance::operation`] | partly |
-//! | G11 | [`governance`] | partly |
+//! | G10 | [`governance::past`], `governance::closing`, `governance::soft` | built |
+//! | G11 | `governance::admission`, `governance::lend` | built |
 //! | G12 | `cli::page::survival` | built |
 //! | G13 | [`governance::petition`], [`governance::petition::inbox`], `daemon::inbox` | partly |
-//! | S1 |  | later |
-//! | S2 |  | later |
-//! | S3 |  | later |
-//! | S4 |  | later |
+//! | S1 | [`governance::seal`], `governance::closing` | built |
+//! | S2 | [`governance::seal`] | built |
+//! | S3 | [`governance::seal`] | partly |
+//! | S4 | [`governance::sealing`] | built |
 //! | S5 |  | later |
-//! | S6 |  | later |
-//! | S7 |  | later |
-//! | S8 |  | later |
+//! | S6 | [`governance::sealing`], `daemon::sealing` | built |
+//! | S7 | [`governance::solo`], `daemon::sealing` | built |
+//! | S8 | [`governance::solo`], `daemon::status` | built |
 //! | T1 |  | later |
 //! | T2 | `daemon::anchors`, [`daemon::node`], [`dns::view`] | built |
 //! | T3 |  | later |

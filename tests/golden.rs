@@ -58,6 +58,11 @@ fn statements_of_every_kind_are_encoded_named_and_signed_as_ever() {
 }
 
 #[test]
+fn a_seal_and_its_certificate_are_encoded_named_and_signed_as_ever() {
+    check("seal", make::seals(), describe::seal);
+}
+
+#[test]
 fn petitions_and_refusals_are_encoded_named_and_signed_as_ever() {
     check("petition", make::petitions(), describe::petition);
     check("refusal", make::refusals(), describe::refusal);

@@ -98,7 +98,7 @@ mod tests {
         };
         check("djdns.1", "djdns [", "<subcommands>");
         check("djdns-page-show.1", "djdns page show [", "<P>");
-        check("djdns-propose.1", "djdns propose [", "<P> <subcommands>");
+        check("djdns-propose.1", "djdns propose [", "<P> [subcommands]");
         check("djdns-propose-set.1", "djdns propose <P> set [", "<OWNER> <TYPE> <RDATA>");
         check("djdns-propose-link.1", "djdns propose <P> link [", "<LABEL> <PAGE\\-ID>");
         check(

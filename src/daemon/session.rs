@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     explain, history, inbox,
+    many::admit_all,
     node::{Node, Progress, sentence},
     report, resolve, status,
     whole::{self, WholePage},
@@ -208,7 +209,7 @@ fn draft(
 /// The statements that a person hands over, each through its door.
 fn admitted(node: &Node, statements: &[Rdata]) -> Result<Vec<Statement>, Failure> {
     let bytes: Vec<&[u8]> = statements.iter().map(|bytes| &*bytes.0).collect();
-    let statements = Statement::admit_all(&bytes)
+    let statements = admit_all(&bytes)
         .map_err(|(_, refusal)| Failure::refused(format!("the statement is refused: {refusal}")))?;
     check_ballots_name_something(node, &statements)?;
     Ok(statements)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::node::Progress;
+use super::{many::admit_all, node::Progress};
 use crate::{
     governance::{
         Governance, Refusal,
@@ -157,7 +157,7 @@ impl Replay {
         let statements = part.iter().filter(|(kind, _)| *kind != Kind::Seal);
         let statements: Vec<&[u8]> = statements.map(|(_, bytes)| bytes.as_slice()).collect();
         let read = match self.check {
-            Check::Full => Statement::admit_all(&statements),
+            Check::Full => admit_all(&statements),
             Check::Trusted => {
                 let reopen = |(n, bytes): (usize, &&[u8])| {
                     Statement::reopen(bytes).map_err(|refusal| (n, refusal))

@@ -146,39 +146,6 @@ impl Statement {
         Ok(Statement::new(author, body, &envelope, bytes))
     }
 
-    /// [`Statement::admit`] for many, on all cores: nearly all of it is signatures. The first
-    /// refusal comes with its place.
-    ///
-    /// # Errors
-    /// The first [`StatementRefusal`] in the order of `all`.
-    pub fn admit_all(all: &[&[u8]]) -> Result<Vec<Statement>, (usize, StatementRefusal)> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let part = all.len().div_ceil(cores).max(PART_OF_A_CORE);
-        let admit = |(n, bytes): (usize, &&[u8])| Statement::admit(bytes).map_err(|why| (n, why));
-        if part >= all.len() {
-            return all.iter().enumerate().map(admit).collect();
-        }
-        let numbered = |(n, part_of_all): (usize, &[&[u8]])| {
-            let admit = |(at, bytes): (usize, &&[u8])| {
-                Statement::admit(bytes).map_err(|why| (n * part + at, why))
-            };
-            part_of_all.iter().enumerate().map(admit).collect::<Result<Vec<_>, _>>()
-        };
-        std::thread::scope(|scope| {
-            let parts: Vec<_> = all
-                .chunks(part)
-                .enumerate()
-                .map(|chunk| scope.spawn(move || numbered(chunk)))
-                .collect();
-            let mut admitted = Vec::with_capacity(all.len());
-            for part in parts {
-                // Admitting never panics; if it did, so would this thread.
-                admitted.extend(part.join().expect("admitting does not panic")?);
-            }
-            Ok(admitted)
-        })
-    }
-
     /// Reads a statement that was admitted before, from a log whose checksums prove it unchanged:
     /// everything is checked but the key and the signature.
     ///
@@ -265,10 +232,6 @@ impl Statement {
         }
     }
 }
-
-/// Statements that are worth a thread of their own (measured: a signature takes 50 us, a thread is
-/// started in as much).
-const PART_OF_A_CORE: usize = 16;
 
 fn check_operation(operation: &Operation) -> Result<(), StatementRefusal> {
     match &operation.change {

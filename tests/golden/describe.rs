@@ -13,6 +13,7 @@ use djdns::{
             Petition, Refusal, Refusing,
             inbox::{Row, Verdict},
         },
+        seal::{Commit, SealRecord},
         statement::{Body, Statement},
     },
     id::{Id, Kind},
@@ -110,6 +111,50 @@ pub fn statement(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+pub fn seal(bytes: &[u8]) -> String {
+    let record = SealRecord::decode(bytes).unwrap();
+    assert_eq!(record.encode(), bytes);
+    let SealRecord { seal, contents, certificate } = &record;
+    let body = rmp_serde::to_vec(seal).unwrap();
+    assert_eq!(seal.id(), id_by_hand("seal", &body));
+    let listed = [&b"djdns/1/contents/"[..], &rmp_serde::to_vec(contents).unwrap()].concat();
+    assert_eq!(seal.contents, Id::from_bytes(Sha256::digest(&listed).into()));
+    let mut out = String::new();
+    line(&mut out, "seal", seal.id());
+    line(&mut out, "page", seal.page);
+    line(&mut out, "height", seal.height);
+    line(&mut out, "previous", seal.previous);
+    line(&mut out, "time", seal.time);
+    line(&mut out, "state-root", seal.state_root);
+    line(&mut out, "contents", seal.contents);
+    contents.presences.iter().for_each(|id| line(&mut out, "presence", id));
+    contents.operations.iter().for_each(|id| line(&mut out, "operation", id));
+    contents.batches.iter().for_each(|id| line(&mut out, "batch", id));
+    contents.ballots.iter().for_each(|id| line(&mut out, "ballot", id));
+    line(&mut out, "round", certificate.round);
+    for commit in &certificate.commits {
+        check_vote(&record, commit);
+        let text = |key: &RawKey| PublicKey::admit(*key).unwrap().to_string();
+        line(&mut out, "node", text(&commit.node));
+        commit.seats.iter().for_each(|seat| line(&mut out, "seat", text(seat)));
+    }
+    for presence in &certificate.presences {
+        line(&mut out, "enclosed", Statement::admit(&presence.0).unwrap().id());
+    }
+    out
+}
+
+/// Checks a commit by hand: `[height, round, 2, seal id]`, signed as a vote.
+fn check_vote(record: &SealRecord, commit: &Commit) {
+    let vote = (record.seal.height, record.certificate.round, 2u8, record.seal.id());
+    let digest = Sha256::digest(rmp_serde::to_vec(&vote).unwrap());
+    let page = record.seal.page;
+    let signed = [b"djdns/1/sig/vote", &[0][..], page.as_bytes(), &digest[..]].concat();
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&commit.node.0).unwrap();
+    let signature = ed25519_dalek::Signature::from_bytes(&commit.signature.0);
+    key.verify_strict(&signed, &signature).unwrap();
 }
 
 /// Reads the envelope by hand: P1's array of four, P3's id and signature.

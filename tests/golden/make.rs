@@ -7,6 +7,7 @@ use std::{
 
 use djdns::{
     governance::{
+        Governance,
         ballot::{Ballot, Batch, Choice},
         operation::{
             Change, NewParticipant, Operation, Power, Replacement, RosterChange, SetEntry, SetLink,
@@ -16,6 +17,7 @@ use djdns::{
             Asking, Petition, Refusal, Refusing,
             inbox::{Row, Source, Verdict},
         },
+        presence::Presence,
         statement::{Body, Statement},
     },
     id::{Id, Kind},
@@ -183,6 +185,7 @@ pub fn statements() -> Vec<Sample> {
     let mut operations = vec![op, Id::hash(&[b"another"])];
     operations.sort();
     let batch = Batch { author: key(1).public().raw(), slot: 3, operations };
+    let back = Presence::new(key(2).public().raw(), 301);
     let sample = |name, what, bytes| Sample { name, what, bytes };
     vec![
         sample("set-entry", "SetEntry: a new address", change),
@@ -214,7 +217,48 @@ pub fn statements() -> Vec<Sample> {
         sample("ballot", "a ballot with every choice and a reason", sign(Body::Ballot(ballot), 2)),
         sample("ballot-small", "a ballot of one row", sign(Body::Ballot(silent), 3)),
         sample("batch", "a batch of two operations", sign(Body::Batch(batch), 1)),
+        sample("presence", "a node, beacons, and power lent until then", away()),
+        sample("presence-back", "a presence that says nothing", sign(Body::Presence(back), 2)),
     ]
+}
+
+/// Participant 2 names a node and lends nine tenths of its power.
+fn away() -> Vec<u8> {
+    let mut away = vec![(key(3).public().raw(), 6000), (key(4).public().raw(), 3000)];
+    away.sort();
+    let presence = Presence {
+        node: vec![key(8).public().raw()],
+        beacons: vec!["DMCT:0.5428:31415:a3f2c8b9".to_owned()],
+        away,
+        until: 1_800_000_000,
+        ..Presence::new(key(2).public().raw(), 300)
+    };
+    sign(Body::Presence(presence), 2)
+}
+
+/// The page's first seal: three participants name one node, two approve a new address.
+pub fn seals() -> Vec<Sample> {
+    let mut page = Governance::new(page().0);
+    let change = entries_change(&page);
+    page.admit(&change).unwrap();
+    for who in 3..=5 {
+        let node = vec![key(8).public().raw()];
+        let presence = Presence { node, ..Presence::new(key(who).public().raw(), 1) };
+        page.admit(&Statement::admit(&sign(Body::Presence(presence), who)).unwrap()).unwrap();
+        let rows = vec![(change.id(), Choice::Approve)];
+        let (voter, reason) = (key(who).public().raw(), String::new());
+        let ballot = Ballot { voter, sequence: 1, rows, reason };
+        page.admit(&Statement::admit(&sign(Body::Ballot(ballot), who)).unwrap()).unwrap();
+    }
+    let (record, _) = page.seal_alone(&key(8), 1_700_001_000).unwrap();
+    let what = "the first seal, by one node for three seats";
+    vec![Sample { name: "first", what, bytes: record.encode() }]
+}
+
+fn entries_change(page: &Governance) -> Statement {
+    let parent = page.page().version(&owner("brick"));
+    let change = set_entry(0, "brick", parent, Some((RecordType::A, "192.0.2.9")));
+    Statement::admit(&change).unwrap()
 }
 
 fn petition(at: &str, record: Option<(RecordType, &str)>, words: &str) -> Petition {

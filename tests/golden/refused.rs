@@ -274,7 +274,7 @@ fn signatures() -> Vec<Refused> {
             "statement: a signature of 63 bytes",
             codec::encode(&(3u8, id, Rdata(body.clone().into()), Rdata([0; 63].into()))),
         ),
-        made("kind-unknown", "statement: the kind 6", unknown(6)),
+        made("kind-unknown", "statement: the kind 66", unknown(66)),
         made("kind-genesis", "statement: a genesis is none", unknown(1)),
         made("kind-acceptance", "statement: an acceptance travels inside an operation", unknown(5)),
         made(

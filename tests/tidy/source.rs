@@ -103,7 +103,8 @@ impl Source {
     }
 }
 
-/// The modules that only tests have: files that a `#[cfg(test)] mod name;` leads to.
+/// The modules that only tests have: files that a `#[cfg(test)] mod name;` leads to,
+/// and those below them.
 pub fn test_modules(sources: &[Source]) -> BTreeSet<Module> {
     let mut found = BTreeSet::new();
     for source in sources {
@@ -111,6 +112,9 @@ pub fn test_modules(sources: &[Source]) -> BTreeSet<Module> {
         let inside = declared(&source.tokens()).into_iter().filter(|name| !outside.contains(name));
         found.extend(inside.map(|name| [source.module(), name].concat()));
     }
+    let below = |module: &Module| (1..module.len()).any(|n| found.contains(&module[..n]));
+    let all: Vec<Module> = sources.iter().map(Source::module).filter(below).collect();
+    found.extend(all);
     found
 }
 
