@@ -401,7 +401,7 @@ impl Governance {
         Ok(())
     }
 
-    /// The entry of a subpage with its new link; beacons of the old page are gone with it.
+    /// The entry of a subpage with its new link (G4); beacons of the old page are gone with it.
     fn relinked(
         &self,
         link: &operation::SetLink,

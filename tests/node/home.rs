@@ -105,7 +105,8 @@ impl Home {
     pub fn admit(&mut self, raw: RawPage, said: Vec<Rdata>) -> Result<PageSummary, Failure> {
         let genesis = Some(Rdata(raw.genesis.into()));
         let entries = raw.entries.into_iter().map(Rdata).collect();
-        let kind = |bytes: &Rdata| Statement::reopen(&bytes.0).unwrap().kind() as u8;
+        // An envelope begins with its length and its kind (P1).
+        let kind = |bytes: &Rdata| bytes.0[1];
         let said = said.into_iter().map(|bytes| (kind(&bytes), bytes)).collect();
         self.ask(Request::Stage { genesis, entries, said })?;
         match self.ask(Request::Commit)? {
