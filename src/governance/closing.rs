@@ -202,7 +202,7 @@ impl Governance {
     }
 
     /// Every ballot that counts on something, by its id.
-    fn ballots(&self) -> OrdMap<Id, Statement> {
+    pub(super) fn ballots(&self) -> OrdMap<Id, Statement> {
         let rows = self.rows.values().flat_map(OrdMap::values);
         rows.map(|ballot| (ballot.id(), ballot.clone())).collect()
     }

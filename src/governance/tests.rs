@@ -97,6 +97,7 @@ fn state(page: &Governance, id: &Id) -> State {
 }
 
 use Choice::*;
+use invariants::{invariant_tallies_and_walks, invariants};
 
 /// G3 accepts: a change of an entry, made against its version.
 /// G5 accepts: a ballot, and its withdrawal by a later one.
@@ -377,23 +378,6 @@ fn an_operation_on_an_unknown_version_waits() {
     assert_eq!(state(&page, &next.id()), State::Open);
 }
 
-/// What must hold after every statement: power is conserved, and every register is its own walk.
-fn invariant_tallies_and_walks(page: &Governance) {
-    for proposal in page.proposals() {
-        let casts = proposal.cast();
-        let casts = casts.map(|(voter, cast)| (page.position(voter).unwrap(), cast.choice));
-        let tally = Flow::count(&page.lending, casts).tally();
-        assert_eq!(tally, proposal.tally());
-        assert_eq!(tally.approve + tally.reject + tally.abstain(), tally.total);
-    }
-    for (register, standing) in &page.registers {
-        assert_eq!(standing.chain, page.walk(register), "{register:?}");
-    }
-    let rows = page.rows.iter().filter(|(target, _)| !page.knows(target));
-    let waiting: usize = rows.map(|(_, rows)| rows.len()).sum();
-    assert_eq!(waiting, page.waiting.values().sum::<usize>());
-}
-
 /// Everything that people can see of a page.
 fn picture(page: &Governance) -> impl PartialEq + std::fmt::Debug + use<> {
     let proposals: Vec<_> = page
@@ -531,4 +515,10 @@ proptest! {
         }
     }
 }
+mod certificates;
+mod histories;
+mod invariants;
+mod judging;
+mod orders;
+mod presence;
 mod sealing;
