@@ -291,7 +291,7 @@ fn petition_report(page: &Governance, row: &Row, now: u64) -> PetitionReport {
         source: row.source.to_string(),
         state: fate.word().to_owned(),
         operation: operation.map(|operation| operation.to_string()),
-        operation_state: proposal.map(|proposal| page.state(proposal).word().to_owned()),
+        operation_state: operation.and_then(|id| report::state_word(page, &id)),
         refused_by: refusal.map(|refusal| refusal.author().to_string()),
         reason: refusal.map_or("", |refusal| refusal.words()).to_owned(),
         expires: row.expires(),

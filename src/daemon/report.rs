@@ -93,21 +93,27 @@ pub fn proposal(node: &Node, page: &Governance, prefix: &str) -> Result<Answer, 
 }
 
 fn batch_report(page: &Governance, statement: &Statement, ids: &[Id]) -> BatchReport {
-    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut states: BTreeMap<String, usize> = BTreeMap::new();
     for id in ids {
-        let word = match (page.proposal(id), page.outcome(id)) {
-            (Some(proposal), _) => page.state(proposal).word(),
-            (None, Some(outcome)) => ending(&outcome),
-            (None, None) => "unknown",
-        };
+        let word = state_word(page, id).unwrap_or_else(|| "unknown".to_owned());
         *states.entry(word).or_default() += 1;
     }
     BatchReport {
         id: statement.id().to_string(),
         author: statement.author().to_string(),
         operations: ids.len(),
-        states: states.into_iter().map(|(word, count)| (word.to_owned(), count)).collect(),
+        states: states.into_iter().collect(),
     }
+}
+
+/// One word for how an operation stands, or ended.
+pub fn state_word(page: &Governance, id: &Id) -> Option<String> {
+    let word = match (page.proposal(id), page.outcome(id)) {
+        (Some(proposal), _) => page.state(proposal).word(),
+        (None, Some(outcome)) => ending(&outcome),
+        (None, None) => return None,
+    };
+    Some(word.to_owned())
 }
 
 /// One word for how an operation ended.

@@ -15,7 +15,7 @@ use crate::{
         request::{Answer, Draft, Failure, Request},
         server::Session,
     },
-    governance::{Governance, operation::Register, statement::Statement},
+    governance::{Governance, Refusal, operation::Register, statement::Statement},
     id::{Id, Kind},
     key::{PublicKey, RawKey},
     limits::{BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX, OPEN_OPERATIONS_MAX},
@@ -237,7 +237,10 @@ fn check_ballots_name_something(node: &Node, statements: &[Statement]) -> Result
                 || page.as_ref().is_some_and(|p| p.proposal(id).is_some() || p.batch(id).is_some())
         };
         if let Some((unknown, _)) = ballot.rows.iter().find(|(id, _)| !is_known(id)) {
-            return Err(Failure::not_found(format!("there is no operation {unknown} here")));
+            return Err(match page.as_ref().and_then(|page| page.outcome(unknown)) {
+                Some(outcome) => Failure::refused(Refusal::Closed(*unknown, outcome)),
+                None => Failure::not_found(format!("there is no operation {unknown} here")),
+            });
         }
     }
     Ok(())
