@@ -51,7 +51,7 @@ fn prepare(dir: &Path, names: usize) -> Arc<Node> {
         (owner, people::address(n as u32))
     });
     let (_, raw) = people::found("bench.", contents);
-    let whole = WholePage { raw, statements: Vec::new() };
+    let whole = WholePage { raw, ..WholePage::default() };
     node.admit_page(whole, &mut |_, _, _| {}).expect("the page is in order");
     node
 }

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod anchors;
+mod carry;
 mod explain;
 mod history;
 pub mod node;
@@ -34,6 +35,7 @@ mod session;
 mod shown;
 mod status;
 mod trail;
+mod verify;
 pub mod whole;
 
 use node::Node;

@@ -49,8 +49,13 @@ pub enum Request {
     Stage { genesis: Option<Rdata>, entries: Vec<Rdata>, said: Vec<(u8, Rdata)> },
     /// Admits what was staged on this connection.
     Commit,
+    /// Takes in what was staged on this connection, brought by hand: a page, or what is new of one
+    /// that is held (N8).
+    Carry,
     /// Founds what was staged on this connection: the genesis names no state root yet.
     Found,
+    /// Drops a page.
+    Forget { page: PageSelector },
     /// Trusts a page for a name and everything below it (T2).
     Join { name: Name, page: Id },
     /// Answers as the DNS face would, and says from where.
@@ -93,6 +98,8 @@ pub enum Answer {
     Committed {
         page: PageSummary,
     },
+    Carried(Carried),
+    Forgotten(Forgotten),
     Joined,
     Resolved(Resolution),
     Explained(Explanation),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    explain, history,
+    carry, explain, history,
     node::{Node, Progress, sentence},
-    report, resolve, status,
+    report, resolve, status, verify,
     whole::{self, WholePage},
 };
 use crate::{
@@ -43,7 +43,7 @@ impl Session for NodeSession {
             Request::Page { page } => Answer::Page(status::page(&node, &node.select(&page)?)),
             Request::History { page } => Answer::History(history::of(&node, &node.select(&page)?)?),
             Request::Verify { page, full } => {
-                Answer::Verified(history::verify(&node, &node.select(&page)?, full, progress)?)
+                Answer::Verified(verify::verify(&node, &node.select(&page)?, full, progress)?)
             }
             Request::Contents { page, after } => self.contents(&page, after)?,
             Request::Bundle { page, from } => bundle(&node, &node.select(&page)?, from)?,
@@ -60,6 +60,10 @@ impl Session for NodeSession {
                 let page = node.admit_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }
             }
+            Request::Carry => {
+                Answer::Carried(carry::carry(&node, std::mem::take(&mut self.staged), progress)?)
+            }
+            Request::Forget { page } => Answer::Forgotten(carry::forget(&node, &page)?),
             Request::Found => {
                 let page = node.found_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use djdns::{
     control::request::Request,
-    daemon::node::WholePage,
+    daemon::whole::WholePage,
     dns::{PageMeta, Transport, View, respond},
     governance::{Governance, statement::Statement},
     id::Id,

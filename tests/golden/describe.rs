@@ -207,7 +207,7 @@ pub fn bundle(bytes: &[u8]) -> String {
     line(&mut out, "state-root", page.state_root());
     line(&mut out, "roster-version", page.roster_version());
     let mut governance = Governance::new(page.clone());
-    for bytes in &whole.statements {
+    for (_, bytes) in &whole.said {
         let statement = Statement::admit(bytes).unwrap();
         line(&mut out, statement.kind().word(), statement.id());
         governance.admit(&statement).unwrap();

@@ -15,7 +15,7 @@ use crate::{
         table::{Table, number, text},
     },
     control::{
-        report::{PageReport, PageSummary},
+        report::{Event, PageReport, PageSummary},
         request::{Answer, PageSelector, Request},
     },
     page::name::Name,
@@ -58,8 +58,9 @@ pub struct History {
 
 /// Check a page as it is stored.
 ///
-/// Checksums and the state root; with --full every entry and every signature too. Exit code 1 and a
-/// sentence when something is wrong.
+/// Checksums, the state root under every seal, and as many certificates as it takes to come from the
+/// founding to the newest seal; with --full every entry, every signature and every certificate. Exit
+/// code 1 and a sentence when something is wrong.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page verify ff.ct --full")]
 pub struct Verify {
@@ -114,11 +115,17 @@ impl List {
     }
 }
 
+fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
 fn remarks(page: &PageSummary) -> String {
     let unused = if page.name == "." { "not trusted" } else { "not linked" };
     let linked = (!page.linked).then_some(unused);
     let demonstration = page.demonstration.then_some("demonstration");
-    linked.into_iter().chain(demonstration).collect::<Vec<_>>().join(", ")
+    let forked = page.forked.map(|height| format!("forked at height {height}"));
+    let words = linked.into_iter().chain(demonstration).map(str::to_owned);
+    forked.into_iter().chain(words).collect::<Vec<_>>().join(", ")
 }
 
 impl Show {
@@ -194,9 +201,29 @@ impl History {
                 text(event.time.map_or(String::new(), date)),
             ]);
         }
-        let text = table.render(context.style);
+        let mut text = table.render(context.style);
+        for event in &events {
+            text.push_str(&evidence(event, &known));
+        }
         context.print_paged(&text)
     }
+}
+
+/// Of a fork: both seals, and whose seats signed each.
+fn evidence(event: &Event, known: &Acquaintances) -> String {
+    let Some(seal) = &event.seal else { return String::new() };
+    let Some(held) = &seal.contradicts else { return String::new() };
+    let names = |signers: &[String]| {
+        signers.iter().map(|key| known.short(key)).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "\ntwo seals at height {}:\n  {} (held here), signed for {}\n  {} (brought), signed for {}\n",
+        seal.height,
+        held.seal,
+        names(&held.signers),
+        event.id,
+        names(&seal.signers)
+    )
 }
 
 impl Verify {
@@ -210,8 +237,16 @@ impl Verify {
             true => format!("{} signatures, ", verified.signatures),
             false => "signatures not checked again (--full does), ".to_owned(),
         };
+        let seals = match verified.seals {
+            0 => String::new(),
+            n => format!(
+                "{}, {} checked, ",
+                count(n, "seal"),
+                count(verified.certificates, "certificate")
+            ),
+        };
         output::print(&format!(
-            "{} is as it should be: {} entries, {} statements, {signatures}{} bytes of log\n",
+            "{} is as it should be: {} entries, {} statements, {signatures}{seals}{} bytes of log\n",
             verified.name, verified.entries, verified.statements, verified.log_bytes
         ))
     }
