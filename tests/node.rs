@@ -4,7 +4,9 @@
 //! process is started.
 
 mod node {
+    mod carry;
     pub mod home;
+    mod tale;
 }
 
 use djdns::{

@@ -1,4 +1,5 @@
-//! `djdns page carry` and `djdns page forget`: bundles brought by hand, and letting go of a page.
+//! `djdns page carry` and `djdns page forget`: bundles brought by hand (N8), and letting go of a
+//! page.
 
 use std::path::PathBuf;
 
