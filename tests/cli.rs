@@ -1,7 +1,8 @@
 //! The command line as documents show it: every `console` block of README.md and of
 //! `tests/cli/*.md` is run, in order, and must print what it shows.
 //!
-//! Each document has a data directory and keys of its own. `TRYCMD=overwrite cargo test --release
+//! Each document has a data directory and keys of its own, and may type `sh` where one command needs
+//! what another printed. `TRYCMD=overwrite cargo test --release
 //! --test cli` writes what was printed into the documents: read the diff.
 
 use std::path::{Path, PathBuf};
@@ -18,12 +19,22 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
+/// Where the shell finds djdns, and everything else.
+fn path() -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_djdns"));
+    let folder = program.parent().expect("a program is in a directory").display();
+    format!("{folder}:{}", std::env::var("PATH").unwrap_or_default())
+}
+
 #[test]
 fn documents_show_what_the_program_prints() {
     for document in documents() {
         let home = tempfile::tempdir().expect("a temporary directory is made");
         let at = |name: &str| home.path().join(name).display().to_string();
+        std::fs::create_dir(at("home")).expect("a home is made");
         trycmd::TestCases::new()
+            .register_bin("sh", Path::new("/bin/sh"))
+            .env("PATH", path())
             .env("DJDNS_DATA_DIR", at("data"))
             .env("DJDNS_KEYS", at("keys"))
             .env("XDG_CONFIG_HOME", at("config"))

@@ -11,6 +11,7 @@ use djdns::{
     governance::{Governance, ballot::Choice},
     id::Id,
     key::SecretKey,
+    limits::CHAIN_WINDOW_SEALS,
     page::{Page, bundle},
     store::{Record, Store, disk::RealDisk},
 };
@@ -99,6 +100,21 @@ fn a_page_is_carried_on_from_bundle_to_bundle() {
     tale.seal();
     home.carry(&tale.bundle()).unwrap();
     assert_eq!(home.resolve("new.carried.ct"), ["NoError", "60 192.0.2.6"]);
+}
+
+/// T1 accepts: a long chain, some hundred seals at a time.
+#[test]
+fn a_long_page_is_verified_with_a_few_certificates() {
+    let mut tale = Tale::of("carried.ct", &sealer());
+    let seals = CHAIN_WINDOW_SEALS + 3;
+    for n in 0..seals {
+        tale.pass(&format!("n{}", n % 9), (n % 250) as u8);
+        tale.seal();
+    }
+    let mut home = Home::new();
+    home.carry(&tale.bundle()).unwrap();
+    let verified = verify(&mut home, &tale.id(), false).unwrap();
+    assert_eq!((verified.seals, verified.certificates), (seals, 2));
 }
 
 /// T3 accepts: a higher seal of the same chain.

@@ -83,12 +83,13 @@ fn sentence(carried: &Carried) -> Option<String> {
     let name = &page.name;
     Some(match carried.outcome.as_str() {
         "new" => page.page_id.clone(),
-        "newer" => format!(
-            "{} and {} of {name} are new; it is at height {}",
-            counted(*seals, "seal"),
-            counted(*statements, "statement"),
-            page.height
-        ),
+        "newer" => {
+            let both = [(*seals, "seal"), (*statements, "statement")];
+            let new = both.iter().filter(|(n, _)| *n > 0).map(|(n, one)| counted(*n, one));
+            let is = if seals + statements == 1 { "is" } else { "are" };
+            let new = new.collect::<Vec<_>>().join(" and ");
+            format!("{new} of {name} {is} new; it is at height {}", page.height)
+        }
         "nothing" if *brought < page.height => format!(
             "nothing is new: the bundle ends at height {brought}, and {name} is at height {} here",
             page.height
@@ -177,6 +178,8 @@ mod tests {
         check(carried("new", 5, 2, 2), Some("5f0c"));
         let newer = "1 seal and 5 statements of ct. are new; it is at height 2";
         check(carried("newer", 5, 1, 2), Some(newer));
+        let one = "1 statement of ct. is new; it is at height 2";
+        check(carried("newer", 1, 0, 2), Some(one));
         let older = "nothing is new: the bundle ends at height 1, and ct. is at height 2 here";
         check(carried("nothing", 0, 0, 1), Some(older));
         let same = "nothing is new: all that counts of this bundle of ct. is here";
