@@ -240,6 +240,7 @@ fn follow(mut page: Governance, held: &Held, brought: &Brought) -> Result<Follow
 pub fn forked(name: &Name, id: &Id, forks: &[SealRecord]) -> String {
     let lowest = forks.iter().min_by_key(|fork| fork.seal.height);
     let (height, other) = lowest.map_or((0, Id::ZERO), |fork| (fork.seal.height, fork.seal.id()));
+    let (id, other) = (id.short(), other.short());
     format!(
         "{name} is forked: at height {height} its sealers committed to the seal held here and to \
          {other}. It is served as it was, and neither sealed nor followed, until you decide: see \

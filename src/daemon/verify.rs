@@ -61,7 +61,7 @@ pub fn verify(
         progress,
         &mut |below, record, page| {
             check_forks(&whole.forks, below, record)?;
-            Ok(certificates.seal(record, page.page())?)
+            Ok(certificates.seal(record, page.page()).map_err(Box::new)?)
         },
     );
     let replayed = replayed.map_err(|refusal| fault(&refusal))?;
@@ -126,7 +126,7 @@ fn check_forks(
     let sealed = |key: &PublicKey| below.sealed_presence(key).cloned();
     for fork in forks.iter().filter(|fork| fork.seal.height == record.seal.height) {
         let SealRecord { seal, contents, certificate } = fork;
-        let fault = |refusal| WholeRefusal::Fork(seal.height, refusal);
+        let fault = |refusal| WholeRefusal::Fork(seal.height, Box::new(refusal));
         if seal.contents != contents.root() {
             return Err(fault(SealRefusal::Contents));
         }

@@ -65,11 +65,11 @@ pub enum WholeRefusal {
     #[error("statement {0} is kept as a {1}, and is a {2}")]
     OtherKind(usize, &'static str, &'static str),
     #[error("the seal at height {0}: {1}")]
-    Seal(u64, SealRefusal),
+    Seal(u64, Box<SealRefusal>),
     #[error("the chain of certificates: {0}")]
-    Chain(#[from] ChainRefusal),
+    Chain(#[from] Box<ChainRefusal>),
     #[error("the evidence of a fork at height {0}: {1}")]
-    Fork(u64, SealRefusal),
+    Fork(u64, Box<SealRefusal>),
     #[error("the evidence of a fork at height {0} contradicts no seal of this page")]
     NoFork(u64),
 }
@@ -216,7 +216,7 @@ impl Replay {
             Check::Full => self.page.admit_seal(&record, &find),
         };
         let (page, _) =
-            sealed.map_err(|refusal| WholeRefusal::Seal(record.seal.height, refusal))?;
+            sealed.map_err(|refusal| WholeRefusal::Seal(record.seal.height, refusal.into()))?;
         watch(&self.page, &record, &page)?;
         self.page = page;
         if !self.uncounted.is_empty() {

@@ -109,7 +109,7 @@ pub fn bundle_read(bytes: &[u8]) {
         if records.iter().all(|(kind, bytes)| whole.take(*kind, bytes.to_vec()).is_ok()) {
             let _ = Page::reopen(&whole.raw);
             let _ = Page::admit(&whole.raw, &mut |_| {});
-            whole.statements.iter().for_each(|bytes| statement_admit(bytes));
+            whole.said.iter().for_each(|(_, bytes)| statement_admit(bytes));
         }
     }
 }
