@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod anchors;
+mod carry;
 mod explain;
 mod history;
 mod inbox;
@@ -38,6 +39,7 @@ mod session;
 mod shown;
 mod status;
 mod trail;
+mod verify;
 pub mod whole;
 
 use node::Node;

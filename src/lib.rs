@@ -54,10 +54,10 @@
 //! | S6 | [`governance::sealing`], `daemon::sealing` | built |
 //! | S7 | [`governance::solo`], `daemon::sealing` | built |
 //! | S8 | [`governance::solo`], `daemon::status` | built |
-//! | T1 |  | later |
+//! | T1 | [`governance::chain`], `daemon::verify` | built |
 //! | T2 | `daemon::anchors`, [`daemon::node`], [`dns::view`] | built |
-//! | T3 |  | later |
-//! | T4 |  | later |
+//! | T3 | `daemon::carry` | built |
+//! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
 //! | T6 |  | later |
 //! | T7 |  | later |
@@ -68,7 +68,7 @@
 //! | N5 |  | later |
 //! | N6 |  | later |
 //! | N7 |  | later |
-//! | N8 |  | later |
+//! | N8 | `daemon::carry`, `cli::page::carry` | partly |
 //! | D1 |  | later |
 //! | D2 |  | later |
 //! | D3 |  | later |

@@ -66,6 +66,8 @@ pub const CHAIN_PROOF_BYTES_MAX: usize = 128 * MIB;
 /// Seals that are checked from the same one, while a page is replayed, before its newest is checked
 /// and they are let go (choice: few enough to keep in memory).
 pub const CHAIN_WINDOW_SEALS: usize = 256;
+/// Seals of one page that contradict those held, kept as evidence (choice: one is enough to see).
+pub const FORKS_KEPT_MAX: usize = 8;
 /// How often a host looks whether a page has something to seal, when nobody said anything (choice:
 /// windows close at most this late).
 pub const SEAL_LOOK_INTERVAL: Duration = Duration::from_secs(60);

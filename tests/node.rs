@@ -4,8 +4,10 @@
 //! process is started.
 
 mod node {
+    mod carry;
     pub mod home;
     pub mod inbox;
+    mod tale;
 }
 
 use djdns::{

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use super::{context::Context, fault::Outcome};
 
 pub mod accept;
+mod carry;
 pub mod create;
 pub mod export;
 pub mod held;
@@ -35,6 +36,8 @@ enum What {
     Import(import::Import),
     Export(export::Export),
     Join(look::Join),
+    Forget(carry::Forget),
+    Carry(carry::Carry),
     Accept(accept::Accept),
 }
 
@@ -50,6 +53,8 @@ impl Page {
             What::Import(command) => command.run(context),
             What::Export(command) => command.run(context),
             What::Join(command) => command.run(context),
+            What::Forget(command) => command.run(context),
+            What::Carry(command) => command.run(context),
             What::Accept(command) => command.run(context),
         }
     }

@@ -68,6 +68,8 @@ pub struct PageSummary {
     pub soft_entries: usize,
     /// Whether resolving its name leads to it, from the anchors on.
     pub linked: bool,
+    /// The lowest height at which two seals contradict each other, if there is one (T4).
+    pub forked: Option<u64>,
     pub demonstration: bool,
 }
 
@@ -147,6 +149,43 @@ pub struct SealEvent {
     pub signers: Vec<String>,
     /// The operations and presences that it applied: id and one line.
     pub applied: Vec<(String, String)>,
+    /// Of a fork: the seal that is served here.
+    pub contradicts: Option<Contradicted>,
+}
+
+/// The seal held here that another one of the same height contradicts (T4).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Contradicted {
+    pub seal: String,
+    /// The participants whose seats signed it.
+    pub signers: Vec<String>,
+}
+
+/// `djdns page carry`: what a bundle brought by hand came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Carried {
+    #[serde(flatten)]
+    pub page: PageSummary,
+    /// `new`: the page was not held; `newer`: it goes on; `nothing`: all is here already, or past;
+    /// `fork`: the bundle contradicts what is held, and nothing of it is followed.
+    pub outcome: String,
+    /// Statements and seals that are new here.
+    pub statements: usize,
+    pub seals: usize,
+    /// The height of the bundle's newest seal.
+    pub brought: u64,
+}
+
+/// `djdns page forget`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Forgotten {
+    pub page_id: String,
+    /// Its name, unless it was too damaged to say.
+    pub name: Option<String>,
+    /// The name for which it is still trusted: nothing below that resolves until a page is there.
+    pub trusted: Option<String>,
+    /// Whether the pages above still led to it.
+    pub linked: bool,
 }
 
 /// `djdns page verify`.
@@ -159,6 +198,10 @@ pub struct Verified {
     pub statements: usize,
     /// Of statements and seals, checked anew.
     pub signatures: usize,
+    pub seals: usize,
+    /// Certificates of seals that were checked: as many as it takes to come from the founding to the
+    /// newest seal (T1), or all.
+    pub certificates: usize,
     pub height: u64,
     pub state_root: String,
     pub log_bytes: u64,
@@ -396,6 +439,7 @@ mod tests {
             open_operations: 3,
             soft_entries: 4,
             linked: true,
+            forked: None,
             demonstration: false,
         };
         let participant = Participant {

@@ -52,6 +52,9 @@ pub enum Request {
     Stage { genesis: Option<Rdata>, entries: Vec<Rdata>, said: Vec<(u8, Rdata)> },
     /// Admits what was staged on this connection.
     Commit,
+    /// Takes in what was staged on this connection, brought by hand: a page, or what is new of one
+    /// that is held (N8).
+    Carry,
     /// Founds what was staged on this connection: the genesis names no state root yet.
     Found,
     /// A stranger's signed petition to a page, from this machine (G13).
@@ -66,6 +69,8 @@ pub enum Request {
     Refuse { refusal: Rdata },
     /// What awaits this key's ballot on the pages it takes part in, and the petitions to them.
     Inbox { key: RawKey },
+    /// Drops a page.
+    Forget { page: PageSelector },
     /// Trusts a page for a name and everything below it (T2).
     Join { name: Name, page: Id },
     /// Answers as the DNS face would, and says from where.
@@ -127,6 +132,8 @@ pub enum Answer {
     Committed {
         page: PageSummary,
     },
+    Carried(Carried),
+    Forgotten(Forgotten),
     Joined,
     Resolved(Resolution),
     Explained(Explanation),

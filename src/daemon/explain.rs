@@ -9,6 +9,7 @@ use crate::{
     control::report::{Explanation, OperationReport},
     dns::{Answer, Rcode, path::Path},
     governance::{Governance, Proposal, State, operation::Register, past::Outcome},
+    id::Id,
     page::{
         name::{Name, Owner},
         origin_version,
@@ -38,6 +39,9 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
         on_it.iter().map(|proposal| report::operation(&governance, proposal)).collect();
     let own = status(&governance, &source, &states);
     let mut why = why(&governance, &owner, &source, own, &operations);
+    let forked = node.forked();
+    let is_on_way = |id: &Id| view.walk(name).iter().any(|page| page.meta().id == *id);
+    why.extend(forked.into_iter().filter(|(id, _)| is_on_way(id)).map(|(_, words)| words));
     let soft_links = way.iter().filter(|step| step.operation.is_some());
     why.extend(soft_links.map(|step| {
         format!("{} links on by a change that is ratified and not sealed yet", step.name)

@@ -1,18 +1,16 @@
-//! A page from its log: what happened to it, and whether every byte of it is sound.
+//! What happened to a page, as people are told.
 
 use super::{
-    node::{Node, Progress, Reopening, sentence},
+    node::Node,
     trail::{self, Row},
-    whole::{Check, WholePage},
 };
 use crate::{
     control::{
-        report::{AuditRow, Event, SealEvent, Verified},
+        report::{AuditRow, Contradicted, Event, SealEvent},
         request::{Answer, Failure},
     },
     governance::Governance,
-    page::Page,
-    store::Cursor,
+    key::PublicKey,
 };
 
 /// What happened to a page, newest first.
@@ -34,8 +32,12 @@ fn event(row: Row) -> Event {
         seal: row.seal.map(|seal| SealEvent {
             height: seal.height,
             time: seal.time,
-            signers: seal.signers.iter().map(ToString::to_string).collect(),
+            signers: words(&seal.signers),
             applied: seal.applied.into_iter().map(|(id, what)| (id.to_string(), what)).collect(),
+            contradicts: seal.contradicts.map(|(seal, signers)| Contradicted {
+                seal: seal.to_string(),
+                signers: words(&signers),
+            }),
         }),
     }
 }
@@ -72,82 +74,6 @@ pub fn audit(node: &Node, page: &Governance, after: u64) -> Result<Answer, Failu
     Ok(Answer::Audit { rows, more })
 }
 
-fn unsound(page: &Governance, error: &Reopening) -> Failure {
-    Failure::refused(format!("the log of {} is not sound: {error}", page.page().name()))
-}
-
-/// Checks a page from its log: every checksum, that the contents give the state root of the genesis
-/// whose id is the page id, and that every seal gives the state root that it names. `full` also
-/// checks every entry, every signature, every ballot and certificate anew, and that all of it leads
-/// to the state that is served.
-///
-/// # Errors
-/// [`Failure`], naming the first fault.
-pub fn verify(
-    node: &Node,
-    page: &Governance,
-    full: bool,
-    progress: Progress,
-) -> Result<Verified, Failure> {
-    let id = page.page().id();
-    let log = node.store.verify(&id).map_err(sentence)?;
-    let (mut whole, end) =
-        node.read_from(&id, Cursor::START).map_err(|error| unsound(page, &error))?;
-    let entries = whole.raw.entries.len();
-    let fault = |refusal: &dyn std::fmt::Display| {
-        Failure::refused(format!("{} does not verify: {refusal}", page.page().name()))
-    };
-    let checked = founded(&whole, full, progress).map_err(|refusal| fault(&refusal))?;
-    if checked.id() != id {
-        return Err(fault(&format!("its log holds another page: {}", checked.id())));
-    }
-    // What was admitted meanwhile, with the state that it led to.
-    let rest = node.read_rest(&id, end).map_err(|error| unsound(page, &error))?;
-    let (rest, served) = rest.ok_or_else(|| fault(&"it is gone"))?;
-    whole.said.extend(rest.said);
-    let check = if full { Check::Full } else { Check::Trusted };
-    let replayed = whole.replay(Governance::new(checked), check, progress);
-    let replayed = replayed.map_err(|refusal| fault(&refusal))?;
-    compare(&replayed, &served).map_err(|what| fault(&what))?;
-    let seals = whole.seals();
-    let statements = whole.said.len() - seals;
-    Ok(Verified {
-        page_id: id.to_string(),
-        name: page.page().name().to_string(),
-        full,
-        entries,
-        statements,
-        signatures: if full { whole.said.len() } else { 0 },
-        height: replayed.page().height(),
-        state_root: replayed.page().state_root().to_string(),
-        log_bytes: log.bytes,
-    })
-}
-
-fn founded(
-    whole: &WholePage,
-    full: bool,
-    progress: Progress,
-) -> Result<Page, crate::page::PageRefusal> {
-    if !full {
-        return Page::reopen(&whole.raw);
-    }
-    let total = whole.raw.entries.len() as u64;
-    Page::admit(&whole.raw, &mut |done| {
-        if done.is_multiple_of(4096) {
-            progress("checking entries", done as u64, total);
-        }
-    })
-}
-
-/// Whether what was said leads to what is served.
-fn compare(replayed: &Governance, served: &Governance) -> Result<(), &'static str> {
-    if replayed.page().head() != served.page().head()
-        || replayed.page().state_root() != served.page().state_root()
-    {
-        return Err("its seals lead to another state than the one served");
-    }
-    let same = replayed.soft_owners().eq(served.soft_owners())
-        && served.soft_owners().all(|owner| replayed.ratified(owner) == served.ratified(owner));
-    if same { Ok(()) } else { Err("the statements lead to another state than the one served") }
+fn words(keys: &[PublicKey]) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
 }

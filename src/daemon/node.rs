@@ -173,7 +173,9 @@ impl Node {
     ) -> Result<(Governance, Vec<SealRecord>), Reopening> {
         let mut whole = self.read_whole(id)?;
         let forks = std::mem::take(&mut whole.forks);
-        Ok((whole::reopen(&whole, progress)?, forks))
+        let page = whole::reopen(&whole, progress)?;
+        let found = page.page().id();
+        if found == *id { Ok((page, forks)) } else { Err(Reopening::OtherPage(found)) }
     }
 
     /// Everything in a page's log.
@@ -229,6 +231,7 @@ impl Node {
                 .fold(anchored, |view, page| with_page(&view, built(page), page));
             self.view.store(Arc::new(view));
             state.is_shown = true;
+            state.forks.keys().for_each(|id| self.mark(&state, id));
         }
         &self.view
     }
@@ -475,10 +478,12 @@ pub enum Reopening {
     Store(#[from] StoreError),
     #[error(transparent)]
     Whole(#[from] WholeRefusal),
+    #[error("its log holds another page: {0}")]
+    OtherPage(Id),
 }
 
 /// The keys of the demonstration are public (P6).
-fn check_no_demonstration(whole: &WholePage) -> Result<(), Failure> {
+pub(super) fn check_no_demonstration(whole: &WholePage) -> Result<(), Failure> {
     match Genesis::decode(&whole.raw.genesis) {
         Ok(genesis) if genesis.raw().demonstration => Err(Failure::refused(
             "this is a demonstration page, whose keys are public: it comes with the program and is \
@@ -489,7 +494,7 @@ fn check_no_demonstration(whole: &WholePage) -> Result<(), Failure> {
 }
 
 /// Tells now and then how many of a page's entries are checked.
-fn checking(total: usize, progress: Progress) -> impl FnMut(usize) {
+pub(super) fn checking(total: usize, progress: Progress) -> impl FnMut(usize) {
     move |done| {
         if done.is_multiple_of(4096) {
             progress("checking entries", done as u64, total as u64);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    explain, history, inbox,
+    carry, explain, history, inbox,
     many::admit_all,
     node::{Node, Progress, sentence},
-    report, resolve, status,
+    report, resolve, status, verify,
     whole::{self, WholePage},
 };
 use crate::{
@@ -46,7 +46,7 @@ impl Session for NodeSession {
             Request::History { page } => Answer::History(history::of(&node, &node.select(&page)?)?),
             Request::Audit { page, after } => history::audit(&node, &node.select(&page)?, after)?,
             Request::Verify { page, full } => {
-                Answer::Verified(history::verify(&node, &node.select(&page)?, full, progress)?)
+                Answer::Verified(verify::verify(&node, &node.select(&page)?, full, progress)?)
             }
             Request::Contents { page, after } => self.contents(&page, after)?,
             Request::Bundle { page, from } => bundle(&node, &node.select(&page)?, from)?,
@@ -79,6 +79,10 @@ impl Session for NodeSession {
                 let page = node.admit_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }
             }
+            Request::Carry => {
+                Answer::Carried(carry::carry(&node, std::mem::take(&mut self.staged), progress)?)
+            }
+            Request::Forget { page } => Answer::Forgotten(carry::forget(&node, &page)?),
             Request::Found => {
                 let page = node.found_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }

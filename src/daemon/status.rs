@@ -23,11 +23,15 @@ pub fn status(node: &Node) -> Status {
     let dns = node.serving.lock().map(|dns| dns.clone()).unwrap_or_default();
     let is_held = |id: &Id| pages.iter().any(|page| page.page().id() == *id);
     let missing = anchors.iter().find(|(_, id)| !is_held(id));
+    let forked = node.forked();
     let health = match (root, missing, notices.is_empty()) {
         (None, ..) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
         (_, Some(_), _) => {
             "a trusted page is not here, so no name below it resolves, see the notices: bring it with \
              `djdns page import`"
+        }
+        _ if !forked.is_empty() => {
+            "a page has two histories, see the notices: it stays as it was until you decide"
         }
         (_, _, false) => "names resolve; something happened that you should know, see the notices",
         _ if dns.is_empty() => "all is well; no daemon runs, so nothing answers DNS",
@@ -35,7 +39,11 @@ pub fn status(node: &Node) -> Status {
     };
     let missing =
         missing.map(|(name, id)| format!("the page {id}, trusted for {name}, is not here"));
-    let notices: Vec<String> = notices.into_iter().chain(missing).collect();
+    let notices: Vec<String> = notices
+        .into_iter()
+        .chain(missing)
+        .chain(forked.into_iter().map(|(_, words)| words))
+        .collect();
     Status {
         health: health.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -84,6 +92,7 @@ pub fn summary(node: &Node, governance: &Governance) -> PageSummary {
         open_operations: open_operations(governance),
         soft_entries: governance.soft_owners().count(),
         linked: node.is_linked(page),
+        forked: node.forked_at(&page.id()),
         demonstration: page.is_demonstration(),
     }
 }

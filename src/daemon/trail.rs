@@ -1,7 +1,7 @@
 //! What happened to a page, row by row, from its log: statements, seals, and when this node wrote
 //! them. History and audit are two ways to show it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     node::{Node, sentence},
@@ -46,6 +46,8 @@ pub struct Sealed {
     pub signers: Vec<PublicKey>,
     /// What it applied, each in one line.
     pub applied: Vec<(Id, String)>,
+    /// Of a fork: the seal of the same height that is served here, and whose seats signed that (T4).
+    pub contradicts: Option<(Id, Vec<PublicKey>)>,
 }
 
 /// All rows of a page's log, oldest first.
@@ -66,6 +68,8 @@ struct Reader {
     note: Option<Note>,
     /// What operations and presences say, for the seals that apply them.
     said: HashMap<Id, String>,
+    /// The seals so far, by height, and whose seats signed them.
+    seals: BTreeMap<u64, (Id, Vec<PublicKey>)>,
     rows: Vec<Row>,
 }
 
@@ -111,13 +115,18 @@ impl Reader {
         let ids = contents.presences.iter().chain(&contents.operations);
         let line = |id: &Id| (*id, self.said.get(id).cloned().unwrap_or_default());
         let applied: Vec<(Id, String)> = ids.map(line).collect();
-        let seats = record.certificate.commits.iter().flat_map(|commit| &commit.seats);
-        let mut signers: Vec<PublicKey> =
-            seats.filter_map(|seat| PublicKey::admit(*seat).ok()).collect();
-        signers.sort_unstable();
-        let what = sealed(&record, signers.len());
+        let signers = record.certificate.seats();
         let (height, time) = (seal.height, seal.time);
-        self.push(kind, seal.id(), None, what, Some(Sealed { height, time, signers, applied }));
+        let mut what = sealed(&record, signers.len());
+        let mut contradicts = None;
+        if kind == "fork" {
+            contradicts = self.seals.get(&height).cloned();
+            what.push_str(&against(&signers, contradicts.as_ref()));
+        } else {
+            self.seals.insert(height, (seal.id(), signers.clone()));
+        }
+        let sealed = Sealed { height, time, signers, applied, contradicts };
+        self.push(kind, seal.id(), None, what, Some(sealed));
     }
 
     fn push(
@@ -152,6 +161,13 @@ fn sealed(record: &SealRecord, seats: usize) -> String {
     }
     let (parts, seats) = (parts.join(", "), counted(seats, "seat"));
     format!("height {}: {parts}; signed for {seats}", record.seal.height)
+}
+
+/// How a seal that contradicts one of this page stands to it.
+fn against(signers: &[PublicKey], held: Option<&(Id, Vec<PublicKey>)>) -> String {
+    let Some((seal, others)) = held else { return String::new() };
+    let both = signers.iter().filter(|key| others.contains(key)).count();
+    format!("; contradicts {}, sealed here for {}; {both} signed both", seal.short(), others.len())
 }
 
 fn votes(ballot: &Ballot) -> String {

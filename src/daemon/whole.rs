@@ -1,7 +1,7 @@
 //! A page as its log or a bundle holds it: what it was founded with, and all that was said since,
 //! in order, seals among it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use super::{many::admit_all, node::Progress};
 use crate::{
     governance::{
         Governance, Refusal,
+        chain::ChainRefusal,
         seal::SealRecord,
         sealing::SealRefusal,
         statement::{Statement, StatementRefusal},
@@ -61,9 +62,21 @@ pub enum WholeRefusal {
     Statement(usize, StatementRefusal),
     #[error("the statement {0}: {1}")]
     NotAdmitted(Id, Refusal),
+    #[error("statement {0} is kept as a {1}, and is a {2}")]
+    OtherKind(usize, &'static str, &'static str),
     #[error("the seal at height {0}: {1}")]
-    Seal(u64, SealRefusal),
+    Seal(u64, Box<SealRefusal>),
+    #[error("the chain of certificates: {0}")]
+    Chain(#[from] Box<ChainRefusal>),
+    #[error("the evidence of a fork at height {0}: {1}")]
+    Fork(u64, Box<SealRefusal>),
+    #[error("the evidence of a fork at height {0} contradicts no seal of this page")]
+    NoFork(u64),
 }
+
+/// Sees every seal of a page that is replayed: the page below it, the seal, the page under it.
+pub type Watch<'a> =
+    &'a mut dyn FnMut(&Governance, &SealRecord, &Governance) -> Result<(), WholeRefusal>;
 
 /// How much is checked when a page is replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,13 +119,30 @@ impl WholePage {
         check: Check,
         progress: Progress,
     ) -> Result<Governance, WholeRefusal> {
-        let mut replay = Replay { page, check, seen: HashMap::new() };
+        self.replay_watched(page, check, progress, &mut |_, _, _| Ok(()))
+    }
+
+    /// [`WholePage::replay`] with a look at every seal.
+    ///
+    /// # Errors
+    /// The first [`WholeRefusal`], of the page or of who watches.
+    pub fn replay_watched(
+        &self,
+        page: Governance,
+        check: Check,
+        progress: Progress,
+        watch: Watch,
+    ) -> Result<Governance, WholeRefusal> {
+        let mut replay = Replay { page, check, seen: HashMap::new(), uncounted: Vec::new() };
         let total = self.said.len() as u64;
         for (n, part) in self.said.chunks(REPLAY_PART).enumerate() {
-            replay.part(n * REPLAY_PART, part)?;
+            replay.part(n * REPLAY_PART, part, watch)?;
             progress("replaying", (n * REPLAY_PART) as u64, total);
         }
-        Ok(replay.page)
+        match replay.uncounted.into_iter().next() {
+            Some((id, refusal)) => Err(WholeRefusal::NotAdmitted(id, refusal)),
+            None => Ok(replay.page),
+        }
     }
 
     /// How many seals there are.
@@ -146,6 +176,9 @@ struct Replay {
     check: Check,
     /// What the next seals may list.
     seen: HashMap<Id, Statement>,
+    /// What did not count when it came: a seal that was made elsewhere may rest on it all the same,
+    /// as on a ballot that its voter took back later. Anything else has no place in a page.
+    uncounted: Vec<(Id, Refusal)>,
 }
 
 /// Statements whose signatures are checked at a time, on all cores (choice).
@@ -153,7 +186,12 @@ const REPLAY_PART: usize = 4096;
 
 impl Replay {
     /// Replays a part, of which the first statement has the number `from`.
-    fn part(&mut self, from: usize, part: &[(Kind, Vec<u8>)]) -> Result<(), WholeRefusal> {
+    fn part(
+        &mut self,
+        from: usize,
+        part: &[(Kind, Vec<u8>)],
+        watch: Watch,
+    ) -> Result<(), WholeRefusal> {
         let statements = part.iter().filter(|(kind, _)| *kind != Kind::Seal);
         let statements: Vec<&[u8]> = statements.map(|(_, bytes)| bytes.as_slice()).collect();
         let read = match self.check {
@@ -167,20 +205,24 @@ impl Replay {
         };
         let mut read =
             read.map_err(|(n, refusal)| WholeRefusal::Statement(from + n, refusal))?.into_iter();
-        for (kind, bytes) in part {
-            match kind {
-                Kind::Seal => self.seal(bytes)?,
-                _ => read.next().map_or(Ok(()), |statement| self.statement(statement))?,
+        for (n, (kind, bytes)) in (from..).zip(part) {
+            if *kind == Kind::Seal {
+                self.seal(bytes, watch)?;
+            } else if let Some(statement) = read.next() {
+                if statement.kind() != *kind {
+                    return Err(WholeRefusal::OtherKind(n, kind.word(), statement.kind().word()));
+                }
+                self.statement(statement);
             }
         }
         Ok(())
     }
 
-    fn statement(&mut self, statement: Statement) -> Result<(), WholeRefusal> {
+    fn statement(&mut self, statement: Statement) {
         let is_full = self.check == Check::Full;
         let id = statement.id();
         match self.page.admit(&statement) {
-            Err(refusal) if is_full => return Err(WholeRefusal::NotAdmitted(id, refusal)),
+            Err(refusal) if is_full => self.uncounted.push((id, refusal)),
             Err(refusal) => tracing::warn!("the statement {id} counts no longer: {refusal}"),
             Ok(_) => {}
         }
@@ -188,10 +230,9 @@ impl Replay {
         if is_full || is_applied {
             self.seen.insert(id, statement);
         }
-        Ok(())
     }
 
-    fn seal(&mut self, bytes: &[u8]) -> Result<(), WholeRefusal> {
+    fn seal(&mut self, bytes: &[u8], watch: Watch) -> Result<(), WholeRefusal> {
         let record = SealRecord::decode(bytes)
             .map_err(|refusal| WholeRefusal::Record(Kind::Seal as u8, refusal))?;
         let find = |id: &Id| self.seen.get(id).cloned();
@@ -200,8 +241,13 @@ impl Replay {
             Check::Full => self.page.admit_seal(&record, &find),
         };
         let (page, _) =
-            sealed.map_err(|refusal| WholeRefusal::Seal(record.seal.height, refusal))?;
+            sealed.map_err(|refusal| WholeRefusal::Seal(record.seal.height, refusal.into()))?;
+        watch(&self.page, &record, &page)?;
         self.page = page;
+        if !self.uncounted.is_empty() {
+            let listed: HashSet<&Id> = record.contents.ids().collect();
+            self.uncounted.retain(|(id, _)| !listed.contains(id));
+        }
         for id in record.contents.presences.iter().chain(&record.contents.operations) {
             self.seen.remove(id);
         }

@@ -115,9 +115,7 @@ impl ChainProof {
     /// Shows a sealed record to whoever knows the page as it was at `known`. `below` is the page
     /// under the seal right below the record's, with that seal; `None`: it is the known page.
     pub fn new(record: &SealRecord, known: &Page, below: Option<(&Seal, &Page)>) -> ChainProof {
-        let seats = record.certificate.commits.iter().flat_map(|commit| &commit.seats);
-        let signers: Vec<PublicKey> =
-            seats.filter_map(|seat| PublicKey::admit(*seat).ok()).collect();
+        let signers = record.certificate.seats();
         let roll = |page: &Page| page.roll(&signers);
         ChainProof {
             seal: record.seal.clone(),

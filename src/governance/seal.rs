@@ -149,6 +149,11 @@ impl Contents {
         Id::hash(&[b"djdns/1/contents/", &codec::encode(self)])
     }
 
+    /// The ids of everything that it rests on.
+    pub fn ids(&self) -> impl Iterator<Item = &Id> {
+        [&self.presences, &self.operations, &self.batches, &self.ballots].into_iter().flatten()
+    }
+
     /// Whether nothing is applied: then only time goes on.
     pub fn is_empty(&self) -> bool {
         self.presences.is_empty() && self.operations.is_empty()
@@ -236,6 +241,15 @@ impl<'a> Seats<'a> {
 }
 
 impl Certificate {
+    /// The participants whose seats it says signed, sorted; nothing is checked.
+    pub fn seats(&self) -> Vec<PublicKey> {
+        let seats = self.commits.iter().flat_map(|commit| &commit.seats);
+        let mut seats: Vec<PublicKey> =
+            seats.filter_map(|seat| PublicKey::admit(*seat).ok()).collect();
+        seats.sort_unstable();
+        seats
+    }
+
     /// Checks that seats with enough power committed to `seal`, each once, through their nodes.
     /// `page` is the page as sealed below; `sealed` gives its sealed presences. Returns the
     /// participants whose seats signed.

@@ -1,10 +1,10 @@
 //! A node in a directory of its own, spoken to as a client does, and asked as a resolver does.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use djdns::{
     control::{
-        report::{Explanation, OperationReport, PageSummary},
+        report::{Carried, Explanation, Forgotten, OperationReport, PageSummary},
         request::{Answer, Draft, Failure, Request},
         server::Session,
     },
@@ -13,10 +13,11 @@ use djdns::{
     governance::{
         ballot::{Ballot, Choice},
         operation::{Change, Operation, SetEntry},
+        presence::Presence,
         statement::{Body, Statement},
     },
     id::{Id, Kind},
-    key::SecretKey,
+    key::{PublicKey, SecretKey},
     page::{
         Page, RawPage, bundle,
         entry::{Rdata, RecordSets},
@@ -77,7 +78,7 @@ impl Home {
         Home::at(tempfile::tempdir().unwrap())
     }
 
-    fn at(dir: TempDir) -> Home {
+    pub fn at(dir: TempDir) -> Home {
         let node = Node::open(dir.path(), "a test", &mut |_, _, _| {}).unwrap();
         let session = djdns::daemon::session(&node);
         Home { dir, node, session }
@@ -142,6 +143,14 @@ impl Home {
         let (voter, sequence) = (by.public().raw(), draft.sequence);
         let ballot = Ballot { voter, sequence, rows: vec![(on, choice)], reason: String::new() };
         Statement::sign(&draft.page, Body::Ballot(ballot), by).unwrap()
+    }
+
+    /// A signed presence that names a node, not submitted yet.
+    pub fn presence(&mut self, page: &str, by: &SecretKey, node: &PublicKey) -> Statement {
+        let draft = self.draft(page, by, &[]);
+        let mut presence = Presence::new(by.public().raw(), draft.presence_sequence);
+        presence.node = vec![node.raw()];
+        Statement::sign(&draft.page, Body::Presence(presence), by).unwrap()
     }
 
     pub fn submit(&mut self, statements: &[&Statement]) -> Result<Vec<Id>, Failure> {
@@ -215,6 +224,52 @@ impl Home {
         }
         let records = records.iter().map(|(kind, bytes)| (*kind, &*bytes.0));
         (bundle::write(records).unwrap(), parts)
+    }
+
+    /// Takes in a bundle file as `djdns page carry` does.
+    pub fn carry(&mut self, file: &[u8]) -> Result<Carried, Failure> {
+        let (mut genesis, mut entries, mut said) = (None, Vec::new(), Vec::new());
+        for (kind, bytes) in bundle::read(file).unwrap() {
+            match kind {
+                bundle::ENTRIES => match bundle::read_entries(bytes) {
+                    Ok(more) => entries.extend(more),
+                    Err(refusal) => return Err(Failure::refused(format!("refused: {refusal}"))),
+                },
+                kind if kind == Kind::Genesis as u8 => genesis = Some(Rdata(bytes.into())),
+                kind => said.push((kind, Rdata(bytes.into()))),
+            }
+        }
+        // A second genesis in place of one would leave what was staged before.
+        let genesis = Some(genesis.unwrap_or(Rdata(Box::new([]))));
+        self.ask(Request::Stage { genesis, entries, said })?;
+        match self.ask(Request::Carry)? {
+            Answer::Carried(carried) => Ok(carried),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn forget(&mut self, page: &str) -> Forgotten {
+        match self.ask(Request::Forget { page: page.to_owned() }).unwrap() {
+            Answer::Forgotten(forgotten) => forgotten,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn pages(&mut self) -> Vec<PageSummary> {
+        match self.ask(Request::Pages).unwrap() {
+            Answer::Pages(pages) => pages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A file of the data directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A page's log.
+    pub fn log(&self, page: &Id) -> PathBuf {
+        self.file("pages").join(page.to_string()).join("log")
     }
 
     /// Admits a bundle file as `djdns page import` does.

@@ -75,6 +75,7 @@ mod tests {
             open_operations: 0,
             soft_entries: 0,
             linked: true,
+            forked: None,
             demonstration: false,
         }
     }

@@ -4,17 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::stage;
+use super::{carry, stage};
 use crate::{
     cli::{
         args,
         context::Context,
         fault::{Fault, Outcome},
-        output,
         propose::{Casting, apply},
         zone,
     },
-    control::{report::PageSummary, request::PageSelector},
+    control::{
+        report::{Carried, PageSummary},
+        request::PageSelector,
+    },
     daemon::whole,
     id::{Id, Kind},
     page::{bundle, entry::Rdata, genesis::Genesis, name::Name},
@@ -24,7 +26,8 @@ use crate::{
 ///
 /// A zone file (RFC 1035) is compared with what the page holds now; each difference becomes an
 /// operation with your approval, and all of them a batch. Links to subpages that the zone lacks are
-/// kept. A bundle that `page export` wrote is checked as anything from outside is, and held.
+/// kept. A bundle that `page export` wrote is checked as anything from outside is, and held; of a page
+/// that is held already, what is new is taken in, as by `page carry`.
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns page import ff.ct ff.ct.zone\n  djdns page import ct ct.bundle"
@@ -43,30 +46,32 @@ impl Import {
     pub fn run(self, context: &mut Context) -> Outcome {
         let bytes = zone::read(&self.file)?;
         if bundle::is_bundle(&bytes) {
-            let page = admit(context, &self.page, &bytes)?;
-            match context.json {
-                true => output::print_json(&page)?,
-                false => output::print(&format!("{}\n", page.page_id))?,
-            }
-            if let Some(hint) = hint(&page) {
-                context.note(hint);
-            }
-            return Ok(());
+            let named = |genesis: &[u8]| check_named(&self.page, genesis);
+            let carried = carry(context, &bytes, named)?;
+            return carry::report(context, &carried);
         }
         apply::run(context, &self.page, &self.file, bytes, false, &self.casting)
     }
 }
 
-fn admit(context: &mut Context, page: &str, bytes: &[u8]) -> Outcome<PageSummary> {
+/// Hands a bundle to the node, unless its genesis is not what was meant.
+///
+/// # Errors
+/// What is wrong with the bundle.
+pub fn carry(
+    context: &mut Context,
+    bytes: &[u8],
+    check: impl FnOnce(&[u8]) -> Outcome,
+) -> Outcome<Carried> {
     let parts = Parts::of(bundle::read(bytes).map_err(Fault::refused)?)?;
-    check_named(page, parts.genesis)?;
+    check(parts.genesis)?;
     let own = |bytes: &[u8]| Rdata(bytes.into());
     let said = parts.said.into_iter().map(|(kind, bytes)| (kind, own(bytes)));
-    stage::admit(context, own(parts.genesis), parts.entries, said)
+    stage::carry(context, own(parts.genesis), parts.entries, said)
 }
 
 /// How a page becomes used whose name does not lead to it.
-fn hint(page: &PageSummary) -> Option<String> {
+pub fn hint(page: &PageSummary) -> Option<String> {
     let PageSummary { name, page_id, linked: false, .. } = page else { return None };
     let typed = |name: &str| if name == "." { "." } else { name.trim_end_matches('.') }.to_owned();
     let join = format!("djdns page join {} {page_id}", typed(name));
@@ -175,6 +180,7 @@ mod tests {
                 open_operations: 0,
                 soft_entries: 0,
                 linked,
+                forked: None,
                 demonstration: false,
             };
             assert_eq!(hint(&page).as_deref(), expect, "{name}");

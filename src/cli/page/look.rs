@@ -16,7 +16,7 @@ use crate::{
         time::date,
     },
     control::{
-        report::{PageReport, PageSummary, Participant, SealEvent},
+        report::{Event, PageReport, PageSummary, Participant, SealEvent},
         request::{Answer, PageSelector, Request},
     },
     page::name::Name,
@@ -59,8 +59,9 @@ pub struct History {
 
 /// Check a page as it is stored.
 ///
-/// Checksums and the state root; with --full every entry and every signature too. Exit code 1 and a
-/// sentence when something is wrong.
+/// Checksums, the state root under every seal, and as many certificates as it takes to come from the
+/// founding to the newest seal; with --full every entry, every signature and every certificate. Exit
+/// code 1 and a sentence when something is wrong.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page verify ff.ct --full")]
 pub struct Verify {
@@ -115,11 +116,17 @@ impl List {
     }
 }
 
+fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
 fn remarks(page: &PageSummary) -> String {
     let unused = if page.name == "." { "not trusted" } else { "not linked" };
     let linked = (!page.linked).then_some(unused);
     let demonstration = page.demonstration.then_some("demonstration");
-    linked.into_iter().chain(demonstration).collect::<Vec<_>>().join(", ")
+    let forked = page.forked.map(|height| format!("forked at height {height}"));
+    let words = linked.into_iter().chain(demonstration).map(str::to_owned);
+    forked.into_iter().chain(words).collect::<Vec<_>>().join(", ")
 }
 
 impl Show {
@@ -219,6 +226,7 @@ impl History {
             if let Some(seal) = &event.seal {
                 out += &sealed(seal, &known);
             }
+            out += &evidence(event, &known);
         }
         context.print_paged(&out)
     }
@@ -244,6 +252,23 @@ fn sealed(seal: &SealEvent, known: &Acquaintances) -> String {
     out
 }
 
+/// Of a fork: both seals, and whose seats signed each.
+fn evidence(event: &Event, known: &Acquaintances) -> String {
+    let Some(seal) = &event.seal else { return String::new() };
+    let Some(held) = &seal.contradicts else { return String::new() };
+    let names = |signers: &[String]| {
+        signers.iter().map(|key| known.short(key)).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "    two seals at height {}:\n    {} (held here), signed for {}\n    {} (brought), signed for {}\n",
+        seal.height,
+        held.seal,
+        names(&held.signers),
+        event.id,
+        names(&seal.signers)
+    )
+}
+
 impl Verify {
     pub fn run(self, context: &mut Context) -> Outcome {
         let request = Request::Verify { page: self.page, full: self.full };
@@ -255,14 +280,18 @@ impl Verify {
             true => format!("{} signatures, ", verified.signatures),
             false => "signatures not checked again (--full does), ".to_owned(),
         };
+        let seals = match verified.seals {
+            0 => String::new(),
+            n => format!(
+                "{}, {} checked, ",
+                count(n, "seal"),
+                count(verified.certificates, "certificate")
+            ),
+        };
         output::print(&format!(
-            "{} is as it should be: {} entries at its founding, {} statements, height {}, \
-             {signatures}{} bytes of log\n",
-            verified.name,
-            verified.entries,
-            verified.statements,
-            verified.height,
-            verified.log_bytes
+            "{} is as it should be: {} entries at its founding, {} statements, {signatures}{seals}{} bytes of \
+             log\n",
+            verified.name, verified.entries, verified.statements, verified.log_bytes
         ))
     }
 }

@@ -6,28 +6,28 @@ use crate::{
         fault::Outcome,
     },
     control::{
-        report::PageSummary,
+        report::{Carried, PageSummary},
         request::{Answer, Request},
     },
     limits::CONTROL_PART_BYTES,
     page::entry::Rdata,
 };
 
-/// Stages a page and admits it. Nothing is copied: the bytes move into the requests.
+/// Stages a page and has it taken in. Nothing is copied: the bytes move into the requests.
 ///
 /// # Errors
-/// What the node says; nothing of the page is held then.
-pub fn admit(
+/// What the node says; nothing of it is taken in then.
+pub fn carry(
     context: &mut Context,
     genesis: Rdata,
     entries: impl IntoIterator<Item = Rdata>,
     said: impl IntoIterator<Item = (u8, Rdata)>,
-) -> Outcome<PageSummary> {
+) -> Outcome<Carried> {
     contents(context, genesis, entries)?;
     in_parts(said, |(_, bytes)| bytes.0.len() + 7, &mut |said| {
         stage(context, None, Vec::new(), said)
     })?;
-    ask!(context, Request::Commit, Answer::Committed { page } => Ok(page))
+    ask!(context, Request::Carry, Answer::Carried(carried) => Ok(carried))
 }
 
 /// Stages a page whose genesis names no state root yet, and founds it.

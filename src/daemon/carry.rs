@@ -1,0 +1,319 @@
+//! Bundles brought by hand, of pages that may be held already (N8): what is new is taken in, what is
+//! older changes nothing (T3), and what contradicts a seal held here is kept as evidence (T4).
+//!
+//! A bundle is replayed in full by itself before anything of it is looked at: it is believed as much
+//! as a peer, which is not at all. And letting go of a page, which is how a person decides a fork.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    node::{Node, Progress, Reopening, State, check_no_demonstration, checking, record, sentence},
+    status,
+    whole::{self, Check, Note, WholePage},
+};
+use crate::{
+    ambient,
+    control::{
+        report::{Carried, Forgotten},
+        request::{Failure, PageSelector},
+    },
+    governance::{Governance, seal::SealRecord, statement::Statement},
+    id::{Id, Kind},
+    limits::FORKS_KEPT_MAX,
+    page::{
+        Page,
+        genesis::Genesis,
+        name::{Name, Owner},
+    },
+    store::{Cursor, Record, StoreError},
+};
+
+/// What a bundle holds, once it was found to be in order.
+struct Brought {
+    page: Governance,
+    whole: WholePage,
+    seals: Vec<SealRecord>,
+}
+
+/// What a page's log holds already.
+#[derive(Default)]
+struct Held {
+    seals: Vec<SealRecord>,
+    statements: HashSet<Id>,
+}
+
+/// A page with what a bundle brought, and what is to be written for it.
+struct Followed {
+    page: Governance,
+    changed: Vec<Owner>,
+    records: Vec<Record>,
+    seals: usize,
+}
+
+/// Takes a bundle in: all that is new of it, durably, or nothing.
+///
+/// # Errors
+/// [`Failure`], naming the first fault of the bundle, with nothing changed; or that the page is
+/// forked, and follows nothing.
+pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carried, Failure> {
+    check_no_demonstration(&whole)?;
+    let id = Genesis::decode(&whole.raw.genesis)
+        .map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?
+        .id();
+    if node.page(&id).is_none() {
+        let (statements, seals) = (whole.said.len() - whole.seals(), whole.seals());
+        let page = node.admit_page(whole, progress)?;
+        return Ok(carried(node, &page, "new", statements, seals, page.page().height()));
+    }
+    let brought = check(whole, progress)?;
+    // Before the lock is taken: a log may be long. What is written meanwhile is read under it.
+    let (mut held, mut end) = (Held::default(), Cursor::START);
+    held.read(node, &id, &mut end)?;
+    let mut state = node.state();
+    held.read(node, &id, &mut end)?;
+    let Some(page) = state.pages.get(&id).cloned() else {
+        return Err(Failure::not_found(format!("the page {id} was forgotten meanwhile")));
+    };
+    let outcome = match contradiction(&held.seals, &brought.seals) {
+        Some(fork) => {
+            keep(node, &mut state, &id, fork)?;
+            ("fork", 0, 0)
+        }
+        None => follow_on(node, &mut state, page, &held, &brought)?,
+    };
+    drop(state);
+    let page = node.page(&id).unwrap_or(brought.page.clone());
+    let (what, statements, seals) = outcome;
+    Ok(carried(node, &page, what, statements, seals, brought.page.page().height()))
+}
+
+fn carried(
+    node: &Node,
+    page: &Governance,
+    outcome: &str,
+    statements: usize,
+    seals: usize,
+    brought: u64,
+) -> Carried {
+    let page = status::summary(node, page);
+    Carried { page, outcome: outcome.to_owned(), statements, seals, brought }
+}
+
+/// Replays a bundle in full, by itself.
+fn check(whole: WholePage, progress: Progress) -> Result<Brought, Failure> {
+    let total = whole.raw.entries.len();
+    let refused = |refusal: &dyn std::fmt::Display| {
+        Failure::refused(format!("the page is refused: {refusal}"))
+    };
+    let page = Page::admit(&whole.raw, &mut checking(total, progress)).map_err(|r| refused(&r))?;
+    let mut seals = Vec::new();
+    let page =
+        whole.replay_watched(Governance::new(page), Check::Full, progress, &mut |_, record, _| {
+            seals.push(record.clone());
+            Ok(())
+        });
+    Ok(Brought { page: page.map_err(|refusal| refused(&refusal))?, whole, seals })
+}
+
+impl Held {
+    /// Reads on from where the last reading ended.
+    fn read(&mut self, node: &Node, page: &Id, end: &mut Cursor) -> Result<(), Failure> {
+        let mut fault = None;
+        let read = node.store.read(page, *end, &mut |record| match Kind::from_tag(record.kind) {
+            Some(Kind::Seal) => match SealRecord::decode(&record.bytes) {
+                Ok(seal) => self.seals.push(seal),
+                Err(refusal) => drop(fault.get_or_insert(refusal)),
+            },
+            Some(kind) if whole::is_said(kind) => drop(self.statements.insert(record.id)),
+            _ => {}
+        });
+        *end = read.map_err(sentence)?;
+        match fault {
+            None => Ok(()),
+            Some(refusal) => Err(Failure::refused(Reopening::from(whole::WholeRefusal::Record(
+                Kind::Seal as u8,
+                refusal,
+            )))),
+        }
+    }
+}
+
+/// The first seal brought that is another than the one held at its height.
+fn contradiction<'b>(held: &[SealRecord], brought: &'b [SealRecord]) -> Option<&'b SealRecord> {
+    let both = held.iter().zip(brought);
+    both.map(|(held, brought)| (held.seal.id(), brought))
+        .find(|(held, brought)| *held != brought.seal.id())
+        .map(|(_, brought)| brought)
+}
+
+/// Keeps a seal as evidence of a fork, once. From now on the page is sealed and followed no further.
+fn keep(node: &Node, state: &mut State, id: &Id, fork: &SealRecord) -> Result<(), Failure> {
+    let kept = state.forks.get(id).map_or(&[][..], Vec::as_slice);
+    let seal = fork.seal.id();
+    // Whoever can make one can make many, and one says it all.
+    if kept.len() >= FORKS_KEPT_MAX || kept.iter().any(|kept| kept.seal.id() == seal) {
+        return Ok(());
+    }
+    let note = Note { time: ambient::now(), what: "contradicted".to_owned() };
+    let records = [note.record(), Record::unnamed(whole::FORK, fork.encode())];
+    node.store.append(id, &records).map_err(sentence)?;
+    tracing::warn!(page = %id, %seal, height = fork.seal.height, "two seals contradict each other");
+    state.forks.entry(*id).or_default().push(fork.clone());
+    node.mark(state, id);
+    Ok(())
+}
+
+/// Takes in what is new of a page that is held. Returns what that comes to, and how many statements
+/// and seals it is.
+fn follow_on(
+    node: &Node,
+    state: &mut State,
+    page: Governance,
+    held: &Held,
+    brought: &Brought,
+) -> Result<(&'static str, usize, usize), Failure> {
+    let id = page.page().id();
+    let followed = follow(page, held, brought)?;
+    if followed.records.is_empty() {
+        return Ok(("nothing", 0, 0));
+    }
+    if let Some(forks) = state.forks.get(&id) {
+        return Err(Failure::refused(forked(followed.page.page().name(), &id, forks)));
+    }
+    let (seals, statements) = (followed.seals, followed.records.len() - followed.seals);
+    let note = Note { time: ambient::now(), what: "carried".to_owned() };
+    let records: Vec<Record> = [note.record()].into_iter().chain(followed.records).collect();
+    node.store.append(&id, &records).map_err(sentence)?;
+    match seals {
+        0 => node.replace(state, followed.page, &followed.changed),
+        _ => node.show_seal(state, followed.page, &followed.changed),
+    }
+    node.seal_in(state, &id, ambient::now());
+    Ok(("newer", statements, seals))
+}
+
+/// The page with everything that is new in a bundle of the same history, in the bundle's order.
+///
+/// A statement that does not count here is left out, unless a new seal rests on it: then it is kept
+/// for that, so that this log replays as the bundle does.
+fn follow(mut page: Governance, held: &Held, brought: &Brought) -> Result<Followed, Failure> {
+    let height = page.page().height();
+    let new = |record: &&SealRecord| record.seal.height > height;
+    let listed: HashSet<Id> =
+        brought.seals.iter().filter(new).flat_map(|seal| seal.contents.ids().copied()).collect();
+    let mut said: HashMap<Id, Statement> = HashMap::new();
+    let mut seals = brought.seals.iter();
+    let (mut changed, mut records, mut count) = (Vec::new(), Vec::new(), 0);
+    for (kind, bytes) in &brought.whole.said {
+        if *kind == Kind::Seal {
+            let Some(seal) = seals.next().filter(new) else { continue };
+            let next = page.admit_seal(seal, &|id| said.get(id).cloned());
+            let (next, owners) = next.map_err(|refusal| {
+                Failure::refused(format!(
+                    "the seal at height {} does not fit the page as it is here: {refusal}",
+                    seal.seal.height
+                ))
+            })?;
+            page = next;
+            changed.extend(owners);
+            records.push(whole::record(Kind::Seal, bytes.clone()));
+            count += 1;
+            continue;
+        }
+        let statement = Statement::reopen(bytes).map_err(Failure::refused)?;
+        let id = statement.id();
+        said.insert(id, statement.clone());
+        if held.statements.contains(&id) {
+            continue;
+        }
+        match page.admit(&statement) {
+            Ok(owners) => changed.extend(owners),
+            Err(_) if listed.contains(&id) => {}
+            Err(_) => continue,
+        }
+        records.push(record(&statement));
+    }
+    Ok(Followed { page, changed, records, seals: count })
+}
+
+/// That a page has two histories, and what a person can do.
+pub fn forked(name: &Name, id: &Id, forks: &[SealRecord]) -> String {
+    let lowest = forks.iter().min_by_key(|fork| fork.seal.height);
+    let (height, other) = lowest.map_or((0, Id::ZERO), |fork| (fork.seal.height, fork.seal.id()));
+    let (id, other) = (id.short(), other.short());
+    format!(
+        "{name} is forked: at height {height} its sealers committed to the seal held here and to \
+         {other}. It is served as it was, and neither sealed nor followed, until you decide: see \
+         `djdns page history {id}`, ask its participants which of the two is theirs, keep a copy \
+         with `djdns page export {id} --format bundle -o FILE`, then `djdns page forget {id}` and \
+         `djdns page import {name} FILE` with the one you choose"
+    )
+}
+
+impl Node {
+    /// The lowest height at which seals of a page contradict each other.
+    pub fn forked_at(&self, id: &Id) -> Option<u64> {
+        self.state().forks.get(id)?.iter().map(|fork| fork.seal.height).min()
+    }
+
+    /// What is to be said of each forked page.
+    pub fn forked(&self) -> Vec<(Id, String)> {
+        let state = self.state();
+        let name = |id: &Id| state.pages.get(id).map(|page| page.page().name().clone());
+        let words =
+            |(id, forks): (&Id, &Vec<SealRecord>)| Some((*id, forked(&name(id)?, id, forks)));
+        state.forks.iter().filter_map(words).collect()
+    }
+
+    /// Serves a forked page as what it is: not fresh, and so cached for a short time only (T6).
+    pub(super) fn mark(&self, state: &State, id: &Id) {
+        if state.is_shown && state.forks.contains_key(id) {
+            self.view.store(std::sync::Arc::new(self.view.load().with_fresh(id, false)));
+        }
+    }
+
+    /// The page that somebody means, damaged or not.
+    fn stored(&self, selector: &PageSelector) -> Result<Id, Failure> {
+        let failure = match self.select(selector) {
+            Ok(page) => return Ok(page.page().id()),
+            Err(failure) => failure,
+        };
+        let is_prefix = selector.len() >= 6 && selector.bytes().all(|b| b.is_ascii_hexdigit());
+        let stored = self.store.pages().map_err(sentence)?;
+        let mut found = stored.into_iter().filter(|id| is_prefix && id.has_hex_prefix(selector));
+        match (found.next(), found.next()) {
+            (Some(id), None) => Ok(id),
+            _ => Err(failure),
+        }
+    }
+}
+
+/// Drops a page, durably. An anchor that names it stays.
+///
+/// # Errors
+/// [`Failure`] when there is none, or the disk fails.
+pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure> {
+    let id = node.stored(selector)?;
+    let page = node.page(&id);
+    let linked = page.as_ref().is_some_and(|page| node.is_linked(page.page()));
+    let mut state = node.state();
+    match node.store.forget(&id) {
+        Err(StoreError::NoSuchPage(_)) => {
+            return Err(Failure::not_found(format!("there is no page {id} here")));
+        }
+        forgotten => forgotten.map_err(sentence)?,
+    }
+    state.pages.remove(&id);
+    state.forks.remove(&id);
+    state.due.remove(&id);
+    if state.is_shown {
+        node.view.store(std::sync::Arc::new(node.view.load().without_page(&id)));
+    }
+    let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
+    Ok(Forgotten {
+        page_id: id.to_string(),
+        name: page.map(|page| page.page().name().to_string()),
+        trusted: trusted.map(|(name, _)| name.to_string()),
+        linked,
+    })
+}

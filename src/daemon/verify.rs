@@ -1,0 +1,205 @@
+//! Checking a page from its log: whether every byte of it is sound, and who committed to it (T1).
+
+use super::{
+    node::{Node, Progress, Reopening, sentence},
+    whole::{Check, WholePage, WholeRefusal},
+};
+use crate::{
+    control::{report::Verified, request::Failure},
+    governance::{
+        Governance,
+        chain::{ChainProof, ChainRefusal, Known, verify_chain},
+        seal::SealRecord,
+        sealing::SealRefusal,
+    },
+    key::PublicKey,
+    limits::CHAIN_WINDOW_SEALS,
+    page::Page,
+    store::Cursor,
+};
+
+fn unsound(page: &Governance, error: &Reopening) -> Failure {
+    Failure::refused(format!("the log of {} is not sound: {error}", page.page().name()))
+}
+
+/// Checks a page from its log: every checksum, that the contents give the state root of the genesis
+/// whose id is the page id, that every seal gives the state root that it names, and as many
+/// certificates as it takes to come from the genesis to the newest seal (T1). `full` also checks every
+/// entry, every signature, every ballot and every certificate anew, and that all of it leads to the
+/// state that is served.
+///
+/// # Errors
+/// [`Failure`], naming the first fault.
+pub fn verify(
+    node: &Node,
+    page: &Governance,
+    full: bool,
+    progress: Progress,
+) -> Result<Verified, Failure> {
+    let id = page.page().id();
+    let log = node.store.verify(&id).map_err(sentence)?;
+    let (mut whole, end) =
+        node.read_from(&id, Cursor::START).map_err(|error| unsound(page, &error))?;
+    let entries = whole.raw.entries.len();
+    let fault = |refusal: &dyn std::fmt::Display| {
+        Failure::refused(format!("{} does not verify: {refusal}", page.page().name()))
+    };
+    let checked = founded(&whole, full, progress).map_err(|refusal| fault(&refusal))?;
+    if checked.id() != id {
+        return Err(fault(&format!("its log holds another page: {}", checked.id())));
+    }
+    // What was admitted meanwhile, with the state that it led to.
+    let rest = node.read_rest(&id, end).map_err(|error| unsound(page, &error))?;
+    let (rest, served) = rest.ok_or_else(|| fault(&"it is gone"))?;
+    whole.said.extend(rest.said);
+    whole.forks.extend(rest.forks);
+    let check = if full { Check::Full } else { Check::Trusted };
+    let mut certificates = Certificates::of(&checked, full);
+    let replayed = whole.replay_watched(
+        Governance::new(checked),
+        check,
+        progress,
+        &mut |below, record, page| {
+            check_forks(&whole.forks, below, record)?;
+            Ok(certificates.seal(record, page.page()).map_err(Box::new)?)
+        },
+    );
+    let replayed = replayed.map_err(|refusal| fault(&refusal))?;
+    let certificates = certificates.end().map_err(|refusal| fault(&refusal))?;
+    let height = replayed.page().height();
+    let out = whole.forks.iter().map(|fork| fork.seal.height).find(|at| !(1..=height).contains(at));
+    if let Some(at) = out {
+        return Err(fault(&WholeRefusal::NoFork(at)));
+    }
+    compare(&replayed, &served).map_err(|what| fault(&what))?;
+    let seals = whole.seals();
+    let statements = whole.said.len() - seals;
+    Ok(Verified {
+        page_id: id.to_string(),
+        name: page.page().name().to_string(),
+        full,
+        entries,
+        statements,
+        signatures: if full { whole.said.len() } else { 0 },
+        seals,
+        certificates,
+        height,
+        state_root: replayed.page().state_root().to_string(),
+        log_bytes: log.bytes,
+    })
+}
+
+fn founded(
+    whole: &WholePage,
+    full: bool,
+    progress: Progress,
+) -> Result<Page, crate::page::PageRefusal> {
+    if !full {
+        return Page::reopen(&whole.raw);
+    }
+    let total = whole.raw.entries.len() as u64;
+    Page::admit(&whole.raw, &mut |done| {
+        if done.is_multiple_of(4096) {
+            progress("checking entries", done as u64, total);
+        }
+    })
+}
+
+/// Whether what was said leads to what is served.
+fn compare(replayed: &Governance, served: &Governance) -> Result<(), &'static str> {
+    if replayed.page().head() != served.page().head()
+        || replayed.page().state_root() != served.page().state_root()
+    {
+        return Err("its seals lead to another state than the one served");
+    }
+    let same = replayed.soft_owners().eq(served.soft_owners())
+        && served.soft_owners().all(|owner| replayed.ratified(owner) == served.ratified(owner));
+    if same { Ok(()) } else { Err("the statements lead to another state than the one served") }
+}
+
+/// Whether the seals that contradict this one are committed to, as it is: then they are evidence.
+fn check_forks(
+    forks: &[SealRecord],
+    below: &Governance,
+    record: &SealRecord,
+) -> Result<(), WholeRefusal> {
+    let sealed = |key: &PublicKey| below.sealed_presence(key).cloned();
+    for fork in forks.iter().filter(|fork| fork.seal.height == record.seal.height) {
+        let SealRecord { seal, contents, certificate } = fork;
+        let fault = |refusal| WholeRefusal::Fork(seal.height, Box::new(refusal));
+        if seal.contents != contents.root() {
+            return Err(fault(SealRefusal::Contents));
+        }
+        if seal.previous != record.seal.previous {
+            let newest = record.seal.previous;
+            return Err(fault(SealRefusal::Previous { found: seal.previous, newest }));
+        }
+        if seal.id() == record.seal.id() {
+            return Err(WholeRefusal::NoFork(seal.height));
+        }
+        let checked = certificate.check(seal, below.page(), &sealed);
+        checked.map_err(|refusal| fault(SealRefusal::Certificate(refusal)))?;
+    }
+    Ok(())
+}
+
+/// The certificates of a page that is being replayed. They are checked by skipping, from the pages as
+/// replayed, some hundred seals at a time: those pages share all that did not change.
+struct Certificates {
+    /// Every certificate is checked by the replay itself.
+    all: bool,
+    known: Known,
+    /// The page under the known seal, and those under the seals since, with these.
+    page: Page,
+    since: Vec<(SealRecord, Page)>,
+    seals: usize,
+    checked: usize,
+}
+
+impl Certificates {
+    fn of(page: &Page, all: bool) -> Certificates {
+        let known = Known::genesis(page.genesis());
+        Certificates { all, known, page: page.clone(), since: Vec::new(), seals: 0, checked: 0 }
+    }
+
+    fn seal(&mut self, record: &SealRecord, page: &Page) -> Result<(), ChainRefusal> {
+        self.seals += 1;
+        if self.all {
+            return Ok(());
+        }
+        self.since.push((record.clone(), page.clone()));
+        if self.since.len() >= CHAIN_WINDOW_SEALS { self.check() } else { Ok(()) }
+    }
+
+    /// How many certificates hold.
+    fn end(mut self) -> Result<usize, ChainRefusal> {
+        if self.all {
+            return Ok(self.seals);
+        }
+        self.check()?;
+        Ok(self.checked)
+    }
+
+    fn check(&mut self) -> Result<(), ChainRefusal> {
+        let (start, page, since) = (self.known.head.height, &self.page, &self.since);
+        let Some((newest, last)) = since.last() else { return Ok(()) };
+        // The place among those since the known one; height `start` is the known one itself.
+        let place = |height: u64| usize::try_from(height.checked_sub(start + 1)?).ok();
+        let at = |height: u64| since.get(place(height)?);
+        let mut source = |known: &Known, height: u64| {
+            let record = &at(height)?.0;
+            let from = if known.head.height == start { page } else { &at(known.head.height)?.1 };
+            let below = match height - 1 == known.head.height {
+                true => None,
+                false => at(height - 1).map(|(below, page)| (&below.seal, page)),
+            };
+            Some(ChainProof::new(record, from, below))
+        };
+        let chain = verify_chain(self.known, newest.seal.height, &mut source)?;
+        self.checked += chain.certificates;
+        let last = last.clone();
+        (self.known, self.page) = (chain.newest, last);
+        self.since.clear();
+        Ok(())
+    }
+}
