@@ -94,7 +94,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 /// What happened, in order.
 enum Event {
     Said(Statement),
-    Sealed(SealRecord),
+    Sealed(Box<SealRecord>),
 }
 
 /// A page and all that was said to it, admitted or not.
@@ -198,7 +198,7 @@ impl History {
             }
             Deed::Vote { voter, sequence, rows } => {
                 let of: Vec<usize> = rows.iter().map(|(n, _)| *n).collect();
-                let kind = if of[0] % 3 == 0 { Kind::Batch } else { Kind::Operation };
+                let kind = if of[0].is_multiple_of(3) { Kind::Batch } else { Kind::Operation };
                 let Some(picked) = pick(&self.said, &of, kind) else { return };
                 let choice =
                     |n: u8| [Approve, Approve, Approve, Reject, Reject, Withdraw][usize::from(n)];
@@ -274,7 +274,7 @@ impl History {
         invariants(&sealed);
         invariant_a_seal_takes_what_was_served(&self.page, &sealed);
         self.page = sealed;
-        self.events.push(Event::Sealed(record));
+        self.events.push(Event::Sealed(Box::new(record)));
     }
 
     fn find(&self, id: &Id) -> Option<Statement> {
