@@ -139,8 +139,8 @@ impl Governance {
     /// Forgets what was said about exactly this operation or batch.
     fn forget_rows(&mut self, target: &Id) {
         let is_known = self.knows(target);
-        for voter in self.rows.remove(target).into_iter().flat_map(|rows| rows.into_iter()) {
-            if let Some(count) = self.waiting.get_mut(&voter.0).filter(|_| !is_known) {
+        for (voter, _) in self.rows.remove(target).into_iter().flatten() {
+            if let Some(count) = self.waiting.get_mut(&voter).filter(|_| !is_known) {
                 *count -= 1;
             }
         }

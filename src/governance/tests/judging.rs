@@ -153,12 +153,10 @@ fn only_a_fresh_proposal_is_held_against_ones_own_walk() {
     assert_eq!(judge(&further, Some(100)), None);
 }
 
-/// A text of so many bytes, at most 64 KiB.
+/// A text whose data takes so many bytes, at most 64 KiB.
 fn text(bytes: usize) -> Vec<RecordSet> {
-    let rdata: Vec<u8> = vec![b'x'; bytes]
-        .chunks(255)
-        .flat_map(|chunk| [&[chunk.len() as u8], chunk].concat())
-        .collect();
+    let mut rdata = vec![b'x'; bytes];
+    rdata.chunks_mut(256).for_each(|chunk| chunk[0] = (chunk.len() - 1) as u8);
     vec![RecordSet { rtype: RecordType::TXT, ttl: 60, rdata: vec![Rdata(rdata.into())] }]
 }
 
@@ -172,19 +170,21 @@ fn the_statements_of_a_seal_are_limited() {
         let sets = RecordSets::admit(text(bytes), &owner(&at), &name()).unwrap();
         set(page, author, slot, &at, origin(page, &at), sets)
     };
-    let one = put(&page, 0, 50_000).bytes().len();
-    let count = SEAL_STATEMENTS_BYTES_MAX / one;
-    let mut bytes = 0;
+    let (text, more_than_text) = (60_000, put(&page, 0, 60_000).bytes().len() - 60_000);
+    let full = SEAL_STATEMENTS_BYTES_MAX / (text + more_than_text) - 2;
     let mut ids = Vec::new();
-    for n in 1..count {
-        let op = put(&page, n, 50_000);
+    let mut bytes = 0;
+    let mut add = |page: &mut Governance, n, text| {
+        let op = put(page, n, text);
         page.admit(&op).unwrap();
         ids.push(op.id());
         bytes += op.bytes().len();
-    }
-    // The last ones fill what the ballots leave: their size does not depend on what they name.
-    let last = put(&page, 0, 50_000);
-    ids.push(last.id());
+    };
+    (1..=full).for_each(|n| add(&mut page, n, text));
+    add(&mut page, full + 1, 30_000);
+    // The last one fills what the ballots leave: their size does not depend on what they name.
+    ids.push(Id::ZERO);
+    let count = ids.len();
     let ballots = |ids: &[Id]| -> Vec<Statement> {
         let ballot = |voter, (n, rows): (usize, &[Id])| {
             let rows: Vec<_> = rows.iter().map(|id| (*id, Approve)).collect();
@@ -194,7 +194,7 @@ fn the_statements_of_a_seal_are_limited() {
         (0..2).flat_map(|voter| chunks().map(move |chunk| ballot(voter, chunk))).collect()
     };
     bytes += ballots(&ids).iter().map(|ballot| ballot.bytes().len()).sum::<usize>();
-    let fill = SEAL_STATEMENTS_BYTES_MAX - bytes - (one - 50_000);
+    let fill = SEAL_STATEMENTS_BYTES_MAX - bytes - more_than_text;
     for (more, is_too_large) in [(0, false), (1, false), (2, true)] {
         let last = put(&page, 0, fill - 1 + more);
         *ids.last_mut().unwrap() = last.id();
