@@ -9,6 +9,9 @@ use crate::governance::statement::{Statement, StatementRefusal};
 ///
 /// # Errors
 /// The first [`StatementRefusal`] in the order of `all`, with its place.
+///
+/// # Panics
+/// If admitting did, which it never does.
 pub fn admit_all(all: &[&[u8]]) -> Result<Vec<Statement>, (usize, StatementRefusal)> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let part = all.len().div_ceil(cores).max(PART_OF_A_CORE);

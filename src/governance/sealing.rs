@@ -90,14 +90,7 @@ impl Governance {
         if clock < due {
             return Err(Unready::TooEarly(due));
         }
-        let contents = self.sealable();
-        let said = self.said();
-        let page = self.replay(&contents, &|id| said.get(id).cloned());
-        // What was chosen by the same rules replays; if it did not, nothing would be sealed.
-        let page = page.map_err(|refusal| {
-            debug_assert!(false, "a proposal of one's own: {refusal}");
-            Unready::Nothing
-        })?;
+        let (contents, page) = self.choose()?;
         let seal = Seal {
             page: self.page.id(),
             height: head.height + 1,
@@ -107,6 +100,27 @@ impl Governance {
             contents: contents.root(),
         };
         Ok(SealProposal { seal, contents, page })
+    }
+
+    /// What the next seal applies, and the page after it. An operation with so many ballots that not
+    /// all fit may not replay by those chosen: its register is left for a later seal, and stays soft.
+    fn choose(&self) -> Result<(Contents, Page), Unready> {
+        let said = self.said();
+        let mut left = OrdSet::new();
+        loop {
+            let contents = self.sealable(&left);
+            match self.replay(&contents, &|id| said.get(id).cloned()) {
+                Ok(_) if contents.is_empty() && !left.is_empty() => return Err(Unready::Nothing),
+                Ok(page) => return Ok((contents, page)),
+                Err(SealRefusal::NotEligible(id) | SealRefusal::Statement(id, _)) => {
+                    let register = self.operations.get(&id).map(Proposal::register);
+                    if register.is_none_or(|register| left.insert(register).is_some()) {
+                        return Err(Unready::Nothing);
+                    }
+                }
+                Err(_) => return Err(Unready::Nothing),
+            }
+        }
     }
 
     /// Whether a seal made at `clock` would say anything new: statements to apply, or a window that
@@ -122,7 +136,7 @@ impl Governance {
 
     /// The statements that the next seal applies: presences, then what every register's walk
     /// gives, with all ballots that count on it, as far as a seal has room.
-    fn sealable(&self) -> Contents {
+    fn sealable(&self, left: &OrdSet<Register>) -> Contents {
         let mut room = Room { left: SEAL_STATEMENTS_BYTES_MAX, taken: BTreeSet::new() };
         let mut contents = Contents::default();
         for presence in self.presences.values() {
@@ -130,7 +144,7 @@ impl Governance {
                 contents.presences.push(presence.id());
             }
         }
-        for register in self.registers.keys() {
+        for register in self.registers.keys().filter(|register| !left.contains(*register)) {
             for id in self.walk_to_seal(register) {
                 let Some(proposal) = self.operations.get(&id) else { break };
                 let support = self.support(proposal);

@@ -297,11 +297,30 @@ fn invariant_a_seal_takes_what_was_served(before: &Governance, after: &Governanc
     }
 }
 
-/// All that copies agree on: what people see, who lends to whom, and which presence counts.
+/// All that copies agree on: what people see, who lends to whom, and which presence counts. A batch
+/// of which nothing is open counts for nothing; it has ended for who saw its operations end, and
+/// waits for who never had them, because their author put too many into one slot.
 fn whole_picture(page: &Governance) -> impl PartialEq + std::fmt::Debug + use<> {
-    let (lending, ends, batches) = (page.lending.clone(), page.ends.clone(), page.batches.clone());
+    let counts = |batch: &Statement| {
+        let mut operations = batch.as_batch().into_iter().flat_map(|batch| &batch.operations);
+        operations.any(|id| page.operations.contains_key(id))
+    };
+    let batches: BTreeMap<Id, Statement> = page
+        .batches
+        .iter()
+        .filter(|(_, batch)| counts(batch))
+        .map(|(id, batch)| (*id, batch.clone()))
+        .collect();
+    let has_part = |id: &&Id| page.operations.contains_key(*id) || batches.contains_key(*id);
+    let slots: BTreeMap<Slot, Vec<Id>> = page
+        .slots
+        .iter()
+        .map(|(slot, ids)| (*slot, ids.iter().filter(has_part).copied().collect::<Vec<Id>>()))
+        .filter(|(_, ids)| !ids.is_empty())
+        .collect();
     let head = (page.page.head(), page.page.state_root(), page.page.roster_version());
-    (picture(page), head, lending, ends, batches, page.presences.clone(), page.slots.clone())
+    let (lending, ends) = (page.lending.clone(), page.ends.clone());
+    (picture(page), head, lending, ends, batches, page.presences.clone(), slots)
 }
 
 /// Offers everything to a copy until nothing more is taken, as reconciliation would.
