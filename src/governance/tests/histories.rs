@@ -323,6 +323,25 @@ fn whole_picture(page: &Governance) -> impl PartialEq + std::fmt::Debug + use<> 
     (picture(page), head, lending, ends, batches, page.presences.clone(), slots)
 }
 
+/// What copies agree on whatever they missed meanwhile.
+fn sealed_picture(page: &Governance) -> impl PartialEq + std::fmt::Debug + use<> {
+    let head = (page.page.head(), page.page.state_root(), page.page.roster_version());
+    (head, page.lending.clone(), page.sealed_presences.clone(), page.presences.clone())
+}
+
+/// Whether both saw every operation end, or neither did, and nothing waits for what one of them
+/// never had. Where an author puts several operations into one slot, a copy may keep one that is made
+/// on what it never had, and for which another copy, that saw it end, has no place: it contends for
+/// the slot until it expires (the gap that P5 names).
+fn saw_the_same_end(history: &History, alice: &Governance, late: &Governance) -> bool {
+    let waits = |page: &Governance| page.proposals().any(|p| page.state(p) == State::Waiting);
+    let same = |s: &Statement| {
+        let ends = (alice.outcome(&s.id()), late.outcome(&s.id()));
+        matches!(ends, (Some(_), Some(_)) | (None, None))
+    };
+    !waits(alice) && !waits(late) && history.said.iter().all(same)
+}
+
 /// Offers everything to a copy until nothing more is taken, as reconciliation would.
 fn offer<'s>(page: &mut Governance, all: impl Iterator<Item = &'s Statement> + Clone) {
     while all.clone().filter(|statement| page.admit(statement).is_ok()).count() > 0 {}
@@ -425,7 +444,10 @@ proptest! {
         let mut alice = history.page.clone();
         offer(&mut late, offered.iter());
         offer(&mut alice, offered.iter().rev());
-        prop_assert_eq!(whole_picture(&alice), whole_picture(&late));
+        prop_assert_eq!(sealed_picture(&alice), sealed_picture(&late));
+        if saw_the_same_end(&history, &alice, &late) {
+            prop_assert_eq!(whole_picture(&alice), whole_picture(&late));
+        }
     }
 
     /// S2, S8: whatever passed, the people of a page recover it by naming a node.
