@@ -2,6 +2,7 @@
 
 use super::{node::Node, report};
 use crate::{
+    ambient,
     control::report::{Anchor, PageReport, PageSummary, Participant, Status, Waiting},
     governance::{
         Governance, Proposal, State, presence::Presence, seal::quorum, statement::Statement,
@@ -160,19 +161,26 @@ fn unsealed_page(node: &Node, page: &Governance) -> Option<String> {
     let own = own_seats(node, page);
     let total = page.page().roster().total();
     let quorum = quorum(page.page().parameters().track2_bp, total);
-    if own == 0 || own >= quorum {
+    if own == 0 {
         return None;
     }
+    let name = page.page().name();
+    if own >= quorum {
+        let behind = page.check_clock(ambient::now()).err()?;
+        return Some(format!("{name} is not sealed: {behind}"));
+    }
     let seats = page.seats_of(&node.key());
-    let missing = page.page().roster().iter().filter(|(key, _)| !seats.contains(key));
+    let is_missing = |key: &PublicKey| seats.binary_search(key).is_err();
+    let missing = page.page().roster().iter().filter(|(key, _)| is_missing(key));
     let mut names: Vec<String> = missing.take(5).map(|(key, _)| key.to_string()).collect();
     let more = page.page().roster().len() - seats.len() - names.len();
     if more > 0 {
         names.push(format!("{more} more"));
     }
     Some(format!(
-        "{} is not sealed: a seal takes {quorum} of {total} power, and this node was named by {own};          domain changes are served as soft, changes of participants wait. It was not named (`djdns          host`) by {}",
-        page.page().name(),
+        "{name} is not sealed: a seal takes {quorum} of {total} power, and this node was named by \
+         {own}; domain changes are served as soft, changes of participants wait. It was not named \
+         (`djdns host`) by {}",
         names.join(", ")
     ))
 }

@@ -30,7 +30,8 @@ pub enum Unready {
     #[error("the next seal is due at {0}")]
     TooEarly(u64),
     #[error(
-        "this machine's clock says {clock}, and the newest seal was made at {newest}: set the clock"
+        "this machine's clock says {clock} seconds since 1970 (UTC), and the newest seal was made at \
+         {newest}: set the clock"
     )]
     ClockBehind { clock: u64, newest: u64 },
 }
@@ -80,9 +81,7 @@ impl Governance {
     /// [`Unready`].
     pub fn propose(&self, clock: u64) -> Result<SealProposal, Unready> {
         let head = self.page.head();
-        if clock.saturating_add(SEAL_AHEAD.as_secs()) < head.time {
-            return Err(Unready::ClockBehind { clock, newest: head.time });
-        }
+        self.check_clock(clock)?;
         let due = head.time.saturating_add(self.page.parameters().seal_interval.into());
         if !self.has_something_to_seal(clock) {
             return Err(Unready::Nothing);
@@ -100,6 +99,18 @@ impl Governance {
             contents: contents.root(),
         };
         Ok(SealProposal { seal, contents, page })
+    }
+
+    /// Whether this clock can be right: it is at most ten minutes behind the newest seal (S4).
+    ///
+    /// # Errors
+    /// [`Unready::ClockBehind`].
+    pub fn check_clock(&self, clock: u64) -> Result<(), Unready> {
+        let newest = self.page.head().time;
+        if clock.saturating_add(SEAL_AHEAD.as_secs()) < newest {
+            return Err(Unready::ClockBehind { clock, newest });
+        }
+        Ok(())
     }
 
     /// What the next seal applies, and the page after it. An operation with so many ballots that not
