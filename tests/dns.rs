@@ -92,3 +92,20 @@ fn a_page_under_another_name_than_its_link_is_not_followed() {
     let query = support::query("www.ct.", 1, None);
     assert_eq!(replay::render(&respond(&view, &query, Transport::Udp).unwrap()), ["SERVFAIL rd"]);
 }
+
+/// A seal may change how long absence may be cached; the SOA of a denial says both.
+#[test]
+fn a_new_seal_changes_the_serial_and_how_long_absence_is_cached() {
+    let page = support::name("ct.");
+    let id = support::page_id("ct.");
+    let view = support::with_page(&View::new(), "ct.", "a 60 A 192.0.2.1").with_anchor(&page, id);
+    let query = support::query("b.ct.", 1, None);
+    let denial = |view: &View| {
+        let response = respond(view, &query, Transport::Udp).unwrap();
+        let message = hickory_proto::op::Message::from_vec(&response).unwrap();
+        let soa = &message.authorities[0];
+        (soa.ttl, soa.data.to_string().split(' ').nth(2).unwrap().to_owned())
+    };
+    assert_eq!(denial(&view), (60, "1".to_owned()));
+    assert_eq!(denial(&view.with_seal(&id, 7, 20)), (20, "7".to_owned()));
+}

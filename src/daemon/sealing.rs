@@ -71,8 +71,9 @@ impl Node {
     pub(super) fn show_seal(&self, state: &mut State, page: Governance, owners: &[Owner]) {
         let id = page.page().id();
         if state.is_shown {
-            let view = self.view.load().with_serial(&id, page.page().height() as u32);
-            self.view.store(Arc::new(view));
+            let (serial, absence_ttl) =
+                (page.page().height() as u32, page.page().parameters().soft_ttl_max);
+            self.view.store(Arc::new(self.view.load().with_seal(&id, serial, absence_ttl)));
         }
         self.replace(state, page, owners);
     }

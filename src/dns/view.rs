@@ -146,10 +146,14 @@ impl View {
         })
     }
 
-    /// Serves the page under a new SOA serial.
+    /// Serves the page under a new seal: its SOA serial, and how long absence may be cached, which a
+    /// seal may have changed (G4).
     #[must_use]
-    pub fn with_serial(&self, page: &Id, serial: u32) -> View {
-        self.changed(page, |page| page.meta.serial = serial)
+    pub fn with_seal(&self, page: &Id, serial: u32, absence_ttl: u32) -> View {
+        self.changed(page, |page| {
+            page.meta.serial = serial;
+            page.meta.absence_ttl = absence_ttl;
+        })
     }
 
     /// Marks the page fresh or stale (T6).

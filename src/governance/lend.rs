@@ -13,7 +13,21 @@ impl Governance {
     /// A page about which nothing has been said, with its presences as sealed.
     pub(super) fn with_past(page: Page, past: Past) -> Governance {
         let sealed_presences = sealed_presences(&page);
-        let mut governance = Governance {
+        let mut governance = Governance::silent(page, past, sealed_presences);
+        let now = governance.page.head().time;
+        let ends = governance.sealed_presences.values().filter_map(end);
+        governance.ends = ends.filter(|(until, _)| *until > now).collect();
+        governance.lending = governance.count_lending();
+        governance
+    }
+
+    /// A page about which nothing has been said; who lends to whom is still to be counted.
+    pub(super) fn silent(
+        page: Page,
+        past: Past,
+        sealed_presences: OrdMap<PublicKey, Statement>,
+    ) -> Governance {
+        Governance {
             past,
             operations: OrdMap::new(),
             by_base: OrdSet::new(),
@@ -31,12 +45,7 @@ impl Governance {
             lending: Lending::new(Arc::new([])),
             evidence: OrdMap::new(),
             page,
-        };
-        let now = governance.page.head().time;
-        let ends = governance.sealed_presences.values().filter_map(end);
-        governance.ends = ends.filter(|(until, _)| *until > now).collect();
-        governance.lending = governance.count_lending();
-        governance
+        }
     }
 
     fn count_lending(&self) -> Lending {

@@ -129,7 +129,11 @@ impl Governance {
                         return Err(Unready::Nothing);
                     }
                 }
-                Err(_) => return Err(Unready::Nothing),
+                // What was chosen by the same rules replays; if it did not, nothing would be sealed.
+                Err(refusal) => {
+                    debug_assert!(false, "a proposal of one's own: {refusal}");
+                    return Err(Unready::Nothing);
+                }
             }
         }
     }
@@ -371,20 +375,12 @@ impl Governance {
 
     /// The page as sealed, with nothing said about it.
     fn bare(&self) -> Governance {
+        let (page, past) = (self.page.clone(), self.past.clone());
         let mut bare = Governance {
-            operations: OrdMap::new(),
-            by_base: OrdSet::new(),
-            slots: OrdMap::new(),
-            registers: OrdMap::new(),
-            batches: OrdMap::new(),
-            batches_of: OrdMap::new(),
-            rows: OrdMap::new(),
-            waiting: OrdMap::new(),
             waits_are_bounded: false,
-            newest_ballot: OrdMap::new(),
-            presences: OrdMap::new(),
-            evidence: OrdMap::new(),
-            ..self.clone()
+            ends: self.ends.clone(),
+            lending: self.lending.clone(),
+            ..Governance::silent(page, past, self.sealed_presences.clone())
         };
         for key in self.presences.keys() {
             bare.lend_anew(key);
