@@ -224,7 +224,8 @@ pub fn batches(draft: &Draft, key: &SecretKey, mut operations: Vec<Id>) -> Outco
             )));
         };
         let (author, operations) = (key.public().raw(), operations.to_vec());
-        sign(&draft.page, Body::Batch(Batch { author, slot, operations }), key)
+        let batch = Batch { author, slot, base: draft.seal, operations };
+        sign(&draft.page, Body::Batch(batch), key)
     };
     operations.chunks(BATCH_ROWS_MAX).enumerate().map(batch).collect()
 }
