@@ -31,6 +31,8 @@ pub const BALLOT_ROWS_MAX: usize = 256;
 pub const BALLOT_BYTES_MAX: usize = 16 * KIB;
 /// Bytes of the words a voter may add to a ballot (choice: a short paragraph).
 pub const REASON_BYTES_MAX: usize = 1000;
+/// Keys of participants that are kept ready to verify with (choice): 0.25 kB each, 16 MB.
+pub const KNOWN_KEYS_MAX: usize = 65_536;
 /// Operations one batch may name (G5b).
 pub const BATCH_ROWS_MAX: usize = 65_536;
 /// Bytes of one signed batch, and so of any statement: 65536 ids of 34 bytes and the envelope.

@@ -31,7 +31,7 @@ use crate::{
         statement::{Body, Statement},
     },
     id::Id,
-    key::SecretKey,
+    key::{KnownKeys, SecretKey},
     page::{
         Page, PageRefusal, bundle,
         genesis::Genesis,
@@ -58,6 +58,8 @@ pub struct Node {
     pub(super) serving: Mutex<Vec<String>>,
     /// What the pages are asked for. Locked before `state`, never while that is held.
     pub(super) inboxes: Inboxes,
+    /// Participants who said something since the start.
+    known_keys: Mutex<Arc<KnownKeys>>,
 }
 
 pub(super) struct State {
@@ -110,6 +112,7 @@ impl Node {
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
             serving: Mutex::new(Vec::new()),
             inboxes: Inboxes::default(),
+            known_keys: Mutex::default(),
         });
         node.load(progress)?;
         if anchors_bytes.is_empty() && node.holds_nothing_of_its_own()? {
@@ -347,7 +350,16 @@ impl Node {
         self.store.append(&first.page(), &records).map_err(sentence)?;
         self.replace(&mut state, page, &changed);
         self.seal_in(&mut state, &first.page(), ambient::now());
+        drop(state);
+        let mut known = self.known_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::make_mut(&mut known);
+        statements.iter().for_each(|statement| known.learn(statement.author()));
         Ok(())
+    }
+
+    /// Keys whose statements were admitted before.
+    pub fn known_keys(&self) -> Arc<KnownKeys> {
+        self.known_keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Shows a page that has changed at these owners, and is stored.

@@ -213,7 +213,7 @@ fn draft(
 /// The statements that a person hands over, each through its door.
 fn admitted(node: &Node, statements: &[Rdata]) -> Result<Vec<Statement>, Failure> {
     let bytes: Vec<&[u8]> = statements.iter().map(|bytes| &*bytes.0).collect();
-    let statements = admit_all(&bytes)
+    let statements = admit_all(&node.known_keys(), &bytes)
         .map_err(|(_, refusal)| Failure::refused(format!("the statement is refused: {refusal}")))?;
     check_ballots_name_something(node, &statements)?;
     Ok(statements)

@@ -122,7 +122,9 @@ impl Governance {
         if self.waits_are_bounded && waiting > WAITING_BALLOTS_PER_VOTER_MAX {
             return Err(Refusal::TooManyWaiting);
         }
-        self.waiting.insert(voter, waiting);
+        if waiting > 0 || self.waiting.contains_key(&voter) {
+            self.waiting.insert(voter, waiting);
+        }
         self.note_ballot(statement, ballot);
         let mut touched = OrdSet::new();
         for target in counts {
@@ -255,9 +257,9 @@ impl Governance {
             return None;
         }
         proposal.flow.cast(&self.lending, position, cast.as_ref().map(|cast| cast.choice));
-        proposal.cast = match cast {
-            Some(cast) => proposal.cast.update(*voter, cast),
-            None => proposal.cast.without(voter),
+        match cast {
+            Some(cast) => proposal.cast.insert(*voter, cast),
+            None => proposal.cast.remove(voter),
         };
         Some(proposal.operation().change.register())
     }
