@@ -28,7 +28,6 @@ mod shell;
 mod signing;
 mod status;
 mod table;
-mod time;
 mod vote;
 mod zone;
 

@@ -86,6 +86,8 @@ pub enum Refusal {
     TooManyWaiting,
     #[error("the delegate {0} takes no part in this page")]
     UnknownDelegate(PublicKey),
+    #[error("it was said before its author left this page and came back")]
+    BeforeJoining,
     #[error("a newer presence of the same participant is known")]
     OldPresence,
 }

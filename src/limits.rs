@@ -75,6 +75,11 @@ pub const FORKS_KEPT_MAX: usize = 8;
 pub const SEAL_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How far a seal's time may be ahead of the clock of who votes for it (S4).
 pub const SEAL_AHEAD: Duration = Duration::from_secs(600);
+/// How far a clock may leap from the newest seal before a seal that ends something waits (choice).
+pub const SEAL_LEAP: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a node must have run before it seals after such a leap (choice): time enough for the clock
+/// to be set over the network.
+pub const SEAL_LEAP_WAIT: Duration = Duration::from_secs(600);
 
 /// Bytes of a signed envelope beside its body: kind, page id, signature and the heads of each.
 pub const ENVELOPE_BYTES: usize = 128;

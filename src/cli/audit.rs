@@ -9,10 +9,10 @@ use super::{
     args,
     context::{Context, ask},
     fault::{Fault, Outcome},
-    output, time,
+    output,
 };
 use crate::{
-    ambient,
+    ambient, calendar,
     control::{
         report::AuditRow,
         request::{Answer, PageSelector, Request},
@@ -66,7 +66,7 @@ impl Audit {
             return output::print(&format!("{checked} rows are as the log has them\n"));
         }
         let bound = |text: &Option<String>| {
-            text.as_deref().map(|text| time::when(text, ambient::now())).transpose()
+            text.as_deref().map(|text| calendar::when(text, ambient::now())).transpose()
         };
         let from = bound(&self.from).map_err(Fault::usage)?;
         let to = bound(&self.to).map_err(Fault::usage)?;
@@ -114,7 +114,7 @@ fn write(rows: &[&AuditRow], format: Format) -> Outcome<String> {
 }
 
 fn fields(row: &AuditRow) -> [String; 8] {
-    let time = row.time.map_or(String::new(), time::date);
+    let time = row.time.map_or(String::new(), calendar::date);
     let AuditRow { cause, kind, id, by, what, chain, .. } = row.clone();
     [row.number.to_string(), time, cause, kind, id, by, what, chain]
 }

@@ -8,10 +8,10 @@ use super::{
     args::{self, Author},
     context::Context,
     fault::{Fault, Outcome},
-    output, signing, time,
+    output, signing,
 };
 use crate::{
-    ambient,
+    ambient, calendar,
     control::request::{Draft, PageSelector},
     governance::{
         presence::Presence,
@@ -122,7 +122,7 @@ impl Unhost {
 impl Delegate {
     pub fn run(self, context: &mut Context) -> Outcome {
         let until = match &self.until {
-            Some(text) => time::when(text, ambient::now()).map_err(Fault::usage)?,
+            Some(text) => calendar::when(text, ambient::now()).map_err(Fault::usage)?,
             None => 0,
         };
         let mut away: Vec<(RawKey, u16)> = Vec::new();
@@ -139,7 +139,7 @@ impl Delegate {
                 return Err(Fault::refused(format!("you are not away on {}", draft.name)));
             }
             if until != 0 && until <= draft.seal_time.max(ambient::now()) {
-                return Err(Fault::usage(format!("{} is past already", time::date(until))));
+                return Err(Fault::usage(format!("{} is past already", calendar::date(until))));
             }
             presence.away.clone_from(&away);
             presence.until = until;
@@ -162,7 +162,7 @@ impl Present {
             return format!("you vote yourself on {} again", self.page);
         }
         let end = match self.until {
-            Some(until) => format!("until {}, in the page's seal time", time::date(until)),
+            Some(until) => format!("until {}, in the page's seal time", calendar::date(until)),
             None => "until you come back".to_owned(),
         };
         let lent: u32 = self.away.iter().map(|(_, share)| u32::from(*share)).sum();

@@ -49,6 +49,8 @@ pub struct Node {
     pub(super) store: Store,
     /// What this node signs seals with (P4).
     pub(super) key: SecretKey,
+    /// Seconds since 1970 (UTC).
+    pub(super) started: u64,
     /// Not dropped piece by piece: a node lives as long as its process, and a million names take
     /// a second to free. The store is dropped, so that its index is flushed.
     state: Mutex<ManuallyDrop<State>>,
@@ -68,6 +70,8 @@ pub(super) struct State {
     pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
     /// When each page that this node has seats of is to be looked at again for a seal.
     pub(super) due: BTreeMap<Id, u64>,
+    /// Why a page that this node could seal is not sealed.
+    pub(super) held: BTreeMap<Id, String>,
     pub(super) anchors: Anchors,
     pub(super) notices: Vec<String>,
     /// Whether there is a view, kept up to date with every change.
@@ -100,6 +104,7 @@ impl Node {
             pages: BTreeMap::new(),
             forks: BTreeMap::new(),
             due: BTreeMap::new(),
+            held: BTreeMap::new(),
             anchors,
             notices,
             is_shown: false,
@@ -107,6 +112,7 @@ impl Node {
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
             key: node_key::of(data_dir)?,
+            started: ambient::now(),
             store,
             state: Mutex::new(ManuallyDrop::new(state)),
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),

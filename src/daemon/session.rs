@@ -15,7 +15,9 @@ use crate::{
         request::{Answer, Draft, Failure, Request},
         server::Session,
     },
-    governance::{Governance, Refusal, operation::Register, statement::Statement},
+    governance::{
+        Governance, Refusal, operation::Register, presence::Presence, statement::Statement,
+    },
     id::{Id, Kind},
     key::{PublicKey, RawKey},
     limits::{BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX, OPEN_OPERATIONS_MAX},
@@ -192,6 +194,9 @@ fn draft(
         (version, page.ratified(owner).0.into_vec())
     };
     let parameters = page.page().parameters().rows();
+    let joined_by = page.joined_by(&author).into_iter().collect();
+    let blank = Some(Presence { joined_by, ..Presence::new(author.raw(), 0) });
+    // Sequences are times, so that of what somebody says on two machines the later counts (G5, G6).
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
@@ -199,9 +204,9 @@ fn draft(
         takes_part: page.page().roster().power(&author).is_some(),
         slots: page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize)),
         batch_slots: page.free_batch_slots(&author, slots.div_ceil(BATCH_ROWS_MAX)),
-        sequence: page.next_sequence(&author),
-        presence: page.presence(&author).and_then(Statement::as_presence).cloned(),
-        presence_sequence: page.next_presence(&author),
+        sequence: page.next_sequence(&author).max(ambient::milliseconds()),
+        presence: page.presence(&author).and_then(Statement::as_presence).cloned().or(blank),
+        presence_sequence: page.next_presence(&author).max(ambient::milliseconds()),
         node: node.key().raw(),
         seal_time: page.page().head().time,
         roster_version: page.version(&Register::Roster),

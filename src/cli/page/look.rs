@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::held;
 use crate::{
+    calendar::date,
     cli::{
         args,
         context::{Context, ask},
@@ -13,7 +14,6 @@ use crate::{
         resolve::short,
         signing::Acquaintances,
         table::{Table, number, text},
-        time::date,
     },
     control::{
         report::{Event, PageReport, PageSummary, Participant, SealEvent},

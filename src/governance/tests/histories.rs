@@ -135,6 +135,7 @@ impl History {
 
     fn present(&mut self, who: u8, mut presence: Presence) {
         presence.node = vec![node().public().raw()];
+        presence.joined_by = self.page.joined_by(&key(who).public()).into_iter().collect();
         let body = Body::Presence(presence);
         self.say(Statement::sign(&self.page.page().id(), body, &key(who)).unwrap());
     }

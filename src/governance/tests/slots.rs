@@ -1,7 +1,7 @@
 //! Stories of slots across seals: what an author says next, and what a copy did not see end.
 
 use super::{
-    sealing::{hosted, pass, sealed},
+    sealing::{hosted, pass, presence, sealed},
     *,
 };
 use crate::governance::past::Outcome;
@@ -105,6 +105,37 @@ fn leaving_ends_what_one_said_for_those_who_did_not_hear_it_too() {
         assert!(copy.admit(&set(&copy, 4, 0, "a", origin(&copy, "a"), a(4))).is_ok());
         assert!(copy.admit(&set(&copy, 1, 100, "b", origin(&copy, "b"), a(5))).is_ok());
     }
+}
+
+/// G6 refuses: a presence from before its author left, also under a sequence above all since.
+/// G6 accepts: one that names the operation by which the author is back.
+/// S2 refuses: a seat by what was said before.
+#[test]
+fn who_came_back_is_not_held_to_what_was_said_before() {
+    let mut page = hosted(5, 5);
+    let lends = vec![(key(0).public().raw(), 10_000)];
+    let old = presence(&page, 4, |presence| {
+        (presence.sequence, presence.away) = (1000, lends.clone());
+    });
+    let acceptance = accept(&page.page().id(), &key(4));
+    let add = NewParticipant { key: key(4).public().raw(), power: 9, acceptance };
+    let mut joined_by = Vec::new();
+    for (n, change) in [(1, RosterChange::Remove(add.key)), (2, RosterChange::Add(add.clone()))] {
+        let parent = page.page().roster_version();
+        let op = operation(&page, 0, 9, Change::SetRoster(SetRoster { parent, change }));
+        pass(&mut page, &op, &[0, 1, 2, 3]);
+        page = sealed(&page, n * 100).0;
+        joined_by = vec![op.id()];
+    }
+    assert_eq!(page.admit(&old), Err(Refusal::BeforeJoining));
+    assert_eq!(page.joined_by(&key(4).public()), Some(joined_by[0]));
+    let back = presence(&page, 4, |presence| presence.away = lends.clone());
+    assert_eq!(back.as_presence().unwrap().joined_by, joined_by);
+    page.admit(&back).unwrap();
+    assert!(page.is_away(&key(4).public()));
+    // A founder's presence names nothing.
+    let wrong = presence(&page, 0, |presence| presence.joined_by = joined_by);
+    assert_eq!(page.admit(&wrong), Err(Refusal::BeforeJoining));
 }
 
 /// G5b, G10: a batch is based on a seal, and ends with it.
