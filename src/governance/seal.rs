@@ -176,10 +176,12 @@ impl SealRecord {
     }
 }
 
+/// Of those who take part: the operation by which they do, none of a founder.
+type JoinedBy<'a> = dyn Fn(&PublicKey) -> Option<Option<Id>> + 'a;
+
 /// Whose node seals for whom: the seats of one height (S2).
 pub struct Seats<'a> {
-    /// Of those who take part: the operation by which they do, none of a founder.
-    joined_by: Box<dyn Fn(&PublicKey) -> Option<Option<Id>> + 'a>,
+    joined_by: Box<JoinedBy<'a>>,
     sealed: &'a dyn Fn(&PublicKey) -> Option<Statement>,
     enclosed: BTreeMap<PublicKey, Statement>,
 }
