@@ -13,6 +13,7 @@ mod audit;
 mod context;
 mod explain;
 mod fault;
+mod fold;
 mod inbox;
 mod key;
 mod output;
@@ -28,7 +29,6 @@ mod shell;
 mod signing;
 mod status;
 mod table;
-mod time;
 mod vote;
 mod zone;
 

@@ -9,7 +9,7 @@ use super::source::{Module, Source, named, private, test_modules};
 
 /// The rooms of each floor. A new top-level module is written here first.
 pub const FLOORS: [&[&str]; 5] = [
-    &["limits", "id", "key", "beacon", "page", "governance", "sync"],
+    &["limits", "time", "id", "key", "beacon", "page", "governance", "sync"],
     &["store", "content"],
     &["network", "discovery", "transfer"],
     &["dns", "http", "control"],
