@@ -3,7 +3,10 @@
 //! Each command's are run in a home of their own, in order, with the demonstration's keys. Left out is
 //! what stands for something else: an id or a key that nobody has, a stick, a terminal, another's file.
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+};
 
 use crate::support::daemon::Home;
 
@@ -29,7 +32,7 @@ fn typed(home: &Home, line: &str) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_djdns"));
     let folder = program.parent().expect("a program is in a directory").display();
     let mut shell = home.program(Path::new("/bin/sh"));
-    shell.env("PATH", format!("{folder}:/usr/bin:/bin")).stderr(std::process::Stdio::piped());
+    shell.env("PATH", format!("{folder}:/usr/bin:/bin")).stderr(Stdio::piped());
     shell.env("DJDNS_DATA_DIR", home.data_dir()).args(["-c", line]);
     shell.current_dir(home.data_dir().parent().expect("a home"));
     shell.output().expect("the shell starts")
@@ -75,7 +78,7 @@ fn examples(help: &str) -> Vec<&str> {
 #[test]
 fn examples_work_as_they_are_written() {
     let shown = Home::new();
-    let mut run = 0;
+    let (mut run, mut failed) = (0, Vec::new());
     for command in commands(&shown, "") {
         let help = help(&shown, &command);
         let examples = examples(&help);
@@ -87,11 +90,12 @@ fn examples_work_as_they_are_written() {
         assert_eq!(before.status.code(), Some(0), "{}", text(&before.stderr));
         for example in examples {
             let output = typed(&home, example);
-            let said = text(&output.stderr);
-            assert_eq!(output.status.code(), Some(0), "djdns {command}: `{example}`: {said}");
+            if output.status.code() != Some(0) {
+                failed.push(format!("{command}: `{example}`: {}", text(&output.stderr)));
+            }
             run += 1;
         }
-        drop(fs::remove_dir_all(home.data_dir()));
     }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert!(run > 30, "{run} examples were run");
 }
