@@ -1,7 +1,8 @@
 //! The examples that `--help` shows, typed as they stand there.
 //!
 //! Each command's are run in a home of their own, in order, with the demonstration's keys. Left out is
-//! what stands for something else: an id or a key that nobody has, a stick, a terminal, another's file.
+//! what stands for something else: an id or a key that nobody has, a stick, a terminal, another shell,
+//! another's file.
 
 use std::{
     path::Path,
@@ -11,13 +12,14 @@ use std::{
 use crate::support::daemon::Home;
 
 /// What an example with one of these in it needs is not here.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 10] = [
     "…",
     "/media/",
     "--passphrase",
     "--follow",
     "djdns serve",
     "| man",
+    ". ./djdns.bash",
     "ct.bundle",
     "register",
     "status 4c5d6e",

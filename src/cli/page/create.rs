@@ -45,7 +45,8 @@ use crate::{
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns page create friends.ct --participant alice --participant \
-                  bob=2 --zone friends.zone --parent ct --as alice"
+                  bob=2\n  djdns page create friends.ct --participant alice --zone friends.zone \
+                  --parent ct --as alice"
 )]
 pub struct Create {
     /// The page's name

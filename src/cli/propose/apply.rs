@@ -92,7 +92,10 @@ pub fn run(
     let author = match &key {
         Some(key) => Some(key.public()),
         // A rehearsal is for everybody: without an identity it is that of somebody with no operation.
-        None => signing::identity(context, casting.author.key.as_deref()).ok(),
+        None => match casting.author.key.as_deref() {
+            None => signing::identity(context, None).ok(),
+            named => Some(signing::identity(context, named)?),
+        },
     };
     let room = room(context, page, author, difference.entries.len())?;
     let mut applied = Applied {
