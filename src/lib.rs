@@ -11,8 +11,8 @@
 //! floor 3  dns, http, control               faces: read an immutable view, submit statements
 //! floor 2  network, discovery, transfer     drivers: execute what the pure machines decide
 //! floor 1  store, content                   disk
-//! floor 0  limits, calendar, id, key,       pure: no clock, no randomness, no runtime, no files,
-//!          beacon, page, governance, sync   no sockets
+//! floor 0  limits, time, id, key, beacon,    pure: no clock, no randomness, no runtime, no files,
+//!          page, governance, sync            no sockets
 //! ```
 //!
 //! # Rule index
@@ -83,7 +83,6 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod ambient;
-pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -96,5 +95,6 @@ pub mod key;
 pub mod limits;
 pub mod page;
 pub mod store;
+pub mod time;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

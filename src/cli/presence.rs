@@ -11,13 +11,14 @@ use super::{
     output, signing,
 };
 use crate::{
-    ambient, calendar,
+    ambient,
     control::request::{Draft, PageSelector},
     governance::{
         presence::Presence,
         statement::{Body, Statement},
     },
     key::{PublicKey, RawKey, SecretKey},
+    time,
 };
 
 /// Let this node seal for a participant.
@@ -122,7 +123,7 @@ impl Unhost {
 impl Delegate {
     pub fn run(self, context: &mut Context) -> Outcome {
         let until = match &self.until {
-            Some(text) => calendar::when(text, ambient::now()).map_err(Fault::usage)?,
+            Some(text) => time::when(text, ambient::now()).map_err(Fault::usage)?,
             None => 0,
         };
         let mut away: Vec<(RawKey, u16)> = Vec::new();
@@ -139,7 +140,7 @@ impl Delegate {
                 return Err(Fault::refused(format!("you are not away on {}", draft.name)));
             }
             if until != 0 && until <= draft.seal_time.max(ambient::now()) {
-                return Err(Fault::usage(format!("{} is past already", calendar::date(until))));
+                return Err(Fault::usage(format!("{} is past already", time::date(until))));
             }
             presence.away.clone_from(&away);
             presence.until = until;
@@ -162,7 +163,7 @@ impl Present {
             return format!("you vote yourself on {} again", self.page);
         }
         let end = match self.until {
-            Some(until) => format!("until {}, in the page's seal time", calendar::date(until)),
+            Some(until) => format!("until {}, in the page's seal time", time::date(until)),
             None => "until you come back".to_owned(),
         };
         let lent: u32 = self.away.iter().map(|(_, share)| u32::from(*share)).sum();

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     ambient,
-    calendar::date,
     control::{
         report::{Carried, Forgotten},
         request::{Failure, PageSelector},
@@ -27,6 +26,7 @@ use crate::{
         name::{Name, Owner},
     },
     store::{Cursor, Record, StoreError},
+    time::date,
 };
 
 /// What a bundle holds, once it was found to be in order.

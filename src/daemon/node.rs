@@ -386,7 +386,7 @@ impl Node {
     /// [`Failure`], with nothing changed.
     pub fn admit_page(&self, whole: WholePage, progress: Progress) -> Result<Governance, Failure> {
         check_no_demonstration(&whole)?;
-        self.admit_demonstration(whole, progress)
+        self.admit_whole(whole, "imported", progress)
     }
 
     /// Founds a page whose genesis names no state root yet.
@@ -403,7 +403,7 @@ impl Node {
         let total = raw.entries.len();
         let founded = Page::found_raw(raw, &mut checking(total, progress));
         let (page, raw) = founded.map_err(refused_page)?;
-        self.admit_founded(page, WholePage { raw, ..whole }, progress)
+        self.admit_founded(page, WholePage { raw, ..whole }, "founded", progress)
     }
 
     /// [`Node::admit_page`] for the pages embedded in the program, whose keys are public (P6).
@@ -415,16 +415,27 @@ impl Node {
         whole: WholePage,
         progress: Progress,
     ) -> Result<Governance, Failure> {
+        self.admit_whole(whole, "founded", progress)
+    }
+
+    fn admit_whole(
+        &self,
+        whole: WholePage,
+        cause: &str,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
         let total = whole.raw.entries.len();
         let page = Page::admit(&whole.raw, &mut checking(total, progress));
         let page = page.map_err(refused_page)?;
-        self.admit_founded(page, whole, progress)
+        self.admit_founded(page, whole, cause, progress)
     }
 
+    /// `cause` is noted in the log: founded here, or imported.
     fn admit_founded(
         &self,
         page: Page,
         whole: WholePage,
+        cause: &str,
         progress: Progress,
     ) -> Result<Governance, Failure> {
         let id = page.id();
@@ -436,8 +447,7 @@ impl Node {
         }
         let total = whole.raw.entries.len() as u64;
         progress("writing", 0, total);
-        let what = if governance.page().height() == 0 { "founded" } else { "imported" };
-        let note = Note { time: ambient::now(), what: what.to_owned() };
+        let note = Note { time: ambient::now(), what: cause.to_owned() };
         self.store.found(&id, ambient::random(), whole.records(note)).map_err(sentence)?;
         progress("showing", 0, total);
         self.show(governance.clone());

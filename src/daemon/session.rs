@@ -1,6 +1,6 @@
 //! Carries out what a client asks, on a node.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     carry, explain, history, inbox,
@@ -58,6 +58,9 @@ impl Session for NodeSession {
             Request::Proposals { page, all } => report::proposals(&node, &node.select(&page)?, all),
             Request::Proposal { page, prefix } => {
                 report::proposal(&node, &node.select(&page)?, &prefix)?
+            }
+            Request::Batch { page, prefix } => {
+                report::whole_batch(&node, &node.select(&page)?, &prefix)?
             }
             Request::Submit { statements } => {
                 let statements = admitted(&node, &statements)?;
@@ -197,12 +200,14 @@ fn draft(
     let joined_by = page.joined_by(&author).into_iter().collect();
     let blank = Some(Presence { joined_by, ..Presence::new(author.raw(), 0) });
     // Sequences are times, so that of what somebody says on two machines the later counts (G5, G6).
+    let free = page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize));
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
         seal: page.page().seal(),
         takes_part: page.page().roster().power(&author).is_some(),
-        slots: page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize)),
+        occupied: if free.len() < slots { occupied(page, &author) } else { Vec::new() },
+        slots: free,
         batch_slots: page.free_batch_slots(&author, slots.div_ceil(BATCH_ROWS_MAX)),
         sequence: page.next_sequence(&author).max(ambient::milliseconds()),
         presence: page.presence(&author).and_then(Statement::as_presence).cloned().or(blank),
@@ -213,6 +218,15 @@ fn draft(
         entries: owners.iter().map(entry).collect(),
         parameters: parameters.map(|(name, value)| (name.to_owned(), value)).to_vec(),
     })
+}
+
+/// How many operations of this author, each of which has a slot, are in which state.
+fn occupied(page: &Governance, author: &PublicKey) -> Vec<(String, usize)> {
+    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    for proposal in page.proposals().filter(|one| one.statement().author() == *author) {
+        *states.entry(page.state(proposal).word()).or_default() += 1;
+    }
+    states.into_iter().map(|(word, count)| (word.to_owned(), count)).collect()
 }
 
 /// The statements that a person hands over, each through its door.
@@ -247,6 +261,11 @@ fn check_ballots_name_something(node: &Node, statements: &[Statement]) -> Result
         };
         if let Some((unknown, _)) = ballot.rows.iter().find(|(id, _)| !is_known(id)) {
             return Err(match page.as_ref().and_then(|page| page.outcome(unknown)) {
+                Some(outcome)
+                    if report::stored(node, unknown).is_some_and(|s| s.as_batch().is_some()) =>
+                {
+                    Failure::refused(format!("the batch {unknown} is closed: {outcome}"))
+                }
                 Some(outcome) => Failure::refused(Refusal::Closed(*unknown, outcome)),
                 None => Failure::not_found(format!("there is no operation {unknown} here")),
             });

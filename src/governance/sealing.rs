@@ -12,7 +12,7 @@ use super::{
     seal::{Certificate, CertificateRefusal, Contents, Seal, SealRecord},
     *,
 };
-use crate::{calendar::date, page::Changes};
+use crate::{page::Changes, time::date};
 
 /// A seal that could be, and the page under it.
 #[derive(Clone)]
