@@ -188,7 +188,6 @@ fn follow_on(
         0 => node.replace(state, followed.page, &followed.changed),
         _ => node.show_seal(state, followed.page, &followed.changed),
     }
-    node.seal_in(state, &id, ambient::now());
     Ok(("newer", statements, seals))
 }
 

@@ -325,13 +325,17 @@ impl Node {
         false
     }
 
-    /// Admits statements about one page: all of them, durably, or none.
+    /// Admits statements about one page: all of them, durably, or none. A seal that is due by then
+    /// comes first: what was made without knowing of it is made anew.
     ///
     /// # Errors
-    /// [`Failure`], with nothing changed.
+    /// [`Failure`], with no statement admitted.
     pub fn submit(&self, statements: &[Statement]) -> Result<(), Failure> {
         let Some(first) = statements.first() else { return Ok(()) };
         let mut state = self.state();
+        if self.seal_in(&mut state, &first.page(), ambient::now()) {
+            return Err(overtaken("a seal came in between: try again"));
+        }
         let Some(present) = state.pages.get(&first.page()) else {
             return Err(Failure::not_found(format!("there is no page {} here", first.page())));
         };
@@ -526,13 +530,14 @@ fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<()
             _ => false,
         };
         if is_taken || is_used {
-            return Err(Failure {
-                kind: FailureKind::Overtaken,
-                message: "another statement of the same author was faster: try again".to_owned(),
-            });
+            return Err(overtaken("another statement of the same author was faster: try again"));
         }
     }
     Ok(())
+}
+
+fn overtaken(message: &str) -> Failure {
+    Failure { kind: FailureKind::Overtaken, message: message.to_owned() }
 }
 
 /// The page that the next label on the way from `page` down to `name` links to.

@@ -33,17 +33,18 @@ impl Node {
         }
     }
 
-    /// Seals one page if that is due and this node can, and notes when to look again.
-    pub(super) fn seal_in(&self, state: &mut State, id: &Id, now: u64) {
+    /// Seals one page if that is due and this node can, and notes when to look again. Returns whether
+    /// it was sealed.
+    pub(super) fn seal_in(&self, state: &mut State, id: &Id, now: u64) -> bool {
         if state.due.get(id).is_none_or(|at| *at > now) {
-            return;
+            return false;
         }
-        let Some(page) = state.pages.get(id) else { return };
+        let Some(page) = state.pages.get(id) else { return false };
         let again = now.saturating_add(SEAL_LOOK_INTERVAL.as_secs());
         if state.forks.contains_key(id) {
             // A forked page is sealed no further until a person has decided (T4).
             state.due.remove(id);
-            return;
+            return false;
         }
         match page.seal_alone(&self.key, now) {
             Ok((record, proposal)) => {
@@ -54,9 +55,10 @@ impl Node {
                 if let Err(error) = self.store.append(id, &records) {
                     tracing::error!(page = %id, "a seal could not be written: {error}");
                     state.due.insert(*id, again);
-                    return;
+                    return false;
                 }
                 self.show_seal(state, sealed, &owners);
+                return true;
             }
             Err(NotAlone::Unready(Unready::TooEarly(at))) => drop(state.due.insert(*id, at)),
             Err(NotAlone::NoSeat) => drop(state.due.remove(id)),
@@ -65,6 +67,7 @@ impl Node {
                 state.due.insert(*id, again);
             }
         }
+        false
     }
 
     /// Shows a page under a new seal.
