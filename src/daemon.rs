@@ -25,6 +25,7 @@ use crate::{
 
 mod anchors;
 mod carry;
+mod damage;
 mod explain;
 mod history;
 mod inbox;
@@ -35,6 +36,7 @@ mod passed;
 mod report;
 mod resolve;
 mod sealing;
+mod seats;
 mod session;
 mod shown;
 mod status;

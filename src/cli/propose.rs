@@ -13,7 +13,9 @@ use super::{
         accept,
         held::{self, Meant},
     },
-    signing, zone,
+    proposals,
+    signing::{self, Acquaintances},
+    zone,
 };
 use crate::{
     control::{
@@ -417,13 +419,14 @@ fn show(context: &Context, operation: &OperationReport) -> Outcome {
     }
     output::print(&format!("{}\n", operation.id))?;
     context.note(tally(operation));
+    proposals::warn(context, operation, &Acquaintances::of(context));
     Ok(())
 }
 
 /// Where an operation stands, in a sentence.
 fn tally(operation: &OperationReport) -> String {
-    let OperationReport { change, state, reason, .. } = operation;
-    match reason.as_str() {
+    let OperationReport { change, state, .. } = operation;
+    match proposals::standing(operation).as_str() {
         "" => format!("{change}: {state}"),
         reason => format!("{change}: {state}: {reason}"),
     }

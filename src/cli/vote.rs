@@ -112,6 +112,7 @@ impl After {
             };
         }
         let known = Acquaintances::of(context);
+        operations.iter().for_each(|operation| proposals::warn(context, operation, &known));
         let mut text: String =
             batches.iter().map(|batch| proposals::batch_line(batch, &known)).collect();
         if !operations.is_empty() {
