@@ -26,6 +26,7 @@ use crate::{
 mod anchors;
 mod batch;
 mod carry;
+mod damage;
 mod explain;
 mod history;
 mod inbox;
@@ -36,6 +37,7 @@ mod passed;
 mod report;
 mod resolve;
 mod sealing;
+mod seats;
 mod session;
 mod shown;
 mod status;

@@ -26,7 +26,7 @@ pub use answer::{Answer, Rcode};
 pub use face::Face;
 pub use listeners::{ListenError, Listeners, Serving};
 pub use query::Query;
-pub use view::{PageMeta, PageView, View};
+pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
 
 /// Seconds that the addresses of `localhost.` may be cached (choice: they never change).

@@ -247,6 +247,13 @@ impl Store {
         Ok(Cursor(scan.place().offset))
     }
 
+    /// The first record of a page's log, sound or not: what the page was founded with, for who can
+    /// tell by itself that it is that.
+    pub fn first_unchecked(&self, page: &Id) -> Option<Record> {
+        let path = self.log_path(page);
+        Scan::open(&*self.disk, &path, page, CHUNK_STREAM).ok()?.first_unchecked()
+    }
+
     /// Re-reads a page and checks every byte of it.
     ///
     /// # Errors

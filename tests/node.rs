@@ -5,6 +5,7 @@
 
 mod node {
     mod carry;
+    mod health;
     pub mod home;
     pub mod inbox;
     mod signing;

@@ -52,10 +52,9 @@ enum Link {
     Direct(Box<dyn Session>),
 }
 
-/// A node of this process's own. Where it is named for enough seats, it seals what became due while
-/// nobody had the directory open.
+/// A node of this process's own. What became due while nobody had the directory open stays so: who
+/// only reads signs nothing, or every copy of a data directory that is looked at would fork its pages.
 fn direct(node: &Arc<Node>) -> Link {
-    node.seal_due();
     Link::Direct(daemon::session(node))
 }
 

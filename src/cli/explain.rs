@@ -42,14 +42,14 @@ impl Explain {
         let style = context.style;
         let status = style.paint(paint, &explanation.status);
         let mut out = format!("{}: {status}\n", clean(&explanation.name));
+        let known = Acquaintances::of(context);
         for sentence in &explanation.why {
-            out += &format!("- {}\n", clean(sentence));
+            out += &format!("- {}\n", clean(&known.named(sentence)));
         }
         if let Some(page) = &explanation.page {
             out += &resolve::step_text(page, style);
         }
         if !explanation.operations.is_empty() {
-            let known = Acquaintances::of(context);
             out += &proposals::render(&explanation.operations, &known, style, true);
         }
         context.print_paged(&out)?;

@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::{
     args::{self, Author},
-    context::Context,
+    context::{Context, ask},
     fault::{Fault, Outcome},
     output, signing,
 };
 use crate::{
     ambient,
-    control::request::{Draft, PageSelector},
+    control::request::{Answer, Draft, PageSelector, Request},
     governance::{
         presence::Presence,
         statement::{Body, Statement},
@@ -56,6 +56,9 @@ pub struct Unhost {
 /// While you are away, your ballot power goes to these participants, each for its share; what is
 /// not given away abstains. A ballot of your own always beats your lending, on whatever you cast
 /// it. Power that reaches somebody who is away as well goes on, over eight hops at most.
+///
+/// Times are seal time: being away ends with the first seal after --until. On a page that nobody seals
+/// seal time stands still, and being away ends with --back alone.
 #[derive(Args)]
 #[command(
     group = ArgGroup::new("way").required(true).args(["to", "back"]),
@@ -69,8 +72,8 @@ pub struct Delegate {
     /// Who gets which share of the power, in percent, with up to two decimals; repeat it for each
     #[arg(long, value_name = "KEY=PERCENT", value_parser = share)]
     to: Vec<(String, u16)>,
-    /// When being away ends by itself: a day, a time in UTC, or a span as 14d [else when you come
-    /// back]
+    /// When being away ends by itself, in the page's seal time: a day, a time in UTC, or a span as
+    /// 14d [else when you come back]
     #[arg(long, value_name = "WHEN", requires = "to")]
     until: Option<String>,
     /// Come back: vote yourself again
@@ -146,8 +149,22 @@ impl Delegate {
             presence.until = until;
             Ok(())
         })?;
+        let endless = said.until.is_some() && !is_sealed(context, &self.page)?;
+        if endless {
+            context.note(format!(
+                "warning: nobody seals {0}, so this does not end by itself: use `djdns delegate {0} \
+                 --back`, or have more seats name a node (`djdns host {0}`)",
+                said.page
+            ));
+        }
         said.print(context, Present::lending)
     }
+}
+
+/// Whether some node was named for enough seats of a page to seal it.
+fn is_sealed(context: &mut Context, page: &str) -> Outcome<bool> {
+    let request = Request::Page { page: page.to_owned() };
+    ask!(context, request, Answer::Page(report) => Ok(report.hosted >= report.quorum))
 }
 
 impl Present {

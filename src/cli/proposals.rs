@@ -8,20 +8,26 @@ use super::{
     context::{Context, ask},
     fault::Outcome,
     output::{self, Paint, Style, clean},
+    presence::percent,
     resolve::short,
     signing::Acquaintances,
     table::{Table, number, text},
 };
-use crate::control::{
-    report::{BatchReport, OperationReport, Power},
-    request::{Answer, PageSelector, Request},
+use crate::{
+    ambient,
+    control::{
+        report::{Away, BatchReport, OperationReport, Power},
+        request::{Answer, PageSelector, Request},
+    },
+    time::date,
 };
 
 /// Show the open operations of a page.
 ///
 /// For each: who proposes it, what it changes, how much power approves and rejects it and how much
-/// is missing, and how long it stays open. Vote with the digits in the first column. The operations
-/// of a batch are shown as one, before the others: its id votes on all of them.
+/// is missing, and how long it stays open, in the page's seal time: on a page that nobody seals that
+/// stands still. Vote with the digits in the first column. The operations of a batch are shown as
+/// one, before the others: its id votes on all of them.
 #[derive(Args)]
 #[command(after_help = STATES)]
 pub struct Proposals {
@@ -171,14 +177,13 @@ pub fn render(
     let mut table =
         Table::new(["ID", "TRACK", "STATE", "YES", "NO", "MISSING", "EXPIRES", "BY", "CHANGE"]);
     for operation in operations {
-        let missing = Power(operation.needed.0.saturating_sub(operation.approve.0));
         table.row([
             text(short(&operation.id)).painted(Paint::Bold),
             number(operation.track),
             text(&operation.state).painted(state_paint(&operation.state)),
             number(operation.approve),
             number(operation.reject),
-            number(missing),
+            text(missing(operation)),
             text(operation.seconds_left.map_or(String::new(), time_left)),
             text(known.short(&operation.author)),
             text(&operation.change),
@@ -215,7 +220,7 @@ fn details(operation: &OperationReport, known: &Acquaintances, style: Style) -> 
         let line = format!("    {voter}: {choice} (power {power}{lent}){reason}");
         out += &(clean(&line).replace('\n', " ") + "\n");
     }
-    for line in [&operation.reason, &awaited(operation, known)] {
+    for line in [&standing(operation), &awaited(operation, known)] {
         if !line.is_empty() {
             out += &format!("    {}\n", style.paint(Paint::Dim, &clean(line)));
         }
@@ -223,20 +228,66 @@ fn details(operation: &OperationReport, known: &Acquaintances, style: Style) -> 
     out
 }
 
+/// Why an operation stands where it stands, and when the next seal is due if it waits for that.
+pub fn standing(operation: &OperationReport) -> String {
+    let now = ambient::now();
+    match operation.seal_due {
+        None => operation.reason.clone(),
+        Some(at) if at > now => format!("{}; next seal due {}", operation.reason, date(at)),
+        Some(_) => {
+            format!("{}; a seal is due, and made where `djdns serve` runs", operation.reason)
+        }
+    }
+}
+
+/// Says what participants should know before a change takes effect, beside the result.
+pub fn warn(context: &Context, operation: &OperationReport, known: &Acquaintances) {
+    if !operation.warning.is_empty() {
+        context.note(format!("warning: {}", clean(&known.named(&operation.warning))));
+    }
+}
+
 /// Whose ballot could still come.
 fn awaited(operation: &OperationReport, known: &Acquaintances) -> String {
-    let more = operation.awaited_more;
-    if operation.awaited.is_empty() {
-        return match more {
-            0 => String::new(),
-            more => format!("{more} participants have not voted"),
-        };
+    let OperationReport { awaited, awaited_more: more, awaited_away: away, .. } = operation;
+    match (awaited.is_empty(), more) {
+        (true, 0) => String::new(),
+        (true, more) => format!("{more} participants have not voted"),
+        _ => format!("not voted yet: {}", silent(awaited, *more, away, known)),
     }
-    let mut names: Vec<String> = operation.awaited.iter().map(|key| known.short(key)).collect();
+}
+
+/// Those who have not voted, by their names; of who is away, whom that one lends to.
+pub fn silent(awaited: &[String], more: usize, away: &[Away], known: &Acquaintances) -> String {
+    let name = |key: &String| {
+        let lends = away.iter().find(|away| away.participant == *key);
+        known.short(key) + &lends.map_or(String::new(), |away| lent(away, known))
+    };
+    let mut names: Vec<String> = awaited.iter().map(name).collect();
     if more > 0 {
         names.push(format!("{more} more"));
     }
-    format!("not voted yet: {}", names.join(", "))
+    names.join(", ")
+}
+
+/// That somebody is away, and who votes instead.
+fn lent(away: &Away, known: &Acquaintances) -> String {
+    let share = |(key, bp): &(String, u16)| {
+        format!("{} % to {}", percent(u32::from(*bp)), known.short(key))
+    };
+    format!(" (away, lends {})", away.to.iter().map(share).collect::<Vec<_>>().join(" and "))
+}
+
+/// What more it takes: power, or only another voter.
+fn missing(operation: &OperationReport) -> String {
+    let power = Power(operation.needed.0.saturating_sub(operation.approve.0));
+    let voters = operation.voters_needed.saturating_sub(operation.voters as usize);
+    match (operation.state.as_str(), power.0, voters) {
+        ("open", 0, 1) => "1 voter".to_owned(),
+        ("open", 0, 2..) => format!("{voters} voters"),
+        (_, 0, _) => String::new(),
+        _ => format!("{power} power"),
+    }
 }
 
 /// A line of a difference, in its colour.
@@ -300,6 +351,12 @@ pub mod tests {
             seconds_left: Some(0),
             awaited: vec!["did:key:x".into()],
             awaited_more: 2,
+            awaited_away: vec![Away {
+                participant: "did:key:x".into(),
+                to: vec![(alice.clone(), 6000)],
+            }],
+            seal_due: None,
+            warning: String::new(),
             ballots: vec![BallotReport {
                 voter: alice,
                 choice: "approve".into(),
@@ -315,13 +372,13 @@ pub mod tests {
         let demo = crate::demo::key("alice").unwrap().public();
         let known = Acquaintances::just(demo, "demo:alice");
         let expect = "\
-ID        TRACK  STATE  YES  NO  MISSING  EXPIRES  BY          CHANGE
-01234567      1  open     1   0     0.50  0 min    demo:alice  set A
+ID        TRACK  STATE  YES  NO  MISSING     EXPIRES  BY          CHANGE
+01234567      1  open     1   0  0.50 power  0 min    demo:alice  set A
     - brickwindows 300 A 192.0.2.42
     + brickwindows 300 A 203.0.113.5
     demo:alice: approve (power 1 + 2 lent): moved house
     one more voter is missing
-    not voted yet: did:key:x, 2 more
+    not voted yet: did:key:x (away, lends 60 % to demo:alice), 2 more
 ";
         assert_eq!(render(&[operation()], &known, Style::plain(), true), expect);
     }
@@ -366,6 +423,30 @@ BATCH     YES  NO  MISSING  EXPIRES  BY          OPERATIONS
         let rejected = BatchReport { reject_most: Power(POWER_UNITS), ..batch() };
         let shown = render_batches("ct.", &[rejected], &known, Style::plain());
         assert!(shown.contains("1–2  0–1"), "{shown}");
+    }
+
+    /// MISSING has its unit, and is not zero while another voter is.
+    #[test]
+    fn what_is_missing_is_power_or_a_voter() {
+        let check = |approve: u128, voters: u32, state: &str, expect: &str| {
+            let (approve, state) = (Power(approve), state.to_owned());
+            assert_eq!(missing(&OperationReport { approve, voters, state, ..operation() }), expect);
+        };
+        check(0, 0, "open", "1.50 power");
+        check(1_500_500, 1, "open", "1 voter");
+        check(1_500_500, 0, "open", "2 voters");
+        check(1_500_500, 2, "ratified", "");
+    }
+
+    #[test]
+    fn what_waits_for_a_seal_says_when_that_is_due() {
+        let check = |seal_due: Option<u64>, expect: &str| {
+            let found = standing(&OperationReport { seal_due, ..operation() });
+            assert_eq!(found, format!("one more voter is missing{expect}"));
+        };
+        check(None, "");
+        check(Some(4_107_542_399), "; next seal due 2100-02-28T23:59:59Z");
+        check(Some(1), "; a seal is due, and made where `djdns serve` runs");
     }
 
     #[test]

@@ -13,8 +13,10 @@ use super::{
         accept,
         held::{self, Meant},
     },
+    proposals,
     resolve::short,
-    signing, zone,
+    signing::{self, Acquaintances},
+    zone,
 };
 use crate::{
     control::{
@@ -466,13 +468,14 @@ fn show(context: &Context, operation: &OperationReport) -> Outcome {
     }
     output::print(&format!("{}\n", operation.id))?;
     context.note(tally(operation));
+    proposals::warn(context, operation, &Acquaintances::of(context));
     Ok(())
 }
 
 /// Where an operation stands, in a sentence.
 fn tally(operation: &OperationReport) -> String {
-    let OperationReport { change, state, reason, .. } = operation;
-    match reason.as_str() {
+    let OperationReport { change, state, .. } = operation;
+    match proposals::standing(operation).as_str() {
         "" => format!("{change}: {state}"),
         reason => format!("{change}: {state}: {reason}"),
     }

@@ -88,6 +88,9 @@ pub fn step_text(step: &PageStep, style: Style) -> String {
         let (strength, coherence) = (percent(step.strength_bp), percent(step.coherence_bp));
         row("support", format!("{strength} strength, {coherence} coherence"));
     }
+    if let Some(height) = step.forked {
+        row("forked", format!("two seals of height {height} contradict each other"));
+    }
     row("proof", step.proof.clone());
     if let Some(operation) = &step.operation {
         row("operation", short(operation));
@@ -144,6 +147,7 @@ mod tests {
             seal: "0123456789".into(),
             strength_bp: 10_000,
             coherence_bp: 5,
+            forked: None,
             proof: "linked from .".into(),
             operation: Some("abcdef0123".into()),
         };

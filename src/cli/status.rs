@@ -6,6 +6,7 @@ use super::{
     context::{Context, ask},
     fault::Outcome,
     output::{self, Paint},
+    proposals,
     signing::Acquaintances,
     table::{Table, text},
 };
@@ -52,7 +53,7 @@ fn render(context: &Context, status: &report::Status) -> String {
         row("DNS", status.dns.join(", "));
     }
     row("pages", format!("{}, with {} entries", status.pages, status.entries));
-    row("open", format!("{} operations", status.open_operations));
+    row("open", format!("{} operations that have not ended", status.open_operations));
     let root = status.root.as_deref().unwrap_or("none");
     let public = if status.demonstration { " (the public demonstration)" } else { "" };
     row("root", format!("{root}{public}"));
@@ -61,8 +62,17 @@ fn render(context: &Context, status: &report::Status) -> String {
     }
     out += &table.render(style);
     let known = Acquaintances::of(context);
-    for waiting in &status.waiting {
+    for (n, waiting) in status.waiting.iter().enumerate() {
         out += &waiting_for(waiting, &known);
+        let is_last = status.waiting.get(n + 1).is_none_or(|next| next.page != waiting.page);
+        let more = status.waiting_more.iter().find(|more| is_last && more.page == waiting.page);
+        if let Some(report::Counted { page, count }) = more {
+            out += &format!("- {page} waits: {count} more, see `djdns proposals {page}`\n");
+        }
+    }
+    for report::Counted { page, count } in &status.petitions {
+        let petitions = if *count == 1 { "petition waits" } else { "petitions wait" };
+        out += &format!("- {page}: {count} {petitions}, see `djdns requests {page}`\n");
     }
     for sentence in &status.unsealed {
         out +=
@@ -76,17 +86,13 @@ fn render(context: &Context, status: &report::Status) -> String {
 
 /// Whose ballots an operation waits for, in a line.
 fn waiting_for(waiting: &report::Waiting, known: &Acquaintances) -> String {
-    let mut names: Vec<String> = waiting.awaited.iter().map(|key| known.short(key)).collect();
-    if waiting.awaited_more > 0 {
-        names.push(format!("{} more", waiting.awaited_more));
-    }
     let line = format!(
         "- {} waits: {} ({}): {}; not voted yet: {}",
         waiting.page,
         waiting.id.chars().take(8).collect::<String>(),
         waiting.change,
         waiting.reason,
-        names.join(", ")
+        proposals::silent(&waiting.awaited, waiting.awaited_more, &waiting.awaited_away, known)
     );
     output::clean(&line) + "\n"
 }

@@ -113,6 +113,7 @@ impl After {
             };
         }
         let known = Acquaintances::of(context);
+        operations.iter().for_each(|operation| proposals::warn(context, operation, &known));
         let mut text = proposals::render_batches(page, &batches, &known, context.style);
         if !operations.is_empty() {
             text += &proposals::render(&operations, &known, context.style, true);

@@ -29,9 +29,14 @@ pub struct Status {
     pub anchors: Vec<Anchor>,
     /// Whether the root is the public demonstration.
     pub demonstration: bool,
-    /// Operations that wait for ballots, of all pages but the demonstration.
+    /// Operations that wait for ballots, some of each page but the demonstration.
     pub waiting: Vec<Waiting>,
-    /// Pages of which this node holds seats, and cannot seal.
+    /// How many more wait on a page.
+    pub waiting_more: Vec<Counted>,
+    /// How many petitions wait on a page.
+    pub petitions: Vec<Counted>,
+    /// Pages that nobody can seal though something waits for it, or this node was named for too few
+    /// seats.
     pub unsealed: Vec<String>,
     /// What happened when the data directory was opened, and what needs attention.
     pub notices: Vec<String>,
@@ -46,6 +51,21 @@ pub struct Waiting {
     pub reason: String,
     pub awaited: Vec<String>,
     pub awaited_more: usize,
+    pub awaited_away: Vec<Away>,
+}
+
+/// How many of something there are on a page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    pub page: String,
+    pub count: usize,
+}
+
+/// A participant who is away, and whom the ballot power is lent to, in basis points of it (G6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Away {
+    pub participant: String,
+    pub to: Vec<(String, u16)>,
 }
 
 /// A page that is trusted from outside.
@@ -70,8 +90,14 @@ pub struct PageSummary {
     pub linked: bool,
     /// The lowest height at which two seals contradict each other, if there is one (T4).
     pub forked: Option<u64>,
+    /// What is wrong with its log, and where; then nothing of it is answered, and the numbers say
+    /// nothing.
+    pub damaged: Option<String>,
     pub demonstration: bool,
 }
+
+/// What stands for the name of a page that is too damaged to say it.
+pub const UNKNOWN_NAME: &str = "?";
 
 /// `djdns page show` and `djdns page participants`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +113,9 @@ pub struct PageReport {
     /// The power of the seats that this node seals for, and what a seal takes.
     pub own_seats: u64,
     pub quorum: u64,
+    /// The power of the seats that the node named by most seals for: below the quorum nobody seals
+    /// the page, and its seal time stands still.
+    pub hosted: u64,
     pub parameters: Vec<(String, u32)>,
     /// Who decides. `participants`, in the summary beside it, is how many they are.
     pub roster: Vec<Participant>,
@@ -147,6 +176,8 @@ pub struct SealEvent {
     pub time: u64,
     /// The participants whose seats signed.
     pub signers: Vec<String>,
+    /// The nodes that signed for them.
+    pub nodes: Vec<String>,
     /// The operations and presences that it applied: id and one line.
     pub applied: Vec<(String, String)>,
     /// Of a fork: the seal that is served here.
@@ -159,6 +190,8 @@ pub struct Contradicted {
     pub seal: String,
     /// The participants whose seats signed it.
     pub signers: Vec<String>,
+    /// The nodes that signed for them.
+    pub nodes: Vec<String>,
 }
 
 /// `djdns page carry`: what a bundle brought by hand came to.
@@ -205,6 +238,8 @@ pub struct Verified {
     pub height: u64,
     pub state_root: String,
     pub log_bytes: u64,
+    /// Of a forked page, what is to be said of it: all of it is as it was signed, twice (T4).
+    pub forked: Option<String>,
 }
 
 /// An operation and its tally; `proposals --json` and `vote --json`.
@@ -241,6 +276,12 @@ pub struct OperationReport {
     pub awaited: Vec<String>,
     /// How many more those are.
     pub awaited_more: usize,
+    /// Which of those are away.
+    pub awaited_away: Vec<Away>,
+    /// When the next seal is due, of what waits for it on a page that somebody can seal.
+    pub seal_due: Option<u64>,
+    /// What its participants should know before it takes effect; empty: nothing in particular.
+    pub warning: String,
     pub ballots: Vec<BallotReport>,
 }
 
@@ -385,6 +426,8 @@ pub struct PageStep {
     pub seal: String,
     pub strength_bp: u16,
     pub coherence_bp: u16,
+    /// The lowest height at which two of its seals contradict each other, if there is one (T4).
+    pub forked: Option<u64>,
     /// What was checked on the way: how the page above, or the anchor, proves this one.
     pub proof: String,
     /// The operation that set the entry leading on, or answering; none: it is as founded.
@@ -404,7 +447,7 @@ pub struct Explanation {
     pub rcode: String,
     /// Sentences.
     pub why: Vec<String>,
-    /// Operations on the entry.
+    /// Operations on the entry, and those that change who decides about its page.
     pub operations: Vec<OperationReport>,
 }
 
@@ -466,6 +509,7 @@ mod tests {
             soft_entries: 4,
             linked: true,
             forked: None,
+            damaged: None,
             demonstration: false,
         };
         let participant = Participant {
@@ -482,6 +526,7 @@ mod tests {
             sealed: 0,
             own_seats: 0,
             quorum: 1,
+            hosted: 0,
             state_root: "00".to_owned(),
             created: 0,
             total_power: 1,

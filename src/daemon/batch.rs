@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{node::Node, report as operations};
+use super::{node::Node, report as operations, seats::Seats};
 use crate::{
     control::report::{BatchChange, BatchReport, OperationReport, Power},
     governance::{Governance, Proposal, statement::Statement, tally::Tally},
@@ -99,7 +99,7 @@ fn tally(page: &Governance, id: &Id) -> Option<Tally> {
 
 fn one(node: &Node, page: &Governance, id: &Id) -> Option<OperationReport> {
     match page.proposal(id) {
-        Some(proposal) => Some(operations::operation(page, proposal)),
+        Some(proposal) => Some(operations::operation(page, &Seats::of(page), proposal)),
         None => operations::ended(node, page, id),
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         report::{Carried, Forgotten},
         request::{Failure, PageSelector},
     },
+    dns::Trouble,
     governance::{Governance, seal::SealRecord, statement::Statement},
     id::{Id, Kind},
     limits::{FORKS_KEPT_MAX, SEAL_AHEAD},
@@ -210,7 +211,6 @@ fn follow_on(
         0 => node.replace(state, followed.page, &followed.changed),
         _ => node.show_seal(state, followed.page, &followed.changed),
     }
-    node.seal_in(state, &id, ambient::now());
     Ok(("newer", statements, seals))
 }
 
@@ -272,10 +272,19 @@ pub fn forked(name: &Name, id: &Id, forks: &[SealRecord]) -> String {
     )
 }
 
+fn lowest(forks: &[SealRecord]) -> Option<u64> {
+    forks.iter().map(|fork| fork.seal.height).min()
+}
+
 impl Node {
     /// The lowest height at which seals of a page contradict each other.
     pub fn forked_at(&self, id: &Id) -> Option<u64> {
-        self.state().forks.get(id)?.iter().map(|fork| fork.seal.height).min()
+        lowest(self.state().forks.get(id)?)
+    }
+
+    /// What is to be said of a page, if it is forked.
+    pub fn forked_words(&self, id: &Id) -> Option<String> {
+        self.forked().into_iter().find(|(page, _)| page == id).map(|(_, words)| words)
     }
 
     /// What is to be said of each forked page.
@@ -289,8 +298,12 @@ impl Node {
 
     /// Serves a forked page as what it is: not fresh, and so cached for a short time only (T6).
     pub(super) fn mark(&self, state: &State, id: &Id) {
-        if state.is_shown && state.forks.contains_key(id) {
-            self.view.store(std::sync::Arc::new(self.view.load().with_fresh(id, false)));
+        if let Some(height) = state.forks.get(id).and_then(|forks| lowest(forks))
+            && state.is_shown
+        {
+            let view = self.view.load().with_fresh(id, false);
+            let view = view.with_trouble(id, Trouble::Forked(height));
+            self.view.store(std::sync::Arc::new(view));
         }
     }
 
@@ -300,13 +313,7 @@ impl Node {
             Ok(page) => return Ok(page.page().id()),
             Err(failure) => failure,
         };
-        let is_prefix = selector.len() >= 6 && selector.bytes().all(|b| b.is_ascii_hexdigit());
-        let stored = self.store.pages().map_err(sentence)?;
-        let mut found = stored.into_iter().filter(|id| is_prefix && id.has_hex_prefix(selector));
-        match (found.next(), found.next()) {
-            (Some(id), None) => Ok(id),
-            _ => Err(failure),
-        }
+        self.damaged_meant(selector).map(|damage| damage.page).ok_or(failure)
     }
 }
 
@@ -326,6 +333,7 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
         forgotten => forgotten.map_err(sentence)?,
     }
     state.pages.remove(&id);
+    let damaged = state.damaged.remove(&id);
     state.forks.remove(&id);
     state.due.remove(&id);
     state.held.remove(&id);
@@ -335,7 +343,10 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
     let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
     Ok(Forgotten {
         page_id: id.to_string(),
-        name: page.map(|page| page.page().name().to_string()),
+        name: page
+            .map(|page| page.page().name().clone())
+            .or(damaged.and_then(|damage| damage.name))
+            .map(|name| name.to_string()),
         trusted: trusted.map(|(name, _)| name.to_string()),
         linked,
     })

@@ -4,6 +4,7 @@ use super::{
     node::Node,
     report,
     resolve::{locate, rcode_word, source, steps},
+    seats::Seats,
 };
 use crate::{
     control::report::{Explanation, OperationReport},
@@ -32,13 +33,27 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
     };
     let source = source(&view, &governance, &owner);
     let register = Register::Entry(source.clone());
-    let on_it: Vec<&Proposal> =
-        governance.proposals().filter(|p| p.operation().change.register() == register).collect();
+    let on = |register: &Register| -> Vec<&Proposal> {
+        governance.proposals().filter(|p| p.operation().change.register() == *register).collect()
+    };
+    let (on_it, on_roster) = (on(&register), on(&Register::Roster));
     let states: Vec<State> = on_it.iter().map(|proposal| governance.state(proposal)).collect();
-    let operations: Vec<OperationReport> =
-        on_it.iter().map(|proposal| report::operation(&governance, proposal)).collect();
+    let seats = Seats::of(&governance);
+    let report = |proposal: &&Proposal| report::operation(&governance, &seats, proposal);
+    let mut operations: Vec<OperationReport> = on_it.iter().map(report).collect();
     let own = status(&governance, &source, &states);
     let mut why = why(&governance, &owner, &source, own, &operations);
+    let is_live = |report: &OperationReport| ["open", "passed"].contains(&report.state.as_str());
+    let roster: Vec<OperationReport> = on_roster.iter().map(report).filter(is_live).collect();
+    why.extend(roster.iter().map(|operation| {
+        let name = governance.page().name();
+        format!("who decides about {name} is to change: {}", standing(operation))
+    }));
+    operations.extend(roster);
+    let is_waiting = |report: &OperationReport| ["ratified", "passed"].contains(&&*report.state);
+    if !seats.are_enough() && operations.iter().any(is_waiting) {
+        why.push(seats.missing(&governance, &node.key()));
+    }
     let forked = node.forked();
     let is_on_way = |id: &Id| view.walk(name).iter().any(|page| page.meta().id == *id);
     why.extend(forked.into_iter().filter(|(id, _)| is_on_way(id)).map(|(_, words)| words));
@@ -100,16 +115,14 @@ fn why(
         ),
         _ => format!("{name} has no entry `{source}`"),
     });
-    why.extend(operations.iter().map(|operation| {
-        format!(
-            "{} ({}): {}: {}",
-            &operation.id[..8],
-            operation.change,
-            operation.state,
-            operation.reason
-        )
-    }));
+    why.extend(operations.iter().map(standing));
     why
+}
+
+/// Where an operation stands, in a sentence.
+fn standing(operation: &OperationReport) -> String {
+    let OperationReport { id, change, state, reason, .. } = operation;
+    format!("{} ({change}): {state}: {reason}", &id[..8])
 }
 
 /// Since when a sealed entry stands.

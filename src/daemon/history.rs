@@ -32,11 +32,13 @@ fn event(row: Row) -> Event {
         seal: row.seal.map(|seal| SealEvent {
             height: seal.height,
             time: seal.time,
-            signers: words(&seal.signers),
+            signers: words(&seal.signed.signers),
+            nodes: words(&seal.signed.nodes),
             applied: seal.applied.into_iter().map(|(id, what)| (id.to_string(), what)).collect(),
-            contradicts: seal.contradicts.map(|(seal, signers)| Contradicted {
+            contradicts: seal.contradicts.map(|(seal, signed)| Contradicted {
                 seal: seal.to_string(),
-                signers: words(&signers),
+                signers: words(&signed.signers),
+                nodes: words(&signed.nodes),
             }),
         }),
     }
@@ -53,7 +55,7 @@ const AUDIT_PART: usize = 20_000;
 pub fn audit(node: &Node, page: &Governance, after: u64) -> Result<Answer, Failure> {
     let mut rows: Vec<AuditRow> = Vec::new();
     for (number, row) in (1..).zip(trail::of(node, &page.page().id())?) {
-        let seats = row.seal.iter().flat_map(|seal| &seal.signers);
+        let seats = row.seal.iter().flat_map(|seal| &seal.signed.signers);
         let by: Vec<String> = row.author.iter().chain(seats).map(ToString::to_string).collect();
         let mut audited = AuditRow {
             number,

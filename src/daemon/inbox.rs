@@ -12,7 +12,9 @@ use std::{
 use super::{
     batch,
     node::{Node, sentence},
-    report, status,
+    report,
+    seats::Seats,
+    status,
 };
 use crate::{
     control::{
@@ -101,6 +103,16 @@ pub fn of(node: &Node, page: &Governance, all: bool, now: u64) -> Result<Answer,
     Ok(Answer::Petitions { page: page.page().name().to_string(), petitions })
 }
 
+/// How many petitions to a page wait.
+///
+/// # Errors
+/// [`Failure`] when the inbox cannot be read.
+pub fn waiting(node: &Node, page: &Governance, now: u64) -> Result<usize, Failure> {
+    with_inbox(node, &page.page().id(), |inbox| {
+        Ok(inbox.rows().into_iter().filter(|row| row.fate(now) == Fate::Waiting).count())
+    })
+}
+
 /// Admits statements, the one operation among them made from a petition.
 ///
 /// # Errors
@@ -173,11 +185,12 @@ pub fn awaiting(node: &Node, key: RawKey, now: u64) -> Result<Answer, Failure> {
         let alone = page.proposals().filter(|one| !batched.contains(&one.statement().id()));
         let open: Vec<&Proposal> = alone.filter(|proposal| awaits(&page, proposal, &key)).collect();
         let listed = open.iter().take(INBOX_OPERATIONS_MAX);
+        let seats = Seats::of(&page);
         let awaiting = InboxPage {
             page: page.page().name().to_string(),
             page_id: page.page().id().to_string(),
             batches,
-            operations: listed.map(|proposal| report::operation(&page, proposal)).collect(),
+            operations: listed.map(|proposal| report::operation(&page, &seats, proposal)).collect(),
             more_operations: open.len().saturating_sub(INBOX_OPERATIONS_MAX),
             petitions: petitions(node, &page, false, now)?,
         };

@@ -15,6 +15,8 @@ use arc_swap::ArcSwap;
 
 use super::{
     anchors::{self, Anchors},
+    carry::forked,
+    damage::{Damage, is_prefix},
     inbox::Inboxes,
     node_key,
     shown::{built, with_entries, with_page},
@@ -24,7 +26,7 @@ use crate::{
     ambient,
     control::request::{Failure, FailureKind, PageSelector},
     demo,
-    dns::View,
+    dns::{Trouble, View},
     governance::{
         Governance,
         seal::SealRecord,
@@ -37,7 +39,7 @@ use crate::{
         genesis::Genesis,
         name::{Name, Owner},
     },
-    store::{Cursor, Record, Store, StoreError, disk::RealDisk},
+    store::{Cursor, Notice, Record, Store, StoreError, disk::RealDisk},
 };
 
 /// Tells how far long work is: a label, how much is done, of how much.
@@ -66,6 +68,8 @@ pub struct Node {
 
 pub(super) struct State {
     pub(super) pages: BTreeMap<Id, Governance>,
+    /// Pages whose logs cannot be read back.
+    pub(super) damaged: BTreeMap<Id, Damage>,
     /// Seals that contradict those held, by page (T4).
     pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
     /// When each page that this node has seats of is to be looked at again for a seal.
@@ -88,7 +92,10 @@ impl Node {
         let (store, notices) = Store::open(Arc::new(RealDisk), data_dir, holder, &mut |at| {
             progress("checking logs", at.done_bytes, at.total_bytes);
         })?;
-        let mut notices: Vec<String> = notices.iter().map(ToString::to_string).collect();
+        // Of a damaged page its name is said as well, once it is looked for.
+        let is_other = |notice: &&Notice| !matches!(notice, Notice::Damaged { .. });
+        let mut notices: Vec<String> =
+            notices.iter().filter(is_other).map(ToString::to_string).collect();
         let anchors_bytes = store.anchors()?;
         let anchors = match anchors::read(&anchors_bytes) {
             Ok(anchors) => anchors,
@@ -102,6 +109,7 @@ impl Node {
         };
         let state = State {
             pages: BTreeMap::new(),
+            damaged: BTreeMap::new(),
             forks: BTreeMap::new(),
             due: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -167,9 +175,7 @@ impl Node {
                     }
                     self.show(page);
                 }
-                // The store has said so already.
-                Err(Reopening::Store(StoreError::Damaged(_))) => {}
-                Err(error) => self.notice(format!("page {id} is not served: {error}")),
+                Err(error) => self.keep_damage(id, &error),
             }
         }
         Ok(())
@@ -238,6 +244,10 @@ impl Node {
                 .pages
                 .values()
                 .fold(anchored, |view, page| with_page(&view, built(page), page));
+            let view = state
+                .damaged
+                .keys()
+                .fold(view, |view, page| view.with_trouble(page, Trouble::Damaged));
             self.view.store(Arc::new(view));
             state.is_shown = true;
             state.forks.keys().for_each(|id| self.mark(&state, id));
@@ -285,9 +295,9 @@ impl Node {
     /// with one name it is the one that resolving the name leads to.
     ///
     /// # Errors
-    /// [`Failure`] when there is none, or more than one.
+    /// [`Failure`] when there is none, or more than one, or what is wrong with a damaged one.
     pub fn select(&self, selector: &PageSelector) -> Result<Governance, Failure> {
-        let is_prefix = selector.len() >= 6 && selector.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_prefix = is_prefix(selector);
         let name = Name::parse(selector).ok();
         let mut found: Vec<Governance> = self.pages();
         found.retain(|page| {
@@ -300,9 +310,12 @@ impl Node {
             found = vec![found.swap_remove(linked)];
         }
         match found.as_slice() {
-            [] => Err(Failure::not_found(format!(
-                "there is no page `{selector}` here: `djdns page list` shows those there are"
-            ))),
+            [] => Err(match self.damaged_meant(selector) {
+                Some(damage) => Failure::refused(damage.sentence),
+                None => Failure::not_found(format!(
+                    "there is no page `{selector}` here: `djdns page list` shows those there are"
+                )),
+            }),
             [page] => Ok(page.clone()),
             several => {
                 let ids: Vec<String> =
@@ -334,13 +347,18 @@ impl Node {
         false
     }
 
-    /// Admits statements about one page: all of them, durably, or none.
+    /// Admits statements about one page: all of them, durably, or none. A seal that is due by then
+    /// comes first: what was made without knowing of it is made anew.
     ///
     /// # Errors
-    /// [`Failure`], with nothing changed.
+    /// [`Failure`], with no statement admitted.
     pub fn submit(&self, statements: &[Statement]) -> Result<(), Failure> {
         let Some(first) = statements.first() else { return Ok(()) };
         let mut state = self.state();
+        check_not_forked(&state, &first.page())?;
+        if self.seal_in(&mut state, &first.page(), ambient::now()) {
+            return Err(overtaken("a seal came in between: try again"));
+        }
         let Some(present) = state.pages.get(&first.page()) else {
             return Err(Failure::not_found(format!("there is no page {} here", first.page())));
         };
@@ -554,13 +572,22 @@ fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<()
             _ => false,
         };
         if is_taken || is_used {
-            return Err(Failure {
-                kind: FailureKind::Overtaken,
-                message: "another statement of the same author was faster: try again".to_owned(),
-            });
+            return Err(overtaken("another statement of the same author was faster: try again"));
         }
     }
     Ok(())
+}
+
+/// On a forked page nothing further is said (T4): what would be, one of its histories may not know.
+fn check_not_forked(state: &State, id: &Id) -> Result<(), Failure> {
+    match (state.forks.get(id), state.pages.get(id)) {
+        (Some(forks), Some(page)) => Err(Failure::refused(forked(page.page().name(), id, forks))),
+        _ => Ok(()),
+    }
+}
+
+fn overtaken(message: &str) -> Failure {
+    Failure { kind: FailureKind::Overtaken, message: message.to_owned() }
 }
 
 /// The page that the next label on the way from `page` down to `name` links to.

@@ -1,9 +1,9 @@
 //! Operations as people read them: what changes, who said what, and what is missing.
 
-use super::{batch, node::Node};
+use super::{batch, node::Node, seats::Seats};
 use crate::{
     control::{
-        report::{BallotReport, OperationReport, Power},
+        report::{Away, BallotReport, OperationReport, Power},
         request::{Answer, Failure},
     },
     governance::{
@@ -16,7 +16,7 @@ use crate::{
     },
     id::Id,
     key::{PublicKey, RawKey},
-    limits::OPERATION_LIFE,
+    limits::{OPERATION_LIFE, POWER_UNITS},
     page::{
         entry::{RecordSet, RecordSets},
         name::Owner,
@@ -38,8 +38,9 @@ pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
     open.extend(lost);
     let closed = page.closed().filter(|(id, _)| all && !batched.contains(*id));
     let ended_ids: Vec<&Id> = closed.map(|(id, _)| id).collect();
+    let seats = Seats::of(page);
     let mut operations: Vec<OperationReport> =
-        open.iter().take(REPORTED_MAX).map(|proposal| operation(page, proposal)).collect();
+        open.iter().take(REPORTED_MAX).map(|proposal| operation(page, &seats, proposal)).collect();
     let room = REPORTED_MAX - operations.len();
     operations.extend(ended_ids.iter().take(room).filter_map(|id| ended(node, page, id)));
     let more = (open.len() + ended_ids.len()).saturating_sub(REPORTED_MAX);
@@ -99,8 +100,9 @@ fn named(
         }
     };
     let statement = batch::statement(node, page, &id);
+    let seats = Seats::of(page);
     let report = |id: &Id| match page.proposal(id) {
-        Some(proposal) => Some(operation(page, proposal)),
+        Some(proposal) => Some(operation(page, &seats, proposal)),
         None => ended(node, page, id),
     };
     let name = page.page().name().to_string();
@@ -145,12 +147,15 @@ pub fn stored(node: &Node, id: &Id) -> Option<Statement> {
 }
 
 /// One open operation with its tally.
-pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
+pub fn operation(page: &Governance, seats: &Seats, proposal: &Proposal) -> OperationReport {
     let state = page.state(proposal);
-    let (awaited, awaited_more) = match state {
+    let Awaited { named, more } = match state {
         State::Open => awaited(page, proposal),
-        _ => (Vec::new(), 0),
+        _ => Awaited::default(),
     };
+    let waits_for_a_seal = matches!(state, State::Ratified | State::Passed);
+    let interval = u64::from(page.page().parameters().seal_interval);
+    let due = page.page().head().time.saturating_add(interval);
     let ballot = |(voter, cast): (&PublicKey, &Cast)| {
         let absorbed = page.absorbed(proposal, voter);
         BallotReport {
@@ -165,11 +170,19 @@ pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
     let counts = proposal.cast().filter(|(_, cast)| cast.choice != Choice::Withdraw);
     OperationReport {
         state: state.word().to_owned(),
-        reason: reason(page, proposal, &state),
+        reason: reason(page, seats, proposal, &state),
         expires: Some(expires),
         seconds_left: Some(expires.saturating_sub(page.page().head().time)),
-        awaited,
-        awaited_more,
+        awaited_away: named.iter().filter_map(|key| away(page, key)).collect(),
+        awaited: named.iter().map(ToString::to_string).collect(),
+        awaited_more: more,
+        seal_due: (waits_for_a_seal && seats.are_enough()).then_some(due),
+        warning: match (&proposal.operation().change, &state) {
+            (Change::SetRoster(set), State::Open | State::Passed | State::Waiting) => {
+                seats.lost_by(page, &set.change).unwrap_or_default()
+            }
+            _ => String::new(),
+        },
         ballots: counts.map(ballot).collect(),
         ..outline(page, proposal.statement(), proposal.operation(), proposal.tally())
     }
@@ -227,6 +240,9 @@ fn outline(
         seconds_left: None,
         awaited: Vec::new(),
         awaited_more: 0,
+        awaited_away: Vec::new(),
+        seal_due: None,
+        warning: String::new(),
         ballots: Vec::new(),
     }
 }
@@ -235,19 +251,45 @@ fn outline(
 const AWAITED_MAX: usize = 8;
 
 /// Whose ballot could still come, the strongest first, and how many more there are.
-fn awaited(page: &Governance, proposal: &Proposal) -> (Vec<String>, usize) {
-    let votes = || proposal.cast().filter(|(_, cast)| cast.choice != Choice::Withdraw);
-    let has_spoken = |key: &PublicKey| votes().any(|(voter, _)| voter == key);
-    let spoken = votes().count();
+#[derive(Default)]
+struct Awaited {
+    named: Vec<PublicKey>,
+    more: usize,
+}
+
+fn awaited(page: &Governance, proposal: &Proposal) -> Awaited {
+    let Some(silent) = silent(page, proposal) else {
+        let spoken = votes(proposal).count();
+        return Awaited { named: Vec::new(), more: page.page().roster().len() - spoken };
+    };
+    let more = silent.len().saturating_sub(AWAITED_MAX);
+    Awaited { named: silent.into_iter().take(AWAITED_MAX).map(|(key, _)| key).collect(), more }
+}
+
+/// Who has said nothing of an operation, the strongest first; nothing where they are too many.
+fn silent(page: &Governance, proposal: &Proposal) -> Option<Vec<(PublicKey, u32)>> {
     let roster = page.page().roster();
     if roster.len() > AWAITED_NAMED_MAX {
-        return (Vec::new(), roster.len() - spoken);
+        return None;
     }
-    let mut silent: Vec<(&PublicKey, u32)> =
-        roster.iter().filter(|(key, _)| !has_spoken(key)).collect();
-    silent.sort_by_key(|(key, power)| (std::cmp::Reverse(*power), **key));
-    let more = silent.len().saturating_sub(AWAITED_MAX);
-    (silent.iter().take(AWAITED_MAX).map(|(key, _)| key.to_string()).collect(), more)
+    let has_spoken = |key: &PublicKey| votes(proposal).any(|(voter, _)| voter == key);
+    let silent = roster.iter().filter(|(key, _)| !has_spoken(key));
+    let mut silent: Vec<(PublicKey, u32)> = silent.map(|(key, power)| (*key, power)).collect();
+    silent.sort_by_key(|(key, power)| (std::cmp::Reverse(*power), *key));
+    Some(silent)
+}
+
+fn votes(proposal: &Proposal) -> impl Iterator<Item = (&PublicKey, &Cast)> {
+    proposal.cast().filter(|(_, cast)| cast.choice != Choice::Withdraw)
+}
+
+/// Whom a participant who is away lends the ballot power to.
+fn away(page: &Governance, key: &PublicKey) -> Option<Away> {
+    let presence = page.presence(key).and_then(Statement::as_presence);
+    let presence = presence.filter(|_| page.is_away(key))?;
+    let delegate = |key: &RawKey| PublicKey::admit(*key).map(|k| k.to_string()).unwrap_or_default();
+    let to = presence.away.iter().map(|(key, share)| (delegate(key), *share)).collect();
+    Some(Away { participant: key.to_string(), to })
 }
 
 /// Participants of a page whose silent ones are looked up by name (choice: among more nobody reads
@@ -264,11 +306,15 @@ pub fn word(choice: Choice) -> &'static str {
 }
 
 /// Why the operation stands where it stands, in one sentence.
-fn reason(page: &Governance, proposal: &Proposal, state: &State) -> String {
+fn reason(page: &Governance, seats: &Seats, proposal: &Proposal, state: &State) -> String {
+    let unsealed = match seats.are_enough() {
+        true => "",
+        false => "; for that, too few participants have named a node (`djdns host`)",
+    };
     match state {
         State::Open => missing(page, proposal),
-        State::Ratified => "served, and waiting to be sealed".to_owned(),
-        State::Passed => "enough ballots; it takes effect when it is sealed".to_owned(),
+        State::Ratified => format!("served, and waiting to be sealed{unsealed}"),
+        State::Passed => format!("enough ballots; it takes effect when it is sealed{unsealed}"),
         State::Outvoted(other) => outvoted(page, proposal, other),
         State::Defeated => "it can no longer reach its threshold".to_owned(),
         State::Waiting => "the version it was made against is not known here".to_owned(),
@@ -295,16 +341,47 @@ fn missing(page: &Governance, proposal: &Proposal) -> String {
     let mut parts = Vec::new();
     if tally.approve < needed {
         let (missing, total) = (Power(needed - tally.approve), Power(tally.total));
-        let approve = Power(tally.approve);
-        parts.push(format!("{approve} of {total} power approves, {missing} more is needed"));
+        let (approve, ballots) = (Power(tally.approve), ballots_missing(page, proposal, missing));
+        parts.push(format!(
+            "{approve} of {total} power approves, {missing} more power is needed{ballots}"
+        ));
     }
     if (tally.approvers as usize) < voters {
-        parts.push(format!("{} of {voters} voters needed", tally.approvers));
+        let is_enough = if parts.is_empty() { "the power is enough; " } else { "" };
+        let more = voters - tally.approvers as usize;
+        parts.push(format!(
+            "{is_enough}{} of {voters} voters so far, {more} more must approve",
+            tally.approvers
+        ));
     }
     if tally.reject > 0 && tally.approve <= tally.reject {
         parts.push("more power must approve than reject".to_owned());
     }
     parts.join("; ")
+}
+
+/// How many more ballots bring this much power, in brackets: as few of those that can come as do.
+fn ballots_missing(page: &Governance, proposal: &Proposal, missing: Power) -> String {
+    let Some(silent) = silent(page, proposal) else { return String::new() };
+    // What is lent flows elsewhere, and may come back with a ballot.
+    if silent.iter().any(|(key, _)| page.is_away(key)) {
+        return String::new();
+    }
+    let mut sum = 0;
+    let enough = silent.iter().position(|(_, power)| {
+        sum += u128::from(*power) * POWER_UNITS;
+        sum >= missing.0
+    });
+    let Some(last) = enough else { return String::new() };
+    let (strongest, weakest) = (silent[0].1, silent[last].1);
+    let count = match last + 1 {
+        1 => "1 more ballot".to_owned(),
+        n => format!("{n} more ballots"),
+    };
+    match strongest == weakest {
+        true => format!(" ({count} of power {strongest})"),
+        false => format!(" ({count} at least)"),
+    }
 }
 
 /// The operation in one line, with the types of the record sets that it changes.

@@ -3,7 +3,7 @@
 use super::{node::Node, report::data_text};
 use crate::{
     control::report::{AnswerRow, PageStep, Resolution},
-    dns::{Answer, Rcode, View, answer::Part, path::Path},
+    dns::{Answer, Rcode, Trouble, View, answer::Part, path::Path},
     governance::{Governance, operation::Register},
     id::Id,
     page::{
@@ -149,6 +149,10 @@ fn page_step(
         // No attestations are exchanged yet: nothing supports any seal (T6).
         strength_bp: 0,
         coherence_bp: 0,
+        forked: match view.trouble(&page.id()) {
+            Some(Trouble::Forked(height)) => Some(height),
+            _ => None,
+        },
         proof: proof(page, above),
         operation,
     }

@@ -38,17 +38,18 @@ impl Node {
         }
     }
 
-    /// Seals one page if that is due and this node can, and notes when to look again.
-    pub(super) fn seal_in(&self, state: &mut State, id: &Id, now: u64) {
+    /// Seals one page if that is due and this node can, and notes when to look again. Returns whether
+    /// it was sealed.
+    pub(super) fn seal_in(&self, state: &mut State, id: &Id, now: u64) -> bool {
         if state.due.get(id).is_none_or(|at| *at > now) {
-            return;
+            return false;
         }
-        let Some(page) = state.pages.get(id) else { return };
+        let Some(page) = state.pages.get(id) else { return false };
         let again = now.saturating_add(SEAL_LOOK_INTERVAL.as_secs());
         if state.forks.contains_key(id) {
             // A forked page is sealed no further until a person has decided (T4).
             state.due.remove(id);
-            return;
+            return false;
         }
         match page.seal_alone(&self.key, now) {
             Ok((record, proposal)) => {
@@ -56,7 +57,7 @@ impl Node {
                     tracing::debug!(page = %id, "not sealed: {why}");
                     state.held.insert(*id, why);
                     state.due.insert(*id, again);
-                    return;
+                    return false;
                 }
                 state.held.remove(id);
                 let said = page.said();
@@ -66,7 +67,7 @@ impl Node {
                 if let Err(error) = self.store.append(id, &records) {
                     tracing::error!(page = %id, "a seal could not be written: {error}");
                     state.due.insert(*id, again);
-                    return;
+                    return false;
                 }
                 // After the log: what is in neither was never signed, and what is in the log is seen.
                 let (height, seal) = (record.seal.height, record.seal.id());
@@ -74,6 +75,7 @@ impl Node {
                     tracing::error!(page = %id, "a vote could not be noted: {error}");
                 }
                 self.show_seal(state, sealed, &owners);
+                return true;
             }
             Err(NotAlone::Unready(Unready::TooEarly(at))) => drop(state.due.insert(*id, at)),
             Err(NotAlone::NoSeat) => drop(state.due.remove(id)),
@@ -82,6 +84,7 @@ impl Node {
                 state.due.insert(*id, again);
             }
         }
+        false
     }
 
     /// Whether this node should sign a proposal of its own: its clock may be wrong, and it may have

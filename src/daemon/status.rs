@@ -1,9 +1,9 @@
 //! Health in words, and the pages as tables show them.
 
-use super::{node::Node, report};
+use super::{damage::Damage, inbox, node::Node, report, seats::Seats};
 use crate::{
     ambient,
-    control::report::{Anchor, PageReport, PageSummary, Participant, Status, Waiting},
+    control::report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
     governance::{
         Governance, Proposal, State, presence::Presence, seal::quorum, statement::Statement,
     },
@@ -25,19 +25,35 @@ pub fn status(node: &Node) -> Status {
     let is_held = |id: &Id| pages.iter().any(|page| page.page().id() == *id);
     let missing = anchors.iter().find(|(_, id)| !is_held(id));
     let forked = node.forked();
+    let is_damaged = |id: &Id| node.damaged().iter().any(|damage| damage.page == *id);
+    let waiting = waiting(node, &pages);
+    let held = node.held().into_iter().map(|(_, why)| why);
+    let unsealed: Vec<String> =
+        pages.iter().filter_map(|page| unsealed_page(node, page)).chain(held).collect();
     let health = match (root, missing, notices.is_empty()) {
         (None, ..) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
+        (_, Some((_, id)), _) if is_damaged(id) => {
+            "a trusted page is damaged, so no name below it resolves, see the notices"
+        }
         (_, Some(_), _) => {
             "a trusted page is not here, so no name below it resolves, see the notices: bring it with \
              `djdns page import`"
+        }
+        _ if !node.damaged().is_empty() => {
+            "a page is damaged, so no name below it resolves, see the notices"
         }
         _ if !forked.is_empty() => {
             "a page has two histories, see the notices: it stays as it was until you decide"
         }
         (_, _, false) => "names resolve; something happened that you should know, see the notices",
-        _ if dns.is_empty() => "all is well; no daemon runs, so nothing answers DNS",
+        _ if !unsealed.is_empty() => {
+            "names resolve; a page is not sealed, so what is decided there does not become final"
+        }
+        _ if !waiting.is_nothing() => "names resolve; something waits for people, see below",
         _ => "all is well",
     };
+    let idle = if dns.is_empty() { "; no daemon runs, so nothing answers DNS" } else { "" };
+    let missing = missing.filter(|(_, id)| !is_damaged(id));
     let missing =
         missing.map(|(name, id)| format!("the page {id}, trusted for {name}, is not here"));
     let notices: Vec<String> = notices
@@ -46,7 +62,7 @@ pub fn status(node: &Node) -> Status {
         .chain(forked.into_iter().map(|(_, words)| words))
         .collect();
     Status {
-        health: health.to_owned(),
+        health: format!("{health}{idle}"),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         daemon: (!dns.is_empty()).then(std::process::id),
         data_dir: node.data_dir().display().to_string(),
@@ -60,24 +76,36 @@ pub fn status(node: &Node) -> Status {
             .map(|(name, id)| Anchor { name: name.to_string(), page_id: id.to_string() })
             .collect(),
         demonstration,
-        waiting: waiting(&pages),
-        unsealed: unsealed(node, &pages),
+        waiting: waiting.operations,
+        waiting_more: waiting.more,
+        petitions: waiting.petitions,
+        unsealed,
         notices,
     }
 }
 
 /// `djdns page list`: all pages, by their names from the root down.
 pub fn pages(node: &Node) -> Vec<PageSummary> {
-    in_order(node).iter().map(|page| summary(node, page)).collect()
+    let sound = in_order(node);
+    let sound = sound.iter().map(|page| (page.page().name().clone(), summary(node, page)));
+    let damaged = node.damaged();
+    // One whose name is not to be read any more stands first, with the root's.
+    let name = |damage: &Damage| damage.name.clone().unwrap_or(Name::root());
+    let damaged = damaged.iter().map(|damage| (name(damage), damage.summary()));
+    let mut rows: Vec<(Name, PageSummary)> = sound.chain(damaged).collect();
+    rows.sort_by_cached_key(|(name, row)| (labels(name), row.page_id.clone()));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// A name's labels from the root down.
+fn labels(name: &Name) -> Vec<Vec<u8>> {
+    name.labels().rev().map(<[u8]>::to_vec).collect()
 }
 
 /// All pages, by their names from the root down.
 pub fn in_order(node: &Node) -> Vec<Governance> {
     let mut pages = node.pages();
-    pages.sort_by_cached_key(|page| {
-        let labels: Vec<Vec<u8>> = page.page().name().labels().rev().map(<[u8]>::to_vec).collect();
-        (labels, page.page().id())
-    });
+    pages.sort_by_cached_key(|page| (labels(page.page().name()), page.page().id()));
     pages
 }
 
@@ -94,6 +122,7 @@ pub fn summary(node: &Node, governance: &Governance) -> PageSummary {
         soft_entries: governance.soft_owners().count(),
         linked: node.is_linked(page),
         forked: node.forked_at(&page.id()),
+        damaged: None,
         demonstration: page.is_demonstration(),
     }
 }
@@ -120,8 +149,9 @@ pub fn page(node: &Node, governance: &Governance) -> PageReport {
         summary: summary(node, governance),
         seal: page.seal().to_string(),
         sealed: page.head().time,
-        own_seats: own_seats(node, governance),
+        own_seats: Seats::of_node(governance, node.key()).held,
         quorum: quorum(page.parameters().track2_bp, total),
+        hosted: Seats::of(governance).held,
         state_root: page.state_root().to_string(),
         created: page.genesis().raw().created,
         total_power: total,
@@ -130,68 +160,78 @@ pub fn page(node: &Node, governance: &Governance) -> PageReport {
     }
 }
 
-/// Operations that are named as waiting (choice: a screenful).
-const WAITING_MAX: usize = 10;
+/// Operations of one page that are named as waiting (choice: a few lines, so that one batch does not
+/// hide what waits elsewhere).
+const WAITING_MAX: usize = 5;
 
-/// What waits for ballots. On demonstration pages nobody is waited for.
-fn waiting(pages: &[Governance]) -> Vec<Waiting> {
-    let real = pages.iter().filter(|page| !page.page().is_demonstration());
-    let open = real.flat_map(|page| page.proposals().map(move |proposal| (page, proposal)));
-    let open = open.filter(|(page, proposal)| page.state(proposal) == State::Open);
-    let row = |(page, proposal): (&Governance, &Proposal)| {
-        let report = report::operation(page, proposal);
-        Waiting {
-            page: page.page().name().to_string(),
-            id: report.id,
-            change: report.change,
-            reason: report.reason,
-            awaited: report.awaited,
-            awaited_more: report.awaited_more,
-        }
-    };
-    open.take(WAITING_MAX).map(row).collect()
+/// What waits for people.
+#[derive(Default)]
+struct WaitingOnes {
+    operations: Vec<Waiting>,
+    more: Vec<Counted>,
+    petitions: Vec<Counted>,
 }
 
-/// Pages that this node is named for and cannot seal, in a sentence each (S8).
-fn unsealed(node: &Node, pages: &[Governance]) -> Vec<String> {
-    pages.iter().filter_map(|page| unsealed_page(node, page)).collect()
+impl WaitingOnes {
+    fn is_nothing(&self) -> bool {
+        self.operations.is_empty() && self.petitions.is_empty()
+    }
 }
 
-fn unsealed_page(node: &Node, page: &Governance) -> Option<String> {
-    let own = own_seats(node, page);
-    let total = page.page().roster().total();
-    let quorum = quorum(page.page().parameters().track2_bp, total);
-    if own == 0 {
+/// What waits for ballots, or to be taken up. On demonstration pages nobody is waited for.
+fn waiting(node: &Node, pages: &[Governance]) -> WaitingOnes {
+    let mut waiting = WaitingOnes::default();
+    for page in pages.iter().filter(|page| !page.page().is_demonstration()) {
+        let seats = Seats::of(page);
+        let open = page.proposals().filter(|proposal| page.state(proposal) == State::Open);
+        let open: Vec<&Proposal> = open.collect();
+        let counted = |count| Counted { page: page.page().name().to_string(), count };
+        let shown = open.iter().take(WAITING_MAX);
+        waiting.operations.extend(shown.map(|proposal| waiting_one(page, &seats, proposal)));
+        waiting.more.extend(open.len().checked_sub(WAITING_MAX).filter(|n| *n > 0).map(counted));
+        // An inbox that cannot be read is told of when it is opened.
+        let petitions = inbox::waiting(node, page, ambient::now()).unwrap_or(0);
+        waiting.petitions.extend(Some(petitions).filter(|n| *n > 0).map(counted));
+    }
+    waiting
+}
+
+fn waiting_one(page: &Governance, seats: &Seats, proposal: &Proposal) -> Waiting {
+    let report = report::operation(page, seats, proposal);
+    Waiting {
+        page: page.page().name().to_string(),
+        id: report.id,
+        change: report.change,
+        reason: report.reason,
+        awaited: report.awaited,
+        awaited_more: report.awaited_more,
+        awaited_away: report.awaited_away,
+    }
+}
+
+/// Why a page is not sealed, in a sentence: this node was named for too few seats, or something waits
+/// for a seal that no node can make (S8).
+pub fn unsealed_page(node: &Node, page: &Governance) -> Option<String> {
+    let own = Seats::of_node(page, node.key());
+    if own.are_enough() {
+        let behind = page.check_clock(ambient::now()).err()?;
+        return Some(format!("{} is not sealed: {behind}", page.page().name()));
+    }
+    let most = Seats::of(page);
+    let is_wanted = own.held > 0 || !page.page().is_demonstration() && waits_for_a_seal(page);
+    if most.are_enough() || !is_wanted {
         return None;
     }
-    let name = page.page().name();
-    if own >= quorum {
-        let behind = page.check_clock(ambient::now()).err()?;
-        return Some(format!("{name} is not sealed: {behind}"));
-    }
-    let seats = page.seats_of(&node.key());
-    let is_missing = |key: &PublicKey| seats.binary_search(key).is_err();
-    let missing = page.page().roster().iter().filter(|(key, _)| is_missing(key));
-    let mut names: Vec<String> = missing.take(5).map(|(key, _)| key.to_string()).collect();
-    let more = page.page().roster().len() - seats.len() - names.len();
-    if more > 0 {
-        names.push(format!("{more} more"));
-    }
-    Some(format!(
-        "{name} is not sealed: a seal takes {quorum} of {total} power, and this node was named by \
-         {own}; domain changes are served as soft, changes of participants wait. It was not named \
-         (`djdns host`) by {}",
-        names.join(", ")
-    ))
+    let seats = if own.held > 0 { own } else { most };
+    Some(seats.missing(page, &node.key()))
 }
 
-/// The power of the seats that this node seals for.
-fn own_seats(node: &Node, page: &Governance) -> u64 {
-    let seats = page.seats_of(&node.key());
-    seats.iter().filter_map(|seat| page.page().roster().power(seat)).map(u64::from).sum()
+fn waits_for_a_seal(page: &Governance) -> bool {
+    let has_passed = |proposal| page.state(proposal) == State::Passed;
+    page.soft_owners().next().is_some() || page.proposals().any(has_passed)
 }
 
+/// What has not ended (G10): as many as `djdns proposals` lists.
 fn open_operations(page: &Governance) -> usize {
-    let is_open = |state: State| matches!(state, State::Open | State::Waiting | State::Passed);
-    page.proposals().filter(|proposal| is_open(page.state(proposal))).count()
+    page.proposals().count()
 }

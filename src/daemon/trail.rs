@@ -47,12 +47,20 @@ pub struct Row {
 pub struct Sealed {
     pub height: u64,
     pub time: u64,
-    /// The participants whose seats signed.
-    pub signers: Vec<PublicKey>,
+    pub signed: Signed,
     /// What it applied, each in one line.
     pub applied: Vec<(Id, String)>,
-    /// Of a fork: the seal of the same height that is served here, and whose seats signed that (T4).
-    pub contradicts: Option<(Id, Vec<PublicKey>)>,
+    /// Of a fork: the seal of the same height that is served here (T4).
+    pub contradicts: Option<(Id, Signed)>,
+}
+
+/// Who committed to a seal.
+#[derive(Clone)]
+pub struct Signed {
+    /// The participants whose seats signed.
+    pub signers: Vec<PublicKey>,
+    /// The nodes that did so for them.
+    pub nodes: Vec<PublicKey>,
 }
 
 /// All rows of a page's log, oldest first.
@@ -74,7 +82,7 @@ struct Reader {
     /// What operations and presences say, for the seals that apply them.
     said: HashMap<Id, String>,
     /// The seals so far, by height, and whose seats signed them.
-    seals: BTreeMap<u64, (Id, Vec<PublicKey>)>,
+    seals: BTreeMap<u64, (Id, Signed)>,
     rows: Vec<Row>,
 }
 
@@ -134,17 +142,18 @@ impl Reader {
         let ids = contents.presences.iter().chain(&contents.operations);
         let line = |id: &Id| (*id, self.said.get(id).cloned().unwrap_or_default());
         let applied: Vec<(Id, String)> = ids.map(line).collect();
-        let signers = record.certificate.seats();
+        let nodes = record.certificate.commits.iter().filter_map(|c| PublicKey::admit(c.node).ok());
+        let signed = Signed { signers: record.certificate.seats(), nodes: nodes.collect() };
         let (height, time) = (seal.height, seal.time);
-        let mut what = sealed(&record, signers.len());
+        let mut what = sealed(&record, signed.signers.len());
         let mut contradicts = None;
         if kind == "fork" {
             contradicts = self.seals.get(&height).cloned();
-            what.push_str(&against(&signers, contradicts.as_ref()));
+            what.push_str(&against(&signed, contradicts.as_ref()));
         } else {
-            self.seals.insert(height, (seal.id(), signers.clone()));
+            self.seals.insert(height, (seal.id(), signed.clone()));
         }
-        let sealed = Sealed { height, time, signers, applied, contradicts };
+        let sealed = Sealed { height, time, signed, applied, contradicts };
         self.push(kind, seal.id(), None, what, Some(sealed));
     }
 
@@ -183,10 +192,22 @@ fn sealed(record: &SealRecord, seats: usize) -> String {
 }
 
 /// How a seal that contradicts one of this page stands to it.
-fn against(signers: &[PublicKey], held: Option<&(Id, Vec<PublicKey>)>) -> String {
+fn against(signed: &Signed, held: Option<&(Id, Signed)>) -> String {
     let Some((seal, others)) = held else { return String::new() };
-    let both = signers.iter().filter(|key| others.contains(key)).count();
-    format!("; contradicts {}, sealed here for {}; {both} signed both", seal.short(), others.len())
+    let both = signed.signers.iter().filter(|key| others.signers.contains(key)).count();
+    let nodes: Vec<String> = signed
+        .nodes
+        .iter()
+        .filter(|node| others.nodes.contains(node))
+        .map(|node| short(node.raw()))
+        .collect();
+    let by = match &nodes[..] {
+        [] => String::new(),
+        [node] => format!(", by the one node key {node}"),
+        nodes => format!(", by the node keys {}", nodes.join(", ")),
+    };
+    let (seal, seats) = (seal.short(), others.signers.len());
+    format!("; contradicts {seal}, sealed here for {seats}; {both} signed both{by}")
 }
 
 fn votes(ballot: &Ballot) -> String {
@@ -238,5 +259,12 @@ fn present(presence: &Presence) -> String {
     match lent.is_empty() {
         true => node,
         false => format!("{node}; lends {}{until}", lent.join(", ")),
+    }
+}
+
+fn short(key: RawKey) -> String {
+    match PublicKey::admit(key).map(|key| key.short_form()) {
+        Ok(key) => format!("z6Mk…{}", &key[key.len() - 6..]),
+        Err(refusal) => refusal.to_string(),
     }
 }

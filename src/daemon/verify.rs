@@ -86,6 +86,7 @@ pub fn verify(
         height,
         state_root: replayed.page().state_root().to_string(),
         log_bytes: log.bytes,
+        forked: node.forked_words(&id),
     })
 }
 

@@ -10,7 +10,7 @@ use super::{
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
     query::Query,
-    view::{Found, PageView, Place, View},
+    view::{Found, PageView, Place, Trouble, View},
 };
 use crate::{
     limits::{CNAME_CHAIN_MAX, EDE_TEXT_BYTES_MAX, NEGATIVE_TTL},
@@ -109,7 +109,7 @@ impl<'v> Answer<'v> {
     /// each alias.
     pub fn look_up(view: &'v View, name: &Path, qtype: RecordType) -> Answer<'v> {
         let mut search =
-            Search { view, qtype, answer: Answer::default(), passed: Vec::new(), stale: false };
+            Search { view, qtype, answer: Answer::default(), passed: Vec::new(), stale: None };
         let mut next = search.step(name);
         while let Some(target) = next {
             if search.passed.iter().any(|passed| passed.wire() == target.wire())
@@ -174,8 +174,8 @@ struct Search<'v> {
     answer: Answer<'v>,
     /// Targets of aliases followed so far.
     passed: Vec<Path>,
-    /// Whether a page that is not fresh had a say.
-    stale: bool,
+    /// The first page that had a say and is not fresh.
+    stale: Option<&'v PageView>,
 }
 
 /// Where in a page a name is looked up.
@@ -198,15 +198,22 @@ impl<'v> Search<'v> {
                 if first {
                     self.answer.authoritative = true;
                 }
-                self.stale |= !page.meta().fresh;
+                if !page.meta().fresh {
+                    self.stale = self.stale.or(Some(page));
+                }
                 self.descend(&at)
             }
-            Place::Missing(label) => {
+            Place::Missing(label, trouble) => {
                 let page = Path::read(name.suffix(label)).map(|path| path.to_name());
                 let page = page.map_or_else(String::new, |name| name.to_string());
-                let text = format!("the page {page} is not here yet");
-                self.answer = Answer::failed(Rcode::SERVFAIL, EDE_NOT_READY, text);
-                self.stale = false;
+                let (code, text) = match trouble {
+                    Some(Trouble::Damaged) => {
+                        (EDE_OTHER, format!("the page {page} is damaged here"))
+                    }
+                    _ => (EDE_NOT_READY, format!("the page {page} is not here yet")),
+                };
+                self.answer = Answer::failed(Rcode::SERVFAIL, code, text);
+                self.stale = None;
                 None
             }
             Place::Nowhere => self.outside(),
@@ -219,7 +226,7 @@ impl<'v> Search<'v> {
             let text = "outside the pages; forwarding is not built in";
             self.answer = Answer::failed(Rcode::REFUSED, EDE_NOT_AUTHORITATIVE, text);
             self.answer.outside = true;
-            self.stale = false;
+            self.stale = None;
         }
         None
     }
@@ -370,14 +377,26 @@ impl<'v> Search<'v> {
     }
 
     fn finish(mut self) -> Answer<'v> {
-        match (self.stale, self.answer.rcode) {
-            (false, _) => {}
-            (true, Rcode::NXDOMAIN) => {
-                self.answer.add_error(EDE_STALE_NXDOMAIN, "too few attest that this is newest");
-            }
-            (true, _) => self.answer.add_error(EDE_STALE, "too few attest that this is newest"),
+        if let Some(page) = self.stale {
+            let code = match self.answer.rcode {
+                Rcode::NXDOMAIN => EDE_STALE_NXDOMAIN,
+                _ => EDE_STALE,
+            };
+            self.answer.add_error(code, self.staleness(page));
         }
         self.answer
+    }
+
+    /// Why a page is not fresh (T4, T6).
+    fn staleness(&self, page: &PageView) -> Cow<'static, str> {
+        match self.view.trouble(&page.meta().id) {
+            Some(Trouble::Forked(height)) => {
+                let name = &page.meta().name;
+                format!("{name} is forked: two seals of height {height} contradict each other")
+                    .into()
+            }
+            _ => "too few attest that this is newest".into(),
+        }
     }
 }
 

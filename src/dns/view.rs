@@ -27,8 +27,19 @@ pub struct View {
     /// one at or above a name wins over the way down through links (T2).
     anchors: HashMap<Arc<[u8]>, Id>,
     pages: HashMap<Id, Arc<PageView>>,
+    /// What is wrong with a page, of those with which something is.
+    troubles: HashMap<Id, Trouble>,
     /// `localhost.` and everything below it, which no page can take away (RFC 6761 section 6.3).
     localhost: Arc<PageView>,
+}
+
+/// Why a page is not answered as others are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It is here, and its log is damaged: there is nothing to answer from.
+    Damaged,
+    /// Two seals of this height contradict each other (T4).
+    Forked(u64),
 }
 
 /// What is known of a page apart from its names.
@@ -58,8 +69,8 @@ pub enum Place<'v> {
     /// In this page.
     Page(Found<'v>),
     /// At a page that is not held, or one with another name than its link (P6); its name begins
-    /// at this label.
-    Missing(usize),
+    /// at this label. It may be here and damaged.
+    Missing(usize, Option<Trouble>),
     /// No anchor is at or above the name.
     Nowhere,
 }
@@ -80,6 +91,7 @@ impl View {
         View {
             anchors: HashMap::new(),
             pages: HashMap::new(),
+            troubles: HashMap::new(),
             localhost: Arc::new(PageView::localhost()),
         }
     }
@@ -162,11 +174,25 @@ impl View {
         self.changed(page, |page| page.meta.fresh = fresh)
     }
 
+    /// Says what is wrong with a page, held or not.
+    #[must_use]
+    pub fn with_trouble(&self, page: &Id, trouble: Trouble) -> View {
+        let mut view = self.clone();
+        view.troubles.insert(*page, trouble);
+        view
+    }
+
+    /// What is wrong with a page, if anything is.
+    pub fn trouble(&self, page: &Id) -> Option<Trouble> {
+        self.troubles.get(page).copied()
+    }
+
     /// Lets go of a page.
     #[must_use]
     pub fn without_page(&self, page: &Id) -> View {
         let mut view = self.clone();
         view.pages.remove(page);
+        view.troubles.remove(page);
         view
     }
 
@@ -218,7 +244,7 @@ impl View {
                 return Place::Page(Found { page: above, cut: 1, ttl_max });
             }
             let Some(page) = page else {
-                return Place::Missing(label);
+                return Place::Missing(label, self.trouble(&id));
             };
             passing(page);
             let ttl_max = soft_ttl.min(page.ttl_max());

@@ -1,6 +1,7 @@
 //! What a page says, and what was said about it.
 
 use super::{operation::Operation, tally::Tally, *};
+use crate::page::genesis::{Parameters, Roster};
 
 impl Governance {
     /// The record sets at `owner` as ratified, and whether they are soft (not yet sealed).
@@ -101,6 +102,25 @@ impl Governance {
     /// The presence of a participant in the sealed state.
     pub fn sealed_presence(&self, key: &PublicKey) -> Option<&Statement> {
         self.sealed_presences.get(key)
+    }
+
+    /// Who named which node for their seats, by the newest presence of each (S2).
+    pub fn hosted(&self) -> impl Iterator<Item = (PublicKey, PublicKey)> {
+        let is_newest = |(key, _): &(&PublicKey, &Statement)| !self.presences.contains_key(*key);
+        let sealed = self.sealed_presences.iter().filter(is_newest);
+        let newest = self.presences.iter().chain(sealed);
+        newest.filter_map(|(key, presence)| Some((*key, presence.as_presence()?.node()?)))
+    }
+
+    /// The roster and the parameters as a change of them would leave those that are sealed (G4).
+    ///
+    /// # Errors
+    /// Why it is impossible.
+    pub fn roster_after(
+        &self,
+        change: &operation::RosterChange,
+    ) -> Result<(Roster, Parameters), RosterChangeRefusal> {
+        roster::apply(self.page.roster(), self.page.parameters(), change)
     }
 
     /// Whether a participant's power is lent under the newest seal (G10).

@@ -7,10 +7,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Record;
 use super::disk::{Access, Disk, DiskFile};
-use super::frame::{self, FILE_HEAD_BYTES, FileHead, HEAD_BYTES, Head, Place};
+use super::frame::{self, FILE_HEAD_BYTES, FileHead, HEAD_BYTES, Head, Place, Records};
 use super::report::{FaultKind, LogFault};
 use crate::id::Id;
+use crate::limits::LOG_FRAME_BYTES_MAX;
 
 /// Bytes to read at once from front to back: large enough that system calls do not count.
 pub const CHUNK_STREAM: usize = 1024 * 1024;
@@ -124,6 +126,14 @@ impl Scan {
         };
         self.place = next;
         Ok(Step::Frame { offset, frame: self.window.get(offset, length).unwrap_or_default() })
+    }
+
+    /// The first record, whether or not the change that it is in is sound. A length in it that is
+    /// damaged is at worst read as far as the file goes.
+    pub fn first_unchecked(&mut self) -> Option<Record> {
+        let start = self.head.start().offset;
+        let bytes = self.window.get(start, HEAD_BYTES + LOG_FRAME_BYTES_MAX).ok()?;
+        Records::of(bytes).next()?.ok()
     }
 
     /// A fault at the place where the scan is.

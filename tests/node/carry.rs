@@ -220,7 +220,13 @@ fn a_forked_page_stays_as_it_was_until_somebody_decides() {
         assert!(home.explain("brick.forked.ct").why.iter().any(is_it));
         let failure = home.carry(&one.bundle()).unwrap_err();
         assert!(failure.message.contains("is forked"), "{failure}");
-        verify(&mut home, &id, true).unwrap();
+        assert!(verify(&mut home, &id, true).unwrap().forked.as_ref().is_some_and(is_it));
+        let resolve =
+            Request::Resolve { name: name("brick.forked.ct"), rtype: "A".parse().unwrap() };
+        let Answer::Resolved(resolved) = home.ask(resolve).unwrap() else { panic!() };
+        assert_eq!(resolved.pages.last().unwrap().forked, Some(1));
+        let named = "forked.ct. is forked: two seals of height 1 contradict each other";
+        assert_eq!(resolved.notes, [named]);
         home = home.reopened();
     }
     // The other history is chosen.
@@ -261,11 +267,82 @@ fn two_nodes_with_one_key_fork_a_page_and_then_seal_no_more() {
     let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(kinds[..2], ["fork", "seal"]);
     assert_eq!(events[0].seal.as_ref().unwrap().contradicts.as_ref().unwrap().seal, events[1].id);
-    // What is ratified later stays soft.
-    let change = here.propose(&page, &key(1), "www", &["60 A 192.0.2.3"]);
-    here.vote(&page, &key(2), change, Choice::Approve);
+    let by = format!("5 signed both, by the one node key z6Mk…{}", &node.to_string()[50..]);
+    assert!(events[0].what.ends_with(&by), "{by}: {}", events[0].what);
+    // Nothing further is said on it: not by participants, and not by the node.
+    let change = here.change(&page, &key(1), "www", &["60 A 192.0.2.3"]);
+    let host = here.presence(&page, &key(1), &node);
+    for said in [&change, &host] {
+        let failure = here.submit(&[said]).unwrap_err();
+        assert!(failure.message.contains("is forked: at height 1"), "{failure}");
+    }
     here.node.seal_due();
-    assert_eq!((here.page(&page).height, here.page(&page).soft_entries), (1, 1));
+    assert_eq!((here.page(&page).height, here.page(&page).open_operations), (1, 0));
+}
+
+/// S6 refuses: to seal while a page is only brought, or looked at; a copy may do the same.
+#[test]
+fn what_is_due_is_sealed_by_who_signs_and_by_nobody_who_looks() {
+    let mut home = Home::new();
+    let mut tale = Tale::of("carried.ct", &sealer());
+    tale.said.clear();
+    let page = tale.id().to_string();
+    home.carry(&tale.bundle()).unwrap();
+    let node = home.node.key();
+    let mut home = home.reopened();
+    let hosts: Vec<_> = (1..=4).map(|who| home.presence(&page, &key(who), &node)).collect();
+    hosts.iter().for_each(|host| tale.said.push((host.kind() as u8, host.bytes().to_vec())));
+    home.carry(&tale.bundle()).unwrap();
+    let mut home = home.reopened();
+    verify(&mut home, &tale.id(), true).unwrap();
+    status(&mut home);
+    assert_eq!(home.page(&page).height, 0, "years after the founding");
+    // The seal comes first, and what was made without it is made anew.
+    let change = home.change(&page, &key(1), "brick", &["60 A 192.0.2.1"]);
+    let failure = home.submit(&[&change]).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Overtaken);
+    assert_eq!((home.page(&page).height, home.page(&page).open_operations), (1, 0));
+    home.propose(&page, &key(1), "brick", &["60 A 192.0.2.1"]);
+}
+
+/// A genesis proves itself: a damaged page has its name, wherever somebody asks for it.
+#[test]
+fn a_damaged_page_is_named_with_what_is_wrong() {
+    let tale = tale();
+    let mut home = Home::new();
+    home.carry(&tale.bundle()).unwrap();
+    home.ask(Request::Join { name: name("carried.ct"), page: tale.id() }).unwrap();
+    let log = home.log(&tale.id());
+    let end = fs::read(&log).unwrap().len() - 40;
+    home.propose("carried.ct", &key(1), "www", &["60 A 192.0.2.9"]);
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[end] ^= 1;
+    fs::write(&log, &bytes).unwrap();
+    // A running node has the page in memory, and says the same of its log.
+    let running = verify(&mut home, &tale.id(), false).unwrap_err();
+    let mut home = home.reopened();
+    for selector in ["carried.ct", &tale.id().to_string()[..8]] {
+        let verify = Request::Verify { page: selector.to_owned(), full: true };
+        let failure = home.failure(verify);
+        assert_eq!(failure.kind, FailureKind::Refused);
+        assert_eq!(failure.message, running.message);
+        assert!(failure.message.contains("is damaged at byte"), "{failure}");
+    }
+    let pages = home.pages();
+    let row = pages.iter().find(|page| page.name == "carried.ct.").unwrap();
+    let damaged = row.damaged.as_ref().unwrap();
+    assert!(damaged.starts_with("at byte ") && damaged.contains("(change 0)"), "{damaged}");
+    assert_eq!(home.resolve("brick.carried.ct"), ["ServFail"]);
+    let explained = home.explain("brick.carried.ct");
+    assert_eq!(explained.why, ["the page carried.ct. is damaged here"]);
+    let status = status(&mut home);
+    assert!(status.health.contains("a trusted page is damaged"), "{}", status.health);
+    let named = format!("carried.ct., page {}, is not available: the log", tale.id());
+    assert!(status.notices.iter().any(|notice| notice.starts_with(&named)), "{status:?}");
+    assert_eq!(home.forget("carried.ct").name.as_deref(), Some("carried.ct."));
+    assert!(home.pages().iter().all(|page| page.damaged.is_none()));
+    home.carry(&tale.bundle()).unwrap();
+    assert_eq!(home.resolve("brick.carried.ct")[0], "NoError");
 }
 
 #[test]

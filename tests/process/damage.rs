@@ -100,7 +100,9 @@ fn a_flipped_byte_in_a_log_costs_that_page_alone_and_it_is_named() {
     assert_eq!(daemon.resolver().addresses("kept.ct."), [] as [Ipv4Addr; 0]);
     let Ok(Answer::Pages(pages)) = daemon.ask(&Request::Pages) else { panic!("no pages") };
     let names: Vec<&str> = pages.iter().map(|page| page.name.as_str()).collect();
-    assert_eq!(names, [".", "ff.ct.", "music.ct."]);
+    assert_eq!(names, [".", "ct.", "ff.ct.", "music.ct."], "its genesis still reads");
+    let damaged: Vec<bool> = pages.iter().map(|page| page.damaged.is_some()).collect();
+    assert_eq!(damaged, [false, true, false, false]);
     assert_eq!(daemon.resolver().addresses("localhost."), [Ipv4Addr::LOCALHOST]);
     assert_eq!(fs::read(&log).expect("the log"), bytes, "evidence is left as it is");
 }

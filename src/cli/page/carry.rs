@@ -225,6 +225,7 @@ mod tests {
             soft_entries: 0,
             linked: true,
             forked: (outcome == "fork").then_some(1),
+            damaged: None,
             demonstration: false,
         };
         Carried { page, outcome: outcome.to_owned(), statements, seals, brought }

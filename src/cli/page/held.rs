@@ -6,7 +6,7 @@ use crate::{
         fault::{Fault, Outcome},
     },
     control::{
-        report::PageSummary,
+        report::{PageSummary, UNKNOWN_NAME},
         request::{Answer, Request},
     },
     id::Id,
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meant {
     pub id: Id,
-    /// The name that it is bound to (P6); none: it is not held here.
+    /// The name that it is bound to (P6); none: it is not held here, or too damaged to say.
     pub name: Option<String>,
 }
 
@@ -41,7 +41,8 @@ fn among(pages: &[PageSummary], digits: &str) -> Outcome<Meant> {
     match found[..] {
         [page] => {
             let id = Id::from_hex(&page.page_id).ok_or_else(Fault::other_answer)?;
-            Ok(Meant { id, name: Some(page.name.clone()) })
+            let name = (page.name != UNKNOWN_NAME).then(|| page.name.clone());
+            Ok(Meant { id, name })
         }
         [] => match Id::from_hex(digits) {
             Some(id) => Ok(Meant { id, name: None }),
@@ -76,6 +77,7 @@ mod tests {
             soft_entries: 0,
             linked: true,
             forked: None,
+            damaged: None,
             demonstration: false,
         }
     }

@@ -181,6 +181,7 @@ mod tests {
                 soft_entries: 0,
                 linked,
                 forked: None,
+                damaged: None,
                 demonstration: false,
             };
             assert_eq!(hint(&page).as_deref(), expect, "{name}");

@@ -7,7 +7,7 @@ use crate::{
     cli::{
         args,
         context::{Context, ask},
-        fault::Outcome,
+        fault::{Fault, Outcome},
         output::{self, Paint, clean},
         presence::percent,
         resolve::short,
@@ -70,7 +70,7 @@ pub struct History {
 ///
 /// Checksums, the state root under every seal, and as many certificates as it takes to come from the
 /// founding to the newest seal; with --full every entry, every signature and every certificate. Exit
-/// code 1 and a sentence when something is wrong.
+/// code 1 and a sentence when something is wrong, or the page is forked.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page verify ff.ct --full")]
 pub struct Verify {
@@ -109,14 +109,15 @@ impl List {
         let mut table =
             Table::new(["NAME", "PAGE", "HEIGHT", "ENTRIES", "SOFT", "OPEN", "PEOPLE", "REMARKS"]);
         for page in &pages {
+            let figure = |n: String| number(if page.damaged.is_some() { String::new() } else { n });
             table.row([
                 text(&page.name).painted(Paint::Bold),
                 text(short(&page.page_id)),
-                number(page.height),
-                number(page.entries),
-                number(page.soft_entries),
-                number(page.open_operations),
-                number(page.participants),
+                figure(page.height.to_string()),
+                figure(page.entries.to_string()),
+                figure(page.soft_entries.to_string()),
+                figure(page.open_operations.to_string()),
+                figure(page.participants.to_string()),
                 text(remarks(page)).painted(Paint::Notice),
             ]);
         }
@@ -130,6 +131,9 @@ fn count(n: usize, one: &str) -> String {
 }
 
 fn remarks(page: &PageSummary) -> String {
+    if let Some(damage) = &page.damaged {
+        return format!("damaged {damage}");
+    }
     let unused = if page.name == "." { "not trusted" } else { "not linked" };
     let linked = (!page.linked).then_some(unused);
     let demonstration = page.demonstration.then_some("demonstration");
@@ -277,22 +281,33 @@ fn evidence(event: &Event, known: &Acquaintances) -> String {
     let names = |signers: &[String]| {
         signers.iter().map(|key| known.short(key)).collect::<Vec<_>>().join(", ")
     };
-    format!(
-        "    two seals at height {}:\n    {} (held here), signed for {}\n    {} (brought), signed for {}\n",
-        seal.height,
-        held.seal,
-        names(&held.signers),
-        event.id,
-        names(&seal.signers)
-    )
+    let line = |seal: &str, which: &str, signers: &[String], nodes: &[String]| {
+        let by = if nodes.len() == 1 { "node" } else { "nodes" };
+        let nodes = nodes.join(", ");
+        format!("    {seal} ({which}), signed for {} by the {by} {nodes}\n", names(signers))
+    };
+    let mut out = format!("    two seals at height {}:\n", seal.height);
+    out += &line(&held.seal, "held here", &held.signers, &held.nodes);
+    out += &line(&event.id, "brought", &seal.signers, &seal.nodes);
+    let twice = seal.nodes.iter().filter(|node| held.nodes.contains(node));
+    let twice: Vec<&str> = twice.map(String::as_str).collect();
+    if !twice.is_empty() {
+        out += &format!(
+            "    signed both: {}; a copy of that node's key, or of its directory, was in use\n",
+            twice.join(", ")
+        );
+    }
+    out
 }
 
 impl Verify {
     pub fn run(self, context: &mut Context) -> Outcome {
         let request = Request::Verify { page: self.page, full: self.full };
         let verified = ask!(context, request, Answer::Verified(verified) => verified);
+        let forked = verified.forked.clone().map(Fault::refused);
         if context.json {
-            return output::print_json(&verified);
+            output::print_json(&verified)?;
+            return forked.map_or(Ok(()), Err);
         }
         let signatures = match verified.full {
             true => format!("{} signatures, ", verified.signatures),
@@ -306,11 +321,15 @@ impl Verify {
                 count(verified.certificates, "certificate")
             ),
         };
+        let found = match &forked {
+            Some(_) => "is stored as it was signed, and forked",
+            None => "is as it should be",
+        };
         output::print(&format!(
-            "{} is as it should be: {} entries at its founding, {} statements, {signatures}{seals}{} bytes of \
-             log\n",
+            "{} {found}: {} entries at its founding, {} statements, {signatures}{seals}{} bytes of log\n",
             verified.name, verified.entries, verified.statements, verified.log_bytes
-        ))
+        ))?;
+        forked.map_or(Ok(()), Err)
     }
 }
 
