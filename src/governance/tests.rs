@@ -516,6 +516,7 @@ proptest! {
     }
 }
 mod certificates;
+mod edges;
 mod histories;
 mod invariants;
 mod judging;

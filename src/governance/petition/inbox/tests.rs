@@ -102,6 +102,23 @@ fn a_petition_waits_until_it_is_taken_up_or_refused() {
     assert_eq!(inbox.refuse(refusal(&Id::ZERO), START), Err(InboxRefusal::Unknown(Id::ZERO)));
 }
 
+#[test]
+fn rows_are_listed_as_they_came_kept_by_others_and_dropped() {
+    let mut inbox = Inbox::default();
+    let all = [3, 1, 2].map(|n| petition(n, 1, START));
+    for (later, petition) in all.iter().enumerate() {
+        inbox.admit(petition.clone(), Source::Local, START + later as u64).unwrap();
+    }
+    let listed =
+        |inbox: &Inbox| inbox.rows().iter().map(|row| row.petition.id()).collect::<Vec<_>>();
+    assert_eq!(listed(&inbox), all.each_ref().map(Petition::id));
+    let mut copy = Inbox::default();
+    inbox.rows().into_iter().for_each(|row| copy.restore(row.clone()));
+    assert_eq!(listed(&copy), listed(&inbox));
+    copy.remove(&all[1].id());
+    assert_eq!(listed(&copy), [all[0].id(), all[2].id()]);
+}
+
 /// G13 accepts: a decision in the last second.
 /// G13 refuses: one after 14 days, a petition that is older than that, and one from the future.
 #[test]
