@@ -52,6 +52,7 @@ fn other_contents_are_refused() {
     missing.entries.pop();
     let mut twice = raw.clone();
     twice.entries.push(raw.entries[0].clone());
+    assert_eq!(admit(&twice).err(), Some(PageRefusal::OwnerTwice(entry("a", 1).0)));
     for (raw, expect) in [(swapped, false), (missing, false), (twice, true)] {
         let refusal = admit(&raw).err().unwrap();
         assert_eq!(matches!(refusal, PageRefusal::OwnerTwice(_)), expect, "{refusal}");
@@ -110,4 +111,39 @@ fn a_page_founded_from_bytes_is_the_same_and_passes_the_same_checks() {
     assert_eq!(found(&[made_later]).err(), Some(PageRefusal::NotOrigin(owner)));
     let twice = [raw.entries[0].clone(), raw.entries[0].clone()];
     assert!(matches!(found(&twice).err(), Some(PageRefusal::OwnerTwice(_))));
+}
+
+#[test]
+fn progress_counts_the_entries_that_were_checked() {
+    let (_, raw) = founded();
+    let mut told = Vec::new();
+    Page::admit(&raw, &mut |checked| told.push(checked)).unwrap();
+    assert_eq!(told, [1, 2]);
+}
+
+/// P9 refuses: an excerpt in which one kind of leaf stands in the place of another.
+#[test]
+fn a_leaf_in_the_place_of_another_kind_shows_nothing() {
+    let (page, _) = founded();
+    let key = *page.roster().iter().next().unwrap().0;
+    let parameters = parameters_leaf(page.parameters(), 2, Id::ZERO);
+    let participant = participant_leaf(&key, 1, None);
+    let as_kind = |kind: Leaf, bytes: &[u8]| leaf(kind, &bytes[1..]);
+    let read = |parameters: Box<[u8]>, participant: Box<[u8]>| {
+        let at = [parameters_key(), participant_key(&key)];
+        let state = Trie::from_pairs(at.into_iter().zip([parameters, participant]));
+        Roll::read(&state.excerpt(at), &state.root()).err()
+    };
+    assert_eq!(read(parameters.clone(), participant.clone()), None);
+    let entry = as_kind(Leaf::Entry, &participant);
+    assert_eq!(read(parameters.clone(), entry), Some(RollRefusal::OtherLeaf));
+    let entry = as_kind(Leaf::Participant, &parameters);
+    assert_eq!(read(entry, participant), Some(RollRefusal::OtherLeaf));
+}
+
+#[test]
+fn only_a_page_of_the_demonstration_says_that_it_is_one() {
+    assert!(!founded().0.is_demonstration());
+    let shown = RawGenesis { demonstration: true, ..genesis() };
+    assert!(Page::found(shown, []).unwrap().0.is_demonstration());
 }
