@@ -379,7 +379,6 @@ impl Governance {
         let (page, past) = (self.page.clone(), self.past.clone());
         let mut bare = Governance {
             waits_are_bounded: false,
-            ends: self.ends.clone(),
             lending: self.lending.clone(),
             ..Governance::silent(page, past, self.sealed_presences.clone())
         };

@@ -113,4 +113,12 @@ mod tests {
         assert!(reaches(needed, 3001, tally.total));
         assert!(!reaches(needed - 1, 3001, tally.total));
     }
+
+    #[test]
+    fn before_anybody_speaks_all_power_abstains() {
+        let key = |n: u8| crate::key::SecretKey::from_seed(&[n; 32]).public();
+        let rows = crate::page::roster_rows([(key(1), 2), (key(2), 3)]);
+        let empty = Tally::empty(&Roster::admit(&rows).unwrap());
+        assert_eq!((empty, empty.abstain()), (tally(0, 0, 5), 5 * POWER_UNITS));
+    }
 }

@@ -432,7 +432,7 @@ mod tests {
         assert_eq!(Owner::parse("A.b", &page).unwrap().to_string(), "a.b");
         assert_eq!(Owner::parse("a.ff.ct.", &page).unwrap().to_string(), "a");
         assert!(matches!(Owner::parse("a.ct.", &page), Err(NameRefusal::NotBelow(..))));
-        // `xff.ct.` ends in the bytes of `ff.ct.` only by accident.
+        // `xff.ct.` ends in the letters of `ff.ct.`, and is not below it.
         assert!(name("xff.ct").relative_to(&page).is_err());
         assert_eq!(Owner::parse("a", &page).unwrap().at(&page).unwrap(), name("a.ff.ct"));
         assert_eq!(name("ct.").relative_to(&Name::root()).unwrap().to_string(), "ct");

@@ -51,8 +51,9 @@ fn other_contents_are_refused() {
     let mut missing = raw.clone();
     missing.entries.pop();
     let mut twice = raw.clone();
-    twice.entries.push(raw.entries[0].clone());
-    assert_eq!(admit(&twice).err(), Some(PageRefusal::OwnerTwice(entry("a", 1).0)));
+    twice.entries.push(raw.entries[1].clone());
+    let owner = entry("b.c", 2).0;
+    assert_eq!(admit(&twice).err(), Some(PageRefusal::OwnerTwice(owner)));
     for (raw, expect) in [(swapped, false), (missing, false), (twice, true)] {
         let refusal = admit(&raw).err().unwrap();
         assert_eq!(matches!(refusal, PageRefusal::OwnerTwice(_)), expect, "{refusal}");

@@ -232,14 +232,15 @@ fn a_seal_lists_each_statement_once_and_by_its_kind() {
     page.admit(&batch).unwrap();
     assert_eq!(page.free_batch_slots(&key(0).public(), 2), [1, 2]);
     assert_eq!(page.batch(&batch.id()), Some(&batch));
-    let votes = [0, 1].map(|voter| ballot(&page, voter, 1, &[(batch.id(), Approve)]));
+    // One more than are enough.
+    let votes = [0, 1, 2].map(|voter| ballot(&page, voter, 1, &[(batch.id(), Approve)]));
     votes.iter().for_each(|ballot| drop(page.admit(ballot).unwrap()));
     let proposal = page.propose(100).unwrap();
     let contents = &proposal.contents;
     let mut ballots = votes.each_ref().map(Statement::id).to_vec();
     ballots.sort_unstable();
     assert_eq!((&contents.batches, &contents.ballots), (&vec![batch.id()], &ballots));
-    assert_eq!(contents.ids().count(), 4 + 1 + 1 + 2);
+    assert_eq!(contents.ids().count(), 4 + 1 + 1 + 3);
     let said = page.said();
     for twice in [
         Contents { ballots: [&ballots[..1], &ballots].concat(), ..contents.clone() },
@@ -250,6 +251,28 @@ fn a_seal_lists_each_statement_once_and_by_its_kind() {
         let refused = page.judge(&seal, &twice, &|id| said.get(id).cloned(), None).err();
         assert_eq!(refused, Some(SealRefusal::NotSorted));
     }
+}
+
+/// P5 refuses: that what a ballot names besides is counted as waiting where a seal is replayed.
+#[test]
+fn a_seal_lists_ballots_that_name_any_number_of_other_operations() {
+    let mut page = hosted(5, 4);
+    let mut rows = [vec![], vec![]];
+    for (n, rows) in (0u8..).zip(&mut rows) {
+        for slot in 0..BALLOT_ROWS_MAX as u32 {
+            let at = format!("o{n}-{slot}");
+            let op = set(&page, n, slot, &at, origin(&page, &at), a(9));
+            page.admit(&op).unwrap();
+            rows.push((op.id(), Approve));
+        }
+    }
+    for (sequence, rows) in (1..).zip(&rows) {
+        page.admit(&ballot(&page, 2, sequence, rows)).unwrap();
+        page.admit(&ballot(&page, 3, sequence, &rows[..1])).unwrap();
+    }
+    let (page, record) = sealed(&page, 100);
+    assert_eq!((record.contents.operations.len(), record.contents.ballots.len()), (2, 4));
+    assert_eq!(page.proposals().count(), 2 * (BALLOT_ROWS_MAX - 1));
 }
 
 #[test]

@@ -299,6 +299,7 @@ mod tests {
     fn a_wildcard_stands_for_names_that_do_not_exist() {
         check("ct", &["a NS x.w", "*.w A 192.0.2.1"]);
         check("ct", &["a NS q.r", "* A 192.0.2.1"]);
+        check("ct", &["a NS \\000x", "* A 192.0.2.1", "\\000y TXT x"]);
         check("ct", &["!a NS x.w", "*.w A 192.0.2.1", "x.w TXT x"]);
         check("ct", &["!a NS e", "* A 192.0.2.1", "y.e TXT x"]);
         check("ct", &["!a NS q.w", "* A 192.0.2.1", "*.w TXT x"]);

@@ -210,6 +210,28 @@ fn a_full_inbox_drops_what_expired_first_and_then_what_was_decided() {
 }
 
 #[test]
+fn the_largest_petition_is_kept_with_the_longest_refusal() {
+    let large = |bytes: usize| {
+        let (author, rdata) = (key(1).public().raw(), vec![Rdata(vec![0; bytes].into())]);
+        let sets = vec![RecordSet { rtype: RecordType(65_400), ttl: 60, rdata }];
+        let words = "x".repeat(REASON_BYTES_MAX);
+        let asking = Asking { author, owner: owner(), sets, created: START, words };
+        Petition::sign(&page(), &asking, &key(1)).ok()
+    };
+    let petition = (0..PETITION_BYTES_MAX).rev().find_map(large).unwrap();
+    assert!(petition.bytes().len() > PETITION_BYTES_MAX);
+    let participant = key(1000);
+    let said = Refusing {
+        participant: participant.public().raw(),
+        petition: petition.id(),
+        words: "x".repeat(REASON_BYTES_MAX),
+    };
+    let verdict = Verdict::Refused(Refusal::sign(&page(), &said, &participant).unwrap());
+    let row = Row { petition, source: v6(), received: u64::MAX, verdict: Some(verdict) };
+    assert_eq!(Row::decode(&row.encode()), Ok(row));
+}
+
+#[test]
 fn a_row_is_kept_with_all_that_is_known_of_it() {
     let one = petition(1, 1, START);
     let (refused, taken) = (refusal(&one.id()), Id::hash(&[b"an operation"]));
