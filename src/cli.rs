@@ -13,6 +13,7 @@ mod audit;
 mod context;
 mod explain;
 mod fault;
+mod fold;
 mod inbox;
 mod key;
 mod output;
@@ -28,7 +29,6 @@ mod shell;
 mod signing;
 mod status;
 mod table;
-mod time;
 mod vote;
 mod zone;
 
@@ -66,7 +66,7 @@ struct Global {
     /// Configuration file [else ~/.config/djdns/djdns.toml or /etc/djdns/djdns.toml, if there]
     #[arg(long, global = true, value_name = "F", help_heading = "Everywhere")]
     config: Option<PathBuf>,
-    /// Print one JSON value with stable field names
+    /// Print one JSON value with stable field names; times are seconds since 1970 (UTC)
     #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
     /// Tell more on standard error; twice: everything

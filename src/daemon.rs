@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod anchors;
+mod batch;
 mod carry;
 mod explain;
 mod history;

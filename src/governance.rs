@@ -70,6 +70,8 @@ pub enum Refusal {
     Entry(#[from] EntryRefusal),
     #[error("the change: {0}")]
     Roster(#[from] RosterChangeRefusal),
+    #[error("{0} takes part since a later seal than the one that it is based on: propose it anew")]
+    JoinedLater(PublicKey),
     #[error("slot {slot} is past the page's open_operations_max of {max}")]
     SlotOutOfRange { slot: u32, max: u32 },
     #[error("slot {0} of its author is taken, and contested already")]
@@ -84,6 +86,8 @@ pub enum Refusal {
     TooManyWaiting,
     #[error("the delegate {0} takes no part in this page")]
     UnknownDelegate(PublicKey),
+    #[error("it was said before its author left this page and came back")]
+    BeforeJoining,
     #[error("a newer presence of the same participant is known")]
     OldPresence,
 }
@@ -117,16 +121,19 @@ struct Standing {
 /// One of an author's slots, of those for operations or of those for batches (P5, G5b).
 type Slot = (PublicKey, Kind, u32);
 
+/// How contenders for a slot are ordered: the newest base first, by its time, then the smaller id.
+type Rank = (Reverse<u64>, Id);
+
 /// A page with everything said about it since its newest seal.
 #[derive(Clone)]
 pub struct Governance {
     page: Page,
     past: Past,
     operations: OrdMap<Id, Proposal>,
-    /// Operations by the time of the seal that they name: the oldest expire first (G10).
+    /// Operations and batches by the time of the seal that they name: the oldest expire first (G10).
     by_base: OrdSet<(u64, Id)>,
-    /// What is in each slot of an author, at most two each: the smallest counts (P5).
-    slots: OrdMap<Slot, OrdSet<Id>>,
+    /// What is in each slot of an author, at most two each: the first counts (P5).
+    slots: OrdMap<Slot, OrdSet<Rank>>,
     registers: OrdMap<Register, Standing>,
     batches: OrdMap<Id, Statement>,
     /// The batches that name an operation, whether or not either is known.

@@ -4,12 +4,15 @@
 //! the caller brings: this floor has no randomness. Where key files live is the command line's
 //! business.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::id::{ByteArray, Id, Kind};
+use crate::{
+    id::{ByteArray, Id, Kind},
+    limits::KNOWN_KEYS_MAX,
+};
 
 /// Why 32 bytes, or a text, are no key that djdns admits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +53,11 @@ pub struct RawKey(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signature(pub [u8; 64]);
 
+/// Keys that were admitted before, ready to verify with: computing a key's point takes a tenth of
+/// a verification. At most [`KNOWN_KEYS_MAX`].
+#[derive(Clone, Default)]
+pub struct KnownKeys(HashMap<RawKey, VerifyingKey>);
+
 /// A secret signing key. Its memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct SecretKey(SigningKey);
@@ -63,29 +71,26 @@ impl PublicKey {
     /// # Errors
     /// [`KeyRefusal::NotAPoint`] or [`KeyRefusal::Weak`].
     pub fn admit(raw: RawKey) -> Result<PublicKey, KeyRefusal> {
-        let point = VerifyingKey::from_bytes(&raw.0).map_err(|_| KeyRefusal::NotAPoint)?;
-        if point.is_weak() {
-            return Err(KeyRefusal::Weak);
-        }
-        Ok(PublicKey(raw.0))
+        strong_point(raw).map(|_| PublicKey(raw.0))
     }
 
-    /// [`PublicKey::admit`] and [`PublicKey::verify`] in one, for a key that is met for the first
-    /// time: its point is computed once, a tenth of the work.
+    /// [`PublicKey::admit`] and [`PublicKey::verify`] in one: the key's point, a tenth of the work,
+    /// is computed once, or not at all if it is known.
     ///
     /// # Errors
     /// [`SignerRefusal`].
     pub fn admit_signer(
+        known: &KnownKeys,
         raw: RawKey,
         kind: Kind,
         page: &Id,
         body: &[u8],
         signature: &Signature,
     ) -> Result<PublicKey, SignerRefusal> {
-        let point = VerifyingKey::from_bytes(&raw.0).map_err(|_| KeyRefusal::NotAPoint)?;
-        if point.is_weak() {
-            return Err(KeyRefusal::Weak.into());
-        }
+        let point = match known.0.get(&raw) {
+            Some(point) => *point,
+            None => strong_point(raw)?,
+        };
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         let verified = point.verify_strict(&signed_bytes(kind, page, body), &signature);
         verified.map_err(|_| WrongSignature)?;
@@ -148,6 +153,25 @@ impl PublicKey {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         point.verify_strict(&signed_bytes(kind, page, body), &signature).map_err(|_| WrongSignature)
     }
+}
+
+impl KnownKeys {
+    /// Remembers a key. When there are too many, all others are forgotten.
+    pub fn learn(&mut self, key: PublicKey) {
+        if self.0.contains_key(&key.raw()) {
+            return;
+        }
+        if self.0.len() >= KNOWN_KEYS_MAX {
+            self.0.clear();
+        }
+        // An admitted key has a point, and a strong one.
+        self.0.extend(strong_point(key.raw()).ok().map(|point| (key.raw(), point)));
+    }
+}
+
+fn strong_point(raw: RawKey) -> Result<VerifyingKey, KeyRefusal> {
+    let point = VerifyingKey::from_bytes(&raw.0).map_err(|_| KeyRefusal::NotAPoint)?;
+    if point.is_weak() { Err(KeyRefusal::Weak) } else { Ok(point) }
 }
 
 impl SecretKey {

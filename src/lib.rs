@@ -11,8 +11,8 @@
 //! floor 3  dns, http, control               faces: read an immutable view, submit statements
 //! floor 2  network, discovery, transfer     drivers: execute what the pure machines decide
 //! floor 1  store, content                   disk
-//! floor 0  limits, id, key, beacon, page,   pure: no clock, no randomness, no runtime, no files,
-//!          governance, sync                 no sockets
+//! floor 0  limits, time, id, key, beacon,    pure: no clock, no randomness, no runtime, no files,
+//!          page, governance, sync            no sockets
 //! ```
 //!
 //! # Rule index
@@ -50,7 +50,7 @@
 //! | S2 | [`governance::seal`] | built |
 //! | S3 | [`governance::seal`] | partly |
 //! | S4 | [`governance::sealing`] | built |
-//! | S5 |  | later |
+//! | S5 | `store::journal`, `daemon::sealing` | partly |
 //! | S6 | [`governance::sealing`], `daemon::sealing` | built |
 //! | S7 | [`governance::solo`], `daemon::sealing` | built |
 //! | S8 | [`governance::solo`], `daemon::status` | built |
@@ -60,7 +60,7 @@
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
 //! | T6 |  | later |
-//! | T7 |  | later |
+//! | T7 | `daemon::carry` | partly |
 //! | N1 |  | later |
 //! | N2 |  | later |
 //! | N3 |  | later |
@@ -95,5 +95,6 @@ pub mod key;
 pub mod limits;
 pub mod page;
 pub mod store;
+pub mod time;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

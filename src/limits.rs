@@ -31,6 +31,8 @@ pub const BALLOT_ROWS_MAX: usize = 256;
 pub const BALLOT_BYTES_MAX: usize = 16 * KIB;
 /// Bytes of the words a voter may add to a ballot (choice: a short paragraph).
 pub const REASON_BYTES_MAX: usize = 1000;
+/// Keys of participants that are kept ready to verify with (choice): 0.25 kB each, 16 MB.
+pub const KNOWN_KEYS_MAX: usize = 65_536;
 /// Operations one batch may name (G5b).
 pub const BATCH_ROWS_MAX: usize = 65_536;
 /// Bytes of one signed batch, and so of any statement: 65536 ids of 34 bytes and the envelope.
@@ -73,6 +75,11 @@ pub const FORKS_KEPT_MAX: usize = 8;
 pub const SEAL_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How far a seal's time may be ahead of the clock of who votes for it (S4).
 pub const SEAL_AHEAD: Duration = Duration::from_secs(600);
+/// How far a clock may leap from the newest seal before a seal that ends something waits (choice).
+pub const SEAL_LEAP: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a node must have run before it seals after such a leap (choice): time enough for the clock
+/// to be set over the network.
+pub const SEAL_LEAP_WAIT: Duration = Duration::from_secs(600);
 
 /// Bytes of a signed envelope beside its body: kind, page id, signature and the heads of each.
 pub const ENVELOPE_BYTES: usize = 128;

@@ -107,6 +107,8 @@ pub struct Roll {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seat {
     pub power: u32,
+    /// The operation by which it takes part; none for a founder.
+    pub joined_by: Option<Id>,
     /// Its sealed presence, as it was signed (G6).
     pub presence: Option<Box<[u8]>>,
 }
@@ -124,11 +126,20 @@ pub enum RollRefusal {
     Total { shown: u64, total: u64 },
 }
 
-/// A participant as the state stores it.
+/// A founder as the state stores it.
 #[derive(Serialize, Deserialize)]
-struct RawParticipant {
+struct RawFounder {
     key: RawKey,
     power: u32,
+    presence: Vec<Rdata>,
+}
+
+/// Who joined later, as the state stores it: with the operation that says so.
+#[derive(Serialize, Deserialize)]
+struct RawJoined {
+    key: RawKey,
+    power: u32,
+    joined_by: Id,
     presence: Vec<Rdata>,
 }
 
@@ -145,8 +156,9 @@ struct RawParameters {
 #[repr(u8)]
 enum Leaf {
     Entry = 0,
-    Participant = 1,
+    Founder = 1,
     Parameters = 2,
+    Joined = 3,
 }
 
 impl Page {
@@ -235,8 +247,8 @@ impl Page {
     pub fn changed(&self, changes: &Changes) -> Page {
         let mut page = self.clone();
         for (key, presence) in &changes.presences {
-            if let Some(power) = page.roster.power(key) {
-                page.put_participant(key, power, Some(presence));
+            if let Some(seat) = page.seat(key) {
+                page.put_seat(key, &Seat { presence: Some(presence.clone()), ..seat });
             }
         }
         for (owner, version, sets) in &changes.entries {
@@ -264,8 +276,8 @@ impl Page {
         self.state.insert(entry_key(owner), leaf(Leaf::Entry, &entry.encode()));
     }
 
-    fn put_participant(&mut self, key: &PublicKey, power: u32, presence: Option<&[u8]>) {
-        self.state.insert(participant_key(key), participant_leaf(key, power, presence));
+    fn put_seat(&mut self, key: &PublicKey, seat: &Seat) {
+        self.state.insert(participant_key(key), participant_leaf(key, seat));
     }
 
     fn put_roster(&mut self, version: Id, roster: &Roster, parameters: &Parameters) {
@@ -274,8 +286,9 @@ impl Page {
             self.state.remove(&participant_key(gone));
         }
         for (key, power) in roster.iter().filter(|(key, n)| before.power(key) != Some(*n)) {
-            let presence = self.presence(key);
-            self.put_participant(key, power, presence.as_deref());
+            let seat =
+                self.seat(key).unwrap_or(Seat { power, joined_by: Some(version), presence: None });
+            self.put_seat(key, &Seat { power, ..seat });
         }
         self.state.insert(parameters_key(), parameters_leaf(parameters, roster.total(), version));
         self.roster = Arc::new(roster.clone());
@@ -328,12 +341,16 @@ impl Page {
         self.head.seal
     }
 
-    /// The sealed presence of a participant, as it was signed (G6).
-    pub fn presence(&self, key: &PublicKey) -> Option<Box<[u8]>> {
+    /// A participant under the newest seal.
+    pub fn seat(&self, key: &PublicKey) -> Option<Seat> {
         let value = self.state.get(&participant_key(key))?;
         // Every value under a participant's key was written by `participant_leaf`.
-        let row: RawParticipant = rmp_serde::from_slice(&value[1..]).ok()?;
-        row.presence.into_iter().next().map(|presence| presence.0)
+        read_seat(value).ok().map(|(_, seat)| seat)
+    }
+
+    /// The sealed presence of a participant, as it was signed (G6).
+    pub fn presence(&self, key: &PublicKey) -> Option<Box<[u8]>> {
+        self.seat(key)?.presence
     }
 
     /// The root of the sealed state.
@@ -407,13 +424,12 @@ impl Roll {
             read_leaf(Leaf::Parameters, parameters)?;
         let mut seats = BTreeMap::new();
         for (at, value) in leaves {
-            let row: RawParticipant = read_leaf(Leaf::Participant, value)?;
-            let key = PublicKey::admit(row.key).map_err(|_| RollRefusal::OtherLeaf)?;
+            let (key, seat) = read_seat(value)?;
+            let key = PublicKey::admit(key).map_err(|_| RollRefusal::OtherLeaf)?;
             if participant_key(&key) != at {
                 return Err(RollRefusal::OtherLeaf);
             }
-            let presence = row.presence.into_iter().next().map(|presence| presence.0);
-            seats.insert(key, Seat { power: row.power, presence });
+            seats.insert(key, seat);
         }
         let shown = seats.values().map(|seat| u64::from(seat.power)).sum();
         if shown > total {
@@ -500,7 +516,8 @@ fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageR
     }
     let roster = genesis.roster();
     let participant = |(key, power): (&PublicKey, u32)| {
-        (participant_key(key), participant_leaf(key, power, None))
+        let founder = Seat { power, joined_by: None, presence: None };
+        (participant_key(key), participant_leaf(key, &founder))
     };
     let parameters = parameters_leaf(&genesis.raw().parameters, roster.total(), Id::ZERO);
     let entry = |bytes: &[u8]| {
@@ -519,9 +536,25 @@ fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageR
     Ok(state)
 }
 
-fn participant_leaf(key: &PublicKey, power: u32, presence: Option<&[u8]>) -> Box<[u8]> {
-    let presence: Vec<Rdata> = presence.into_iter().map(|bytes| Rdata(bytes.into())).collect();
-    leaf(Leaf::Participant, &codec::encode(&RawParticipant { key: key.raw(), power, presence }))
+fn participant_leaf(key: &PublicKey, seat: &Seat) -> Box<[u8]> {
+    let (key, power) = (key.raw(), seat.power);
+    let presence: Vec<Rdata> = seat.presence.iter().map(|bytes| Rdata(bytes.clone())).collect();
+    match seat.joined_by {
+        None => leaf(Leaf::Founder, &codec::encode(&RawFounder { key, power, presence })),
+        Some(joined_by) => {
+            leaf(Leaf::Joined, &codec::encode(&RawJoined { key, power, joined_by, presence }))
+        }
+    }
+}
+
+fn read_seat(value: &[u8]) -> Result<(RawKey, Seat), RollRefusal> {
+    let one = |presence: Vec<Rdata>| presence.into_iter().next().map(|presence| presence.0);
+    if value.first() == Some(&(Leaf::Founder as u8)) {
+        let RawFounder { key, power, presence } = read_leaf(Leaf::Founder, value)?;
+        return Ok((key, Seat { power, joined_by: None, presence: one(presence) }));
+    }
+    let RawJoined { key, power, joined_by, presence } = read_leaf(Leaf::Joined, value)?;
+    Ok((key, Seat { power, joined_by: Some(joined_by), presence: one(presence) }))
 }
 
 fn parameters_leaf(parameters: &Parameters, total: u64, version: Id) -> Box<[u8]> {

@@ -18,6 +18,7 @@ pub mod fake;
 mod frame;
 mod inbox;
 mod index;
+mod journal;
 mod lock;
 mod log;
 mod opening;
@@ -38,6 +39,7 @@ use scan::{CHUNK_POINT, CHUNK_STREAM, Scan, Step};
 
 pub use frame::FileHeadFault;
 pub use inbox::Letters;
+pub use journal::Vote;
 use report::failed;
 pub use report::{FaultKind, LogFault, Notice, StoreError};
 

@@ -5,6 +5,7 @@
 mod process {
     pub mod commands;
     pub mod damage;
+    pub mod examples;
     pub mod kills;
     pub mod load;
     pub mod service;

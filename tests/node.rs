@@ -7,6 +7,7 @@ mod node {
     mod carry;
     pub mod home;
     pub mod inbox;
+    mod signing;
     mod tale;
 }
 

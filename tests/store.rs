@@ -7,7 +7,9 @@ use std::sync::Arc;
 use djdns::limits::LOG_FRAME_BYTES_MAX;
 use djdns::store::disk::RealDisk;
 use djdns::store::fake::FakeDisk;
-use djdns::store::{Cursor, FaultKind, LogFault, Notice, Record, Store, StoreError, Verified};
+use djdns::store::{
+    Cursor, FaultKind, LogFault, Notice, Record, Store, StoreError, Verified, Vote,
+};
 use proptest::prelude::*;
 
 mod support {
@@ -339,6 +341,28 @@ fn refusals_name_what_is_wrong() {
     check(store.append(&page("ct."), std::slice::from_ref(&large)), "is larger than");
     check(store.found(&page("ff."), NONCE, [large]), "is larger than");
     assert_eq!(store.pages().expect("pages are listed"), [page("ct.")]);
+}
+
+#[test]
+fn the_vote_journal_outlives_its_page_and_is_refused_when_damaged() {
+    let disk = FakeDisk::new();
+    let (store, _) = open(&disk);
+    let ct = page("ct.");
+    assert_eq!(store.vote(&ct).expect("there is none"), None);
+    for height in [1, 2] {
+        let vote = Vote { height, seal: id_of("a seal") };
+        store.note_vote(&ct, vote).expect("there is room");
+        assert_eq!(store.vote(&ct).expect("it reads"), Some(vote));
+    }
+    store.found(&ct, NONCE, [named("genesis")]).expect("it is founded");
+    store.forget(&ct).expect("it is there");
+    drop(store);
+    let (store, _) = open(&disk);
+    assert_eq!(store.vote(&ct).expect("it reads").map(|vote| vote.height), Some(2));
+    let path = Path::new(DIR).join("votes").join(ct.to_string());
+    let bytes = disk.bytes(&path);
+    disk.set_bytes(&path, &bytes[..bytes.len() - 1]);
+    assert!(matches!(store.vote(&ct), Err(StoreError::JournalDamaged(_))));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
     args,
     context::{Context, ask},
     fault::{Fault, Outcome},
-    output, time,
+    output,
 };
 use crate::{
     ambient,
@@ -17,13 +17,16 @@ use crate::{
         report::AuditRow,
         request::{Answer, PageSelector, Request},
     },
+    time,
 };
 
 /// Print what happened to a page, oldest first, for the record.
 ///
 /// Statements, seals and this node's own actions, with the time at which this node wrote them;
 /// questions are never recorded. Every row carries the hash of itself and the row before, so that a
-/// file is compared with the log: --check names the first row that was removed or altered.
+/// file is compared with the log: --check names the first row that was removed or altered, and says
+/// which rows of the log the file has, since it may be a part. As JSON a time is seconds since 1970
+/// (UTC), as CSV a date in UTC; who signed a seal is a list, in CSV with blanks between.
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns audit ff.ct --format csv --from 2026-11-01 > november.csv\n  \
@@ -36,10 +39,10 @@ pub struct Audit {
     /// One JSON object a line, or comma-separated values with a head (RFC 4180)
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
-    /// Only what was written from then on: a day, or a time in UTC
+    /// Only what was written from then on: a day, a time in UTC, or so long ago: 14d, 36h, 90m
     #[arg(long, value_name = "WHEN")]
     from: Option<String>,
-    /// Only what was written before then
+    /// Only what was written before then, said in the same way
     #[arg(long, value_name = "WHEN")]
     to: Option<String>,
     /// Compare a file that this command wrote with the log
@@ -63,10 +66,10 @@ impl Audit {
             let checked = check(&rows, &text).map_err(|fault| {
                 Fault::refused(format!("{} is not what the log says: {fault}", file.display()))
             })?;
-            return output::print(&format!("{checked} rows are as the log has them\n"));
+            return output::print(&(covered(checked, rows.len()) + "\n"));
         }
         let bound = |text: &Option<String>| {
-            text.as_deref().map(|text| time::when(text, ambient::now())).transpose()
+            text.as_deref().map(|text| time::past(text, ambient::now())).transpose()
         };
         let from = bound(&self.from).map_err(Fault::usage)?;
         let to = bound(&self.to).map_err(Fault::usage)?;
@@ -83,7 +86,10 @@ impl Audit {
 }
 
 /// All rows, part by part.
-fn rows(context: &mut Context, page: &str) -> Outcome<Vec<AuditRow>> {
+///
+/// # Errors
+/// What the node says.
+pub fn rows(context: &mut Context, page: &str) -> Outcome<Vec<AuditRow>> {
     let mut rows: Vec<AuditRow> = Vec::new();
     loop {
         let after = rows.last().map_or(0, |row| row.number);
@@ -116,7 +122,7 @@ fn write(rows: &[&AuditRow], format: Format) -> Outcome<String> {
 fn fields(row: &AuditRow) -> [String; 8] {
     let time = row.time.map_or(String::new(), time::date);
     let AuditRow { cause, kind, id, by, what, chain, .. } = row.clone();
-    [row.number.to_string(), time, cause, kind, id, by, what, chain]
+    [row.number.to_string(), time, cause, kind, id, by.join(" "), what, chain]
 }
 
 /// One line of comma-separated values (RFC 4180). A value that a spreadsheet would take for a
@@ -132,8 +138,20 @@ fn csv(fields: &[String]) -> String {
     fields.iter().map(field).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-/// Compares a written file with the rows of the log, from the first row that it has.
-fn check(rows: &[AuditRow], text: &str) -> Result<usize, String> {
+/// Which rows of the log a file has, in words.
+fn covered((first, last): (u64, u64), all: usize) -> String {
+    if (first, last) == (1, all as u64) {
+        return format!("all {all} rows are as the log has them");
+    }
+    let rows =
+        if first == last { format!("row {first}") } else { format!("rows {first}–{last}") };
+    let is = if first == last { "is" } else { "are" };
+    format!("{rows} of {all} {is} as the log has them; the others are not in this file")
+}
+
+/// Compares a written file with the rows of the log, from the first row that it has. Returns the
+/// numbers of the first and the last.
+fn check(rows: &[AuditRow], text: &str) -> Result<(u64, u64), String> {
     let expect = |format, row: &AuditRow| write(&[row], format).unwrap_or_default();
     let head = csv(&HEAD.map(str::to_owned));
     let (format, body, head_len) = match text.strip_prefix(head.as_str()) {
@@ -149,17 +167,42 @@ fn check(rows: &[AuditRow], text: &str) -> Result<usize, String> {
         return Err("its first row is none of the log's".to_owned());
     };
     let mut rest = body;
-    let mut checked = 0;
-    for row in &rows[first..] {
+    let mut last = rows[first].number;
+    for (at, row) in rows.iter().enumerate().skip(first) {
         if rest.is_empty() {
             break;
         }
-        rest = rest.strip_prefix(line(row).as_str()).ok_or_else(|| {
-            format!("after row {} comes another than row {} of the log", row.number - 1, row.number)
-        })?;
-        checked += 1;
+        match rest.strip_prefix(line(row).as_str()) {
+            Some(after) => rest = after,
+            None => return Err(difference(&rows[at..], rest, &line)),
+        }
+        last = row.number;
     }
-    if rest.is_empty() { Ok(checked) } else { Err("it goes on where the log ends".to_owned()) }
+    if !rest.is_empty() {
+        return Err("it goes on where the log ends".to_owned());
+    }
+    Ok((rows[first].number, last))
+}
+
+/// What became of the first of these rows of the log in a file that goes on with `rest`.
+fn difference(rows: &[AuditRow], rest: &str, line: &dyn Fn(&AuditRow) -> String) -> String {
+    let row = rows[0].number;
+    // Of what stands in its place: is that a later row, or another text before a row of the log?
+    if let Some(next) = rows[1..].iter().find(|next| rest.starts_with(&line(next))) {
+        return match next.number - row {
+            1 => format!("row {row} is missing"),
+            _ => format!("the rows {row}–{} are missing", next.number - 1),
+        };
+    }
+    let after = rest.split_once('\n').map_or("", |(_, after)| after);
+    if after.starts_with(&line(&rows[0])) {
+        return format!("a row that the log does not have stands before row {row}");
+    }
+    match rows.get(1) {
+        Some(next) if after.starts_with(&line(next)) => format!("row {row} is altered"),
+        None if after.is_empty() => format!("row {row} is altered"),
+        _ => format!("from row {row} on it differs from the log"),
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +218,7 @@ mod tests {
                 cause: "submitted".into(),
                 kind: "ballot".into(),
                 id: number.to_string().repeat(64),
-                by: "did:key:z".into(),
+                by: vec!["did:key:z".into()],
                 what: what.into(),
                 chain: String::new(),
             };
@@ -191,7 +234,7 @@ mod tests {
         let all: Vec<&AuditRow> = rows.iter().collect();
         for format in [Format::Json, Format::Csv] {
             let text = write(&all, format).unwrap();
-            assert_eq!(check(&rows, &text), Ok(3));
+            assert_eq!(check(&rows, &text), Ok((1, 3)));
             let lines: Vec<&str> = text.split_inclusive('\n').collect();
             let head = lines.len() - 3;
             let without = |n: usize| {
@@ -199,14 +242,27 @@ mod tests {
                 kept.map(|(_, line)| *line).collect::<String>()
             };
             // The end of a range may be anywhere, so may its beginning; the middle may not be gone.
-            assert_eq!(check(&rows, &without(2)), Ok(2));
-            assert_eq!(check(&rows, &without(0)), Ok(2));
-            let gap = "after row 1 comes another than row 2 of the log";
-            assert_eq!(check(&rows, &without(1)).unwrap_err(), gap);
-            assert_eq!(check(&rows, &text.replacen("no", "yes", 1)).unwrap_err(), gap);
+            assert_eq!(check(&rows, &without(2)), Ok((1, 2)));
+            assert_eq!(check(&rows, &without(0)), Ok((2, 3)));
+            assert_eq!(check(&rows, &without(1)).unwrap_err(), "row 2 is missing");
+            let altered = text.replacen("no", "yes", 1);
+            assert_eq!(check(&rows, &altered).unwrap_err(), "row 2 is altered");
+            let altered = text.replacen("1+1", "1+2", 1);
+            assert_eq!(check(&rows, &altered).unwrap_err(), "row 3 is altered");
+            let added = [&lines[..=head], &["and this\n"], &lines[head + 1..]].concat().concat();
+            let stranger = "a row that the log does not have stands before row 2";
+            assert_eq!(check(&rows, &added).unwrap_err(), stranger);
             assert!(check(&rows, &(text + "x")).is_err());
         }
         assert!(check(&rows, "").is_err());
+    }
+
+    #[test]
+    fn a_part_of_the_log_is_called_one() {
+        assert_eq!(covered((1, 21), 21), "all 21 rows are as the log has them");
+        let part = "rows 13–20 of 21 are as the log has them; the others are not in this file";
+        assert_eq!(covered((13, 20), 21), part);
+        assert!(covered((2, 2), 3).starts_with("row 2 of 3 is"));
     }
 
     #[test]
@@ -217,7 +273,7 @@ mod tests {
         let altered = AuditRow { what: "another".into(), ..rows[1].clone() };
         assert_ne!(altered.chained_to(Some(&rows[0])), rows[1].chain);
         let moved =
-            AuditRow { by: "did:key:zs".into(), what: "ay \"no\"".into(), ..rows[1].clone() };
+            AuditRow { by: vec!["did:key:zs".into()], what: "ay \"no\"".into(), ..rows[1].clone() };
         assert_ne!(moved.chained_to(Some(&rows[0])), rows[1].chain);
     }
 

@@ -18,7 +18,8 @@ use crate::control::{
 /// Show everything that awaits your ballot, and the petitions to your pages.
 ///
 /// On every page in which you take part: the open operations on which you have not voted, what they
-/// change and until when; and what strangers ask for. Vote with `djdns vote P ID`, take a petition
+/// change and until when, those of a batch as one; and what strangers ask for. Vote with `djdns vote P
+/// ID`, take a petition
 /// up with `djdns propose P --from-request ID`. No passphrase is needed: nothing is signed.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns inbox --as alice")]
@@ -53,6 +54,7 @@ fn render(context: &Context, inbox: &InboxReport, known: &Acquaintances) -> Stri
 fn of_page(context: &Context, page: &InboxPage, known: &Acquaintances) -> String {
     let style = context.style;
     let mut out = style.paint(Paint::Bold, &output::clean(&page.page)) + "\n";
+    out += &proposals::render_batches(&page.page, &page.batches, known, style);
     if !page.operations.is_empty() {
         out += &proposals::render(&page.operations, known, style, true);
     }

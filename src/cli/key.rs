@@ -53,7 +53,7 @@ enum What {
     #[command(after_help = "EXAMPLE\n  djdns key list --json")]
     List,
     /// Show one identity key's public half and where its file is.
-    #[command(after_help = "EXAMPLE\n  djdns key show alice")]
+    #[command(after_help = "EXAMPLE\n  djdns key show frank")]
     Show {
         /// Its name here; none: the only one
         name: Option<String>,

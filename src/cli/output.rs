@@ -5,19 +5,25 @@
 
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},
+    os::fd::AsFd,
     process::{Command, ExitCode, Stdio},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::fault::{Fault, Outcome};
+use super::{
+    fault::{Fault, Outcome},
+    fold::fold,
+};
 use crate::control::request::Failure;
 
-/// Whether and how text is coloured.
+/// Whether and how text is coloured, and how much fits on a line.
 #[derive(Clone, Copy)]
 pub struct Style {
     colour: bool,
+    /// Characters on a line of the terminal; no end of them anywhere else.
+    pub width: Option<usize>,
 }
 
 /// What a colour says.
@@ -38,16 +44,25 @@ impl Style {
     }
 
     /// Colour if that stream is a terminal and nobody objects.
-    fn of(stream: &impl IsTerminal) -> Style {
+    fn of(stream: &(impl IsTerminal + AsFd)) -> Style {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = set("TERM").is_some_and(|term| term == "dumb");
-        Style { colour: stream.is_terminal() && set("NO_COLOR").is_none() && !dumb }
+        Style {
+            colour: stream.is_terminal() && set("NO_COLOR").is_none() && !dumb,
+            width: columns(stream),
+        }
     }
 
     /// No colour at all.
     #[cfg(test)]
     pub fn plain() -> Style {
-        Style { colour: false }
+        Style { colour: false, width: None }
+    }
+
+    /// No colour, on a terminal with so many columns.
+    #[cfg(test)]
+    pub fn narrow(width: usize) -> Style {
+        Style { colour: false, width: Some(width) }
     }
 
     /// The text in its colour.
@@ -62,6 +77,17 @@ impl Style {
         };
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// How many characters fit on a line of the terminal, if the stream is one.
+fn columns(stream: &impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// The text as the stream shows it best: on a terminal with its lines broken between words.
+fn fitted(text: &str, stream: &impl AsFd) -> String {
+    columns(stream).map_or_else(|| text.to_owned(), |width| fold(text, width))
 }
 
 /// Prints text as it is.
@@ -91,6 +117,7 @@ pub fn print_json<T: Serialize>(value: &T) -> Outcome {
 /// Prints text, through `$PAGER` when it is longer than the terminal is high.
 pub fn print_paged(text: &str) -> Outcome {
     let stdout = io::stdout();
+    let text = &fitted(text, &stdout);
     let fits = rustix::termios::tcgetwinsize(&stdout)
         .is_ok_and(|size| text.lines().count() < usize::from(size.ws_row));
     if !stdout.is_terminal() || fits {
@@ -137,12 +164,16 @@ pub fn report(fault: &Fault) -> ExitCode {
 /// Says why the command failed.
 fn complain(message: &str) {
     // If standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "djdns: {}", clean(message));
+    let _ = writeln!(io::stderr(), "{}", said(&format!("djdns: {message}")));
 }
 
 /// Says something on standard error.
 pub fn note(message: &str) {
-    let _ = writeln!(io::stderr(), "{}", clean(message));
+    let _ = writeln!(io::stderr(), "{}", said(message));
+}
+
+fn said(message: &str) -> String {
+    fitted(&clean(message), &io::stderr())
 }
 
 /// The text without control characters: what other people wrote must not steer a terminal.
@@ -233,6 +264,6 @@ mod tests {
     #[test]
     fn plain_style_adds_nothing() {
         assert_eq!(Style::plain().paint(Paint::Bad, "no"), "no");
-        assert_eq!(Style { colour: true }.paint(Paint::Bold, "x"), "\x1b[1mx\x1b[0m");
+        assert_eq!(Style { colour: true, width: None }.paint(Paint::Bold, "x"), "\x1b[1mx\x1b[0m");
     }
 }

@@ -8,7 +8,7 @@ use super::{
     args::{self, Author},
     context::Context,
     fault::{Fault, Outcome},
-    output, signing, time,
+    output, signing,
 };
 use crate::{
     ambient,
@@ -18,6 +18,7 @@ use crate::{
         statement::{Body, Statement},
     },
     key::{PublicKey, RawKey, SecretKey},
+    time,
 };
 
 /// Let this node seal for a participant.

@@ -20,22 +20,50 @@ use crate::control::{
 /// Show the open operations of a page.
 ///
 /// For each: who proposes it, what it changes, how much power approves and rejects it and how much
-/// is missing, and how long it stays open. Vote with the digits in the first column.
+/// is missing, and how long it stays open. Vote with the digits in the first column. The operations
+/// of a batch are shown as one, before the others: its id votes on all of them.
 #[derive(Args)]
-#[command(after_help = "EXAMPLE\n  djdns proposals ff.ct --all")]
+#[command(after_help = STATES)]
 pub struct Proposals {
     /// The page: its name, or the first digits of its id
     #[arg(value_name = "P", value_parser = args::page)]
     page: PageSelector,
-    /// Also those that can no longer pass
+    /// Also those that ended
     #[arg(long)]
     all: bool,
+    /// Every operation of this batch: its id, or the first six or more digits
+    #[arg(long, value_name = "ID", value_parser = args::prefix, conflicts_with = "all")]
+    batch: Option<String>,
 }
+
+const STATES: &str = "\
+EXAMPLE
+  djdns proposals ff.ct --all
+  djdns proposals ff.ct --batch 24269c
+
+STATES
+An operation is open from its proposal until a seal ends it, or 30 days of seal time are over. Until
+then it holds one of its author's slots, and is
+  open        waiting for ballots, which can still decide it either way
+  ratified    a change of names with enough ballots: served, and waiting for a seal
+  passed      another change with enough ballots: it takes effect with a seal
+  outvoted    with enough ballots, but another change of the same name has more power
+  defeated    no longer able to reach its threshold
+  waiting     made on top of a change that is not known here
+  displaced   beside another one that its author put into the same slot
+  faulty      never able to count, for the reason given
+Those that ended are
+  sealed      applied by a seal, and final
+  superseded  replaced: a seal applied another change of the same name
+  expired     not decided in time
+  dropped     impossible since a seal changed the participants or parameters";
 
 /// `proposals --json`.
 #[derive(Serialize)]
 struct Listing {
     page: String,
+    batches: Vec<BatchReport>,
+    /// Those in no batch; with `--batch` those of the batch.
     operations: Vec<OperationReport>,
     /// How many more there are.
     more: usize,
@@ -43,21 +71,30 @@ struct Listing {
 
 impl Proposals {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let request = Request::Proposals { page: self.page, all: self.all };
+        let request = match self.batch {
+            Some(prefix) => Request::Batch { page: self.page, prefix },
+            None => Request::Proposals { page: self.page, all: self.all },
+        };
         let listing = ask!(
             context,
             request,
-            Answer::Proposals { page, operations, more, .. } => Listing { page, operations, more }
+            Answer::Proposals { page, mut batches, operations, more, batch } => {
+                batches.extend(batch);
+                Listing { page, batches, operations, more }
+            }
         );
         if context.json {
             return output::print_json(&listing);
         }
-        if listing.operations.is_empty() {
+        if listing.operations.is_empty() && listing.batches.is_empty() {
             context.note(format!("nothing is open on {}", listing.page));
             return Ok(());
         }
         let known = Acquaintances::of(context);
-        let mut text = render(&listing.operations, &known, context.style, true);
+        let mut text = render_batches(&listing.page, &listing.batches, &known, context.style);
+        if !listing.operations.is_empty() {
+            text += &render(&listing.operations, &known, context.style, true);
+        }
         if listing.more > 0 {
             text += &format!("and {} more; `djdns vote` names one by its id\n", listing.more);
         }
@@ -65,12 +102,63 @@ impl Proposals {
     }
 }
 
-/// A batch in a line: how many of its operations are in which state.
-pub fn batch_line(batch: &BatchReport, known: &Acquaintances) -> String {
-    let states: Vec<String> =
-        batch.states.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    let (id, author) = (short(&batch.id), known.short(&batch.author));
-    format!("{id} by {author}: {} operations: {}\n", batch.operations, states.join(", "))
+/// A table of batches; below each the first few of its changes, and how to vote on all.
+pub fn render_batches(
+    page: &str,
+    batches: &[BatchReport],
+    known: &Acquaintances,
+    style: Style,
+) -> String {
+    let mut table = Table::new(["BATCH", "YES", "NO", "MISSING", "EXPIRES", "BY", "OPERATIONS"]);
+    for batch in batches {
+        let missing = Power(batch.needed.0.saturating_sub(batch.approve_least.0));
+        let states = batch.states.iter().map(|(word, count)| format!("{count} {word}"));
+        table.row([
+            text(short(&batch.id)).painted(Paint::Bold),
+            number(between(batch.approve_least, batch.approve_most)),
+            number(between(batch.reject_least, batch.reject_most)),
+            number(missing),
+            text(batch.seconds_left.map_or(String::new(), time_left)),
+            text(known.short(&batch.author)),
+            text(states.collect::<Vec<_>>().join(", ")),
+        ]);
+    }
+    let (head, rows) = table.lines(style);
+    let mut out = String::new();
+    if let Some(head) = head.filter(|_| !rows.is_empty()) {
+        out += &(head + "\n");
+    }
+    for (row, batch) in rows.into_iter().zip(batches) {
+        out += &(row + "\n");
+        out += &first_changes(page, batch, style);
+    }
+    out
+}
+
+/// The first few changes of a batch, and where the others are.
+fn first_changes(page: &str, batch: &BatchReport, style: Style) -> String {
+    let mut out = String::new();
+    let id = short(&batch.id);
+    for change in &batch.first {
+        out += &format!("    {}\n", clean(&change.change));
+        for line in &change.diff {
+            out += &format!("      {}\n", diff_line(line, style));
+        }
+    }
+    let more = batch.operations - batch.first.len();
+    if more > 0 {
+        out += &format!("    and {more} more: `djdns proposals {page} --batch {id}`\n");
+    }
+    if batch.seconds_left.is_some() {
+        let vote = format!("a ballot on all of it: `djdns vote {page} {id}`");
+        out += &format!("    {}\n", style.paint(Paint::Dim, &vote));
+    }
+    out
+}
+
+/// A tally that is not the same for all.
+fn between(least: Power, most: Power) -> String {
+    if least == most { least.to_string() } else { format!("{least}–{most}") }
 }
 
 /// A table of operations; with `diff`, what each changes and who voted stands below it.
@@ -170,12 +258,12 @@ fn state_paint(state: &str) -> Paint {
     }
 }
 
-/// How long an operation stays open, in the page's seal time (G10).
+/// How long something stays open, to the nearest: a second after 14 days began, 14 are left.
 pub fn time_left(seconds: u64) -> String {
     match seconds {
         0..3600 => format!("{} min", seconds.div_ceil(60)),
-        3600..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
+        3600..172_800 => format!("{} h", (seconds + 1800) / 3600),
+        _ => format!("{} days", (seconds + 43_200) / 86_400),
     }
 }
 
@@ -238,12 +326,57 @@ ID        TRACK  STATE  YES  NO  MISSING  EXPIRES  BY          CHANGE
         assert_eq!(render(&[operation()], &known, Style::plain(), true), expect);
     }
 
+    fn batch() -> BatchReport {
+        let alice = crate::demo::key("alice").unwrap().public().to_string();
+        let one = crate::control::report::BatchChange {
+            id: "01".repeat(32),
+            change: "set a A".into(),
+            diff: vec!["+ a 300 A 192.0.2.1".into()],
+        };
+        BatchReport {
+            id: "24269cee".repeat(8),
+            author: alice,
+            operations: 2000,
+            states: vec![("open".into(), 1999), ("ratified".into(), 1)],
+            approve_least: Power(POWER_UNITS),
+            approve_most: Power(2 * POWER_UNITS),
+            reject_least: Power(0),
+            reject_most: Power(0),
+            needed: Power(1_500_500),
+            expires: Some(0),
+            seconds_left: Some(30 * 86_400),
+            first: vec![one],
+        }
+    }
+
+    #[test]
+    fn a_batch_is_a_row_with_its_first_changes_and_how_to_vote_on_all() {
+        let demo = crate::demo::key("alice").unwrap().public();
+        let known = Acquaintances::just(demo, "demo:alice");
+        let expect = "\
+BATCH     YES  NO  MISSING  EXPIRES  BY          OPERATIONS
+24269cee  1–2   0     0.50  30 days  demo:alice  1999 open, 1 ratified
+    set a A
+      + a 300 A 192.0.2.1
+    and 1999 more: `djdns proposals ct. --batch 24269cee`
+    a ballot on all of it: `djdns vote ct. 24269cee`
+";
+        assert_eq!(render_batches("ct.", &[batch()], &known, Style::plain()), expect);
+        assert_eq!(render_batches("ct.", &[], &known, Style::plain()), "");
+        let rejected = BatchReport { reject_most: Power(POWER_UNITS), ..batch() };
+        let shown = render_batches("ct.", &[rejected], &known, Style::plain());
+        assert!(shown.contains("1–2  0–1"), "{shown}");
+    }
+
     #[test]
     fn time_left_is_told_in_days_hours_or_minutes() {
         let check = |left: u64, expect: &str| assert_eq!(time_left(left), expect);
         check(30 * 86_400, "30 days");
         check(2 * 86_400, "2 days");
-        check(2 * 86_400 - 1, "47 h");
+        check(14 * 86_400 - 1, "14 days");
+        check(13 * 86_400 + 43_199, "13 days");
+        check(2 * 86_400 - 1, "48 h");
+        check(2 * 86_400 - 1801, "47 h");
         check(3599, "60 min");
         check(1, "1 min");
         check(0, "0 min");

@@ -6,23 +6,24 @@ use clap::{Args, Subcommand};
 
 use super::{
     args::{self, Author},
-    context::Context,
+    context::{Context, ask},
     fault::{Fault, Outcome},
     output,
     page::{
         accept,
         held::{self, Meant},
     },
+    resolve::short,
     signing, zone,
 };
 use crate::{
     control::{
         report::OperationReport,
-        request::{Draft, PageSelector},
+        request::{Answer, Draft, PageSelector, Request},
     },
     governance::{ballot::Choice, operation::Change, statement::Statement},
     id::Id,
-    key::{SecretKey, Signature},
+    key::{PublicKey, SecretKey, Signature},
     page::{
         name::{Name, Owner},
         record::RecordType,
@@ -43,7 +44,7 @@ mod track2;
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns propose ff.ct set brickwindows A 203.0.113.5 --as alice\n  \
-                  djdns propose ff.ct participant remove did:key:z6Mk…\n  \
+                  djdns propose ff.ct participant remove bob --as alice\n  \
                   djdns propose ff.ct --from-request 4c5d6e --as alice"
 )]
 pub struct Propose {
@@ -78,8 +79,11 @@ enum What {
     One(One),
     /// Make the page what a zone file says, as one batch of operations.
     ///
-    /// Shows each difference. Links to subpages that the zone file lacks are kept.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct apply ff.ct.zone --dry-run")]
+    /// Shows each difference. Links to subpages that the zone file lacks are kept. Every change takes
+    /// one of your slots until it is sealed (`open_operations_max` in `djdns page show`, usually 256,
+    /// of which one stays free): --dry-run says how many fit, and with which `djdns propose P params
+    /// open_operations_max=N` all do.
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct apply ff.ct.zone --dry-run --as alice")]
     Apply {
         /// The zone file (RFC 1035); `-` is standard input
         file: PathBuf,
@@ -96,17 +100,23 @@ enum One {
     ///
     /// Records of other types stay. Data is written as in a zone file; put `--` before data that
     /// begins with a minus.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct set brickwindows MX 10 mail.ct.")]
+    #[command(
+        after_help = "EXAMPLE\n  djdns propose ff.ct set brickwindows MX 10 mail.ct. --as alice"
+    )]
     Set(RecordArgs),
     /// Add one record to a name.
     ///
     /// Records of the same type share one TTL.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct add brickwindows A 203.0.113.6")]
+    #[command(
+        after_help = "EXAMPLE\n  djdns propose ff.ct add brickwindows A 203.0.113.6 --as alice"
+    )]
     Add(RecordArgs),
     /// Delete all records at a name, or those of one type.
     ///
     /// A link to a subpage is cut with `unlink`, which takes more power.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct delete shop.brickwindows CNAME")]
+    #[command(
+        after_help = "EXAMPLE\n  djdns propose ff.ct delete shop.brickwindows CNAME --as alice"
+    )]
     Delete {
         /// The name relative to the page; `@` is the page itself
         owner: String,
@@ -115,7 +125,7 @@ enum One {
         rtype: Option<RecordType>,
     },
     /// Link a subpage: from then on it answers for LABEL and everything below.
-    #[command(after_help = "EXAMPLE\n  djdns propose ct link friends 5f0c1d")]
+    #[command(after_help = "EXAMPLE\n  djdns propose ct link friends 5f0c1d --as alice")]
     Link {
         /// The one label below the page
         label: String,
@@ -124,20 +134,25 @@ enum One {
         subpage: String,
     },
     /// Change who takes part.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant power z6Mk…=3")]
+    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct participant power bob=3 --as alice")]
     Participant {
         #[command(subcommand)]
         change: Participant,
     },
     /// Change the page's parameters; those not named stay.
-    #[command(after_help = "EXAMPLE\n  djdns propose ff.ct params track1_bp=4000 min_voters=3")]
+    ///
+    /// track1_bp and track2_bp are basis points of the power (100 are 1 %), seal_interval and
+    /// soft_ttl_max seconds, or units as in 1h30m. `djdns page show --help` says what each is for.
+    #[command(
+        after_help = "EXAMPLE\n  djdns propose ff.ct params track1_bp=4000 soft_ttl_max=1h --as alice"
+    )]
     Params {
         /// Parameters and their new values
         #[arg(value_name = "KEY=VALUE", required = true, value_parser = args::assignment)]
         values: Vec<(String, String)>,
     },
     /// Give LABEL and everything below to another page.
-    #[command(after_help = "EXAMPLE\n  djdns propose ct relink friends 5f0c1d")]
+    #[command(after_help = "EXAMPLE\n  djdns propose ct relink friends 5f0c1d --as alice")]
     Relink {
         /// The one label below the page
         label: String,
@@ -146,7 +161,7 @@ enum One {
         subpage: String,
     },
     /// Cut a subpage off.
-    #[command(after_help = "EXAMPLE\n  djdns propose ct unlink friends")]
+    #[command(after_help = "EXAMPLE\n  djdns propose ct unlink music --as alice")]
     Unlink {
         /// The one label below the page
         label: String,
@@ -186,7 +201,7 @@ enum Participant {
     /// Put a participant out.
     #[command(
         override_usage = "djdns propose <P> participant remove [OPTIONS] <KEY>",
-        after_help = "EXAMPLE\n  djdns propose ff.ct participant remove did:key:z6Mk…"
+        after_help = "EXAMPLE\n  djdns propose ff.ct participant remove bob --as alice"
     )]
     Remove {
         /// The participant
@@ -195,7 +210,7 @@ enum Participant {
     /// Give a participant another power.
     #[command(
         override_usage = "djdns propose <P> participant power [OPTIONS] <KEY=POWER>",
-        after_help = "EXAMPLE\n  djdns propose ff.ct participant power z6Mk…=3"
+        after_help = "EXAMPLE\n  djdns propose ff.ct participant power bob=3 --as alice"
     )]
     Power {
         /// The participant and its new power
@@ -280,11 +295,11 @@ impl One {
                 desk.relink(context, owner, Vec::new())
             }
             One::Params { values } => {
-                desk.propose(context, &[], |draft| track2::parameters(draft, &values))
+                desk.propose_order(context, &[], |draft| track2::parameters(draft, &values))
             }
             One::Participant { change } => {
                 let change = track2::participant(context, change)?;
-                desk.propose(context, &[], |draft| Ok(track2::roster(draft, change.clone())))
+                desk.propose_order(context, &[], |draft| Ok(track2::roster(draft, change.clone())))
             }
         }
     }
@@ -352,7 +367,8 @@ impl Desk {
         edit: impl Fn(&mut entry::Sets) -> Outcome,
     ) -> Outcome<OperationReport> {
         let owners = vec![owner.clone()];
-        self.propose(context, &owners, |draft| entry::change(draft, owner.clone(), &edit))
+        let draft = signing::draft_names;
+        self.propose(context, draft, &owners, |draft| entry::change(draft, owner.clone(), &edit))
     }
 
     /// Proposes that a linked name goes to another page, or to none.
@@ -363,21 +379,45 @@ impl Desk {
         subpage: Vec<Id>,
     ) -> Outcome<OperationReport> {
         let owners = vec![owner.clone()];
-        self.propose(context, &owners, |draft| {
+        self.propose_order(context, &owners, |draft| {
             track2::relink(draft, owner.clone(), subpage.clone())
         })
+    }
+
+    /// Proposes a Track 2 change. Two of the same exclude each other like any two, and unlike those
+    /// of one name they cannot be made on top of each other: so it is said if one is open already.
+    fn propose_order(
+        &self,
+        context: &mut Context,
+        owners: &[Owner],
+        build: impl Fn(&Draft) -> Outcome<Change>,
+    ) -> Outcome<OperationReport> {
+        let made = self.propose(context, signing::draft, owners, build)?;
+        let request = Request::Proposals { page: self.page.clone(), all: false };
+        let open = ask!(context, request, Answer::Proposals { operations, .. } => operations);
+        if let Some(same) = open.iter().find(|other| is_same(other, &made)) {
+            context.note(format!(
+                "warning: {} proposes the same already, and only one of them can count: `djdns vote \
+                 {} {}` approves it",
+                short(&same.id),
+                self.page,
+                short(&same.id)
+            ));
+        }
+        Ok(made)
     }
 
     /// Signs one operation, with the proposer's approval, and hands it over.
     fn propose(
         &self,
         context: &mut Context,
+        drafting: Drafting,
         owners: &[Owner],
         build: impl Fn(&Draft) -> Outcome<Change>,
     ) -> Outcome<OperationReport> {
         let made = signing::submit_made_for(context, self.petition, &mut |context| {
             let key = self.key.public();
-            let draft = signing::draft(context, &self.page, &key, owners.to_vec(), 1)?;
+            let draft = drafting(context, &self.page, &key, owners.to_vec(), 1)?;
             let slot = draft.slots.first().copied().unwrap_or_default();
             let operation = signing::operation(&draft, &self.key, slot, build(&draft)?)?;
             let id = operation.id();
@@ -392,6 +432,15 @@ impl Desk {
         let found = signing::named(context, &self.page, &id.to_string())?;
         found.operations.into_iter().next().ok_or_else(Fault::other_answer)
     }
+}
+
+/// How a change comes to its slot.
+type Drafting = fn(&mut Context, &str, &PublicKey, Vec<Owner>, usize) -> Outcome<Draft>;
+
+/// Whether another operation, on which people still vote, is the same change.
+fn is_same(other: &OperationReport, made: &OperationReport) -> bool {
+    let what = |one: &OperationReport| (one.track, one.owner.clone(), one.change.clone());
+    other.id != made.id && what(other) == what(made) && ["open", "passed"].contains(&&*other.state)
 }
 
 /// Proposes, with approval, that `owner` links to a subpage; returns the operation's id.
@@ -433,6 +482,16 @@ fn tally(operation: &OperationReport) -> String {
 mod tests {
     use super::*;
     use crate::cli::proposals::tests::operation;
+
+    #[test]
+    fn the_same_change_is_known_again_while_people_vote_on_it() {
+        let made = operation();
+        let other = OperationReport { id: "ff".repeat(32), ..operation() };
+        assert!(is_same(&other, &made));
+        assert!(!is_same(&made, &made), "it is itself");
+        assert!(!is_same(&OperationReport { change: "set B".into(), ..other.clone() }, &made));
+        assert!(!is_same(&OperationReport { state: "defeated".into(), ..other }, &made));
+    }
 
     #[test]
     fn where_an_operation_stands_is_one_sentence() {

@@ -22,7 +22,7 @@ use crate::{
     governance::petition::{Asking, Petition, Refusal, Refusing},
     id::Id,
     key::SecretKey,
-    page::{entry::Rdata, name::Owner},
+    page::{entry::Rdata, name::Owner, record::RecordType},
 };
 
 /// Ask a page for a name, see what became of it, or turn a petition down.
@@ -34,10 +34,12 @@ use crate::{
 #[command(
     subcommand_negates_reqs = true,
     override_usage = "djdns request <P> set [OPTIONS] <OWNER> <TYPE> <RDATA>...\n       \
+                      djdns request <P> delete [OPTIONS] <OWNER> [TYPE]\n       \
                       djdns request <P> link [OPTIONS] <LABEL> <PAGE-ID>\n       \
                       djdns request status <ID>\n       \
                       djdns request refuse --reason <TEXT> <ID>",
-    after_help = "EXAMPLE\n  djdns request ff.ct set friend A 192.0.2.7 --words 'for our club'\n  \
+    after_help = "EXAMPLE\n  djdns request ff.ct set friend A 192.0.2.7 --words 'for our club' \
+                  --as zoe\n  \
                   djdns request status 4c5d6e"
 )]
 pub struct Request {
@@ -63,6 +65,20 @@ enum What {
     Set {
         #[command(flatten)]
         record: RecordArgs,
+        #[command(flatten)]
+        saying: Saying,
+    },
+    /// Ask that all records at a name be deleted, or those of one type.
+    #[command(
+        override_usage = "djdns request <P> delete [OPTIONS] <OWNER> [TYPE]",
+        after_help = "EXAMPLE\n  djdns request ff.ct delete shop.brickwindows CNAME --as zoe"
+    )]
+    Delete {
+        /// The name relative to the page; `@` is the page itself
+        owner: String,
+        /// Only records of this type
+        #[arg(value_name = "TYPE")]
+        rtype: Option<RecordType>,
         #[command(flatten)]
         saying: Saying,
     },
@@ -135,6 +151,11 @@ impl Request {
                 desk.ask(context, owner, |sets| {
                     entry::set(sets, record.rtype, record.ttl, data.clone())
                 })
+            }
+            (Some(page), What::Delete { owner, rtype, saying }) => {
+                let desk = Desk::open(context, page, &author, saying)?;
+                let owner = entry::owner(context, &desk.draft.name, &owner)?;
+                desk.ask(context, owner, |sets| entry::delete(sets, rtype))
             }
             (Some(page), What::Link { label, subpage, saying }) => {
                 let desk = Desk::open(context, page, &author, saying)?;

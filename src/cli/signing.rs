@@ -6,10 +6,11 @@ use super::{
     context::{Context, ask},
     fault::{Fault, Outcome},
     key::{passphrase, ring::Keyring},
+    presence::percent,
 };
 use crate::{
     control::{
-        report::{BatchReport, OperationReport},
+        report::{BatchReport, OperationReport, PageReport},
         request::{Answer, Draft, Failure, FailureKind, Request},
     },
     demo,
@@ -20,7 +21,7 @@ use crate::{
     },
     id::Id,
     key::{PublicKey, SecretKey},
-    limits::{BALLOT_ROWS_MAX, BATCH_ROWS_MAX, BATCH_SLOTS},
+    limits::{BALLOT_ROWS_MAX, BATCH_ROWS_MAX, BATCH_SLOTS, OPEN_OPERATIONS_MAX},
     page::{entry::Rdata, name::Owner},
 };
 
@@ -78,11 +79,25 @@ fn say_as(fault: Fault) -> Fault {
     }
 }
 
-/// Somebody's public key: `did:key:…`, `z6Mk…`, the name of a local key, or `demo:alice`.
+/// Somebody's public key, as [`key_named`]; whoever names one of the demonstration without saying so
+/// is told.
+///
+/// # Errors
+/// As [`key_named`].
+pub fn public_key(context: &Context, text: &str) -> Outcome<PublicKey> {
+    let key = key_named(context, text)?;
+    if demo::key(text).is_some_and(|demo| demo.public() == key) {
+        context.note(format!("`{text}` is {text} of the demonstration: this key is public"));
+    }
+    Ok(key)
+}
+
+/// Somebody's public key: `did:key:…`, `z6Mk…`, the name of a local key, or `demo:alice`; `alice` as
+/// well, where no local key has that name.
 ///
 /// # Errors
 /// When it is none of these.
-pub fn public_key(context: &Context, text: &str) -> Outcome<PublicKey> {
+pub fn key_named(context: &Context, text: &str) -> Outcome<PublicKey> {
     if let Some(name) = text.strip_prefix(DEMO) {
         let known = demo::key(name).map(|key| key.public());
         return known
@@ -90,8 +105,8 @@ pub fn public_key(context: &Context, text: &str) -> Outcome<PublicKey> {
     }
     match PublicKey::parse(text) {
         Ok(key) => Ok(key),
-        Err(refusal) => match Keyring::open(context)?.find(text)? {
-            Some(stored) => Ok(stored.file.public()),
+        Err(refusal) => match own_or_demo(context, text)? {
+            Some(key) => Ok(key),
             None if text.starts_with("did:") => Err(Fault::usage(refusal)),
             None => Err(Fault::usage(format!(
                 "`{text}` is neither a key (did:key:z6Mk…) nor the name of one here (see `djdns key \
@@ -99,6 +114,12 @@ pub fn public_key(context: &Context, text: &str) -> Outcome<PublicKey> {
             ))),
         },
     }
+}
+
+/// The key of this user with that name, else that of the demonstration.
+fn own_or_demo(context: &Context, name: &str) -> Outcome<Option<PublicKey>> {
+    let own = Keyring::open(context)?.find(name)?.map(|stored| stored.file.public());
+    Ok(own.or_else(|| demo::key(name).map(|key| key.public())))
 }
 
 /// The public half of the identity that `--as` names; without it the only one. No passphrase is asked
@@ -110,11 +131,7 @@ pub fn identity(context: &Context, name: Option<&str>) -> Outcome<PublicKey> {
     let Some(name) = name else {
         return Ok(Keyring::open(context)?.only().map_err(say_as)?.file.public());
     };
-    let own = Keyring::open(context)?.find(name)?.map(|stored| stored.file.public());
-    match own.or_else(|| demo::key(name).map(|key| key.public())) {
-        Some(key) => Ok(key),
-        None => public_key(context, name),
-    }
+    key_named(context, name)
 }
 
 /// Whether everybody has the secret half of this key.
@@ -145,17 +162,19 @@ impl Acquaintances {
 
     /// A short word for a key in text form: its name here, or its beginning.
     pub fn short(&self, key: &str) -> String {
+        self.name(key).map_or_else(|| Acquaintances::stub(key), str::to_owned)
+    }
+
+    /// The beginning of a key in text form.
+    pub fn stub(key: &str) -> String {
         let Ok(public) = PublicKey::parse(key) else { return key.to_owned() };
-        match self.name(key) {
-            Some(name) => name.to_owned(),
-            None => format!("{}…", public.short_form().chars().take(12).collect::<String>()),
-        }
+        format!("{}…", public.short_form().chars().take(12).collect::<String>())
     }
 
     /// A sentence with every key in it that has a name here replaced by the name.
     pub fn named(&self, sentence: &str) -> String {
         let word = |word: &str| {
-            let bare = word.trim_end_matches(',');
+            let bare = word.trim_end_matches([',', ';', ':']);
             match bare.starts_with("did:key:") {
                 true => self.short(bare) + &word[bare.len()..],
                 false => word.to_owned(),
@@ -182,8 +201,7 @@ pub fn draft(
     owners: Vec<Owner>,
     slots: usize,
 ) -> Outcome<Draft> {
-    let request = Request::Draft { page: page.to_owned(), author: author.raw(), owners, slots };
-    let draft = ask!(context, request, Answer::Draft(draft) => draft);
+    let draft = drafted(context, page, author, owners, slots)?;
     if !draft.takes_part {
         return Err(Fault::refused(format!(
             "{author} does not take part in {}: see `djdns page participants {page}`, and sign with \
@@ -192,12 +210,112 @@ pub fn draft(
         )));
     }
     if slots > 0 && draft.slots.is_empty() {
-        return Err(Fault::refused(format!(
-            "all of your slots on {} hold open operations: wait until some are decided",
-            draft.name
-        )));
+        return Err(full(context, page, &draft)?);
     }
     Ok(draft)
+}
+
+/// [`draft`] for changes of names, which leave the author's last free slot alone: else nothing were
+/// left to raise `open_operations_max` with.
+///
+/// # Errors
+/// As [`draft`].
+pub fn draft_names(
+    context: &mut Context,
+    page: &str,
+    author: &PublicKey,
+    owners: Vec<Owner>,
+    slots: usize,
+) -> Outcome<Draft> {
+    let mut draft = draft(context, page, author, owners, slots + 1)?;
+    let usable = usable(&draft).min(slots);
+    if usable == 0 {
+        return Err(full(context, page, &draft)?);
+    }
+    draft.slots.truncate(usable);
+    Ok(draft)
+}
+
+/// How many of the free slots in a draft changes of names may take.
+pub fn usable(draft: &Draft) -> usize {
+    // A page with one slot for each would otherwise have none for names.
+    let kept = usize::from(parameter(draft, "open_operations_max") > 1);
+    draft.slots.len().saturating_sub(kept)
+}
+
+/// What a draft says, whoever asks.
+///
+/// # Errors
+/// What the node says.
+pub fn drafted(
+    context: &mut Context,
+    page: &str,
+    author: &PublicKey,
+    owners: Vec<Owner>,
+    slots: usize,
+) -> Outcome<Draft> {
+    let request = Request::Draft { page: page.to_owned(), author: author.raw(), owners, slots };
+    ask!(context, request, Answer::Draft(draft) => Ok(draft))
+}
+
+/// One of the page's parameters.
+pub fn parameter(draft: &Draft, name: &str) -> u32 {
+    draft.parameters.iter().find(|(known, _)| known == name).map_or(0, |(_, value)| *value)
+}
+
+/// The command that gives every author so many slots, and what it takes.
+pub fn more_slots(page: &str, draft: &Draft, slots: u32) -> String {
+    let bp = parameter(draft, "track2_bp");
+    let slots = slots.min(OPEN_OPERATIONS_MAX);
+    format!(
+        "`djdns propose {page} params open_operations_max={slots}`, which takes {} % of the power and \
+         a seal",
+        percent(bp)
+    )
+}
+
+/// That no slot is free, what holds them, and what can be done about it.
+fn full(context: &mut Context, page: &str, draft: &Draft) -> Outcome<Fault> {
+    let request = Request::Page { page: page.to_owned() };
+    let report = ask!(context, request, Answer::Page(report) => report);
+    Ok(Fault::refused(no_slot(page, draft, &report)))
+}
+
+fn no_slot(page: &str, draft: &Draft, report: &PageReport) -> String {
+    let max = parameter(draft, "open_operations_max");
+    let states: Vec<String> =
+        draft.occupied.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let holds = |words: &[&str]| draft.occupied.iter().any(|(word, _)| words.contains(&&**word));
+    let mut ways = Vec::new();
+    if holds(&["ratified", "passed"]) {
+        let interval = parameter(draft, "seal_interval");
+        ways.push(match (report.own_seats, report.quorum) {
+            (own, quorum) if own >= quorum => format!(
+                "what is ratified or passed waits for a seal, which this node makes within {interval} s"
+            ),
+            (own, quorum) => format!(
+                "what is ratified or passed waits for a seal only, which takes {quorum} of {} power, \
+                 and this node is named by {own}: participants name it with `djdns host {page} --as \
+                 KEY`",
+                report.total_power
+            ),
+        });
+    }
+    if holds(&["open"]) {
+        ways.push(format!("what is open waits for ballots: see `djdns proposals {page}`"));
+    }
+    let all = match draft.slots.len() {
+        0 => "all".to_owned(),
+        free => format!("all but {free}, which a change of names leaves free,"),
+    };
+    let by = if draft.slots.is_empty() { "another participant can" } else { "you can" };
+    ways.push(format!("{by} have more: {}", more_slots(page, draft, max.saturating_mul(2))));
+    format!(
+        "{all} of your {max} slots on {} are taken ({}): {}",
+        draft.name,
+        states.join(", "),
+        ways.join("; ")
+    )
 }
 
 /// Signs one operation.
@@ -219,12 +337,13 @@ pub fn batches(draft: &Draft, key: &SecretKey, mut operations: Vec<Id>) -> Outco
     let batch = |(n, operations): (usize, &[Id])| {
         let Some(slot) = draft.batch_slots.get(n).copied() else {
             return Err(Fault::refused(format!(
-                "{BATCH_SLOTS} batches of yours are open on {}: wait until some are decided",
+                "{BATCH_SLOTS} batches of yours are open on {}: wait until a seal ends some",
                 draft.name
             )));
         };
         let (author, operations) = (key.public().raw(), operations.to_vec());
-        sign(&draft.page, Body::Batch(Batch { author, slot, operations }), key)
+        let batch = Batch { author, slot, base: draft.seal, operations };
+        sign(&draft.page, Body::Batch(batch), key)
     };
     operations.chunks(BATCH_ROWS_MAX).enumerate().map(batch).collect()
 }
@@ -332,6 +451,7 @@ mod tests {
             takes_part: true,
             batch_slots: Vec::new(),
             slots: Vec::new(),
+            occupied: Vec::new(),
             sequence,
             presence: None,
             presence_sequence: 1,
@@ -360,6 +480,60 @@ mod tests {
         check(BALLOT_ROWS_MAX - 1, &[(7, BALLOT_ROWS_MAX - 1)]);
         check(BALLOT_ROWS_MAX, &[(7, BALLOT_ROWS_MAX)]);
         check(BALLOT_ROWS_MAX + 1, &[(7, BALLOT_ROWS_MAX), (8, 1)]);
+    }
+
+    #[test]
+    fn who_has_no_slot_is_told_what_holds_them_and_the_way_out() {
+        let report = |own_seats: u64| PageReport {
+            summary: crate::control::report::PageSummary {
+                name: "ct.".into(),
+                page_id: String::new(),
+                height: 0,
+                entries: 0,
+                participants: 5,
+                open_operations: 255,
+                soft_entries: 0,
+                linked: true,
+                forked: None,
+                demonstration: false,
+            },
+            seal: String::new(),
+            sealed: 0,
+            state_root: String::new(),
+            created: 0,
+            total_power: 5,
+            own_seats,
+            quorum: 4,
+            parameters: Vec::new(),
+            roster: Vec::new(),
+        };
+        let draft = |states: &[(&str, usize)], slots: &[u32]| Draft {
+            occupied: states.iter().map(|(word, n)| ((*word).to_owned(), *n)).collect(),
+            slots: slots.to_vec(),
+            parameters: [("open_operations_max", 256), ("track2_bp", 7000), ("seal_interval", 60)]
+                .map(|(name, value)| (name.to_owned(), value))
+                .to_vec(),
+            ..draft(1)
+        };
+        let check = |draft: Draft, own: u64, expect: &[&str], never: &str| {
+            let said = no_slot("ct", &draft, &report(own));
+            assert!(expect.iter().all(|words| said.contains(words)), "{said}");
+            assert!(!said.contains(never), "{said}");
+        };
+        let raise = "`djdns propose ct params open_operations_max=512`, which takes 70 %";
+        let host = "a seal only, which takes 4 of 5 power, and this node is named by 1";
+        check(draft(&[("ratified", 255)], &[255]), 1, &["all but 1", host, raise], "ballots");
+        let own = "which this node makes within 60 s";
+        check(
+            draft(&[("passed", 256)], &[]),
+            5,
+            &["all of your 256", own, "another"],
+            "djdns host",
+        );
+        let open = "what is open waits for ballots: see `djdns proposals ct`";
+        check(draft(&[("open", 256)], &[]), 0, &["256 open", open], "a seal only");
+        assert_eq!(usable(&draft(&[], &[0])), 0, "the last is for the parameters");
+        assert_eq!(usable(&draft(&[], &[0, 1, 2])), 2);
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl Status {
         if context.json {
             return output::print_json(&status);
         }
-        output::print(&render(context, &status))
+        let text = render(context, &status);
+        context.print_paged(&text)
     }
 }
 

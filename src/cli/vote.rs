@@ -24,7 +24,8 @@ use crate::{
 /// Vote on operations of a page.
 ///
 /// A ballot approves unless it says otherwise; a later one replaces an earlier one. A batch's id
-/// stands for all operations in it. Prints the tally after the ballot.
+/// stands for all operations in it: `djdns proposals P` shows it. Prints the tally after the ballot, of
+/// a batch the range from the operation with the least power to the one with the most.
 #[derive(Args)]
 #[command(
     group = ArgGroup::new("choice").multiple(false),
@@ -80,7 +81,7 @@ impl Vote {
                 None => after.operations.extend(named.operations),
             }
         }
-        after.show(context)
+        after.show(context, &self.page)
     }
 }
 
@@ -100,7 +101,7 @@ struct Several {
 
 impl After {
     /// Prints it; one operation as one object.
-    fn show(self, context: &mut Context) -> Outcome {
+    fn show(self, context: &mut Context, page: &str) -> Outcome {
         let After { mut operations, batches } = self;
         let mut seen = std::collections::HashSet::new();
         operations.retain(|operation| seen.insert(operation.id.clone()));
@@ -112,8 +113,7 @@ impl After {
             };
         }
         let known = Acquaintances::of(context);
-        let mut text: String =
-            batches.iter().map(|batch| proposals::batch_line(batch, &known)).collect();
+        let mut text = proposals::render_batches(page, &batches, &known, context.style);
         if !operations.is_empty() {
             text += &proposals::render(&operations, &known, context.style, true);
         }

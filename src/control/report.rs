@@ -122,7 +122,7 @@ pub struct Event {
 }
 
 /// A row of `djdns audit`. Its chain is SHA-256 over the chain of the row before it (64 zeroes
-/// before the first) and the other fields, each followed by a zero octet.
+/// before the first) and the other fields, each followed by a zero octet; keys have a blank between.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRow {
     /// Counted from 1.
@@ -133,8 +133,8 @@ pub struct AuditRow {
     pub cause: String,
     pub kind: String,
     pub id: String,
-    /// Who signed it; of a seal all whose seats did, with a blank between.
-    pub by: String,
+    /// Who signed it; of a seal all whose seats did.
+    pub by: Vec<String>,
     pub what: String,
     pub chain: String,
 }
@@ -244,14 +244,38 @@ pub struct OperationReport {
     pub ballots: Vec<BallotReport>,
 }
 
-/// A batch and how its operations stand.
+/// A batch and how its operations stand; in `proposals --json`, `inbox --json` and `vote --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchReport {
     pub id: String,
     pub author: String,
+    /// How many there are.
     pub operations: usize,
     /// How many of them are in which state.
     pub states: Vec<(String, usize)>,
+    /// The approving and the rejecting power of the operation that has the least and the most.
+    pub approve_least: Power,
+    pub approve_most: Power,
+    pub reject_least: Power,
+    pub reject_most: Power,
+    /// The approving power that the one takes that needs most.
+    pub needed: Power,
+    /// When the first of them expires, in the page's seal time; if none is open, nothing.
+    pub expires: Option<u64>,
+    /// Seconds until then, from the page's newest seal.
+    pub seconds_left: Option<u64>,
+    /// The first few of them.
+    pub first: Vec<BatchChange>,
+}
+
+/// One change of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchChange {
+    pub id: String,
+    /// One line.
+    pub change: String,
+    /// Records before and after: lines that begin with `-` or `+`.
+    pub diff: Vec<String>,
 }
 
 /// A ballot that counts on an operation.
@@ -314,7 +338,9 @@ pub struct InboxReport {
 pub struct InboxPage {
     pub page: String,
     pub page_id: String,
-    /// Open operations on which the key has not cast a ballot.
+    /// Batches with operations on which the key has not cast a ballot.
+    pub batches: Vec<BatchReport>,
+    /// Other open operations on which the key has not cast a ballot.
     pub operations: Vec<OperationReport>,
     /// How many more of them there are than are listed.
     pub more_operations: usize,
@@ -388,8 +414,8 @@ impl AuditRow {
         let before = before.map_or("0".repeat(64), |row| row.chain.clone());
         let number = self.number.to_string();
         let time = self.time.map_or(String::new(), |time| time.to_string());
-        let fields =
-            [&before, &number, &time, &self.cause, &self.kind, &self.id, &self.by, &self.what];
+        let by = self.by.join(" ");
+        let fields = [&before, &number, &time, &self.cause, &self.kind, &self.id, &by, &self.what];
         let parts: Vec<&[u8]> =
             fields.iter().flat_map(|field| [field.as_bytes(), &[0][..]]).collect();
         Id::hash(&parts).to_string()

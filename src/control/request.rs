@@ -41,10 +41,12 @@ pub enum Request {
     Bundle { page: PageSelector, from: u64 },
     /// What a signer needs to know to make operations or ballots.
     Draft { page: PageSelector, author: RawKey, owners: Vec<Owner>, slots: usize },
-    /// Operations of a page; `all` includes those that can no longer pass.
+    /// The open operations of a page, those of a batch told of as one; `all` includes what ended.
     Proposals { page: PageSelector, all: bool },
-    /// One operation, or all of one batch, by the first digits of its id.
+    /// One operation, or one batch with its first operations, by the first digits of its id.
     Proposal { page: PageSelector, prefix: String },
+    /// Every operation of one batch, by the first digits of the batch's id.
+    Batch { page: PageSelector, prefix: String },
     /// Signed statements about one page: all are admitted and durable, or none is.
     Submit { statements: Vec<Rdata> },
     /// The next part of a page to be founded or admitted on this connection.
@@ -105,10 +107,11 @@ pub enum Answer {
         next: Option<u64>,
     },
     Draft(Draft),
-    /// `more` operations are not told: a message has its limit. `batch` is what the digits named,
-    /// if that was one.
+    /// `more` operations are not told: a message has its limit. Operations of the `batches` of a
+    /// listing are in no list of their own. `batch` is what digits named, if that was one.
     Proposals {
         page: String,
+        batches: Vec<BatchReport>,
         operations: Vec<OperationReport>,
         more: usize,
         batch: Option<BatchReport>,
@@ -150,6 +153,8 @@ pub struct Draft {
     pub takes_part: bool,
     /// Free slots of the author, at most as many as were asked for.
     pub slots: Vec<u32>,
+    /// If fewer are free: how many of the author's operations are in which state.
+    pub occupied: Vec<(String, usize)>,
     /// Free slots for batches of the author, as many as these operations take.
     pub batch_slots: Vec<u32>,
     /// The sequence of the author's next ballot.

@@ -19,13 +19,14 @@ use crate::{
     },
     governance::{Governance, seal::SealRecord, statement::Statement},
     id::{Id, Kind},
-    limits::FORKS_KEPT_MAX,
+    limits::{FORKS_KEPT_MAX, SEAL_AHEAD},
     page::{
         Page,
         genesis::Genesis,
         name::{Name, Owner},
     },
     store::{Cursor, Record, StoreError},
+    time::date,
 };
 
 /// What a bundle holds, once it was found to be in order.
@@ -60,6 +61,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     let id = Genesis::decode(&whole.raw.genesis)
         .map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?
         .id();
+    check_due(&whole, ambient::now())?;
     if node.page(&id).is_none() {
         let (statements, seals) = (whole.said.len() - whole.seals(), whole.seals());
         let page = node.admit_page(whole, progress)?;
@@ -85,6 +87,26 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     let page = node.page(&id).unwrap_or(brought.page.clone());
     let (what, statements, seals) = outcome;
     Ok(carried(node, &page, what, statements, seals, brought.page.page().height()))
+}
+
+/// Seals that are not due yet are not taken in (T7): their time would end what is open, and stand
+/// above every seal to come.
+fn check_due(whole: &WholePage, now: u64) -> Result<(), Failure> {
+    let seals = whole.said.iter().filter(|(kind, _)| *kind == Kind::Seal);
+    let times = seals.filter_map(|(_, bytes)| SealRecord::decode(bytes).ok());
+    let Some(seal) = times.map(|record| record.seal).max_by_key(|seal| seal.time) else {
+        return Ok(());
+    };
+    if seal.time <= now.saturating_add(SEAL_AHEAD.as_secs()) {
+        return Ok(());
+    }
+    Err(Failure::refused(format!(
+        "the seal at height {} is of {}, and this machine's clock says {}: set the clock, or bring the \
+         bundle again when that is due (T7)",
+        seal.height,
+        date(seal.time),
+        date(now)
+    )))
 }
 
 fn carried(
@@ -306,6 +328,7 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
     state.pages.remove(&id);
     state.forks.remove(&id);
     state.due.remove(&id);
+    state.held.remove(&id);
     if state.is_shown {
         node.view.store(std::sync::Arc::new(node.view.load().without_page(&id)));
     }

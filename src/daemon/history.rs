@@ -61,7 +61,7 @@ pub fn audit(node: &Node, page: &Governance, after: u64) -> Result<Answer, Failu
             cause: row.cause,
             kind: row.kind.to_owned(),
             id: row.id.to_string(),
-            by: by.join(" "),
+            by,
             what: row.what,
             chain: String::new(),
         };

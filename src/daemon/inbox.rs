@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    batch,
     node::{Node, sentence},
     report, status,
 };
@@ -167,17 +168,21 @@ pub fn awaiting(node: &Node, key: RawKey, now: u64) -> Result<Answer, Failure> {
         if page.page().roster().power(&key).is_none() {
             continue;
         }
-        let open: Vec<&Proposal> =
-            page.proposals().filter(|proposal| awaits(&page, proposal, &key)).collect();
+        let (batches, batched) =
+            batch::awaiting(node, &page, |proposal| awaits(&page, proposal, &key));
+        let alone = page.proposals().filter(|one| !batched.contains(&one.statement().id()));
+        let open: Vec<&Proposal> = alone.filter(|proposal| awaits(&page, proposal, &key)).collect();
         let listed = open.iter().take(INBOX_OPERATIONS_MAX);
         let awaiting = InboxPage {
             page: page.page().name().to_string(),
             page_id: page.page().id().to_string(),
+            batches,
             operations: listed.map(|proposal| report::operation(&page, proposal)).collect(),
             more_operations: open.len().saturating_sub(INBOX_OPERATIONS_MAX),
             petitions: petitions(node, &page, false, now)?,
         };
-        if !awaiting.operations.is_empty() || !awaiting.petitions.is_empty() {
+        let InboxPage { batches, operations, petitions, .. } = &awaiting;
+        if !batches.is_empty() || !operations.is_empty() || !petitions.is_empty() {
             pages.push(awaiting);
         }
     }

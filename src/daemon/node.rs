@@ -31,7 +31,7 @@ use crate::{
         statement::{Body, Statement},
     },
     id::Id,
-    key::SecretKey,
+    key::{KnownKeys, SecretKey},
     page::{
         Page, PageRefusal, bundle,
         genesis::Genesis,
@@ -49,6 +49,8 @@ pub struct Node {
     pub(super) store: Store,
     /// What this node signs seals with (P4).
     pub(super) key: SecretKey,
+    /// Seconds since 1970 (UTC).
+    pub(super) started: u64,
     /// Not dropped piece by piece: a node lives as long as its process, and a million names take
     /// a second to free. The store is dropped, so that its index is flushed.
     state: Mutex<ManuallyDrop<State>>,
@@ -58,6 +60,8 @@ pub struct Node {
     pub(super) serving: Mutex<Vec<String>>,
     /// What the pages are asked for. Locked before `state`, never while that is held.
     pub(super) inboxes: Inboxes,
+    /// Participants who said something since the start.
+    known_keys: Mutex<Arc<KnownKeys>>,
 }
 
 pub(super) struct State {
@@ -66,6 +70,8 @@ pub(super) struct State {
     pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
     /// When each page that this node has seats of is to be looked at again for a seal.
     pub(super) due: BTreeMap<Id, u64>,
+    /// Why a page that this node could seal is not sealed.
+    pub(super) held: BTreeMap<Id, String>,
     pub(super) anchors: Anchors,
     pub(super) notices: Vec<String>,
     /// Whether there is a view, kept up to date with every change.
@@ -98,6 +104,7 @@ impl Node {
             pages: BTreeMap::new(),
             forks: BTreeMap::new(),
             due: BTreeMap::new(),
+            held: BTreeMap::new(),
             anchors,
             notices,
             is_shown: false,
@@ -105,11 +112,13 @@ impl Node {
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
             key: node_key::of(data_dir)?,
+            started: ambient::now(),
             store,
             state: Mutex::new(ManuallyDrop::new(state)),
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
             serving: Mutex::new(Vec::new()),
             inboxes: Inboxes::default(),
+            known_keys: Mutex::default(),
         });
         node.load(progress)?;
         if anchors_bytes.is_empty() && node.holds_nothing_of_its_own()? {
@@ -347,7 +356,16 @@ impl Node {
         self.store.append(&first.page(), &records).map_err(sentence)?;
         self.replace(&mut state, page, &changed);
         self.seal_in(&mut state, &first.page(), ambient::now());
+        drop(state);
+        let mut known = self.known_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::make_mut(&mut known);
+        statements.iter().for_each(|statement| known.learn(statement.author()));
         Ok(())
+    }
+
+    /// Keys whose statements were admitted before.
+    pub fn known_keys(&self) -> Arc<KnownKeys> {
+        self.known_keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Shows a page that has changed at these owners, and is stored.
@@ -368,7 +386,7 @@ impl Node {
     /// [`Failure`], with nothing changed.
     pub fn admit_page(&self, whole: WholePage, progress: Progress) -> Result<Governance, Failure> {
         check_no_demonstration(&whole)?;
-        self.admit_demonstration(whole, progress)
+        self.admit_whole(whole, "imported", progress)
     }
 
     /// Founds a page whose genesis names no state root yet.
@@ -385,7 +403,7 @@ impl Node {
         let total = raw.entries.len();
         let founded = Page::found_raw(raw, &mut checking(total, progress));
         let (page, raw) = founded.map_err(refused_page)?;
-        self.admit_founded(page, WholePage { raw, ..whole }, progress)
+        self.admit_founded(page, WholePage { raw, ..whole }, "founded", progress)
     }
 
     /// [`Node::admit_page`] for the pages embedded in the program, whose keys are public (P6).
@@ -397,16 +415,27 @@ impl Node {
         whole: WholePage,
         progress: Progress,
     ) -> Result<Governance, Failure> {
+        self.admit_whole(whole, "founded", progress)
+    }
+
+    fn admit_whole(
+        &self,
+        whole: WholePage,
+        cause: &str,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
         let total = whole.raw.entries.len();
         let page = Page::admit(&whole.raw, &mut checking(total, progress));
         let page = page.map_err(refused_page)?;
-        self.admit_founded(page, whole, progress)
+        self.admit_founded(page, whole, cause, progress)
     }
 
+    /// `cause` is noted in the log: founded here, or imported.
     fn admit_founded(
         &self,
         page: Page,
         whole: WholePage,
+        cause: &str,
         progress: Progress,
     ) -> Result<Governance, Failure> {
         let id = page.id();
@@ -418,8 +447,7 @@ impl Node {
         }
         let total = whole.raw.entries.len() as u64;
         progress("writing", 0, total);
-        let what = if governance.page().height() == 0 { "founded" } else { "imported" };
-        let note = Note { time: ambient::now(), what: what.to_owned() };
+        let note = Note { time: ambient::now(), what: cause.to_owned() };
         self.store.found(&id, ambient::random(), whole.records(note)).map_err(sentence)?;
         progress("showing", 0, total);
         self.show(governance.clone());

@@ -1,11 +1,9 @@
 //! Operations as people read them: what changes, who said what, and what is missing.
 
-use std::collections::BTreeMap;
-
-use super::node::Node;
+use super::{batch, node::Node};
 use crate::{
     control::{
-        report::{BallotReport, BatchReport, OperationReport, Power},
+        report::{BallotReport, OperationReport, Power},
         request::{Answer, Failure},
     },
     governance::{
@@ -27,21 +25,26 @@ use crate::{
     },
 };
 
-/// The operations of a page; without `all` those that still can count, or do. `all` includes those
-/// that ended, as far as that is remembered.
+/// The open operations of a page (G10), those first that can still count, or do; `all` includes
+/// those that ended, as far as that is remembered. Batches are told of as one each.
 pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
-    let concerns = |state: &State| {
+    let (batches, batched) = batch::of(node, page, all);
+    let concerns = |proposal: &&Proposal| {
+        let state = page.state(proposal);
         matches!(state, State::Open | State::Ratified | State::Passed | State::Waiting)
     };
-    let open: Vec<&Proposal> =
-        page.proposals().filter(|p| all || concerns(&page.state(p))).collect();
-    let ended_ids: Vec<&Id> = page.closed().filter(|_| all).map(|(id, _)| id).collect();
+    let alone = page.proposals().filter(|p| !batched.contains(&p.statement().id()));
+    let (mut open, lost): (Vec<&Proposal>, Vec<&Proposal>) = alone.partition(concerns);
+    open.extend(lost);
+    let closed = page.closed().filter(|(id, _)| all && !batched.contains(*id));
+    let ended_ids: Vec<&Id> = closed.map(|(id, _)| id).collect();
     let mut operations: Vec<OperationReport> =
         open.iter().take(REPORTED_MAX).map(|proposal| operation(page, proposal)).collect();
     let room = REPORTED_MAX - operations.len();
     operations.extend(ended_ids.iter().take(room).filter_map(|id| ended(node, page, id)));
     let more = (open.len() + ended_ids.len()).saturating_sub(REPORTED_MAX);
-    Answer::Proposals { page: page.page().name().to_string(), operations, more, batch: None }
+    let page = page.page().name().to_string();
+    Answer::Proposals { page, batches, operations, more, batch: None }
 }
 
 /// Operations that one answer tells of (choice: some megabytes), and those of a batch, which is
@@ -49,11 +52,34 @@ pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
 const REPORTED_MAX: usize = 5000;
 const REPORTED_OF_BATCH_MAX: usize = 20;
 
-/// The operation, or the operations of the batch, whose id starts with `prefix`.
+/// The operation, or the batch with its first operations, whose id starts with `prefix`.
 ///
 /// # Errors
 /// [`Failure`] when there is none, or more than one.
 pub fn proposal(node: &Node, page: &Governance, prefix: &str) -> Result<Answer, Failure> {
+    named(node, page, prefix, REPORTED_OF_BATCH_MAX)
+}
+
+/// Every operation of the batch whose id starts with `prefix`.
+///
+/// # Errors
+/// [`Failure`] when there is no such batch, or more than one.
+pub fn whole_batch(node: &Node, page: &Governance, prefix: &str) -> Result<Answer, Failure> {
+    match named(node, page, prefix, REPORTED_MAX)? {
+        Answer::Proposals { batch: None, .. } => Err(Failure::refused(format!(
+            "`{prefix}` names one operation, and no batch: `djdns proposals {}` shows those there are",
+            page.page().name()
+        ))),
+        batch => Ok(batch),
+    }
+}
+
+fn named(
+    node: &Node,
+    page: &Governance,
+    prefix: &str,
+    reported_max: usize,
+) -> Result<Answer, Failure> {
     let found = page.with_prefix(prefix);
     let id = match found.as_slice() {
         [id] => *id,
@@ -72,7 +98,7 @@ pub fn proposal(node: &Node, page: &Governance, prefix: &str) -> Result<Answer, 
             )));
         }
     };
-    let statement = page.batch(&id).cloned().or_else(|| stored(node, &id));
+    let statement = batch::statement(node, page, &id);
     let report = |id: &Id| match page.proposal(id) {
         Some(proposal) => Some(operation(page, proposal)),
         None => ended(node, page, id),
@@ -83,27 +109,14 @@ pub fn proposal(node: &Node, page: &Governance, prefix: &str) -> Result<Answer, 
         .and_then(|statement| Some((statement, &statement.as_batch()?.operations)))
     else {
         let operations = report(&id).into_iter().collect();
-        return Ok(Answer::Proposals { page: name, operations, more: 0, batch: None });
+        let batches = Vec::new();
+        return Ok(Answer::Proposals { page: name, batches, operations, more: 0, batch: None });
     };
     let operations: Vec<OperationReport> =
-        ids.iter().take(REPORTED_OF_BATCH_MAX).filter_map(report).collect();
+        ids.iter().take(reported_max).filter_map(report).collect();
     let more = ids.len() - operations.len();
-    let batch = Some(batch_report(page, statement, ids));
-    Ok(Answer::Proposals { page: name, operations, more, batch })
-}
-
-fn batch_report(page: &Governance, statement: &Statement, ids: &[Id]) -> BatchReport {
-    let mut states: BTreeMap<String, usize> = BTreeMap::new();
-    for id in ids {
-        let word = state_word(page, id).unwrap_or_else(|| "unknown".to_owned());
-        *states.entry(word).or_default() += 1;
-    }
-    BatchReport {
-        id: statement.id().to_string(),
-        author: statement.author().to_string(),
-        operations: ids.len(),
-        states: states.into_iter().collect(),
-    }
+    let batch = Some(batch::report(node, page, statement, ids));
+    Ok(Answer::Proposals { page: name, batches: Vec::new(), operations, more, batch })
 }
 
 /// One word for how an operation stands, or ended.
@@ -127,7 +140,7 @@ fn ending(outcome: &Outcome) -> &'static str {
 }
 
 /// A statement of this node's logs.
-fn stored(node: &Node, id: &Id) -> Option<Statement> {
+pub fn stored(node: &Node, id: &Id) -> Option<Statement> {
     Statement::reopen(&node.store.find(id).ok()??.bytes).ok()
 }
 
@@ -163,7 +176,7 @@ pub fn operation(page: &Governance, proposal: &Proposal) -> OperationReport {
 }
 
 /// An operation that ended, as it was when it did.
-fn ended(node: &Node, page: &Governance, id: &Id) -> Option<OperationReport> {
+pub fn ended(node: &Node, page: &Governance, id: &Id) -> Option<OperationReport> {
     let ended = page.ended(id)?;
     let statement = stored(node, id)?;
     let operation = statement.as_operation()?;
@@ -378,7 +391,7 @@ pub fn diff(owner: &Owner, before: &RecordSets, after: &RecordSets) -> Vec<Strin
 }
 
 /// The text, with its end left out if it is long.
-fn shortened(text: String, chars: usize) -> String {
+pub fn shortened(text: String, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         Some((at, _)) => format!("{}… ({} bytes)", &text[..at], text.len()),
         None => text,

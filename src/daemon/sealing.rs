@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use crate::{
     ambient,
-    governance::{Governance, sealing::Unready, solo::NotAlone},
+    governance::{
+        Governance,
+        sealing::{SealProposal, Unready},
+        solo::NotAlone,
+    },
     id::{Id, Kind},
     key::PublicKey,
-    limits::SEAL_LOOK_INTERVAL,
+    limits::*,
     page::name::Owner,
+    store::Vote,
 };
 
 use super::{
@@ -47,6 +52,13 @@ impl Node {
         }
         match page.seal_alone(&self.key, now) {
             Ok((record, proposal)) => {
+                if let Err(why) = self.may_sign(page, &proposal, now) {
+                    tracing::debug!(page = %id, "not sealed: {why}");
+                    state.held.insert(*id, why);
+                    state.due.insert(*id, again);
+                    return;
+                }
+                state.held.remove(id);
                 let said = page.said();
                 let (sealed, owners) = page.sealed(&proposal, &|id| said.get(id).cloned());
                 let note = Note { time: now, what: "sealed".to_owned() };
@@ -55,6 +67,11 @@ impl Node {
                     tracing::error!(page = %id, "a seal could not be written: {error}");
                     state.due.insert(*id, again);
                     return;
+                }
+                // After the log: what is in neither was never signed, and what is in the log is seen.
+                let (height, seal) = (record.seal.height, record.seal.id());
+                if let Err(error) = self.store.note_vote(id, Vote { height, seal }) {
+                    tracing::error!(page = %id, "a vote could not be noted: {error}");
                 }
                 self.show_seal(state, sealed, &owners);
             }
@@ -65,6 +82,44 @@ impl Node {
                 state.due.insert(*id, again);
             }
         }
+    }
+
+    /// Whether this node should sign a proposal of its own: its clock may be wrong, and it may have
+    /// signed another seal at this height before the page was forgotten or its log cut (S5).
+    fn may_sign(&self, page: &Governance, proposal: &SealProposal, now: u64) -> Result<(), String> {
+        let name = page.page().name();
+        let leap = now.saturating_sub(page.page().head().time);
+        let uptime = now.saturating_sub(self.started);
+        if leap >= SEAL_LEAP.as_secs()
+            && uptime < SEAL_LEAP_WAIT.as_secs()
+            && page.would_end(proposal, now)
+        {
+            return Err(format!(
+                "the newest seal of {name} is {} days old by this machine's clock, and the next would \
+                 end what is open or lent: it waits until the node has run for ten minutes, so that a \
+                 wrong clock can be set first",
+                leap / (24 * 3600)
+            ));
+        }
+        let height = proposal.seal.height;
+        match self.store.vote(&page.page().id()) {
+            Ok(Some(vote)) if vote.height >= height && vote.seal != proposal.seal.id() => {
+                Err(format!(
+                    "this node signed a seal of {name} at height {} before, and the page stands at \
+                     {} here: bring its newer history (`djdns page carry FILE`), or have its \
+                     participants name another node (`djdns host`)",
+                    vote.height,
+                    height - 1
+                ))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Why pages that this node could seal are not sealed, in words.
+    pub fn held(&self) -> Vec<(Id, String)> {
+        self.state().held.iter().map(|(id, why)| (*id, why.clone())).collect()
     }
 
     /// Shows a page under a new seal.

@@ -1,6 +1,6 @@
 //! Carries out what a client asks, on a node.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     carry, explain, history, inbox,
@@ -15,7 +15,9 @@ use crate::{
         request::{Answer, Draft, Failure, Request},
         server::Session,
     },
-    governance::{Governance, Refusal, operation::Register, statement::Statement},
+    governance::{
+        Governance, Refusal, operation::Register, presence::Presence, statement::Statement,
+    },
     id::{Id, Kind},
     key::{PublicKey, RawKey},
     limits::{BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX, OPEN_OPERATIONS_MAX},
@@ -56,6 +58,9 @@ impl Session for NodeSession {
             Request::Proposals { page, all } => report::proposals(&node, &node.select(&page)?, all),
             Request::Proposal { page, prefix } => {
                 report::proposal(&node, &node.select(&page)?, &prefix)?
+            }
+            Request::Batch { page, prefix } => {
+                report::whole_batch(&node, &node.select(&page)?, &prefix)?
             }
             Request::Submit { statements } => {
                 let statements = admitted(&node, &statements)?;
@@ -192,16 +197,21 @@ fn draft(
         (version, page.ratified(owner).0.into_vec())
     };
     let parameters = page.page().parameters().rows();
+    let joined_by = page.joined_by(&author).into_iter().collect();
+    let blank = Some(Presence { joined_by, ..Presence::new(author.raw(), 0) });
+    // Sequences are times, so that of what somebody says on two machines the later counts (G5, G6).
+    let free = page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize));
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
         seal: page.page().seal(),
         takes_part: page.page().roster().power(&author).is_some(),
-        slots: page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize)),
+        occupied: if free.len() < slots { occupied(page, &author) } else { Vec::new() },
+        slots: free,
         batch_slots: page.free_batch_slots(&author, slots.div_ceil(BATCH_ROWS_MAX)),
-        sequence: page.next_sequence(&author),
-        presence: page.presence(&author).and_then(Statement::as_presence).cloned(),
-        presence_sequence: page.next_presence(&author),
+        sequence: page.next_sequence(&author).max(ambient::milliseconds()),
+        presence: page.presence(&author).and_then(Statement::as_presence).cloned().or(blank),
+        presence_sequence: page.next_presence(&author).max(ambient::milliseconds()),
         node: node.key().raw(),
         seal_time: page.page().head().time,
         roster_version: page.version(&Register::Roster),
@@ -210,10 +220,19 @@ fn draft(
     })
 }
 
+/// How many operations of this author, each of which has a slot, are in which state.
+fn occupied(page: &Governance, author: &PublicKey) -> Vec<(String, usize)> {
+    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    for proposal in page.proposals().filter(|one| one.statement().author() == *author) {
+        *states.entry(page.state(proposal).word()).or_default() += 1;
+    }
+    states.into_iter().map(|(word, count)| (word.to_owned(), count)).collect()
+}
+
 /// The statements that a person hands over, each through its door.
 fn admitted(node: &Node, statements: &[Rdata]) -> Result<Vec<Statement>, Failure> {
     let bytes: Vec<&[u8]> = statements.iter().map(|bytes| &*bytes.0).collect();
-    let statements = admit_all(&bytes)
+    let statements = admit_all(&node.known_keys(), &bytes)
         .map_err(|(_, refusal)| Failure::refused(format!("the statement is refused: {refusal}")))?;
     check_ballots_name_something(node, &statements)?;
     Ok(statements)
@@ -242,6 +261,11 @@ fn check_ballots_name_something(node: &Node, statements: &[Statement]) -> Result
         };
         if let Some((unknown, _)) = ballot.rows.iter().find(|(id, _)| !is_known(id)) {
             return Err(match page.as_ref().and_then(|page| page.outcome(unknown)) {
+                Some(outcome)
+                    if report::stored(node, unknown).is_some_and(|s| s.as_batch().is_some()) =>
+                {
+                    Failure::refused(format!("the batch {unknown} is closed: {outcome}"))
+                }
                 Some(outcome) => Failure::refused(Refusal::Closed(*unknown, outcome)),
                 None => Failure::not_found(format!("there is no operation {unknown} here")),
             });

@@ -5,21 +5,26 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     node::{Node, sentence},
-    report::{describe, word},
+    report::{data_text, describe, shortened, word},
     whole::{self, Note},
 };
 use crate::{
     control::request::Failure,
     governance::{
         ballot::Ballot,
+        operation::{Change, Operation},
         presence::Presence,
         seal::SealRecord,
         statement::{Body, Statement},
     },
     id::{Id, Kind},
     key::{PublicKey, RawKey},
-    page::genesis::Genesis,
+    page::{
+        entry::{Rdata, RecordSet},
+        genesis::Genesis,
+    },
     store::Cursor,
+    time,
 };
 
 /// Something that happened to a page.
@@ -76,13 +81,22 @@ struct Reader {
 impl Reader {
     fn take(&mut self, kind: u8, bytes: &[u8]) {
         match (kind, Kind::from_tag(kind)) {
-            (whole::NOTE, _) => self.note = Note::read(bytes),
+            (whole::NOTE, _) => self.note(bytes),
             (whole::FORK, _) => self.seal(bytes, "fork"),
             (_, Some(Kind::Genesis)) => self.genesis(bytes),
             (_, Some(Kind::Seal)) => self.seal(bytes, "seal"),
             (_, Some(kind)) if whole::is_said(kind) => self.statement(bytes),
             _ => {}
         }
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        let note = Note::read(bytes);
+        // The first stands behind the genesis, and tells how that came here.
+        if let (None, [founding], Some(note)) = (&self.note, &mut self.rows[..], &note) {
+            founding.cause.clone_from(&note.what);
+        }
+        self.note = note;
     }
 
     fn genesis(&mut self, bytes: &[u8]) {
@@ -97,14 +111,19 @@ impl Reader {
     fn statement(&mut self, bytes: &[u8]) {
         let Ok(statement) = Statement::reopen(bytes) else { return };
         let (kind, what) = match statement.body() {
-            Body::Operation(operation) => ("operation", describe(operation)),
+            Body::Operation(operation) => ("operation", told(operation)),
             Body::Ballot(ballot) => ("ballot", votes(ballot)),
             Body::Batch(batch) => ("batch", format!("{} operations", batch.operations.len())),
             Body::Presence(presence) => ("presence", present(presence)),
         };
         let id = statement.id();
-        if matches!(statement.body(), Body::Operation(_) | Body::Presence(_)) {
-            self.said.insert(id, what.clone());
+        match statement.body() {
+            Body::Operation(_) => drop(self.said.insert(id, what.clone())),
+            // Below a seal there is nobody's name but here.
+            Body::Presence(_) => {
+                drop(self.said.insert(id, format!("{}: {what}", statement.author())));
+            }
+            _ => {}
         }
         self.push(kind, id, Some(statement.author()), what, None);
     }
@@ -179,22 +198,45 @@ fn votes(ballot: &Ballot) -> String {
     text
 }
 
+/// Characters of the records in an operation's line (choice: a long record is still seen as one).
+const RECORDS_CHARS: usize = 200;
+
+/// An operation in one line, with what is to stand at the name: the page may say otherwise by now.
+fn told(operation: &Operation) -> String {
+    let text = describe(operation);
+    let Change::SetEntry(set) = &operation.change else { return text };
+    let of_set = |set: &RecordSet| {
+        let rtype = set.rtype;
+        let line = move |rdata: &Rdata| format!("{rtype} {}", data_text(rtype, &rdata.0));
+        set.rdata.iter().map(line).collect::<Vec<_>>()
+    };
+    let records: Vec<String> = set.sets.iter().flat_map(of_set).collect();
+    match records.is_empty() {
+        true => text,
+        false => format!("{text}: {}", shortened(records.join(", "), RECORDS_CHARS)),
+    }
+}
+
 fn present(presence: &Presence) -> String {
-    let short = |key: RawKey| match PublicKey::admit(key).map(|key| key.short_form()) {
-        Ok(key) => format!("z6Mk…{}", &key[key.len() - 6..]),
+    let word = |key: RawKey| match PublicKey::admit(key) {
+        Ok(key) => key.to_string(),
         Err(refusal) => refusal.to_string(),
     };
     let node = match presence.node.first() {
-        Some(node) => format!("sealed for by the node {}", short(*node)),
+        Some(node) => format!("sealed for by the node {}", word(*node)),
         None => "no node seals".to_owned(),
     };
     let lent: Vec<String> = presence
         .away
         .iter()
-        .map(|(key, bp)| format!("{} % to {}", f64::from(*bp) / 100.0, short(*key)))
+        .map(|(key, bp)| format!("{} % to {}", f64::from(*bp) / 100.0, word(*key)))
         .collect();
+    let until = match presence.until {
+        0 => String::new(),
+        until => format!(" until {}", time::date(until)),
+    };
     match lent.is_empty() {
         true => node,
-        false => format!("{node}; lends {}", lent.join(", ")),
+        false => format!("{node}; lends {}{until}", lent.join(", ")),
     }
 }

@@ -15,6 +15,7 @@ use crate::{
         statement::{Statement, StatementRefusal},
     },
     id::{Id, Kind},
+    key::KnownKeys,
     limits::LOG_ENTRIES_CHUNK_BYTES,
     page::{
         Page, PageRefusal, RawPage, bundle,
@@ -133,7 +134,8 @@ impl WholePage {
         progress: Progress,
         watch: Watch,
     ) -> Result<Governance, WholeRefusal> {
-        let mut replay = Replay { page, check, seen: HashMap::new(), uncounted: Vec::new() };
+        let (known, seen, uncounted) = (KnownKeys::default(), HashMap::new(), Vec::new());
+        let mut replay = Replay { page, known, check, seen, uncounted };
         let total = self.said.len() as u64;
         for (n, part) in self.said.chunks(REPLAY_PART).enumerate() {
             replay.part(n * REPLAY_PART, part, watch)?;
@@ -173,6 +175,7 @@ impl WholePage {
 
 struct Replay {
     page: Governance,
+    known: KnownKeys,
     check: Check,
     /// What the next seals may list.
     seen: HashMap<Id, Statement>,
@@ -195,7 +198,7 @@ impl Replay {
         let statements = part.iter().filter(|(kind, _)| *kind != Kind::Seal);
         let statements: Vec<&[u8]> = statements.map(|(_, bytes)| bytes.as_slice()).collect();
         let read = match self.check {
-            Check::Full => admit_all(&statements),
+            Check::Full => admit_all(&self.known, &statements),
             Check::Trusted => {
                 let reopen = |(n, bytes): (usize, &&[u8])| {
                     Statement::reopen(bytes).map_err(|refusal| (n, refusal))
@@ -203,8 +206,9 @@ impl Replay {
                 statements.iter().enumerate().map(reopen).collect()
             }
         };
-        let mut read =
-            read.map_err(|(n, refusal)| WholeRefusal::Statement(from + n, refusal))?.into_iter();
+        let read = read.map_err(|(n, refusal)| WholeRefusal::Statement(from + n, refusal))?;
+        read.iter().for_each(|statement| self.known.learn(statement.author()));
+        let mut read = read.into_iter();
         for (n, (kind, bytes)) in (from..).zip(part) {
             if *kind == Kind::Seal {
                 self.seal(bytes, watch)?;

@@ -36,10 +36,9 @@ impl Governance {
         if self.operations.contains_key(&id) {
             return Err(Refusal::Known);
         }
-        let Some(base_time) = self.past.time(&operation.base) else {
-            return Err(Refusal::UnknownBase(operation.base));
-        };
+        let base_time = self.base_time(statement, &operation.base)?;
         let max = self.page.parameters().open_operations_max;
+        let max = self.past.slots_since(base_time, max);
         if operation.slot >= max {
             return Err(Refusal::SlotOutOfRange { slot: operation.slot, max });
         }
@@ -48,7 +47,9 @@ impl Governance {
             return Err(Refusal::PastVersion(operation.change.parent()));
         }
         let sets = self.check_change(&operation.change)?;
-        let mut touched = self.take_slot(statement, operation.slot)?;
+        let Some(mut touched) = self.take_slot(statement, operation.slot, base_time)? else {
+            return Ok(OrdSet::new());
+        };
         self.registers.entry(register.clone()).or_default().operations.insert(id);
         self.by_base.insert((base_time, id));
         let (cast, flow) = (OrdMap::new(), Flow::new(&self.lending));
@@ -58,6 +59,18 @@ impl Governance {
         self.settle_all(&id);
         touched.insert(register);
         Ok(touched)
+    }
+
+    /// The time of the seal that a statement is based on. Its author took part under it, and under
+    /// every seal since.
+    fn base_time(&self, statement: &Statement, base: &Id) -> Result<u64, Refusal> {
+        let Some(base_time) = self.past.time(base) else {
+            return Err(Refusal::UnknownBase(*base));
+        };
+        if !self.past.takes_part_since(&statement.author(), base_time) {
+            return Err(Refusal::JoinedLater(statement.author()));
+        }
+        Ok(base_time)
     }
 
     fn check_change(&self, change: &Change) -> Result<Option<RecordSets>, Refusal> {
@@ -109,7 +122,9 @@ impl Governance {
         if self.waits_are_bounded && waiting > WAITING_BALLOTS_PER_VOTER_MAX {
             return Err(Refusal::TooManyWaiting);
         }
-        self.waiting.insert(voter, waiting);
+        if waiting > 0 || self.waiting.contains_key(&voter) {
+            self.waiting.insert(voter, waiting);
+        }
         self.note_ballot(statement, ballot);
         let mut touched = OrdSet::new();
         for target in counts {
@@ -180,7 +195,11 @@ impl Governance {
         if let Some(outcome) = self.batch_outcome(batch) {
             return Err(Refusal::Closed(id, outcome));
         }
-        let mut touched = self.take_slot(statement, batch.slot)?;
+        let base_time = self.base_time(statement, &batch.base)?;
+        let Some(mut touched) = self.take_slot(statement, batch.slot, base_time)? else {
+            return Ok(OrdSet::new());
+        };
+        self.by_base.insert((base_time, id));
         self.batches.insert(id, statement.clone());
         self.settle_waiting(&id);
         for operation in &batch.operations {
@@ -238,9 +257,9 @@ impl Governance {
             return None;
         }
         proposal.flow.cast(&self.lending, position, cast.as_ref().map(|cast| cast.choice));
-        proposal.cast = match cast {
-            Some(cast) => proposal.cast.update(*voter, cast),
-            None => proposal.cast.without(voter),
+        match cast {
+            Some(cast) => proposal.cast.insert(*voter, cast),
+            None => proposal.cast.remove(voter),
         };
         Some(proposal.operation().change.register())
     }

@@ -36,6 +36,8 @@ pub struct Batch {
     pub author: RawKey,
     /// Which of the author's [`BATCH_SLOTS`](crate::limits::BATCH_SLOTS) it occupies (G5b).
     pub slot: u32,
+    /// A seal that its author knew: it counts for thirty days of seal time from there (G10).
+    pub base: Id,
     /// Sorted, each once.
     pub operations: Vec<Id>,
 }

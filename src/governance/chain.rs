@@ -196,8 +196,7 @@ impl ChainProof {
     /// The participants whose seats signed, who must be enough among those who decide.
     fn signers(&self, deciding: &Standing) -> Result<BTreeSet<PublicKey>, ChainRefusal> {
         let sealed = |key: &PublicKey| deciding.presences.get(key).cloned();
-        let takes_part = |key: &PublicKey| deciding.roll.seats.contains_key(key);
-        let seats = Seats::shown(takes_part, &sealed);
+        let seats = Seats::new(|key| deciding.joined_by(key), &sealed);
         let seats = seats.enclose(&self.seal.page, &self.certificate.presences)?;
         let signers = self.certificate.signers(&self.seal, &seats)?;
         let signed = deciding.roll.power(&signers);
@@ -257,7 +256,15 @@ impl Standing {
     /// presence of somebody, a node that it left long ago could sign for it. Who left and came back
     /// begins anew, and does not count.
     fn sealed_before(&self, later: &Standing, key: &PublicKey) -> bool {
-        self.roll.seats.contains_key(key) && later.sequence(key) >= self.sequence(key)
+        let joined_by = self.joined_by(key);
+        joined_by.is_some()
+            && joined_by == later.joined_by(key)
+            && later.sequence(key) >= self.sequence(key)
+    }
+
+    /// Of who takes part: the operation by which it does, none of a founder.
+    fn joined_by(&self, key: &PublicKey) -> Option<Option<Id>> {
+        self.roll.seats.get(key).map(|seat| seat.joined_by)
     }
 
     fn sequence(&self, key: &PublicKey) -> Option<u64> {

@@ -12,6 +12,8 @@ struct Ending {
     touched: OrdSet<Register>,
     /// What has a slot for itself now, and may count.
     freed: Vec<Id>,
+    /// Open operations of a batch that ended: what was said through it counts no longer.
+    unnamed: Vec<Id>,
 }
 
 impl Governance {
@@ -24,6 +26,9 @@ impl Governance {
         let mut touched = next.take_listed(listed);
         next.page = page;
         next.past.seal(next.page.head());
+        if is_new_order {
+            next.past.note_order(&self.page, &next.page);
+        }
         let mut ending = next.end_operations(listed);
         next.end_batches(&mut ending);
         touched.extend(ending.touched);
@@ -38,6 +43,7 @@ impl Governance {
             for other in &ending.freed {
                 touched.extend(next.settle_behind(other));
             }
+            touched.extend(ending.unnamed.iter().filter_map(|id| next.settle_all(id)));
             for presence in presences {
                 touched.extend(next.lend_anew(&presence.author()));
             }
@@ -74,7 +80,10 @@ impl Governance {
                 break;
             }
             let register = self.operations.get(&id).map(Proposal::register);
-            self.end(&id, Outcome::Expired(height), &mut ending);
+            match self.batches.get(&id).cloned() {
+                Some(batch) => self.end_batch(&batch, Outcome::Expired(height), &mut ending),
+                None => self.end(&id, Outcome::Expired(height), &mut ending),
+            }
             if let Some(register) = register {
                 self.end_orphans(&register, Outcome::Expired(height), &mut ending);
             }
@@ -109,7 +118,6 @@ impl Governance {
             return self.past.close(*id, outcome, None);
         };
         let register = proposal.register();
-        self.by_base.remove(&(proposal.base_time, *id));
         self.past.close(*id, outcome, Some(proposal.flow.tally()));
         if let Some(standing) = self.registers.get_mut(&register) {
             standing.operations.remove(id);
@@ -127,13 +135,18 @@ impl Governance {
             .filter_map(|batch| Some((batch.clone(), outcome(batch)?)))
             .collect();
         for (statement, outcome) in ended {
-            let id = statement.id();
-            self.forget_rows(&id);
-            self.forget_batch(&id);
-            self.past.close(id, outcome, None);
-            let slot = statement.as_batch().map_or(0, |batch| batch.slot);
-            self.leave_slot(&statement, slot, ending);
+            self.end_batch(&statement, outcome, ending);
         }
+    }
+
+    fn end_batch(&mut self, statement: &Statement, outcome: Outcome, ending: &mut Ending) {
+        let id = statement.id();
+        self.forget_rows(&id);
+        let named = self.forget_batch(&id);
+        ending.unnamed.extend(named.into_iter().filter(|id| self.operations.contains_key(id)));
+        self.past.close(id, outcome, None);
+        let slot = statement.as_batch().map_or(0, |batch| batch.slot);
+        self.leave_slot(statement, slot, ending);
     }
 
     /// Forgets what was said about exactly this operation or batch.
@@ -150,8 +163,11 @@ impl Governance {
     fn leave_slot(&mut self, statement: &Statement, slot: u32, ending: &mut Ending) {
         let place = (statement.author(), statement.kind(), slot);
         let Some(contenders) = self.slots.get(&place) else { return };
-        let left = contenders.without(&statement.id());
-        let Some(other) = left.get_min().copied() else {
+        let rank = contenders.iter().find(|(_, id)| *id == statement.id()).copied();
+        let Some((base, id)) = rank else { return };
+        self.by_base.remove(&(base.0, id));
+        let left = contenders.without(&(base, id));
+        let Some((_, other)) = left.get_min().copied() else {
             self.slots.remove(&place);
             return;
         };
@@ -190,7 +206,10 @@ impl Governance {
         for batch in self.batches.values() {
             match next.take(batch) {
                 Err(Refusal::Closed(id, outcome)) => next.past.close(id, outcome, None),
-                Err(_) => next.past.close(batch.id(), Outcome::AuthorGone(height), None),
+                Err(Refusal::NotParticipant(_)) => {
+                    next.past.close(batch.id(), Outcome::AuthorGone(height), None);
+                }
+                Err(_) => next.past.close(batch.id(), Outcome::Impossible(height), None),
                 Ok(_) => {}
             }
         }

@@ -57,6 +57,11 @@ impl Governance {
         Lending::from_rows(powers, self.sealed_presences.values().filter_map(rows))
     }
 
+    /// The operation by which somebody takes part; none for a founder.
+    pub fn joined_by(&self, key: &PublicKey) -> Option<Id> {
+        self.page.seat(key)?.joined_by
+    }
+
     /// Where a participant stands in the roster.
     pub(super) fn position(&self, key: &PublicKey) -> Option<u32> {
         // A roster has at most a million rows.
@@ -78,6 +83,9 @@ impl Governance {
         presence: &Presence,
     ) -> Result<OrdSet<Register>, Refusal> {
         let author = statement.author();
+        if presence.joined_by.first().copied() != self.joined_by(&author) {
+            return Err(Refusal::BeforeJoining);
+        }
         let mut contradicted = None;
         if let Some(newest) = self.presence(&author)
             && let Some(said) = newest.as_presence()

@@ -8,8 +8,9 @@ use imbl::{OrdMap, OrdSet, Vector};
 use super::tally::Tally;
 use crate::{
     id::Id,
+    key::PublicKey,
     limits::{CLOSED_KEPT_MAX, OPERATION_LIFE},
-    page::Head,
+    page::{Head, Page},
 };
 
 /// How an operation ended (G10).
@@ -41,6 +42,10 @@ pub struct Past {
     /// The newest seal, and those that an operation may still name as its base.
     times: OrdMap<Id, u64>,
     by_time: OrdSet<(u64, Id)>,
+    /// Who came to take part under which of these seals, by its time.
+    joined: OrdMap<PublicKey, u64>,
+    /// What `open_operations_max` was until which of these seals, where that was changed.
+    slots_until: OrdMap<u64, u32>,
     /// How operations and batches ended, the newest [`CLOSED_KEPT_MAX`].
     closed: OrdMap<Id, Ended>,
     order: Vector<Id>,
@@ -65,6 +70,36 @@ impl Past {
             self.by_time.remove(&(time, seal));
             self.times.remove(&seal);
         }
+    }
+
+    /// Remembers what a seal changed of who takes part and by which rules.
+    pub fn note_order(&mut self, before: &Page, after: &Page) {
+        let time = after.head().time;
+        let is_new = |key: &PublicKey| before.roster().power(key).is_none();
+        let new = after.roster().iter().filter(|(key, _)| is_new(key));
+        let known = self.joined.iter().filter(|(_, joined)| !has_expired(**joined, time));
+        self.joined = known.map(|(key, joined)| (*key, *joined)).collect();
+        self.joined.extend(new.map(|(key, _)| (*key, time)));
+        let [max, now] = [before, after].map(|page| page.parameters().open_operations_max);
+        if max != now {
+            let known = self.slots_until.iter().filter(|(until, _)| !has_expired(**until, time));
+            self.slots_until = known.map(|(until, max)| (*until, *max)).collect();
+            self.slots_until.insert(time, max);
+        }
+    }
+
+    /// Whether this participant took part under every seal from that of `base_time` on. What an
+    /// author said before it left has ended, also for a copy that hears of it after the author came
+    /// back (G10).
+    pub fn takes_part_since(&self, author: &PublicKey, base_time: u64) -> bool {
+        self.joined.get(author).is_none_or(|joined| *joined <= base_time)
+    }
+
+    /// The least `open_operations_max` under every seal from that of `base_time` on; `now` is that
+    /// of the newest (G10).
+    pub fn slots_since(&self, base_time: u64, now: u32) -> u32 {
+        let past = self.slots_until.iter().filter(|(until, _)| **until > base_time);
+        past.map(|(_, max)| *max).fold(now, u32::min)
     }
 
     /// The time of a seal, if an operation may still name it.

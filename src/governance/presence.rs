@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    id::Id,
     key::{KeyRefusal, PublicKey, RawKey},
     limits::{BASIS_POINTS, LENDING_ROWS_MAX, PRESENCE_BEACON_BYTES_MAX, PRESENCE_BEACONS_MAX},
 };
@@ -13,6 +14,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
     pub participant: RawKey,
+    /// The operation by which it takes part; none for a founder. Who left and came back begins anew:
+    /// what was said before it left must not count again.
+    pub joined_by: Vec<Id>,
     /// The participant's own count; the highest counts.
     pub sequence: u64,
     /// The node that seals for this seat, or none.
@@ -28,6 +32,8 @@ pub struct Presence {
 /// Why a presence says nothing that could hold (G6).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PresenceRefusal {
+    #[error("a participant joined once or never, not {0} times")]
+    ManyJoinings(usize),
     #[error("a seat has one node or none, not {0}")]
     ManyNodes(usize),
     #[error("the node's key: {0}")]
@@ -51,10 +57,10 @@ pub enum PresenceRefusal {
 }
 
 impl Presence {
-    /// A presence that says nothing yet: no node, and not away.
+    /// A presence of a founder that says nothing yet: no node, and not away.
     pub fn new(participant: RawKey, sequence: u64) -> Presence {
-        let (node, beacons, away) = (Vec::new(), Vec::new(), Vec::new());
-        Presence { participant, sequence, node, beacons, away, until: 0 }
+        let (joined_by, node, beacons, away) = Default::default();
+        Presence { participant, joined_by, sequence, node, beacons, away, until: 0 }
     }
 
     /// Checks what can be checked without a page.
@@ -63,6 +69,9 @@ impl Presence {
     /// The first [`PresenceRefusal`] found.
     pub fn check(&self) -> Result<(), PresenceRefusal> {
         use PresenceRefusal::*;
+        if self.joined_by.len() > 1 {
+            return Err(ManyJoinings(self.joined_by.len()));
+        }
         if self.node.len() > 1 {
             return Err(ManyNodes(self.node.len()));
         }
@@ -144,6 +153,8 @@ mod tests {
         check(&away(&[(a, 6000), (b, 4001)]), Some(OverAll(10_001)));
         check(&Presence { until: 9, ..away(&[]) }, Some(EndOfNothing));
         check(&Presence { node: vec![key(8), key(9)], ..away(&[]) }, Some(ManyNodes(2)));
+        check(&Presence { joined_by: vec![Id::ZERO], ..away(&[]) }, None);
+        check(&Presence { joined_by: vec![Id::ZERO; 2], ..away(&[]) }, Some(ManyJoinings(2)));
         let weak = RawKey([0; 32]);
         check(&Presence { node: vec![weak], ..away(&[]) }, Some(Node(KeyRefusal::Weak)));
     }

@@ -19,7 +19,6 @@ use crate::{
         Head, Page,
         codec::{self, CodecRefusal},
         entry::Rdata,
-        genesis::Roster,
     },
 };
 
@@ -105,6 +104,8 @@ pub enum CertificateRefusal {
     Presence(#[from] StatementRefusal),
     #[error("something is enclosed that is no presence of this page")]
     NoPresence,
+    #[error("an enclosed presence of {0} was said before it left and came back")]
+    BeforeJoining(PublicKey),
     #[error("an enclosed presence of {0} is no newer than the sealed one")]
     OldPresence(PublicKey),
     #[error("the seats that signed hold {signed} of {total} power; a seal takes {quorum}")]
@@ -175,28 +176,23 @@ impl SealRecord {
     }
 }
 
+/// Of those who take part: the operation by which they do, none of a founder.
+type JoinedBy<'a> = dyn Fn(&PublicKey) -> Option<Option<Id>> + 'a;
+
 /// Whose node seals for whom: the seats of one height (S2).
 pub struct Seats<'a> {
-    takes_part: Box<dyn Fn(&PublicKey) -> bool + 'a>,
+    joined_by: Box<JoinedBy<'a>>,
     sealed: &'a dyn Fn(&PublicKey) -> Option<Statement>,
     enclosed: BTreeMap<PublicKey, Statement>,
 }
 
 impl<'a> Seats<'a> {
-    /// The seats under a roster and its sealed presences.
-    pub fn new(
-        roster: &'a Roster,
-        sealed: &'a dyn Fn(&PublicKey) -> Option<Statement>,
-    ) -> Seats<'a> {
-        Seats::shown(move |key| roster.power(key).is_some(), sealed)
-    }
-
     /// The seats of those who take part, by whatever shows it, and their sealed presences.
-    pub fn shown(
-        takes_part: impl Fn(&PublicKey) -> bool + 'a,
+    pub fn new(
+        joined_by: impl Fn(&PublicKey) -> Option<Option<Id>> + 'a,
         sealed: &'a dyn Fn(&PublicKey) -> Option<Statement>,
     ) -> Seats<'a> {
-        Seats { takes_part: Box::new(takes_part), sealed, enclosed: BTreeMap::new() }
+        Seats { joined_by: Box::new(joined_by), sealed, enclosed: BTreeMap::new() }
     }
 
     /// The same with presences that are not sealed yet. Both are acceptable until the newer is.
@@ -214,6 +210,10 @@ impl<'a> Seats<'a> {
                 return Err(CertificateRefusal::NoPresence);
             };
             let author = statement.author();
+            let joined_by = presence.joined_by.first().copied();
+            if (self.joined_by)(&author).is_some_and(|joined| joined != joined_by) {
+                return Err(CertificateRefusal::BeforeJoining(author));
+            }
             let sealed = (self.sealed)(&author);
             let sequence = sealed.as_ref().and_then(Statement::as_presence).map(|p| p.sequence);
             if sequence >= Some(presence.sequence) {
@@ -257,7 +257,8 @@ impl Certificate {
         sealed: &dyn Fn(&PublicKey) -> Option<Statement>,
     ) -> Result<BTreeSet<PublicKey>, CertificateRefusal> {
         let roster = page.roster();
-        let seats = Seats::new(roster, sealed).enclose(&seal.page, &self.presences)?;
+        let joined_by = |key: &PublicKey| page.seat(key).map(|seat| seat.joined_by);
+        let seats = Seats::new(joined_by, sealed).enclose(&seal.page, &self.presences)?;
         let signers = self.signers(seal, &seats)?;
         let signed = signers.iter().filter_map(|key| roster.power(key)).map(u64::from).sum();
         let total = roster.total();
@@ -289,7 +290,7 @@ impl Certificate {
             }
             for seat in &commit.seats {
                 let participant = PublicKey::admit(*seat)?;
-                if !(seats.takes_part)(&participant) {
+                if (seats.joined_by)(&participant).is_none() {
                     return Err(CertificateRefusal::NoSeat(participant));
                 }
                 if !seats.holds(&node, &participant) {

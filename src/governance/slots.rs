@@ -3,43 +3,66 @@
 use super::*;
 
 impl Governance {
-    /// Puts an operation or a batch into its slot. A third contender with a larger id is refused,
-    /// with a smaller one it displaces the largest: so the two smallest remain, in any order (P5).
-    /// Returns the registers on which another one counts no longer.
+    /// Puts an operation or a batch into its slot. Of several the one with the newest base counts,
+    /// then the smaller id. A third contender that ranks last is refused, and otherwise displaces
+    /// the last: so the first two remain, in any order (P5). Returns the registers on which another
+    /// one counts no longer; `None` when the statement is kept as evidence only.
+    ///
+    /// Not the smallest id alone: an author whose operation ended puts the next into its slot, under
+    /// a newer seal. A copy that does not know that the first has ended, because it never had what
+    /// that was made against, must serve the second all the same.
     pub(super) fn take_slot(
         &mut self,
         statement: &Statement,
         slot: u32,
-    ) -> Result<OrdSet<Register>, Refusal> {
-        let id = statement.id();
+        base_time: u64,
+    ) -> Result<Option<OrdSet<Register>>, Refusal> {
+        let rank = (Reverse(base_time), statement.id());
         let place = (statement.author(), statement.kind(), slot);
-        let mut contenders = self.slots.get(&place).cloned().unwrap_or_default();
-        contenders.insert(id);
-        let largest = contenders.get_max().copied().filter(|_| contenders.len() > 2);
-        if largest == Some(id) {
-            return Err(Refusal::SlotTaken(slot));
+        let present = self.slots.get(&place).cloned().unwrap_or_default();
+        let is_contradicted = self.note_contradiction(statement, &present, base_time);
+        let mut contenders = present.update(rank);
+        let last = contenders.get_max().copied().filter(|_| contenders.len() > 2);
+        if last == Some(rank) {
+            return if is_contradicted { Ok(None) } else { Err(Refusal::SlotTaken(slot)) };
         }
-        contenders = largest.map_or(contenders.clone(), |largest| contenders.without(&largest));
-        let others: Vec<Id> = contenders.iter().filter(|other| **other != id).copied().collect();
+        contenders = last.map_or(contenders.clone(), |last| contenders.without(&last));
         self.slots.insert(place, contenders);
         let mut touched: OrdSet<Register> =
-            largest.iter().flat_map(|largest| self.drop_contender(largest)).collect();
-        for other in others {
-            let Some(said) = self.statement(&other).cloned() else { continue };
-            self.evidence.entry(statement.author()).or_insert((said, statement.clone()));
-            touched.extend(self.settle_behind(&other));
+            last.iter().flat_map(|last| self.drop_contender(last)).collect();
+        for (_, other) in present.iter().filter(|other| Some(**other) != last) {
+            touched.extend(self.settle_behind(other));
         }
-        Ok(touched)
+        Ok(Some(touched))
+    }
+
+    /// Keeps the first proof that an author put two statements into one slot under one seal (G11).
+    /// Under different seals it may be honest: the first may have ended between them.
+    fn note_contradiction(
+        &mut self,
+        statement: &Statement,
+        present: &OrdSet<Rank>,
+        base_time: u64,
+    ) -> bool {
+        let other = present.iter().find(|(base, _)| base.0 == base_time);
+        let Some(other) = other.and_then(|(_, id)| self.statement(id)).cloned() else {
+            return false;
+        };
+        let is_new = !self.evidence.contains_key(&statement.author());
+        if is_new {
+            self.evidence.insert(statement.author(), (other, statement.clone()));
+        }
+        is_new
     }
 
     /// Forgets what lost its slot. Ballots on it stay, as on anything unknown.
-    fn drop_contender(&mut self, id: &Id) -> OrdSet<Register> {
+    fn drop_contender(&mut self, (base, id): &Rank) -> OrdSet<Register> {
+        self.by_base.remove(&(base.0, *id));
         for voter in self.rows.get(id).into_iter().flat_map(|rows| rows.keys()) {
             *self.waiting.entry(*voter).or_default() += 1;
         }
         if let Some(operation) = self.operations.remove(id) {
             let register = operation.operation().change.register();
-            self.by_base.remove(&(operation.base_time, *id));
             if let Some(standing) = self.registers.get_mut(&register) {
                 standing.operations.remove(id);
             }
@@ -80,6 +103,7 @@ impl Governance {
 
     /// Of those that contend for this slot, the one that counts.
     pub(super) fn slot_winner(&self, statement: &Statement, slot: u32) -> Option<Id> {
-        self.slots.get(&(statement.author(), statement.kind(), slot))?.get_min().copied()
+        let contenders = self.slots.get(&(statement.author(), statement.kind(), slot))?;
+        contenders.get_min().map(|(_, id)| *id)
     }
 }

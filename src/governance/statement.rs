@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     id::{Id, Kind},
-    key::{KeyRefusal, PublicKey, RawKey, SecretKey, SignerRefusal, WrongSignature},
+    key::{KeyRefusal, KnownKeys, PublicKey, RawKey, SecretKey, SignerRefusal, WrongSignature},
     limits::*,
     page::codec::{self, CodecRefusal},
 };
@@ -132,10 +132,24 @@ impl Statement {
     /// # Errors
     /// The first [`StatementRefusal`] found.
     pub fn admit(bytes: &[u8]) -> Result<Statement, StatementRefusal> {
+        Statement::admit_by(&KnownKeys::default(), bytes)
+    }
+
+    /// [`Statement::admit`] for many, whose authors may be known.
+    ///
+    /// # Errors
+    /// The first [`StatementRefusal`] found.
+    pub fn admit_by(known: &KnownKeys, bytes: &[u8]) -> Result<Statement, StatementRefusal> {
         let (body, envelope) = Statement::read(bytes)?;
         let Envelope { page, signature, .. } = &envelope;
-        let signer =
-            PublicKey::admit_signer(body.author(), body.kind(), page, &envelope.body.0, signature);
+        let signer = PublicKey::admit_signer(
+            known,
+            body.author(),
+            body.kind(),
+            page,
+            &envelope.body.0,
+            signature,
+        );
         let author = signer.map_err(|refusal| match refusal {
             SignerRefusal::Key(refusal) => StatementRefusal::Key(refusal),
             SignerRefusal::Signature(refusal) => StatementRefusal::Signature(refusal),

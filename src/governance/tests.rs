@@ -80,7 +80,8 @@ fn batch(page: &Governance, author: u8, slot: u32, operations: &[Id]) -> Stateme
     let author = key(author);
     let mut operations = operations.to_vec();
     operations.sort_unstable();
-    let batch = Batch { author: author.public().raw(), slot, operations };
+    let base = page.page().seal();
+    let batch = Batch { author: author.public().raw(), slot, base, operations };
     Statement::sign(&page.page().id(), Body::Batch(batch), &author).unwrap()
 }
 
@@ -523,3 +524,4 @@ mod judging;
 mod orders;
 mod presence;
 mod sealing;
+mod slots;

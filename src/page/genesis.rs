@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     codec::{self, CodecRefusal},
     name::Name,
+    rdata,
 };
 use crate::{
     id::{Id, Kind},
@@ -74,7 +75,7 @@ pub enum ParameterRefusal {
     OpenOperations(u32),
     #[error("`{0}` is no parameter: there are {1}")]
     Unknown(String, String),
-    #[error("`{1}` is no value for {0}")]
+    #[error("`{1}` is no value for {0}: expected {expected}", expected = expected(.0))]
     NoValue(String, String),
 }
 
@@ -143,14 +144,18 @@ impl Parameters {
         Ok(())
     }
 
-    /// Sets one parameter by its name, as people type it: `track1_bp=4000`.
+    /// Sets one parameter by its name, as people type it: `track1_bp=4000`, `soft_ttl_max=1h`.
     ///
     /// # Errors
     /// [`ParameterRefusal::Unknown`] or [`ParameterRefusal::NoValue`]; relations between
     /// parameters are [`Parameters::check`]'s.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ParameterRefusal> {
         let no_value = || ParameterRefusal::NoValue(name.to_owned(), value.to_owned());
-        let number: u32 = value.parse().map_err(|_| no_value())?;
+        let number: Option<u32> = match name {
+            "seal_interval" | "soft_ttl_max" => rdata::seconds(value.as_bytes()),
+            _ => value.parse().ok(),
+        };
+        let number = number.ok_or_else(no_value)?;
         let small = || u16::try_from(number).map_err(|_| no_value());
         match name {
             "track1_bp" => self.track1_bp = small()?,
@@ -177,6 +182,16 @@ impl Parameters {
             ("soft_ttl_max", self.soft_ttl_max),
             ("open_operations_max", self.open_operations_max),
         ]
+    }
+}
+
+/// What may be typed for a parameter.
+fn expected(name: &str) -> String {
+    match name {
+        "track1_bp" | "track2_bp" => "basis points, 1 to 10000 (100 are 1 %)".to_owned(),
+        "seal_interval" | "soft_ttl_max" => "seconds, or units as in 1h30m".to_owned(),
+        "open_operations_max" => format!("a whole number from 1 to {OPEN_OPERATIONS_MAX}"),
+        _ => "a whole number above 0".to_owned(),
     }
 }
 

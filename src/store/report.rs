@@ -39,6 +39,10 @@ pub enum StoreError {
     #[error("{} is damaged: restore it from a backup, or remove it to start without anchors",
         .0.display())]
     AnchorsDamaged(PathBuf),
+    #[error("{} is damaged, and tells no more what this node signed: it must not seal this page again. \
+        Give the node a new key (remove node.key), and have the page's participants name it",
+        .0.display())]
+    JournalDamaged(PathBuf),
     #[error(transparent)]
     Damaged(#[from] LogFault),
 }

@@ -97,6 +97,7 @@ pub fn statement(bytes: &[u8]) -> String {
         }
         Body::Batch(batch) => {
             line(&mut out, "slot", batch.slot);
+            line(&mut out, "base", batch.base);
             batch.operations.iter().for_each(|id| line(&mut out, "names", id));
         }
         Body::Presence(presence) => {

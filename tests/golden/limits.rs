@@ -82,7 +82,7 @@ fn statements_may_be_as_large_as_their_limits() {
         assert_eq!(ballot(1, bytes), above.then_some(StatementRefusal::ReasonTooLong(bytes)));
     });
     around(BATCH_ROWS_MAX, |rows, above| {
-        let body = codec::encode(&(author, 0u32, ids(rows)));
+        let body = codec::encode(&(author, 0u32, Id::ZERO, ids(rows)));
         let admitted = Statement::admit(&sign(Kind::Batch, &body, &key));
         let expect = StatementRefusal::TooManyRows { rows, max: BATCH_ROWS_MAX };
         assert_eq!(admitted.err(), above.then_some(expect));

@@ -184,7 +184,7 @@ pub fn statements() -> Vec<Sample> {
     };
     let mut operations = vec![op, Id::hash(&[b"another"])];
     operations.sort();
-    let batch = Batch { author: key(1).public().raw(), slot: 3, operations };
+    let batch = Batch { author: key(1).public().raw(), slot: 3, base: page.seal(), operations };
     let back = Presence::new(key(2).public().raw(), 301);
     let sample = |name, what, bytes| Sample { name, what, bytes };
     vec![

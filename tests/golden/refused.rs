@@ -185,7 +185,8 @@ fn shapes() -> Vec<Refused> {
     let (a, b) = (Id::from_bytes([1; 32]), Id::from_bytes([2; 32]));
     let none: [(Id, u8); 0] = [];
     let version = Id::hash(&[b"a version"]);
-    let batch = |ids: &[Id]| sign(Kind::Batch, &codec::encode(&(voter, 0, ids)), &make::key(1));
+    let batch =
+        |ids: &[Id]| sign(Kind::Batch, &codec::encode(&(voter, 0, Id::ZERO, ids)), &make::key(1));
     let at = |wire: &[u8]| operation(&(1u8, (Rdata(wire.into()), version, none)));
     let made = |name, what, bytes| Refused { name, what, bytes };
     vec![

@@ -148,8 +148,9 @@ impl Home {
     /// A signed presence that names a node, not submitted yet.
     pub fn presence(&mut self, page: &str, by: &SecretKey, node: &PublicKey) -> Statement {
         let draft = self.draft(page, by, &[]);
-        let mut presence = Presence::new(by.public().raw(), draft.presence_sequence);
-        presence.node = vec![node.raw()];
+        let present = draft.presence.unwrap();
+        let node = vec![node.raw()];
+        let presence = Presence { sequence: draft.presence_sequence, node, ..present };
         Statement::sign(&draft.page, Body::Presence(presence), by).unwrap()
     }
 

@@ -84,7 +84,11 @@ impl Tale {
 
     /// The next seal, an hour later.
     pub fn seal(&mut self) -> SealRecord {
-        let clock = self.page.page().head().time + 3600;
+        self.seal_at(self.page.page().head().time + 3600)
+    }
+
+    /// The next seal, at this time.
+    pub fn seal_at(&mut self, clock: u64) -> SealRecord {
         let (record, _) = self.page.seal_alone(&self.node, clock).unwrap();
         let said = self.page.said();
         let sealed = self.page.admit_seal(&record, &|id| said.get(id).cloned()).unwrap();

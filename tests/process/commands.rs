@@ -8,7 +8,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 
 use crate::support::daemon::Home;
 
@@ -86,6 +89,28 @@ fn a_bundle_goes_to_a_pipe_and_to_a_file_but_to_no_terminal() {
     assert_eq!(fs::read(&file).expect("it is written"), piped.stdout);
     // Nobody has the other end any more: reading ends at once, with an error or with nothing.
     assert_eq!(File::from(ours).read(&mut [0; 1]).unwrap_or_default(), 0);
+}
+
+#[test]
+fn a_narrow_terminal_gets_lines_that_fit_and_a_pipe_whole_ones() {
+    let home = Home::new();
+    for arguments in [&["page", "participants", "ff.ct"][..], &["page", "history", "ff.ct"]] {
+        let (ours, theirs) = terminal();
+        let size = Winsize { ws_row: 50, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&ours, size).expect("it has a size");
+        let mut narrow = command(&home, arguments);
+        let ended = narrow.env("NO_COLOR", "1").env("PAGER", "cat").stdout(theirs).status();
+        assert_eq!(ended.expect("the program starts").code(), Some(0));
+        drop(narrow);
+        let mut shown = Vec::new();
+        // Nobody has the other end any more: reading ends with an error.
+        let _ = File::from(ours).read_to_end(&mut shown);
+        let shown = text(&shown);
+        assert!(shown.lines().all(|line| line.chars().count() <= 60), "{shown}");
+        assert!(shown.lines().count() > 1, "{shown}");
+        let piped = text(&run(&home, arguments).stdout);
+        assert!(piped.lines().any(|line| line.chars().count() > 60), "{piped}");
+    }
 }
 
 #[test]

@@ -243,8 +243,16 @@ impl Worker for Moderator {
         let mut reports: HashMap<String, OperationReport> = HashMap::new();
         for (_, page) in &self.pages {
             let request = Request::Proposals { page: page.to_string(), all: true };
-            reports
-                .extend(operations(&mut client, &request).map(|found| (found.id.clone(), found)));
+            let Ok(Answer::Proposals { operations: mut found, batches, .. }) =
+                ask(&mut client, &request)
+            else {
+                panic!("{request:?}")
+            };
+            for batch in batches {
+                let (page, prefix) = (page.to_string(), batch.id);
+                found.extend(operations(&mut client, &Request::Batch { page, prefix }));
+            }
+            reports.extend(found.into_iter().map(|found| (found.id.clone(), found)));
         }
         for change in &self.proposed {
             self.check_change(change, reports.get(&change.id.to_string()));

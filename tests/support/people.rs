@@ -68,7 +68,8 @@ pub fn approval(page: &Id, person: &str, sequence: u64, target: &Id) -> Statemen
 pub fn batch(page: &Id, person: &str, slot: u32, mut operations: Vec<Id>) -> Statement {
     operations.sort();
     let key = key(person);
-    sign(page, Body::Batch(Batch { author: key.public().raw(), slot, operations }), &key)
+    let batch = Batch { author: key.public().raw(), slot, base: *page, operations };
+    sign(page, Body::Batch(batch), &key)
 }
 
 fn sign(page: &Id, body: Body, key: &SecretKey) -> Statement {

@@ -9,7 +9,7 @@ use super::source::{Module, Source, named, private, test_modules};
 
 /// The rooms of each floor. A new top-level module is written here first.
 pub const FLOORS: [&[&str]; 5] = [
-    &["limits", "id", "key", "beacon", "page", "governance", "sync"],
+    &["limits", "time", "id", "key", "beacon", "page", "governance", "sync"],
     &["store", "content"],
     &["network", "discovery", "transfer"],
     &["dns", "http", "control"],
@@ -233,7 +233,7 @@ mod tests {
     fn a_map_of_another_house_is_refused() {
         let map = "//! Text.\n//! floor 4  main, cli, config, daemon, demo, ambient   wiring\n\
             //! floor 3  dns, http, control  faces\n//! floor 2  network, discovery, transfer\n\
-            //! floor 1  store, content  disk\n//! floor 0  limits, id, key, beacon,   pure\n\
+            //! floor 1  store, content  disk\n//! floor 0  limits, time, id, key, beacon,   pure\n\
             //!          page, governance, sync  more\n//! ```\n//! floor 1  attic\n";
         assert_eq!(check_map(map), [""; 0]);
         assert_eq!(check_map(&map.replace("cli, ", "")).len(), 1);

@@ -1,20 +1,23 @@
 //! `djdns page carry` and `djdns page forget`: bundles brought by hand (N8), and letting go of a
 //! page.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
 
 use clap::Args;
 
 use super::import;
 use crate::{
     cli::{
-        args,
+        args, audit,
         context::{Context, ask},
         fault::{Fault, Outcome},
         output, zone,
     },
     control::{
-        report::{Carried, Forgotten},
+        report::{Carried, Forgotten, PageSummary},
         request::{Answer, PageSelector, Request},
     },
     page::bundle,
@@ -36,13 +39,17 @@ pub struct Carry {
 ///
 /// It does not come back by itself. To decide between two histories of one page, forget it and import
 /// the one you choose. A node that sealed for somebody on one of them signs twice when it seals on the
-/// other: have its participants name another node first.
+/// other: have its participants name another node first. What was founded, said or sealed on this
+/// machine may be nowhere else: that is asked on a terminal, and elsewhere wants --yes.
 #[derive(Args)]
-#[command(after_help = "EXAMPLE\n  djdns page forget old.ct")]
+#[command(after_help = "EXAMPLE\n  djdns page forget music.ct")]
 pub struct Forget {
     /// The page: its name, or the first digits of its id
     #[arg(value_name = "P", value_parser = args::page)]
     page: PageSelector,
+    /// Do not ask, though the only copy may be lost
+    #[arg(long)]
+    yes: bool,
 }
 
 impl Carry {
@@ -118,6 +125,9 @@ fn counted(n: usize, one: &str) -> String {
 
 impl Forget {
     pub fn run(self, context: &mut Context) -> Outcome {
+        if !self.yes {
+            ask_whether_to_lose(context, &self.page)?;
+        }
         let request = Request::Forget { page: self.page };
         let forgotten = ask!(context, request, Answer::Forgotten(forgotten) => forgotten);
         if context.json {
@@ -132,6 +142,57 @@ impl Forget {
         }
         Ok(())
     }
+}
+
+/// Asks before anything goes that may be nowhere else.
+fn ask_whether_to_lose(context: &mut Context, page: &str) -> Outcome {
+    let Some(lost) = lost(context, page)? else { return Ok(()) };
+    let copy = format!("keep a copy with `djdns page export {page} --format bundle -o FILE`");
+    if !io::stdin().is_terminal() {
+        return Err(Fault::refused(format!("{lost}: {copy}, or say --yes")));
+    }
+    context.let_go();
+    output::note(&format!("{lost}: {copy}. Forget it all the same? [y/N]"));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.map_err(|error| Fault::refused(format!("the answer cannot be read: {error}")))?;
+    match answer.trim() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Fault::refused("nothing was forgotten")),
+    }
+}
+
+/// What of a page was made on this machine, in words; of a page that is not here, or too damaged to
+/// say, nothing.
+fn lost(context: &mut Context, page: &str) -> Outcome<Option<String>> {
+    let report = match context.ask(Request::Page { page: page.to_owned() }) {
+        Ok(Answer::Page(report)) => report.summary,
+        Ok(_) => return Err(Fault::other_answer()),
+        Err(Fault::Failure(_)) => return Ok(None),
+        Err(fault) => return Err(fault),
+    };
+    let rows = audit::rows(context, page)?;
+    Ok(lost_of(&report, rows.iter().map(|row| row.cause.as_str())))
+}
+
+fn lost_of<'a>(page: &PageSummary, causes: impl Iterator<Item = &'a str>) -> Option<String> {
+    // The demonstration is founded with the program.
+    let own: &[&str] = match page.demonstration {
+        true => &["submitted", "sealed"],
+        false => &["founded", "submitted", "sealed"],
+    };
+    let own = causes.filter(|cause| own.contains(cause)).count();
+    let open = match page.open_operations {
+        0 => String::new(),
+        n => format!(", with {} open", counted(n, "operation")),
+    };
+    let name = &page.name;
+    (own > 0).then(|| {
+        let rows = counted(own, "row");
+        format!(
+            "{rows} of the history of {name} began on this machine and may be nowhere else{open}"
+        )
+    })
 }
 
 /// What stops resolving.
@@ -152,7 +213,6 @@ fn warning(forgotten: &Forgotten) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::report::PageSummary;
 
     fn carried(outcome: &str, statements: usize, seals: usize, brought: u64) -> Carried {
         let page = PageSummary {
@@ -186,6 +246,21 @@ mod tests {
         check(carried("nothing", 0, 0, 2), Some(same));
         check(carried("fork", 0, 0, 2), None);
         assert!(contradiction(&carried("fork", 0, 0, 2)).contains("contradicts ct. at height 1"));
+    }
+
+    #[test]
+    fn what_may_be_nowhere_else_is_counted_before_it_goes() {
+        let check = |demonstration: bool, causes: &[&str], expect: Option<&str>| {
+            let page = PageSummary { demonstration, ..carried("new", 0, 0, 0).page };
+            let lost = lost_of(&page, causes.iter().copied());
+            assert_eq!(lost.is_some(), expect.is_some(), "{lost:?}");
+            assert!(expect.is_none_or(|words| lost.unwrap_or_default().starts_with(words)));
+        };
+        check(false, &["imported", "imported", "carried"], None);
+        check(false, &["founded"], Some("1 row of the history of ct. "));
+        check(true, &["founded"], None);
+        check(true, &["founded", "submitted", "submitted"], Some("2 rows of"));
+        check(false, &["imported", "sealed"], Some("1 row"));
     }
 
     #[test]

@@ -38,10 +38,15 @@ use crate::{
 /// Prints the page id, which is what others trust. A page is used once the page above links to it:
 /// with --parent the link is proposed there if you take part; or trust it with `djdns page join`. Several
 /// pages may have one name, and at most one of them is linked.
+///
+/// Says what the page survives: so many lost keys, whosever they are, leave enough power to decide; and
+/// so many participants who lie together can neither change a name alone nor have two seals made of one
+/// height.
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns page create friends.ct --participant alice --participant \
-                  did:key:z6Mk…=2 --zone friends.zone --parent ct"
+                  bob=2\n  djdns page create friends.ct --participant alice --zone friends.zone \
+                  --parent ct --as alice"
 )]
 pub struct Create {
     /// The page's name
@@ -54,7 +59,8 @@ pub struct Create {
     /// What it contains at first: a zone file (RFC 1035); `-` is standard input
     #[arg(long, value_name = "FILE")]
     zone: Option<PathBuf>,
-    /// A parameter other than usual, as track1_bp=4000; may be repeated
+    /// A parameter other than usual, as track1_bp=4000 (basis points: 100 are 1 %) or soft_ttl_max=1h;
+    /// may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = args::assignment)]
     param: Vec<(String, String)>,
     /// The page above: propose the link there
@@ -69,8 +75,11 @@ pub struct Create {
 struct Created {
     #[serde(flatten)]
     page: PageSummary,
+    /// Lost keys, and participants who lie together.
     survives_track1: usize,
     survives_track2: usize,
+    liars_track1: usize,
+    liars_track2: usize,
     warning: Option<String>,
     /// The operation that proposes the link, if one was made.
     link: Option<String>,
@@ -95,22 +104,33 @@ impl Create {
         if !context.json {
             output::print(&format!("{}\n", page.page_id))?;
             context.note(format!(
-                "{} is founded with {} entries and {} participants: {}",
+                "{} is founded with {} and {}: {}",
                 page.name,
-                page.entries,
-                page.participants,
+                counted(page.entries, "entry", "entries"),
+                counted(page.participants, "participant", "participants"),
                 survival.sentence()
             ));
         }
         let link = link(context, &self.name, &page, self.parent, &self.author)?;
         if context.json {
             let Survival { track1, track2 } = survival;
-            let (survives_track1, survives_track2) = (track1, track2);
-            let created = Created { page, survives_track1, survives_track2, warning, link };
+            let created = Created {
+                page,
+                survives_track1: track1.absent,
+                survives_track2: track2.absent,
+                liars_track1: track1.liars,
+                liars_track2: track2.liars,
+                warning,
+                link,
+            };
             return output::print_json(&created);
         }
         Ok(())
     }
+}
+
+fn counted(n: usize, one: &str, several: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {several}") }
 }
 
 fn parameters(given: &[(String, String)]) -> Outcome<Parameters> {
@@ -125,7 +145,7 @@ fn parameters(given: &[(String, String)]) -> Outcome<Parameters> {
 fn participants(context: &Context, given: &[(String, u32)]) -> Outcome<Vec<(PublicKey, u32)>> {
     let mut participants: Vec<(PublicKey, u32)> = Vec::new();
     for (key, power) in given {
-        let public = signing::public_key(context, key)?;
+        let public = signing::key_named(context, key)?;
         if participants.iter().any(|(other, _)| *other == public) {
             return Err(Fault::usage(format!("`{key}` takes part twice: give it once, =POWER")));
         }
@@ -251,5 +271,7 @@ mod tests {
         check(&[("track1_bp", "3000")], false);
         check(&[("track3_bp", "1")], false);
         check(&[("min_voters", "two")], false);
+        check(&[("soft_ttl_max", "1h30m"), ("seal_interval", "5m")], true);
+        check(&[("soft_ttl_max", "an hour")], false);
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 /// that is held already, what is new is taken in, as by `page carry`.
 #[derive(Args)]
 #[command(
-    after_help = "EXAMPLE\n  djdns page import ff.ct ff.ct.zone\n  djdns page import ct ct.bundle"
+    after_help = "EXAMPLE\n  djdns page import ff.ct ff.ct.zone --as alice\n  djdns page import ct ct.bundle"
 )]
 pub struct Import {
     /// The page: its name, or the first digits of its id

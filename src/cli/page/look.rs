@@ -12,17 +12,20 @@ use crate::{
         presence::percent,
         resolve::short,
         signing::Acquaintances,
-        table::{Table, number, text},
-        time::date,
+        table::{Table, key, number, text},
     },
     control::{
         report::{Event, PageReport, PageSummary, Participant, SealEvent},
         request::{Answer, PageSelector, Request},
     },
     page::name::Name,
+    time::date,
 };
 
 /// List all pages held.
+///
+/// ENTRIES are the sealed ones, SOFT those with a change that is served and not sealed yet, OPEN the
+/// operations that have not ended, as `djdns proposals P` shows them.
 ///
 /// A page that no page above links to, and that is not trusted by `page join`, is held but not
 /// used: resolving its name does not lead to it.
@@ -31,6 +34,12 @@ use crate::{
 pub struct List {}
 
 /// Show a page: its seal, its rules and how much it holds.
+///
+/// The rules, which its participants change with `djdns propose P params`: `track1_bp` and `track2_bp`,
+/// the power that a change of names and one of participants or parameters takes, in basis points (100
+/// are 1 %); `min_voters`, how many must vote for it themselves; `seal_interval`, the time between two
+/// seals; `soft_ttl_max`, how long what is not sealed yet may be cached; `open_operations_max`, the
+/// slots of each participant, one for every operation that is open.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page show ff.ct")]
 pub struct Show {
@@ -98,7 +107,7 @@ impl List {
             context.note("no page is held: found one with `djdns page create`");
         }
         let mut table =
-            Table::new(["NAME", "PAGE", "HEIGHT", "SEALED", "SOFT", "OPEN", "PEOPLE", "REMARKS"]);
+            Table::new(["NAME", "PAGE", "HEIGHT", "ENTRIES", "SOFT", "OPEN", "PEOPLE", "REMARKS"]);
         for page in &pages {
             table.row([
                 text(&page.name).painted(Paint::Bold),
@@ -156,13 +165,22 @@ impl Show {
             row("this node", format!("seals with {own} power; a seal takes {quorum}"));
         }
         for (name, value) in &report.parameters {
-            row(name, value.to_string());
+            row(name, with_unit(name, *value));
         }
         let remarks = remarks(page);
         if !remarks.is_empty() {
             row("remarks", remarks);
         }
         output::print(&table.render(context.style))
+    }
+}
+
+/// A parameter's value as people read it.
+fn with_unit(name: &str, value: u32) -> String {
+    match name {
+        "track1_bp" | "track2_bp" => format!("{value} ({}.{:02} %)", value / 100, value % 100),
+        "seal_interval" | "soft_ttl_max" => format!("{value} s"),
+        _ => value.to_string(),
     }
 }
 
@@ -177,7 +195,7 @@ impl Participants {
         for participant in &report.roster {
             let share = participant.share_bp;
             table.row([
-                text(&participant.key),
+                key(&participant.key, &Acquaintances::stub(&participant.key)),
                 number(participant.power),
                 number(format!("{}.{:02} %", share / 100, share % 100)),
                 text(known.name(&participant.key).unwrap_or_default()),
@@ -215,7 +233,7 @@ impl History {
                 text(&event.kind),
                 text(short(&event.id)).painted(Paint::Bold),
                 text(event.author.as_deref().map_or(String::new(), |key| known.short(key))),
-                text(&event.what),
+                text(known.named(&event.what)),
                 text(event.time.map_or(String::new(), date)),
             ]);
         }
@@ -244,7 +262,7 @@ fn sealed(seal: &SealEvent, known: &Acquaintances) -> String {
     }
     let mut out = format!("    sealed {} for {}\n", date(seal.time), signers.join(", "));
     for (id, what) in seal.applied.iter().take(APPLIED_SHOWN) {
-        out += &format!("    {} {}\n", short(id), clean(what));
+        out += &format!("    {} {}\n", short(id), clean(&known.named(what)));
     }
     if seal.applied.len() > APPLIED_SHOWN {
         out += &format!("    and {} more\n", seal.applied.len() - APPLIED_SHOWN);

@@ -12,19 +12,20 @@ use crate::{
     cli::{
         context::Context,
         fault::{Fault, Outcome},
-        output,
+        output::{self, Paint},
         page::export,
         proposals::diff_line,
         signing, zone,
     },
     control::request::Draft,
+    demo,
     governance::{
         ballot::Choice,
         operation::{Change, SetEntry},
         statement::Statement,
     },
     id::{Id, Kind},
-    key::SecretKey,
+    key::{PublicKey, SecretKey},
     limits::OPEN_OPERATIONS_MAX,
 };
 
@@ -32,15 +33,23 @@ use crate::{
 /// they are unusually large).
 const DRAFT_OWNERS: usize = 512;
 
+/// Lines of what differs that stand beside a proposal's result, and names that are told as left out
+/// (choice: a screenful, so that the result is seen; a rehearsal shows all).
+const NOTED_LINES: usize = 40;
+const NOTED_OWNERS: usize = 10;
+
 /// `propose P apply --json`.
 #[derive(Serialize)]
 struct Applied {
     page: String,
     batches: Vec<String>,
     operations: Vec<String>,
+    /// Those first that fit into free slots.
     changes: Vec<Shown>,
-    /// Changes for which no slot was free.
+    /// The last so many of the changes, for which no slot is free.
     left: usize,
+    /// The command that would give a slot to each, if some are left.
+    raise: Option<String>,
     /// Links to subpages that the zone file lacks, and that stay.
     kept_links: Vec<String>,
 }
@@ -80,12 +89,22 @@ pub fn run(
         )));
     }
     let difference = diff::compare(&name, present.entries, zone.entries).map_err(Fault::refused)?;
+    let author = match &key {
+        Some(key) => Some(key.public()),
+        // A rehearsal is for everybody: without an identity it is that of somebody with no operation.
+        None => match casting.author.key.as_deref() {
+            None => signing::identity(context, None).ok(),
+            named => Some(signing::identity(context, named)?),
+        },
+    };
+    let room = room(context, page, author, difference.entries.len())?;
     let mut applied = Applied {
         page: name.to_string(),
         batches: Vec::new(),
         operations: Vec::new(),
         changes: difference.entries.iter().map(shown).collect(),
-        left: 0,
+        left: difference.entries.len() - room.fits,
+        raise: room.raise,
         kept_links: difference.kept.iter().map(ToString::to_string).collect(),
     };
     if !context.json {
@@ -101,16 +120,69 @@ fn shown(entry: &Differing) -> Shown {
     Shown { owner: entry.owner.to_string(), diff: entry.lines() }
 }
 
-/// A rehearsal's result is the difference. Otherwise it is the batch's id, and what differs goes
-/// beside it.
+/// How many of the changes fit into free slots.
+struct Room {
+    fits: usize,
+    /// What to do when it is not all.
+    raise: Option<String>,
+}
+
+/// The room that this author has; nobody in particular has all slots.
+fn room(
+    context: &mut Context,
+    page: &str,
+    author: Option<PublicKey>,
+    changes: usize,
+) -> Outcome<Room> {
+    let Some(author) = author.or_else(|| Some(demo::key(demo::NAMES[0])?.public())) else {
+        return Err(Fault::other_answer());
+    };
+    let slots = changes.min(OPEN_OPERATIONS_MAX as usize) + 1;
+    let draft = signing::drafted(context, page, &author, Vec::new(), slots)?;
+    let fits = signing::usable(&draft).min(changes);
+    // As many as are taken now, all of these, and the one that stays free.
+    let max = signing::parameter(&draft, "open_operations_max") as usize;
+    let wanted = max.saturating_sub(draft.slots.len()) + changes + 1;
+    let wanted = u32::try_from(wanted).unwrap_or(OPEN_OPERATIONS_MAX);
+    let raise = (fits < changes).then(|| signing::more_slots(page, &draft, wanted));
+    Ok(Room { fits, raise })
+}
+
+/// A rehearsal's result is the difference. Otherwise it is the batch's id, and the beginning of what
+/// differs goes beside it.
 fn show_difference(context: &mut Context, applied: &Applied, dry_run: bool) -> Outcome {
-    let lines = || applied.changes.iter().flat_map(|change| &change.diff);
+    let fits = applied.changes.len() - applied.left;
     if dry_run {
-        let text: String = lines().map(|line| diff_line(line, context.style) + "\n").collect();
+        let mut text = String::new();
+        for (n, change) in applied.changes.iter().enumerate() {
+            if n == fits {
+                let left =
+                    format!("; for the {} changes from here on no slot is free", applied.left);
+                text += &(context.style.paint(Paint::Notice, &left) + "\n");
+            }
+            text.extend(change.diff.iter().map(|line| diff_line(line, context.style) + "\n"));
+        }
         return context.print_paged(&text);
     }
-    lines().for_each(|line| context.note(line));
+    let lines = || applied.changes[..fits].iter().flat_map(|change| &change.diff);
+    lines().take(NOTED_LINES).for_each(|line| context.note(line));
+    let more = lines().count().saturating_sub(NOTED_LINES);
+    if more > 0 {
+        context.note(format!("and {more} more lines: --dry-run shows all"));
+    }
     Ok(())
+}
+
+/// The names of the changes that are left out, the first few of them.
+fn left_out(applied: &Applied) -> String {
+    let left = &applied.changes[applied.changes.len() - applied.left..];
+    let mut names: Vec<&str> =
+        left.iter().take(NOTED_OWNERS).map(|change| change.owner.as_str()).collect();
+    let more = format!("{} more", left.len() - names.len());
+    if left.len() > names.len() {
+        names.push(&more);
+    }
+    names.join(", ")
 }
 
 fn show_outcome(context: &Context, applied: &Applied, dry_run: bool) -> Outcome {
@@ -128,15 +200,19 @@ fn show_outcome(context: &Context, applied: &Applied, dry_run: bool) -> Outcome 
     }
     if dry_run {
         context.note(format!("{changes} entries differ; nothing was proposed"));
-        return Ok(());
     }
-    if applied.left > 0 {
+    if let Some(raise) = &applied.raise {
+        let fits = changes - applied.left;
+        let are = if dry_run { "would be" } else { "are" };
         context.note(format!(
-            "{} of {changes} changes are proposed, one for each of your free slots; run this again \
-             for the other {} when some are decided, or have `open_operations_max` raised",
-            applied.operations.len(),
-            applied.left
+            "{fits} of {changes} changes {are} proposed, one for each of your free slots but one; left \
+             out {are} {}. To have a slot for each: {raise}; or run this again for the others when \
+             these are sealed",
+            left_out(applied)
         ));
+    }
+    if dry_run {
+        return Ok(());
     }
     if applied.batches.is_empty() {
         return Ok(());
@@ -167,6 +243,7 @@ fn propose(
     let ids = |kind: Kind| made.iter().filter(move |s| s.kind() == kind).map(Statement::id);
     applied.operations = ids(Kind::Operation).map(|id| id.to_string()).collect();
     applied.batches = ids(Kind::Batch).map(|id| id.to_string()).collect();
+    // Another command may have taken slots since they were counted.
     applied.left = difference.entries.len() - applied.operations.len();
     Ok(())
 }
@@ -180,7 +257,7 @@ fn statements(
     differing: &[Differing],
 ) -> Outcome<Vec<Statement>> {
     let wanted = differing.len().min(OPEN_OPERATIONS_MAX as usize);
-    let draft = signing::draft(context, page, &key.public(), Vec::new(), wanted)?;
+    let draft = signing::draft_names(context, page, &key.public(), Vec::new(), wanted)?;
     let taken = &differing[..draft.slots.len().min(differing.len())];
     let mut statements = Vec::new();
     let mut slots = draft.slots.iter();

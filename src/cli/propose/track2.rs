@@ -85,6 +85,7 @@ mod tests {
             takes_part: true,
             slots: vec![0],
             batch_slots: vec![0],
+            occupied: Vec::new(),
             sequence: 1,
             presence: None,
             presence_sequence: 1,

@@ -48,7 +48,9 @@ fn roster(people: &[u16]) -> Roster {
 }
 
 fn presence(page: &Page, n: u16, sequence: u64, node: &SecretKey) -> Statement {
-    let mut presence = Presence::new(key(n).public().raw(), sequence);
+    let joined_by = page.seat(&key(n).public()).and_then(|seat| seat.joined_by);
+    let joined_by = joined_by.into_iter().collect();
+    let mut presence = Presence { joined_by, ..Presence::new(key(n).public().raw(), sequence) };
     presence.node = vec![node.public().raw()];
     Statement::sign(&page.id(), Body::Presence(presence), &key(n)).unwrap()
 }
@@ -116,7 +118,7 @@ impl Story {
         let order = (version, roster(&self.people), Parameters::default());
         let sealed = |n: &&u16| self.newest().presence(&key(**n).public()).is_none();
         let presences = signers.iter().filter(sealed).map(|n| {
-            let presence = presence(&self.pages[0], *n, 1, &node(*n));
+            let presence = presence(self.newest(), *n, 1, &node(*n));
             (key(*n).public(), presence.bytes().into())
         });
         let changes =

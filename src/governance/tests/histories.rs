@@ -100,6 +100,8 @@ enum Event {
 /// A page and all that was said to it, admitted or not.
 struct History {
     page: Governance,
+    /// Whether authors put nothing into a slot that is taken, as the commands do.
+    is_honest: bool,
     said: Vec<Statement>,
     events: Vec<Event>,
 }
@@ -117,9 +119,9 @@ fn founded() -> Governance {
 }
 
 impl History {
-    fn new() -> History {
+    fn new(is_honest: bool) -> History {
         let (said, events) = (Vec::new(), Vec::new());
-        let mut history = History { page: founded(), said, events };
+        let mut history = History { page: founded(), is_honest, said, events };
         (0..PEOPLE).for_each(|who| history.appoint(who));
         history
     }
@@ -133,6 +135,7 @@ impl History {
 
     fn present(&mut self, who: u8, mut presence: Presence) {
         presence.node = vec![node().public().raw()];
+        presence.joined_by = self.page.joined_by(&key(who).public()).into_iter().collect();
         let body = Body::Presence(presence);
         self.say(Statement::sign(&self.page.page().id(), body, &key(who)).unwrap());
     }
@@ -146,11 +149,12 @@ impl History {
             assert_eq!(seen, whole_picture(&self.page));
         }
         let is_new = !self.said.contains(&statement);
-        if is_new {
+        // Nobody builds on what an honest author's own copy refused.
+        if is_new && (is_taken || !self.is_honest) {
             self.said.push(statement.clone());
         }
         // What was refused at first may be taken when it is said again, under another roster.
-        if is_new || is_taken {
+        if is_taken || is_new && !self.is_honest {
             self.events.push(Event::Said(statement));
         }
     }
@@ -170,6 +174,12 @@ impl History {
         versions[on % versions.len()]
     }
 
+    /// The slot that an author takes: of the honest one that is free, if any.
+    fn slot(&self, author: u8, slot: u32) -> Option<u32> {
+        let free = self.page.free_slots(&key(author).public(), 1);
+        if self.is_honest { free.first().copied() } else { Some(slot) }
+    }
+
     fn act(&mut self, deed: &Deed) {
         match deed {
             Deed::Set { author, slot, at, on, value } => {
@@ -177,23 +187,28 @@ impl History {
                 let parent = self.version(&Register::Entry(owner(at)), *on);
                 let sets = [RecordSets::NONE, a(*value), link(1), link(2)];
                 let sets = sets[usize::from(*value)].clone();
-                self.say(set(&self.page, *author, *slot, at, parent, sets));
+                let Some(slot) = self.slot(*author, *slot) else { return };
+                self.say(set(&self.page, *author, slot, at, parent, sets));
             }
             Deed::Link { author, slot, on, to } => {
                 let parent = self.version(&Register::Entry(owner("sub")), *on);
                 let page = (*to > 0).then(|| Id::hash(&[&[*to]])).into_iter().collect();
                 let change = Change::SetLink(SetLink { owner: owner("sub"), parent, page });
-                self.say(operation(&self.page, *author, *slot, change));
+                let Some(slot) = self.slot(*author, *slot) else { return };
+                self.say(operation(&self.page, *author, slot, change));
             }
             Deed::Order { author, slot, on, what, who, power } => {
                 let parent = self.version(&Register::Roster, *on);
                 let change = self.order(*what, *who, *power);
                 let change = Change::SetRoster(SetRoster { parent, change });
-                self.say(operation(&self.page, *author, *slot, change));
+                let Some(slot) = self.slot(*author, *slot) else { return };
+                self.say(operation(&self.page, *author, slot, change));
             }
             Deed::Batch { author, slot, of } => {
+                let free = self.page.free_batch_slots(&key(*author).public(), 1);
+                let slot = if self.is_honest { free[0] } else { *slot };
                 if let Some(rows) = pick(&self.said, of, Kind::Operation) {
-                    self.say(batch(&self.page, *author, *slot, &rows));
+                    self.say(batch(&self.page, *author, slot, &rows));
                 }
             }
             Deed::Vote { voter, sequence, rows } => {
@@ -311,16 +326,41 @@ fn whole_picture(page: &Governance) -> impl PartialEq + std::fmt::Debug + use<> 
         .filter(|(_, batch)| counts(batch))
         .map(|(id, batch)| (*id, batch.clone()))
         .collect();
-    let has_part = |id: &&Id| page.operations.contains_key(*id) || batches.contains_key(*id);
+    let has_part = |id: &Id| page.operations.contains_key(id) || batches.contains_key(id);
+    let of_slot =
+        |ids: &OrdSet<Rank>| ids.iter().map(|(_, id)| *id).filter(has_part).collect::<Vec<Id>>();
     let slots: BTreeMap<Slot, Vec<Id>> = page
         .slots
         .iter()
-        .map(|(slot, ids)| (*slot, ids.iter().filter(has_part).copied().collect::<Vec<Id>>()))
+        .map(|(slot, ids)| (*slot, of_slot(ids)))
         .filter(|(_, ids)| !ids.is_empty())
         .collect();
     let head = (page.page.head(), page.page.state_root(), page.page.roster_version());
     let (lending, ends) = (page.lending.clone(), page.ends.clone());
     (picture(page), head, lending, ends, batches, page.presences.clone(), slots)
+}
+
+/// What copies agree on where nobody puts two statements into one slot: what is served, and where
+/// everything stands that is open for both. A copy that never saw what an operation was made on
+/// cannot tell that it ended with that: there it waits, and counts for nothing.
+fn open_picture(page: &Governance, other: &Governance) -> impl PartialEq + std::fmt::Debug + use<> {
+    let is_open = |id: &Id| other.outcome(id).is_none();
+    let proposals: Vec<_> = page
+        .proposals()
+        .filter(|p| is_open(&p.statement.id()))
+        .map(|p| (p.statement.id(), page.state(p), p.tally(), p.cast.clone()))
+        .collect();
+    for p in page.proposals().filter(|p| !is_open(&p.statement.id())) {
+        let (state, ended) = (page.state(p), other.outcome(&p.statement.id()));
+        assert!(
+            matches!(state, State::Waiting | State::Displaced(_)),
+            "{state:?}, there {ended:?}"
+        );
+    }
+    let batches: Vec<Id> = page.batches.keys().filter(|id| is_open(id)).copied().collect();
+    let chains = page.registers.iter().map(|(r, s)| (r.clone(), s.chain.clone()));
+    let chains: Vec<_> = chains.filter(|(_, chain)| !chain.is_empty()).collect();
+    (proposals, batches, chains, page.contents(), page.ends.clone())
 }
 
 /// What copies agree on whatever they missed meanwhile.
@@ -330,9 +370,9 @@ fn sealed_picture(page: &Governance) -> impl PartialEq + std::fmt::Debug + use<>
 }
 
 /// Whether both saw every operation end, or neither did, and nothing waits for what one of them
-/// never had. Where an author puts several operations into one slot, a copy may keep one that is made
-/// on what it never had, and for which another copy, that saw it end, has no place: it contends for
-/// the slot until it expires (the gap that P5 names).
+/// never had. Where an author puts several operations into one slot under one seal, a copy may keep one
+/// that is made on what it never had, and for which another copy, that saw it end, has no place: it
+/// contends for the slot until it expires (P5).
 fn saw_the_same_end(history: &History, alice: &Governance, late: &Governance) -> bool {
     let waits = |page: &Governance| page.proposals().any(|p| page.state(p) == State::Waiting);
     let same = |s: &Statement| {
@@ -357,6 +397,7 @@ fn ended_unseen(alice: &Governance, page: &Governance, statement: &Statement) ->
 }
 
 /// The history as it comes to somebody who misses some of it until after each seal.
+/// Where people are honest it may be late for anything, elsewhere for what a seal lists or leaves open.
 fn told_late(history: &History, salt: u64) -> Governance {
     let mut page = founded();
     let mut alice = founded();
@@ -382,12 +423,15 @@ fn told_late(history: &History, salt: u64) -> Governance {
         // What a seal ends without listing it must be known before, to be known as ended.
         let ends_here = |s: &Statement| {
             let outcome = alice.outcome(&s.id());
-            outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Sealed(_)))
+            !history.is_honest
+                && outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Sealed(_)))
         };
+        let misleads =
+            |page: &Governance, s: &Statement| !history.is_honest && ended_unseen(&alice, page, s);
         let is_early = |s: &&Statement| draw(s).as_bytes()[0] % 2 == 0 || ends_here(s);
         let (early, rest): (Vec<_>, Vec<_>) = late.iter().copied().partition(is_early);
         for statement in early {
-            if !ended_unseen(&alice, &page, statement) || seal.is_some() {
+            if !misleads(&page, statement) || seal.is_some() {
                 let _ = page.admit(statement);
             }
             invariants(&page);
@@ -397,7 +441,7 @@ fn told_late(history: &History, salt: u64) -> Governance {
             invariants(&page);
         }
         for statement in &rest {
-            if !ended_unseen(&alice, &page, statement) {
+            if !misleads(&page, statement) {
                 let _ = page.admit(statement);
             }
             invariants(&page);
@@ -415,7 +459,7 @@ proptest! {
         deeds in prop::collection::vec(deed(), 1..60),
         salt in any::<u64>(),
     ) {
-        let mut history = History::new();
+        let mut history = History::new(false);
         deeds.iter().for_each(|deed| history.act(deed));
         let find = |id: &Id| history.find(id);
         for is_checked in [false, true] {
@@ -450,10 +494,26 @@ proptest! {
         }
     }
 
+    /// P5, G9: whatever copies missed, they serve the same where nobody contradicts himself.
+    #[test]
+    fn copies_of_honest_people_serve_the_same(
+        deeds in prop::collection::vec(deed(), 1..60),
+        salt in any::<u64>(),
+    ) {
+        let mut history = History::new(true);
+        deeds.iter().for_each(|deed| history.act(deed));
+        let mut late = told_late(&history, salt);
+        let mut alice = history.page.clone();
+        offer(&mut late, history.said.iter());
+        offer(&mut alice, history.said.iter().rev());
+        prop_assert_eq!(sealed_picture(&alice), sealed_picture(&late));
+        prop_assert_eq!(open_picture(&alice, &late), open_picture(&late, &alice));
+    }
+
     /// S2, S8: whatever passed, the people of a page recover it by naming a node.
     #[test]
     fn nobody_can_lock_a_page(deeds in prop::collection::vec(deed(), 1..60)) {
-        let mut history = History::new();
+        let mut history = History::new(false);
         deeds.iter().for_each(|deed| history.act(deed));
         (0..PEOPLE).for_each(|who| history.appoint(who));
         let height = history.page.page().height();
@@ -469,7 +529,7 @@ fn the_histories_come_to_every_end() {
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..32 {
         let deeds = prop::collection::vec(deed(), 60).new_tree(&mut runner).unwrap().current();
-        let mut history = History::new();
+        let mut history = History::new(false);
         for deed in &deeds {
             history.act(deed);
             let page = &history.page;

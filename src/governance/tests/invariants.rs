@@ -33,18 +33,20 @@ pub(super) fn invariant_tallies_and_walks(page: &Governance) {
 
 /// Every operation is found under its base, its slot and its register, and nothing else is.
 fn invariant_operations_are_indexed(page: &Governance) {
+    let base_time = |batch: &Statement| page.past.time(&batch.as_batch().unwrap().base).unwrap();
+    let of_batches = page.batches.iter().map(|(id, batch)| (base_time(batch), *id));
     let by_base = page.operations.iter().map(|(id, proposal)| (proposal.base_time, *id));
-    assert_eq!(by_base.collect::<OrdSet<_>>(), page.by_base);
+    assert_eq!(by_base.chain(of_batches).collect::<OrdSet<_>>(), page.by_base);
     let mut registers: OrdMap<Register, OrdSet<Id>> = OrdMap::new();
-    let mut slots: OrdMap<Slot, OrdSet<Id>> = OrdMap::new();
+    let mut slots: OrdMap<Slot, OrdSet<Rank>> = OrdMap::new();
     for (id, proposal) in &page.operations {
         registers.entry(proposal.register()).or_default().insert(*id);
         let slot = (proposal.statement.author(), Kind::Operation, proposal.operation().slot);
-        slots.entry(slot).or_default().insert(*id);
+        slots.entry(slot).or_default().insert((Reverse(proposal.base_time), *id));
     }
     for (id, batch) in &page.batches {
         let slot = (batch.author(), Kind::Batch, batch.as_batch().unwrap().slot);
-        slots.entry(slot).or_default().insert(*id);
+        slots.entry(slot).or_default().insert((Reverse(base_time(batch)), *id));
     }
     assert_eq!(slots, page.slots);
     assert!(slots.values().all(|contenders| contenders.len() <= 2));

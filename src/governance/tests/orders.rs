@@ -48,7 +48,10 @@ fn a_sixth_moderator_takes_four_ballots_and_a_seal() {
     assert_eq!(page.outcome(&op.id()), Some(Outcome::Sealed(1)));
     let missing = NotAlone::NoQuorum { held: 4, quorum: 5, total: 6 };
     assert_eq!(page.seal_alone(&node(), 200).err(), Some(missing));
-    assert_eq!(page.admit(&early), Ok(vec![]));
+    // What was said before does not name the operation by which it takes part.
+    assert_eq!(page.admit(&early), Err(Refusal::BeforeJoining));
+    let hosting = presence(&page, 5, |p| p.node = vec![node().public().raw()]);
+    assert_eq!(page.admit(&hosting), Ok(vec![]));
     let (page, _) = sealed(&page, 200);
     assert_eq!(page.page().height(), 2);
 }

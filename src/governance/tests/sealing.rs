@@ -21,7 +21,8 @@ pub(super) fn presence(
 ) -> Statement {
     let who = key(who);
     let sequence = page.next_presence(&who.public());
-    let mut presence = Presence::new(who.public().raw(), sequence);
+    let joined_by = page.joined_by(&who.public()).into_iter().collect();
+    let mut presence = Presence { joined_by, ..Presence::new(who.public().raw(), sequence) };
     change(&mut presence);
     Statement::sign(&page.page().id(), Body::Presence(presence), &who).unwrap()
 }
@@ -103,7 +104,8 @@ fn without_enough_seats_changes_stay_soft_and_it_is_said_what_is_missing() {
     assert_eq!(page.ratified(&owner("brick")), (a(9), true));
 }
 
-/// S6 refuses: a seal of nothing, one within the interval, one by a clock that is far behind.
+/// S4 accepts: by a clock that is far behind, a second after the newest seal.
+/// S6 refuses: a seal of nothing, and one within the interval.
 #[test]
 fn a_seal_waits_for_its_interval_and_for_something_to_seal() {
     let page = hosted(5, 4);
@@ -116,7 +118,21 @@ fn a_seal_waits_for_its_interval_and_for_something_to_seal() {
     let behind = |clock| page.propose(clock).err();
     assert_eq!(behind(5000 - ahead), Some(Unready::Nothing));
     let clock = 5000 - ahead - 1;
-    assert_eq!(behind(clock), Some(Unready::ClockBehind { clock, newest: 5000 }));
+    assert_eq!(page.check_clock(clock), Err(Unready::ClockBehind { clock, newest: 5000 }));
+    assert_eq!(behind(clock), Some(Unready::Nothing));
+}
+
+/// S4 accepts: time that goes on by a second where a clock ran ahead once.
+#[test]
+fn one_seal_by_a_wrong_clock_does_not_end_a_page() {
+    let (mut page, _) = sealed(&hosted(5, 4), 1_000_000);
+    for (n, clock) in [(1, 200), (2, 300)] {
+        let op = set(&page, 0, 0, "brick", brick(&page), a(n));
+        pass(&mut page, &op, &[0, 1]);
+        page = sealed(&page, clock).0;
+        assert_eq!(page.page().head().time, 1_000_000 + u64::from(n));
+        assert_eq!(page.ratified(&owner("brick")), (a(n), false));
+    }
 }
 
 /// T3 accepts: the next seal.

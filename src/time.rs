@@ -1,4 +1,4 @@
-//! Times as people write and read them: UTC, days and spans.
+//! Times as people write and read them: UTC, days and spans. What time it is now is told.
 
 /// A time in UTC, as RFC 3339 writes it, without the seconds' fraction.
 pub fn date(seconds: u64) -> String {
@@ -22,6 +22,14 @@ pub fn when(text: &str, now: u64) -> Result<u64, String> {
     };
     let read = span(text).map(|span| now.saturating_add(span));
     read.or_else(|| point(text)).ok_or_else(wrong)
+}
+
+/// As [`when`], of what has been: a span is so long ago.
+///
+/// # Errors
+/// A sentence.
+pub fn past(text: &str, now: u64) -> Result<u64, String> {
+    span(text).map_or_else(|| when(text, now), |span| Ok(now.saturating_sub(span)))
 }
 
 fn span(text: &str) -> Option<u64> {
@@ -109,6 +117,10 @@ mod tests {
         check("2d", Some(1000 + 172_800));
         check("36h", Some(1000 + 129_600));
         check("90m", Some(6400));
+        assert_eq!(past("90m", 10_000), Ok(4600));
+        assert_eq!(past("5d", 1000), Ok(0));
+        assert_eq!(past("2027-01-15", 1000), when("2027-01-15", 1000));
+        assert!(past("5x", 1000).is_err());
         for wrong in ["", "d", "2", "-1d", "2027-02-30", "2027-13-01", "2027-1", "15.1.2027"] {
             check(wrong, None);
         }
