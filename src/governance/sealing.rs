@@ -95,8 +95,7 @@ impl Governance {
             page: self.page.id(),
             height: head.height + 1,
             previous: head.seal,
-            // After that of the seal below: an interval is never 0 s (G1).
-            time: clock,
+            time: clock.max(head.time + 1),
             state_root: page.state_root(),
             contents: contents.root(),
         };

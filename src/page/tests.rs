@@ -128,18 +128,27 @@ fn a_leaf_in_the_place_of_another_kind_shows_nothing() {
     let (page, _) = founded();
     let key = *page.roster().iter().next().unwrap().0;
     let parameters = parameters_leaf(page.parameters(), 2, Id::ZERO);
-    let participant = participant_leaf(&key, 1, None);
+    let seat = |joined_by| Seat { power: 1, joined_by, presence: None };
+    let [founder, joined] = [None, Some(Id::ZERO)].map(|by| participant_leaf(&key, &seat(by)));
     let as_kind = |kind: Leaf, bytes: &[u8]| leaf(kind, &bytes[1..]);
-    let read = |parameters: Box<[u8]>, participant: Box<[u8]>| {
+    let read = |parameters: &[u8], participant: &[u8]| {
         let at = [parameters_key(), participant_key(&key)];
-        let state = Trie::from_pairs(at.into_iter().zip([parameters, participant]));
+        let state = Trie::from_pairs(at.into_iter().zip([parameters.into(), participant.into()]));
         Roll::read(&state.excerpt(at), &state.root()).err()
     };
-    assert_eq!(read(parameters.clone(), participant.clone()), None);
-    let entry = as_kind(Leaf::Entry, &participant);
-    assert_eq!(read(parameters.clone(), entry), Some(RollRefusal::OtherLeaf));
-    let entry = as_kind(Leaf::Participant, &parameters);
-    assert_eq!(read(entry, participant), Some(RollRefusal::OtherLeaf));
+    assert_eq!(read(&parameters, &founder), None);
+    assert_eq!(read(&parameters, &joined), None);
+    for wrong in [
+        as_kind(Leaf::Entry, &founder),
+        as_kind(Leaf::Entry, &joined),
+        as_kind(Leaf::Joined, &founder),
+        as_kind(Leaf::Founder, &joined),
+        parameters.clone(),
+    ] {
+        assert_eq!(read(&parameters, &wrong), Some(RollRefusal::OtherLeaf), "{wrong:02x?}");
+    }
+    let wrong = as_kind(Leaf::Founder, &parameters);
+    assert_eq!(read(&wrong, &founder), Some(RollRefusal::OtherLeaf));
 }
 
 #[test]
