@@ -53,11 +53,6 @@ impl Rows {
         fits.then_some(Rows { rows, whole: sum == WHOLE_BP })
     }
 
-    /// The rows, in order.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
-    }
-
     /// What each delegate gets of `balance`. What is missing to `balance` abstains.
     fn shares(&self, balance: u64) -> impl Iterator<Item = (u32, u64)> {
         let last = self.rows.len().wrapping_sub(1);

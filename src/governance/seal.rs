@@ -224,12 +224,6 @@ impl<'a> Seats<'a> {
         Ok(self)
     }
 
-    /// The newer of a participant's presences.
-    pub fn presence(&self, participant: &PublicKey) -> Option<Statement> {
-        let enclosed = self.enclosed.get(participant).cloned();
-        enclosed.or_else(|| (self.sealed)(participant))
-    }
-
     /// Whether `node` may sign for the seat of `participant`.
     pub fn holds(&self, node: &PublicKey, participant: &PublicKey) -> bool {
         let names = |statement: &Statement| {

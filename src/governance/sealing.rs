@@ -172,7 +172,7 @@ impl Governance {
         for register in self.registers.keys().filter(|register| !left.contains(*register)) {
             for id in self.walk_to_seal(register) {
                 let Some(proposal) = self.operations.get(&id) else { break };
-                let support = self.support(proposal);
+                let support = self.support(proposal, SUPPORT_BYTES_MAX);
                 let statements = support.iter().chain([&proposal.statement]);
                 if !room.take(statements) {
                     break;
@@ -190,13 +190,13 @@ impl Governance {
         contents
     }
 
-    /// The ballots that count on an operation and the batches through which they do. Of so many
-    /// that a seal cannot hold them, the strongest approving ones that are enough.
-    fn support(&self, proposal: &Proposal) -> Vec<Statement> {
+    /// The ballots that count on an operation and the batches through which they do. Of more bytes
+    /// of ballots than `bytes_max`, the strongest approving ones that are enough.
+    pub(super) fn support(&self, proposal: &Proposal, bytes_max: usize) -> Vec<Statement> {
         let mut support: Vec<Statement> =
             proposal.cast.values().map(|cast| cast.ballot.clone()).collect();
         let bytes: usize = support.iter().map(|ballot| ballot.bytes().len()).sum();
-        if bytes > SEAL_STATEMENTS_BYTES_MAX / 2 {
+        if bytes > bytes_max {
             support = self.enough(proposal);
         }
         let id = proposal.statement.id();
@@ -388,7 +388,6 @@ impl Governance {
         let (page, past) = (self.page.clone(), self.past.clone());
         let mut bare = Governance {
             waits_are_bounded: false,
-            ends: self.ends.clone(),
             lending: self.lending.clone(),
             ..Governance::silent(page, past, self.sealed_presences.clone())
         };
@@ -455,6 +454,10 @@ impl Governance {
         all.chain(ballots).map(|statement| (statement.id(), statement.clone())).collect()
     }
 }
+
+/// Ballots on one operation that a seal lists all, whether or not fewer are enough (choice: half a
+/// seal).
+const SUPPORT_BYTES_MAX: usize = SEAL_STATEMENTS_BYTES_MAX / 2;
 
 /// Room in a seal: each statement is counted once.
 struct Room {

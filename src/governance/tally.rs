@@ -3,7 +3,7 @@
 //! Power is counted in units of a millionth, so that lending can split it fairly. Whose ballot
 //! counts is decided elsewhere; here are only sums.
 
-use super::{ballot::Choice, operation::Track};
+use super::operation::Track;
 use crate::{
     limits::POWER_UNITS,
     page::genesis::{Parameters, Roster, reaches},
@@ -24,32 +24,6 @@ impl Tally {
     pub fn empty(roster: &Roster) -> Tally {
         let total = u128::from(roster.total()) * POWER_UNITS;
         Tally { approve: 0, reject: 0, total, approvers: 0 }
-    }
-
-    /// Adds one participant's ballot.
-    pub fn add(&mut self, choice: Choice, power: u32) {
-        let units = u128::from(power) * POWER_UNITS;
-        match choice {
-            Choice::Approve => {
-                self.approve += units;
-                self.approvers += 1;
-            }
-            Choice::Reject => self.reject += units,
-            Choice::Withdraw => {}
-        }
-    }
-
-    /// Takes away what [`Tally::add`] added.
-    pub fn subtract(&mut self, choice: Choice, power: u32) {
-        let units = u128::from(power) * POWER_UNITS;
-        match choice {
-            Choice::Approve => {
-                self.approve -= units;
-                self.approvers -= 1;
-            }
-            Choice::Reject => self.reject -= units,
-            Choice::Withdraw => {}
-        }
     }
 
     /// What neither approves nor rejects.
@@ -93,11 +67,11 @@ fn threshold_bp(track: Track, parameters: &Parameters) -> u16 {
 mod tests {
     use super::*;
 
+    /// Of so many participants with power 1 these approve, and these reject.
     fn tally(approve: u32, reject: u32, total: u128) -> Tally {
-        let mut tally = Tally { approve: 0, reject: 0, total: total * POWER_UNITS, approvers: 0 };
-        (0..approve).for_each(|_| tally.add(Choice::Approve, 1));
-        (0..reject).for_each(|_| tally.add(Choice::Reject, 1));
-        tally
+        let units = |power: u32| u128::from(power) * POWER_UNITS;
+        let (approvers, total) = (approve, total * POWER_UNITS);
+        Tally { approve: units(approve), reject: units(reject), total, approvers }
     }
 
     /// G8 accepts: two of five on Track 1, four of five on Track 2.
@@ -115,8 +89,7 @@ mod tests {
         check(2, 2, Track::One, false);
         check(3, 0, Track::Two, false);
         check(4, 0, Track::Two, true);
-        let mut lone = tally(0, 0, 5);
-        lone.add(Choice::Approve, 5);
+        let lone = Tally { approvers: 1, ..tally(5, 0, 5) };
         assert!(!lone.is_eligible(Track::One, &Parameters::default(), 5));
         assert!(lone.is_eligible(Track::One, &Parameters::default(), 1));
     }
@@ -139,5 +112,13 @@ mod tests {
         let needed = tally.needed(Track::One, &Parameters::default());
         assert!(reaches(needed, 3001, tally.total));
         assert!(!reaches(needed - 1, 3001, tally.total));
+    }
+
+    #[test]
+    fn before_anybody_speaks_all_power_abstains() {
+        let key = |n: u8| crate::key::SecretKey::from_seed(&[n; 32]).public();
+        let rows = crate::page::roster_rows([(key(1), 2), (key(2), 3)]);
+        let empty = Tally::empty(&Roster::admit(&rows).unwrap());
+        assert_eq!((empty, empty.abstain()), (tally(0, 0, 5), 5 * POWER_UNITS));
     }
 }

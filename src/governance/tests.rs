@@ -517,6 +517,7 @@ proptest! {
     }
 }
 mod certificates;
+mod edges;
 mod histories;
 mod invariants;
 mod judging;

@@ -53,6 +53,7 @@ mod tests {
         rdata::write_text(RecordType::SOA, &soa_rdata(7), rdata::Style::Mnemonic, &mut text);
         assert_eq!(text, "localhost. nobody.invalid. 7 3600 600 604800 60");
         assert_eq!(rdata::check(RecordType::NS, &ns_rdata()), Ok(()));
+        assert_eq!(ns_rdata(), SERVER);
         for (rtype, data) in server_addresses() {
             assert_eq!(rdata::check(rtype, &data), Ok(()));
         }

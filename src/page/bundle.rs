@@ -206,6 +206,11 @@ mod tests {
             let mut out = Vec::new();
             let mut writer = Writer::begin(&mut out);
             assert_eq!(writer.record(ENTRIES, &bytes[..len], &mut out).is_ok(), expect, "{len}");
+            // As it is read: a record of this length, and nothing of it there.
+            let head = [&[ENTRIES][..], &(len as u32).to_be_bytes()].concat();
+            let cut = [MAGIC, &head].concat();
+            let is_large = matches!(read(&cut), Err(BundleRefusal::RecordTooLarge { .. }));
+            assert_eq!(is_large, !expect, "{len}");
         };
         check(BUNDLE_RECORD_BYTES_MAX - 1, true);
         check(BUNDLE_RECORD_BYTES_MAX, true);

@@ -274,4 +274,18 @@ mod tests {
         assert!(matches!(decode::<Sample>(&[0x91, 1], 64), Err(CodecRefusal::Shape(_))));
         assert!(matches!(decode::<Sample>(&[0x93, 1, 0x90, 1], 64), Err(CodecRefusal::Shape(_))));
     }
+
+    /// P1 accepts: text of every width of its length.
+    /// P1 refuses: the same text with its length a width wider.
+    #[test]
+    fn text_has_the_narrowest_length_that_fits() {
+        for (len, marker) in [(31, 0xbf), (32, 0xd9), (255, 0xd9), (256, 0xda), (65_536, 0xdb)] {
+            let text = "x".repeat(len);
+            let bytes = encode(&text);
+            assert_eq!(bytes[0], marker, "{len}");
+            assert_eq!(decode(&bytes, bytes.len()), Ok(text));
+        }
+        let wide = [&[0xdb, 0, 0, 0xff, 0xff][..], &[b'x'; 65_535]].concat();
+        assert_eq!(decode::<String>(&wide, wide.len()), Err(CodecRefusal::WideInteger(0)));
+    }
 }

@@ -417,4 +417,33 @@ mod tests {
         check(55, None);
         check(56, Some(EntryRefusal::Name(NameRefusal::NameTooLong)));
     }
+
+    #[test]
+    fn a_type_stands_once_in_an_entry() {
+        let set = |rtype| RecordSet { rtype, ttl: 60, rdata: vec![Rdata([1; 4].into())] };
+        let admit = |sets| RecordSets::admit(sets, &Owner::apex(), &page()).err();
+        assert_eq!(admit(vec![set(RecordType::A), set(RecordType(731))]), None);
+        let twice = vec![set(RecordType::A), set(RecordType::A)];
+        assert_eq!(admit(twice), Some(EntryRefusal::NotSorted));
+    }
+
+    #[test]
+    fn an_entry_of_the_page_itself_is_limited_like_any_other() {
+        let large = [1, 2].map(|last| {
+            let mut data = vec![0; ENTRY_BYTES_MAX / 2];
+            data[0] = last;
+            (RecordType(731), 60, data)
+        });
+        let records = large.each_ref().map(|(rtype, ttl, data)| (*rtype, *ttl, &data[..]));
+        assert!(matches!(refusal("@", &records), Some(EntryRefusal::TooLarge(_))));
+        assert_eq!(refusal("@", &records[..1]), None);
+    }
+
+    #[test]
+    fn data_that_is_no_binary_is_refused_in_these_words() {
+        let refused = codec::decode::<Rdata>(&codec::encode("text"), 64).unwrap_err().to_string();
+        assert!(refused.contains("expected binary"), "{refused}");
+        let refused = codec::decode::<Owner>(&codec::encode("text"), 64).unwrap_err().to_string();
+        assert!(refused.contains("expected a lower-case domain name in wire form"), "{refused}");
+    }
 }

@@ -242,11 +242,6 @@ impl Roster {
         self.rows.binary_search_by_key(key, |(key, _)| *key).ok()
     }
 
-    /// The participant at a position, if there are so many.
-    pub fn at(&self, position: usize) -> Option<&PublicKey> {
-        self.rows.get(position).map(|(key, _)| key)
-    }
-
     /// T, the sum of all powers.
     pub fn total(&self) -> u64 {
         self.total
@@ -459,5 +454,51 @@ mod tests {
         assert!(!reaches(1, 3001, 5));
         assert!(reaches(7, 7000, 10));
         assert!(!reaches(u128::from(u64::MAX), 10_000, u128::from(u64::MAX) + 1));
+    }
+
+    #[test]
+    fn each_parameter_is_set_by_its_name_and_judged_by_itself() {
+        let mut parameters = Parameters::default();
+        for (n, (name, _)) in (1u32..).zip(Parameters::default().rows()) {
+            parameters.set(name, &n.to_string()).unwrap();
+            assert!(parameters.rows().contains(&(name, n)), "{name}");
+        }
+        assert_eq!(parameters.rows().map(|(_, value)| value), [1, 2, 3, 4, 5, 6]);
+        let no_value = |name: &str, value: &str| {
+            Err(ParameterRefusal::NoValue(name.to_owned(), value.to_owned()))
+        };
+        assert_eq!(parameters.set("track1_bp", "65536"), no_value("track1_bp", "65536"));
+        assert_eq!(parameters.set("min_voters", "-1"), no_value("min_voters", "-1"));
+        let unknown = parameters.set("quorum", "1");
+        assert!(matches!(unknown, Err(ParameterRefusal::Unknown(name, _)) if name == "quorum"));
+    }
+
+    #[test]
+    fn parameters_may_be_as_large_as_their_limits() {
+        use ParameterRefusal::*;
+        let check = |change: &dyn Fn(&mut Parameters), expect| {
+            let mut parameters = Parameters::default();
+            change(&mut parameters);
+            assert_eq!(parameters.check(), expect);
+        };
+        check(&|p| p.track2_bp = 10_000, Ok(()));
+        check(&|p| (p.track1_bp, p.track2_bp) = (7000, 7000), Ok(()));
+        check(&|p| p.min_voters = 1, Ok(()));
+        check(&|p| p.min_voters = 0, Err(NoVoters));
+        check(&|p| p.seal_interval = 1, Ok(()));
+        check(&|p| p.seal_interval = 0, Err(NoInterval));
+        check(&|p| p.soft_ttl_max = TTL_SECONDS_MAX, Ok(()));
+        let long = TTL_SECONDS_MAX + 1;
+        check(&|p| p.soft_ttl_max = long, Err(SoftTtlTooLong(long)));
+    }
+
+    #[test]
+    fn a_participant_has_a_position_in_the_order_of_the_keys() {
+        let roster = Roster::admit(&roster(&[1, 2, 3])).unwrap();
+        let keys: Vec<_> = roster.iter().map(|(key, _)| *key).collect();
+        for (at, key) in keys.iter().enumerate() {
+            assert_eq!(roster.position(key), Some(at));
+        }
+        assert!(keys.is_sorted() && !roster.is_empty());
     }
 }

@@ -432,9 +432,64 @@ mod tests {
         assert_eq!(Owner::parse("A.b", &page).unwrap().to_string(), "a.b");
         assert_eq!(Owner::parse("a.ff.ct.", &page).unwrap().to_string(), "a");
         assert!(matches!(Owner::parse("a.ct.", &page), Err(NameRefusal::NotBelow(..))));
-        // `xff.ct.` ends in the bytes of `ff.ct.` only by accident.
+        // `xff.ct.` ends in the letters of `ff.ct.`, and is not below it.
         assert!(name("xff.ct").relative_to(&page).is_err());
         assert_eq!(Owner::parse("a", &page).unwrap().at(&page).unwrap(), name("a.ff.ct"));
         assert_eq!(name("ct.").relative_to(&Name::root()).unwrap().to_string(), "ct");
+    }
+
+    #[test]
+    fn a_name_is_below_another_by_whole_labels() {
+        let page = name("ff.ct");
+        let below = |text: &str| name(text).is_at_or_below(&page);
+        assert!(below("ff.ct") && below("a.ff.ct"));
+        // The first ends in the octets of `ff.ct.` by accident, the second is only as long.
+        assert!(!below("a\\002ff.ct") && !below("gg.ct") && !below("ct"));
+        assert!(name("ct").is_at_or_below(&Name::root()) && !Name::root().is_at_or_below(&page));
+    }
+
+    #[test]
+    fn the_parent_lacks_the_leftmost_label() {
+        let parent = |text: &str| name(text).parent();
+        assert_eq!(parent("brick.ff.ct"), Some(name("ff.ct")));
+        assert_eq!(parent("ct"), Some(Name::root()));
+        assert_eq!(parent("."), None);
+        let owner = |text: &str| Owner::parse(text, &name("ct")).unwrap();
+        assert_eq!(owner("a.bcd").parent(), Some(owner("bcd")));
+        assert_eq!(owner("bcd").parent(), Some(Owner::apex()));
+        assert_eq!(Owner::apex().parent(), None);
+        assert_eq!(format!("{:?} {:?}", name("ct"), owner("a.b")), "Name(ct.) Owner(a.b)");
+    }
+
+    #[test]
+    fn a_final_dot_may_belong_to_a_label() {
+        let owner = |text: &str| Owner::parse(text, &name("ct")).map(|owner| owner.to_string());
+        assert_eq!(owner("a\\."), Ok("a\\.".to_owned()));
+        assert!(matches!(owner("a\\\\."), Err(NameRefusal::NotBelow(..))));
+        assert_eq!(owner("a\\\\\\."), Ok("a\\\\\\.".to_owned()));
+        assert_eq!(owner("a\\\\.ct."), Ok("a\\\\".to_owned()));
+    }
+
+    #[test]
+    fn labels_on_the_wire_are_within_limits() {
+        let long = |last: u8| {
+            let mut wire = [[63; 64]; 3].concat();
+            wire.push(last);
+            wire.extend(vec![b'x'; last.into()]);
+            Owner::from_wire(&wire).map(|owner| owner.wire().len())
+        };
+        assert_eq!([60, 61].map(long), [Ok(253), Ok(254)]);
+        assert_eq!(long(62), Err(NameRefusal::NameTooLong));
+        assert_eq!(Owner::from_wire(&[64; 65]), Err(NameRefusal::LabelTooLong(64)));
+        assert_eq!(Owner::from_wire(&[0xc0, 0]), Err(NameRefusal::Pointer));
+        assert_eq!(Name::parse(&"x".repeat(257)), Err(NameRefusal::LabelTooLong(257)));
+    }
+
+    #[test]
+    fn labels_in_other_scripts_become_a_labels() {
+        assert_eq!(to_ascii("Brick.ct"), Ok("Brick.ct".to_owned()));
+        assert_eq!(to_ascii("b\u{fc}cher.ct"), Ok("xn--bcher-kva.ct".to_owned()));
+        let none = "\u{fffd}.ct";
+        assert_eq!(to_ascii(none), Err(NameRefusal::NotAscii(none.into(), "none exists".into())));
     }
 }

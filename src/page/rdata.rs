@@ -110,12 +110,8 @@ pub fn parse_words<S: AsRef<str>>(
     for word in words.iter().map(AsRef::as_ref) {
         match word.contains('"') {
             true => tokens.extend(token::one_line(word)?),
-            // A shell's argument with spaces is what a quoted string is in a zone file.
-            false => tokens.push(Token {
-                raw: word.as_bytes(),
-                quoted: word.is_empty() || word.contains(char::is_whitespace),
-                at: 0,
-            }),
+            // Whether it stands in quotes matters for `\#` alone.
+            false => tokens.push(Token { raw: word.as_bytes(), quoted: false, at: 0 }),
         }
     }
     parse_tokens(rtype, &tokens, origin).or_else(|refusal| {

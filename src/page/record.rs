@@ -155,6 +155,7 @@ mod tests {
             assert_eq!(format!("type{}", number.0).parse(), Ok(*number));
         }
         assert_eq!(RecordType(4711).to_string(), "TYPE4711");
+        assert_eq!(format!("{:?} {:?}", RecordType::MX, RecordType(4711)), "MX TYPE4711");
         for wrong in ["", "AX", "TYPE", "TYPE65536", "TYPE-1", "TYPE+1"] {
             assert_eq!(wrong.parse::<RecordType>(), Err(UnknownType(wrong.into())));
         }

@@ -51,7 +51,9 @@ fn other_contents_are_refused() {
     let mut missing = raw.clone();
     missing.entries.pop();
     let mut twice = raw.clone();
-    twice.entries.push(raw.entries[0].clone());
+    twice.entries.push(raw.entries[1].clone());
+    let owner = entry("b.c", 2).0;
+    assert_eq!(admit(&twice).err(), Some(PageRefusal::OwnerTwice(owner)));
     for (raw, expect) in [(swapped, false), (missing, false), (twice, true)] {
         let refusal = admit(&raw).err().unwrap();
         assert_eq!(matches!(refusal, PageRefusal::OwnerTwice(_)), expect, "{refusal}");
@@ -110,4 +112,48 @@ fn a_page_founded_from_bytes_is_the_same_and_passes_the_same_checks() {
     assert_eq!(found(&[made_later]).err(), Some(PageRefusal::NotOrigin(owner)));
     let twice = [raw.entries[0].clone(), raw.entries[0].clone()];
     assert!(matches!(found(&twice).err(), Some(PageRefusal::OwnerTwice(_))));
+}
+
+#[test]
+fn progress_counts_the_entries_that_were_checked() {
+    let (_, raw) = founded();
+    let mut told = Vec::new();
+    Page::admit(&raw, &mut |checked| told.push(checked)).unwrap();
+    assert_eq!(told, [1, 2]);
+}
+
+/// P9 refuses: an excerpt in which one kind of leaf stands in the place of another.
+#[test]
+fn a_leaf_in_the_place_of_another_kind_shows_nothing() {
+    let (page, _) = founded();
+    let key = *page.roster().iter().next().unwrap().0;
+    let parameters = parameters_leaf(page.parameters(), 2, Id::ZERO);
+    let seat = |joined_by| Seat { power: 1, joined_by, presence: None };
+    let [founder, joined] = [None, Some(Id::ZERO)].map(|by| participant_leaf(&key, &seat(by)));
+    let as_kind = |kind: Leaf, bytes: &[u8]| leaf(kind, &bytes[1..]);
+    let read = |parameters: &[u8], participant: &[u8]| {
+        let at = [parameters_key(), participant_key(&key)];
+        let state = Trie::from_pairs(at.into_iter().zip([parameters.into(), participant.into()]));
+        Roll::read(&state.excerpt(at), &state.root()).err()
+    };
+    assert_eq!(read(&parameters, &founder), None);
+    assert_eq!(read(&parameters, &joined), None);
+    for wrong in [
+        as_kind(Leaf::Entry, &founder),
+        as_kind(Leaf::Entry, &joined),
+        as_kind(Leaf::Joined, &founder),
+        as_kind(Leaf::Founder, &joined),
+        parameters.clone(),
+    ] {
+        assert_eq!(read(&parameters, &wrong), Some(RollRefusal::OtherLeaf), "{wrong:02x?}");
+    }
+    let wrong = as_kind(Leaf::Founder, &parameters);
+    assert_eq!(read(&wrong, &founder), Some(RollRefusal::OtherLeaf));
+}
+
+#[test]
+fn only_a_page_of_the_demonstration_says_that_it_is_one() {
+    assert!(!founded().0.is_demonstration());
+    let shown = RawGenesis { demonstration: true, ..genesis() };
+    assert!(Page::found(shown, []).unwrap().0.is_demonstration());
 }

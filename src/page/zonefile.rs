@@ -228,4 +228,76 @@ mod tests {
         assert_eq!(told.last(), Some(&text.len()));
         assert!(told.len() > 2 && told.is_sorted(), "{told:?}");
     }
+
+    #[test]
+    fn progress_is_told_now_and_then() {
+        let text = "; nothing but a comment\n".repeat(3 * PROGRESS_BYTES / 24);
+        let mut told = Vec::new();
+        read(text.as_bytes(), &Name::root(), &mut |bytes| told.push(bytes)).unwrap();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0] >= PROGRESS_BYTES && told[1] - told[0] >= PROGRESS_BYTES, "{told:?}");
+    }
+
+    /// What is wrong with a text that is read as the page `ct.`, and where.
+    fn refused(text: &str) -> (usize, usize, ZoneFault) {
+        let error = read(text.as_bytes(), &Name::parse("ct").unwrap(), &mut |_| {}).unwrap_err();
+        (error.line, error.column, error.fault)
+    }
+
+    #[test]
+    fn a_directive_starts_its_line_and_is_not_quoted() {
+        assert!(matches!(refused("a A 192.0.2.1\n $TTL 5"), (2, 2, ZoneFault::Type(_))));
+        let contents = read_text("\"$a\" A 192.0.2.1");
+        assert_eq!(contents.entries[0].0.to_string(), "\\$a");
+    }
+
+    #[test]
+    fn an_owner_is_read_on_every_line_and_lies_in_its_page() {
+        let empty = refused("a A 192.0.2.1\n$ORIGIN x\n\"\" A 192.0.2.2");
+        assert!(matches!(empty, (3, 1, ZoneFault::Owner(_))), "{empty:?}");
+        let other = refused("a.xx. A 192.0.2.1");
+        assert!(matches!(other, (1, 1, ZoneFault::Owner(_))), "{other:?}");
+        assert_eq!(refused("a \"IN\""), (1, 7, ZoneFault::NoType));
+    }
+
+    #[test]
+    fn only_the_root_page_makes_addresses_and_only_those_of_its_server() {
+        let kept = |page: &str, text: &str| {
+            let page = Name::parse(page).unwrap();
+            let contents = read(text.as_bytes(), &page, &mut |_| {}).unwrap();
+            contents.entries.iter().flat_map(|(_, sets)| sets.iter()).count()
+        };
+        assert_eq!(kept(".", "localhost A 127.0.0.1\nlocalhost AAAA ::1"), 0);
+        assert_eq!(kept(".", "localhost A 192.0.2.1\nlocalhost AAAA 2001:db8::1"), 2);
+        assert_eq!(kept(".", "x A 127.0.0.1\nlocalhost A 127.0.0.1"), 1);
+        assert_eq!(kept("ct", "localhost A 127.0.0.1"), 1);
+    }
+
+    #[test]
+    fn owners_that_begin_alike_are_two_entries() {
+        let long = "x".repeat(40);
+        let contents = read_text(&format!("{long}1 A 192.0.2.1\n{long}2 A 192.0.2.2"));
+        assert_eq!(contents.entries.len(), 2);
+    }
+
+    #[test]
+    fn of_faults_at_several_owners_the_first_of_the_file_is_named() {
+        let two = |owner: &str| format!("{owner} CNAME x\n{owner} A 192.0.2.1\n");
+        assert_eq!(refused(&(two("a") + &two("b"))).0, 1);
+        assert_eq!(refused(&(two("b") + &two("a"))).0, 1);
+    }
+
+    #[test]
+    fn a_warning_names_the_first_line_with_the_largest_ttl() {
+        let warned = |text: &str| {
+            let contents = read_text(text);
+            (contents.entries[0].1.get(RecordType::A).unwrap().ttl, contents.warnings)
+        };
+        let line =
+            |n| vec![format!("line {n}: A at `a` has TTLs from 5 to 9 s and gets the smallest")];
+        let text = "a 9 A 192.0.2.1\na 9 A 192.0.2.2\na 5 A 192.0.2.3";
+        assert_eq!(warned(text), (5, line(1)));
+        let text = "a 5 A 192.0.2.1\na 9 A 192.0.2.2\na 9 A 192.0.2.3";
+        assert_eq!(warned(text), (5, line(2)));
+    }
 }

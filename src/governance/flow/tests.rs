@@ -121,6 +121,26 @@ fn a_change_that_reaches_no_caster_changes_no_tally() {
 }
 
 #[test]
+fn a_change_reaches_those_who_cast_and_those_it_comes_to() {
+    let mut lending = lending(6, &[(0, &[(1, 10_000)]), (3, &[(4, 10_000)])]);
+    assert_eq!(lending.participants(), 6);
+    let mut flow = Flow::new(&lending);
+    flow.cast(&lending, 1, Some(Choice::Approve));
+    let elsewhere = lending.set_rows(3, Some(rows(&[(5, 10_000)])));
+    assert!(!flow.is_reached(&elsewhere));
+    assert!(!flow.follow(&lending, &elsewhere));
+    let back = lending.set_rows(0, None);
+    assert!(flow.is_reached(&back));
+    assert!(flow.follow(&lending, &back));
+}
+
+#[test]
+#[should_panic(expected = "no participant is at 5")]
+fn nobody_lends_to_a_position_past_the_roster() {
+    let _ = Lending::new(vec![1; 5].into()).set_rows(0, Some(rows(&[(5, 0)])));
+}
+
+#[test]
 fn rows_that_give_more_than_everything_are_none() {
     let check = |rows: &[u16], expect| {
         let rows = rows.iter().map(|bp| Row { to: Some(ALICE), bp: *bp });

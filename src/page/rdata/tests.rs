@@ -307,6 +307,7 @@ fn bitmaps_have_one_form() {
     assert_eq!(nsec(&[1, 1, 1, 0, 1, 1]), wrong);
     assert_eq!(nsec(&[0, 2, 1]), wrong);
     assert_eq!(nsec(&[0, 33]), wrong);
+    assert_eq!(nsec(&[1, 1, 1, 1, 1, 2]), wrong);
 }
 
 #[test]
@@ -332,4 +333,266 @@ fn a_string_has_at_most_255_octets_and_a_record_65535() {
     assert!(parse("TXT", &"x".repeat(256)).is_err());
     assert_eq!(super::check(RecordType(731), &[0; 65_535]), Ok(()));
     assert_eq!(super::check(RecordType(731), &[0; 65_536]), Err(RdataRefusal::TooLong(65_536)));
+}
+
+/// Data of a type in hexadecimal, which is sound.
+fn sound(rtype: u16, hex: &str) {
+    let rdata = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
+    assert_eq!(super::check(RecordType(rtype), &rdata), Ok(()), "TYPE{rtype} {hex}");
+}
+
+/// Data of a type in hexadecimal, which is refused with this fault.
+fn unsound(rtype: u16, hex: &str, expect: &Fault) {
+    let rdata = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
+    match super::check(RecordType(rtype), &rdata) {
+        Err(RdataRefusal::Field { fault, .. }) => assert_eq!(fault, *expect, "TYPE{rtype} {hex}"),
+        other => panic!("TYPE{rtype} {hex}: {other:?}"),
+    }
+}
+
+#[test]
+fn address_prefixes_are_within_their_family_and_spare_no_bits() {
+    let apl = RecordType::APL.0;
+    sound(apl, "00012004c0000201");
+    sound(apl, "00010080");
+    sound(apl, &format!("00028010{}", "11".repeat(16)));
+    sound(apl, &format!("0003ff7f{}", "11".repeat(127)));
+    unsound(apl, "00012100", &Fault::AddressPrefix);
+    unsound(apl, "000120050101010101", &Fault::AddressPrefix);
+    unsound(apl, "0001180401020300", &Fault::AddressPrefix);
+    unsound(apl, "00028100", &Fault::AddressPrefix);
+    unsound(apl, &format!("00028011{}", "11".repeat(17)), &Fault::AddressPrefix);
+    unsound(apl, "0001", &Fault::AddressPrefix);
+}
+
+#[test]
+fn a_location_is_on_the_globe_and_its_sizes_are_one_digit_times_a_power_of_ten() {
+    let at = |latitude: u32, longitude: u32| {
+        let angles = [latitude, longitude].map(|angle| angle.wrapping_add(1 << 31));
+        format!("00000000{:08x}{:08x}00989680", angles[0], angles[1])
+    };
+    let (pole, date_line) = (90 * 3_600_000, 180 * 3_600_000);
+    let loc = RecordType::LOC.0;
+    sound(loc, &at(pole, date_line));
+    unsound(loc, &at(pole + 1, 0), &Fault::LocationRange);
+    unsound(loc, &at(0, date_line + 1), &Fault::LocationRange);
+    unsound(loc, &format!("01{}", &at(0, 0)[2..]), &Fault::LocationVersion(1));
+    same("LOC", "0 0 0.000 N 0 0 0.000 E 0.00m 0.00m 90000000.00m 10.00m");
+    check("LOC", "1 N 1 E 0000000007 9m", {
+        "1 0 0.000 N 1 0 0.000 E 7.00m 9.00m 10000.00m 10.00m"
+    });
+    let location = format!("the location: {}", Fault::Location);
+    for wrong in ["00000000007", ".5", "+5", "--5", "1.234", "5x", ""] {
+        refused("LOC", &format!("1 N 1 E \"{wrong}\""), &location);
+    }
+    refused("LOC", "1 2 3 X 1 E 0", &location);
+    for wrong in ["-1m", "100000000m"] {
+        refused("LOC", &format!("1 N 1 E 0 {wrong}"), {
+            "the location: a size or precision is 0, or a digit times a power of ten up to 9 (RFC 1876)"
+        });
+    }
+}
+
+#[test]
+fn each_service_parameter_is_well_formed_by_its_own_rule() {
+    let svcb = |params: &str| format!("000100{params}");
+    let good = [
+        "0000000200030003000200350004000401020304",
+        "000100030268320002000000080000",
+        "0005000101",
+        "00060010000102030405060708090a0b0c0d0e0f",
+        "000700072f7b3f646e737d",
+        "00070006787b646e737d",
+    ];
+    let (path, relative) = good.split_at(5);
+    path.iter().for_each(|params| sound(RecordType::SVCB.0, &svcb(params)));
+    let wrong = |params: &str, name: &str| {
+        unsound(RecordType::SVCB.0, &svcb(params), &Fault::ParamValue(name.to_owned()));
+    };
+    wrong("00000000", "mandatory");
+    wrong("0000000300030000030002003500", "mandatory");
+    wrong("00010003026832000200010100", "no-default-alpn");
+    wrong("000300030035ff", "port");
+    wrong("00040000", "ipv4hint");
+    wrong("00040003010203", "ipv4hint");
+    wrong("00050000", "ech");
+    wrong("00060000", "ipv6hint");
+    wrong("0006000400000000", "ipv6hint");
+    wrong(relative[0], "dohpath");
+    wrong("000700022f78", "dohpath");
+    wrong("0008000101", "ohttp");
+    wrong("ffff0000", "key65535");
+    unsound(RecordType::SVCB.0, &svcb("000300020035000300020035"), &Fault::ParamOrder);
+    check("SVCB", "1 . key0=\\000\\003 port=1", "1 . mandatory=port port=1");
+    refused("SVCB", "1 . key01=x", {
+        "the parameters: `key01` is no parameter name (RFC 9460 section 14.3.2) and not `key` with a number"
+    });
+}
+
+#[test]
+fn other_software_reads_text_of_what_it_knows_and_octets_of_the_rest() {
+    let generic = |rtype, text| {
+        let shown = show(rtype, &parse(rtype, text).unwrap(), Style::GenericPrivate);
+        assert!(shown.starts_with("\\# "), "{rtype} {shown}");
+    };
+    let plain = |rtype, text| {
+        let shown = show(rtype, &parse(rtype, text).unwrap(), Style::GenericPrivate);
+        assert_eq!(shown, text, "{rtype}");
+    };
+    plain("A", "192.0.2.1");
+    plain("SVCB", "1 svc.example. alpn=\"h2\" ipv6hint=2001:db8::1");
+    generic("SVCB", "1 svc.example. alpn=\"h2\" dohpath=\"/dns-query{?dns}\"");
+    generic("HTTPS", "1 svc.example. port=1 key9=x");
+    generic("HIP", "2 200100107b1a74df365639cc39f1d578 AwEAAbdx rvs.example.");
+    generic("PAGE", HEX32);
+}
+
+#[test]
+fn types_without_a_mnemonic_that_others_parse_have_the_shape_that_they_parse() {
+    let name = "0161026262 00".replace(' ', "");
+    for rtype in [3, 4, 7, 8, 9, 23] {
+        sound(rtype, &name);
+        unsound(rtype, "0161", &Fault::Name(NameRefusal::Truncated));
+    }
+    for rtype in [14, 58] {
+        sound(rtype, &format!("{name}00"));
+        unsound(rtype, &name, &Fault::Missing);
+    }
+    for rtype in [21, 107] {
+        sound(rtype, &format!("0001{name}"));
+        unsound(rtype, "0001", &Fault::Missing);
+    }
+    sound(26, &format!("0001{name}00"));
+    unsound(26, &format!("0001{name}"), &Fault::Missing);
+    sound(11, "c000020106ff");
+    unsound(11, "c0000201", &Fault::Missing);
+    sound(19, "0161");
+    unsound(19, "0261", &Fault::Truncated);
+    sound(20, "01610162");
+    unsound(20, "016101620163", &Fault::TooManyStrings);
+    for rtype in [22, 31, 32, 34, 67, 68] {
+        sound(rtype, "00");
+        unsound(rtype, "", &Fault::Empty);
+    }
+    sound(27, "013101320133");
+    unsound(27, "01310132", &Fault::Missing);
+    sound(40, "0102");
+    unsound(40, "01", &Fault::Missing);
+    for rtype in [56, 258, 261, 262] {
+        sound(rtype, "0161");
+        unsound(rtype, "", &Fault::TooFewStrings { have: 0, least: 1 });
+    }
+    sound(57, "0000030801");
+    unsound(57, "00000308", &Fault::Empty);
+    sound(66, &format!("000f01{}{name}", "0035"));
+    unsound(66, "000f010035", &Fault::Missing);
+    for rtype in [104, 106] {
+        sound(rtype, "00010102030405060708");
+        unsound(rtype, "0001010203040506", &Fault::Truncated);
+    }
+    sound(105, "0001c0000201");
+    unsound(105, "0001c00002", &Fault::Truncated);
+    sound(259, "0000000100000002030161ff");
+    unsound(259, "000000010000000203", &Fault::Missing);
+    for rtype in [32_768, 32_769] {
+        sound(rtype, &format!("00010801{}", "11".repeat(20)));
+        unsound(rtype, "0001080111", &Fault::DigestLength { have: 1, expect: 20 });
+    }
+}
+
+#[test]
+fn a_relay_and_a_gateway_are_what_the_number_before_them_says() {
+    sound(260, "0a00");
+    sound(260, "0a80");
+    sound(260, "0a81c0000201");
+    sound(260, &format!("0a02{}", "11".repeat(16)));
+    sound(260, "0a03016100");
+    unsound(260, "0a81c00002", &Fault::Truncated);
+    unsound(260, "0a", &Fault::Missing);
+    unsound(260, "0a04", &Fault::Gateway(4));
+    unsound(260, "0a84", &Fault::Gateway(4));
+    unsound(RecordType::IPSECKEY.0, "0a0102c00002", &Fault::Truncated);
+    unsound(RecordType::IPSECKEY.0, "0a0402", &Fault::Gateway(4));
+    unsound(RecordType::HIP.0, "00020001aa", &Fault::InnerLength);
+    unsound(RecordType::HIP.0, "01020000aa", &Fault::InnerLength);
+}
+
+#[test]
+fn a_substitution_refers_to_groups_of_its_expression_alone() {
+    let expression = |text: &str| parse("NAPTR", &format!("1 2 \"u\" \"s\" \"{text}\" .")).is_ok();
+    for good in ["!a!5!", "!\\\\1!b!", "!(a)!\\\\1(!"] {
+        assert!(expression(good), "{good}");
+    }
+    for wrong in ["!a!(\\\\1!", "!(a)!\\\\2!", "!(a)!\\\\0!", "!a!b\\000!", "\\000a\\000b\\000"] {
+        assert!(!expression(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn spans_and_times_are_read_to_their_ends() {
+    let cases: [(&[u8], Option<u32>); 9] = [
+        (b"1w2d3h4m5s", Some(788_645)),
+        (b"7S", Some(7)),
+        (b"1h30", Some(3630)),
+        (b"4294967295", Some(u32::MAX)),
+        (b"4294967296", None),
+        (b"99999999999999999999999999", None),
+        (b"7102w", None),
+        (b"s", None),
+        (b"", None),
+    ];
+    for (text, expect) in cases {
+        assert_eq!(seconds(text), expect, "{}", String::from_utf8_lossy(text));
+    }
+    let signed = |time: &str| parse("RRSIG", &format!("A 5 3 1 {time} 0 1 . AQID")).is_ok();
+    assert!(signed("20991231235959"));
+    for wrong in [
+        "19691231235959",
+        "21070101000000",
+        "20001301000000",
+        "20000001000000",
+        "20000100000000",
+        "20010229000000",
+        "20000101240000",
+        "20000101006000",
+        "20000101000060",
+        "2000010100000",
+    ] {
+        assert!(!signed(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn labels_and_names_in_data_may_be_as_long_as_their_limits() {
+    let label = |len: usize| "x".repeat(len);
+    assert!(parse("NS", &label(63)).is_ok());
+    refused("NS", &label(257), "the name server: a label of 257 octets is longer than 63");
+    // `example.` takes 9 octets, and the three long labels 192.
+    let long = |last: usize| format!("{0}.{0}.{0}.{1}", label(63), label(last));
+    assert!(parse("NS", &long(53)).is_ok());
+    refused("NS", &long(54), "the name server: the name is longer than 255 octets");
+}
+
+#[test]
+fn numbers_and_words_fit_the_width_of_their_field() {
+    same("CERT", "300 1 8 AQID");
+    refused("CERT", "65536 1 8 AQID", "the type: `65536` is no number from 0 to 65535");
+    refused("CERT", "1 1 256 AQID", "the algorithm: `256` is no number from 0 to 255");
+    let tokens = token::one_line("10 mail x y").unwrap();
+    let fault = parse_into(RecordType::MX, &tokens, &origin(), &mut Vec::new());
+    assert_eq!(fault, Err((2, RdataRefusal::TrailingText("x".to_owned()))));
+}
+
+#[test]
+fn quotes_and_lines_end_where_they_should() {
+    assert_eq!(parse("A", "192.0.2.1 \n \n"), parse("A", "192.0.2.1"));
+    let open = RdataRefusal::OpenQuote.to_string();
+    refused("TXT", "\"a\nb\"", &open);
+    refused("TXT", "\"a\\\n\"", &open);
+    refused("TXT", "a\\", "the text: `\\` needs a character or three digits up to 255 after it");
+    refused("TXT", "a\"b\"", {
+        "the text: a quote stands inside a string: put the whole string in quotes, or write `\\\"`"
+    });
+    let words = parse_words(RecordType::MX, &["10 mail", "x"], &origin());
+    assert!(words.is_err(), "{words:?}");
 }

@@ -197,4 +197,14 @@ mod tests {
         assert_eq!(misplaced.read(&trie.root()), Err(ProofRefusal::ForeignLeaf));
         assert_eq!(Excerpt::default().read(&trie.root()), Err(ProofRefusal::Siblings));
     }
+
+    #[test]
+    fn an_excerpt_goes_no_deeper_than_to_its_keys() {
+        let trie = trie(300);
+        assert_eq!(trie.excerpt([]).parts, [Part::Hidden(trie.root())]);
+        let branches = |part: &&Part| matches!(part, Part::Branch(_));
+        let one = trie.excerpt([key(3)]);
+        // 300 leaves stand two or three branches deep, of which only those on the way are shown.
+        assert!(one.parts.iter().filter(branches).count() <= 4, "{:?}", one.parts);
+    }
 }

@@ -47,6 +47,7 @@ proptest! {
         }
         prop_assert_eq!(grown.root(), trie(&map).root());
         prop_assert_eq!(grown.len(), map.len());
+        prop_assert_eq!(grown.is_empty(), map.is_empty());
         let pairs: Map = grown.iter().map(|(key, value)| (*key, value.to_vec())).collect();
         prop_assert_eq!(pairs, map);
     }

@@ -203,3 +203,107 @@ fn has_address(sets: Option<&RecordSets>) -> bool {
 pub(super) fn server() -> &'static [u8] {
     apex::SERVER.strip_suffix(&[0]).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{read, write};
+    use super::*;
+
+    /// The owners and types of the records that are written as comments, of a page with these
+    /// records. With the comments the text is read as the same page.
+    fn marked(page: &str, lines: &[&str]) -> Vec<String> {
+        let page = Name::parse(page).unwrap();
+        let contents = read(lines.join("\n").as_bytes(), &page, &mut |_| {}).unwrap();
+        let mut text = String::new();
+        let entries = contents.entries.iter().map(|(owner, sets)| (owner.clone(), sets));
+        write(&page, 1, entries, &mut text);
+        let again = read(text.as_bytes(), &page, &mut |_| {}).unwrap();
+        assert_eq!(again.entries, contents.entries, "{text}");
+        let words = |line: &str| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
+        let lines = text.lines().filter_map(|line| line.strip_prefix(MARK)).map(words);
+        lines.map(|words| format!("{} {}", words[0], words[3])).collect()
+    }
+
+    /// The records that are marked are those whose lines begin with `!`.
+    fn check(page: &str, lines: &[&str]) {
+        let plain: Vec<&str> = lines.iter().map(|line| line.trim_start_matches('!')).collect();
+        let mut expect: Vec<String> = lines
+            .iter()
+            .filter_map(|line| line.strip_prefix('!'))
+            .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+            .collect();
+        let mut found = marked(page, &plain);
+        expect.sort();
+        found.sort();
+        assert_eq!(found, expect, "{lines:?}");
+    }
+
+    #[test]
+    fn a_record_is_judged_by_its_type_and_its_data() {
+        check("ct", &["a A 192.0.2.1", "!c TYPE3 \\# 1 00", "!b TYPE19 \\# 2 0161"]);
+        let digest = |len: usize| "11".repeat(len);
+        check(
+            "ct",
+            &[
+                &format!("!@ DS 1 8 2 {}", digest(32)),
+                &format!("a DS 1 8 1 {}", digest(20)),
+                &format!("b DS 1 8 4 {}", digest(48)),
+                "!c DS 1 8 5 11",
+                "!d DS 1 8 0 11",
+            ],
+        );
+        check("ct", &["!a IPSECKEY 10 0 0 .", "b IPSECKEY 10 0 2 . AQNR"]);
+        check("ct", &["!a KEY 49152 3 5 AQID", "b KEY 256 3 5 AQID", "c KEY 32768 3 5 AQID"]);
+    }
+
+    #[test]
+    fn nothing_stands_below_a_dname_that_no_delegation_hides() {
+        check("ct", &["d DNAME x.", "!a.d A 192.0.2.1", "!a.b.d A 192.0.2.1", "dd A 192.0.2.1"]);
+        check("ct", &["!d DNAME x.", "d NS ns.x.", "a.d A 192.0.2.1"]);
+        check("ct", &["d DNAME x.", "!a NS n.d", "!n.d A 192.0.2.1"]);
+    }
+
+    #[test]
+    fn the_root_page_has_a_server_of_its_own() {
+        check(".", &["!localhost CNAME x.", "a CNAME x.", "b NS localhost."]);
+        check("ct", &["localhost CNAME x.", "!b NS localhost.ct."]);
+    }
+
+    #[test]
+    fn a_delegation_leads_to_an_address_or_nowhere() {
+        check(
+            "ct",
+            &["!a NS b", "c NS ns.other.", "d NS v4", "e NS v6", "v4 A 192.0.2.1", {
+                "v6 AAAA 2001:db8::1"
+            }],
+        );
+        // Its own glue, and a name below it that has none.
+        check("ct", &["a NS ns.a", "ns.a A 192.0.2.1", "!b NS ns.b", "ns.b TXT x"]);
+        check("ct", &["!a NS b", "a NS c", "c A 192.0.2.1"]);
+    }
+
+    #[test]
+    fn a_delegation_through_another_is_as_good_as_that_one() {
+        check("ct", &["a NS ns.b", "b NS ns.other."]);
+        check("ct", &["!a NS ns.b", "!b NS nowhere"]);
+        check("ct", &["a NS ns.b", "!b NS nowhere", "b NS ns.other."]);
+        // The dead delegation hides nothing any more.
+        check("ct", &["a NS ns.b", "!b NS nowhere", "ns.b A 192.0.2.1"]);
+        check("ct", &["!z NS x.a", "!a NS x.b", "!b NS nowhere"]);
+        check("ct", &["!a NS x.b", "!b NS x.c", "!c NS nowhere"]);
+        // The highest delegation above a name is the one that counts.
+        check("ct", &["!a NS x.y.b", "!b NS nowhere", "!y.b NS nowhere"]);
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_names_that_do_not_exist() {
+        check("ct", &["a NS x.w", "*.w A 192.0.2.1"]);
+        check("ct", &["a NS q.r", "* A 192.0.2.1"]);
+        check("ct", &["a NS \\000x", "* A 192.0.2.1", "\\000y TXT x"]);
+        check("ct", &["!a NS x.w", "*.w A 192.0.2.1", "x.w TXT x"]);
+        check("ct", &["!a NS e", "* A 192.0.2.1", "y.e TXT x"]);
+        check("ct", &["!a NS q.w", "* A 192.0.2.1", "*.w TXT x"]);
+        check("ct", &["!a NS q.w", "* A 192.0.2.1", "w TXT x"]);
+        check("ct", &["a NS q.w", "* TXT x", "*.w A 192.0.2.1", "w TXT x", "wx TXT x"]);
+    }
+}

@@ -33,15 +33,22 @@ mod tests {
     #[test]
     fn names_are_ordered_as_the_example_of_the_rfc() {
         // RFC 4034 section 6.1, below `example.`.
-        let names: [&[u8]; 9] = [
+        let names: [&[u8]; 15] = [
             b"",
             b"\x01a",
             b"\x08yljkjljk\x01a",
             b"\x01z\x01a",
             b"\x04zabc\x01a",
             b"\x01z",
+            // Labels that begin with, or end in, the octet that separates labels in a key.
+            b"\x01\x00\x01z",
+            b"\x02\x00\x00\x01z",
+            b"\x02\x00\x01\x01z",
             b"\x01\x01\x01z",
             b"\x01*\x01z",
+            b"\x01b\x01z",
+            b"\x01c\x01b\x01z",
+            b"\x03b\x00c\x01z",
             b"\x01\xc8\x01z",
         ];
         let keys = names.map(|name| {

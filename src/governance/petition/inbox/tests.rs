@@ -102,6 +102,23 @@ fn a_petition_waits_until_it_is_taken_up_or_refused() {
     assert_eq!(inbox.refuse(refusal(&Id::ZERO), START), Err(InboxRefusal::Unknown(Id::ZERO)));
 }
 
+#[test]
+fn rows_are_listed_as_they_came_kept_by_others_and_dropped() {
+    let mut inbox = Inbox::default();
+    let all = [3, 1, 2].map(|n| petition(n, 1, START));
+    for (later, petition) in all.iter().enumerate() {
+        inbox.admit(petition.clone(), Source::Local, START + later as u64).unwrap();
+    }
+    let listed =
+        |inbox: &Inbox| inbox.rows().iter().map(|row| row.petition.id()).collect::<Vec<_>>();
+    assert_eq!(listed(&inbox), all.each_ref().map(Petition::id));
+    let mut copy = Inbox::default();
+    inbox.rows().into_iter().for_each(|row| copy.restore(row.clone()));
+    assert_eq!(listed(&copy), listed(&inbox));
+    copy.remove(&all[1].id());
+    assert_eq!(listed(&copy), [all[0].id(), all[2].id()]);
+}
+
 /// G13 accepts: a decision in the last second.
 /// G13 refuses: one after 14 days, a petition that is older than that, and one from the future.
 #[test]
@@ -190,6 +207,28 @@ fn a_full_inbox_drops_what_expired_first_and_then_what_was_decided() {
         assert_eq!(dropped, Ok(vec![number(expect).id()]));
     }
     assert_eq!(inbox.admit(fresh(2004), Source::Local, now), Err(InboxRefusal::Full));
+}
+
+#[test]
+fn the_largest_petition_is_kept_with_the_longest_refusal() {
+    let large = |bytes: usize| {
+        let (author, rdata) = (key(1).public().raw(), vec![Rdata(vec![0; bytes].into())]);
+        let sets = vec![RecordSet { rtype: RecordType(65_400), ttl: 60, rdata }];
+        let words = "x".repeat(REASON_BYTES_MAX);
+        let asking = Asking { author, owner: owner(), sets, created: START, words };
+        Petition::sign(&page(), &asking, &key(1)).ok()
+    };
+    let petition = (0..PETITION_BYTES_MAX).rev().find_map(large).unwrap();
+    assert!(petition.bytes().len() > PETITION_BYTES_MAX);
+    let participant = key(1000);
+    let said = Refusing {
+        participant: participant.public().raw(),
+        petition: petition.id(),
+        words: "x".repeat(REASON_BYTES_MAX),
+    };
+    let verdict = Verdict::Refused(Refusal::sign(&page(), &said, &participant).unwrap());
+    let row = Row { petition, source: v6(), received: u64::MAX, verdict: Some(verdict) };
+    assert_eq!(Row::decode(&row.encode()), Ok(row));
 }
 
 #[test]
