@@ -151,14 +151,14 @@ impl Governance {
         let sequence = newest.and_then(|newest| newest.as_ballot()).map(|newest| newest.sequence);
         !self.evidence.contains_key(&statement.author())
             && sequence == Some(ballot.sequence)
-            && newest != Some(statement)
+            && newest.map(Statement::id) != Some(statement.id())
     }
 
     /// Whether this very ballot is its voter's newest, or one of two that contradict each other.
     fn is_kept(&self, statement: &Statement) -> bool {
         let voter = statement.author();
         let pair = self.evidence.get(&voter).into_iter().flat_map(|(one, two)| [one, two]);
-        pair.chain(self.newest_ballot.get(&voter)).any(|kept| kept == statement)
+        pair.chain(self.newest_ballot.get(&voter)).any(|kept| kept.id() == statement.id())
     }
 
     /// Remembers the voter's newest ballot, and two different ones with one sequence (G11).
@@ -169,7 +169,9 @@ impl Governance {
             Some((newest, sequence))
         });
         match newest {
-            Some((newest, sequence)) if sequence == ballot.sequence && newest != statement => {
+            Some((newest, sequence))
+                if sequence == ballot.sequence && newest.id() != statement.id() =>
+            {
                 let pair = (newest.clone(), statement.clone());
                 self.evidence.entry(voter).or_insert(pair);
             }

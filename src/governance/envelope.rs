@@ -39,9 +39,14 @@ impl Envelope {
         codec::decode(bytes, max)
     }
 
-    /// The id of what is in it, read as this kind (P3).
+    /// The id of what is in it, read as this kind. That of a presence covers its signature, for the
+    /// sealed state has it whole: one body can be signed in several ways, and copies that hold
+    /// different ones would come to different states (P3).
     pub fn id(&self, kind: Kind) -> Id {
-        Id::of(kind, &self.body.0)
+        match kind {
+            Kind::Presence => Id::of(kind, &[&self.body.0[..], &self.signature.0].concat()),
+            _ => Id::of(kind, &self.body.0),
+        }
     }
 
     /// Checks that `author` signed this body as this kind, for this page (P3).

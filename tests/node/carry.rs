@@ -500,13 +500,13 @@ fn one_flipped_bit_under_fitting_checksums_is_named_by_a_full_check() {
         let failure = verify(&mut home, &id, full).unwrap_err();
         assert!(failure.message.contains("is not signed by it"), "{failure}");
     }
-    // An entry that was founded otherwise, and a presence, which is in the state as it was signed,
-    // give another state root: the page does not even start.
-    for n in [1, 2] {
+    // An entry that was founded otherwise gives another state root, and a presence, which is in the
+    // state as it was signed, is another one: the page does not even start.
+    for (n, why) in [(1, "state root"), (2, "which is not here")] {
         let mut records = tale.records();
         last(&mut records, n);
         let notices = status(&mut reframed(&id, &records)).notices;
-        let is_it = |text: &String| text.contains("is not served") && text.contains("state root");
+        let is_it = |text: &String| text.contains("is not served") && text.contains(why);
         assert!(notices.iter().any(is_it), "{n}: {notices:?}");
     }
     // A note of this machine's own proves nothing, and spoils nothing.

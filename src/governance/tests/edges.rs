@@ -380,3 +380,49 @@ fn what_was_said_is_found_by_its_id_and_seen_with_its_weight() {
     page.admit(&later).unwrap();
     assert_eq!(page.proposal(&later.id()).unwrap().base_time(), 100);
 }
+
+/// The same body, signed with another nonce than an honest signer derives.
+fn signed_otherwise(statement: &Statement, author: u8) -> Statement {
+    use ed25519_dalek::{SigningKey, hazmat};
+    let mut envelope = envelope::Envelope::decode(statement.bytes(), BATCH_BYTES_MAX).unwrap();
+    let kind = statement.kind().word().as_bytes();
+    let digest = Id::hash(&[&envelope.body.0]);
+    let page = envelope.page.as_bytes();
+    let message = [b"djdns/1/sig/", kind, &[0], page, digest.as_bytes()].concat();
+    let seed = key(author).seed();
+    let mut secret = hazmat::ExpandedSecretKey::from(&seed);
+    secret.hash_prefix[0] ^= 1;
+    let public = SigningKey::from_bytes(&seed).verifying_key();
+    let signature = hazmat::raw_sign::<sha2::Sha512>(&secret, &message, &public);
+    envelope.signature = crate::key::Signature(signature.to_bytes());
+    Statement::admit(&crate::page::codec::encode(&envelope)).unwrap()
+}
+
+/// P3 accepts: copies that were told one presence under two signatures, in any order, agree.
+/// G11 refuses: that a ballot under two signatures contradicts itself.
+#[test]
+fn one_body_under_two_signatures_splits_nobody() {
+    let base = hosted(5, 3);
+    let one = presence(&base, 3, |presence| presence.node = vec![node().public().raw()]);
+    let two = signed_otherwise(&one, 3);
+    assert_ne!(one.id(), two.id());
+    let copies = [[&one, &two], [&two, &one]].map(|order| {
+        let mut copy = base.clone();
+        order.iter().for_each(|said| drop(copy.admit(said)));
+        copy
+    });
+    let newest = |page: &Governance| page.presence(&key(3).public()).unwrap().id();
+    assert_eq!(newest(&copies[0]), newest(&copies[1]));
+    assert_eq!(copies.each_ref().map(evidence), [1, 1]);
+    assert_eq!(admitted(&copies[0], &copies[1], 100).0.page().height(), 1);
+
+    let mut page = base;
+    let op = set(&page, 0, 0, "brick", brick(&page), a(9));
+    page.admit(&op).unwrap();
+    let one = ballot(&page, 1, 1, &[(op.id(), Approve)]);
+    let two = signed_otherwise(&one, 1);
+    assert_eq!(one.id(), two.id());
+    page.admit(&one).unwrap();
+    assert_eq!(page.admit(&two), Err(Refusal::Known));
+    assert_eq!(evidence(&page), 0);
+}
