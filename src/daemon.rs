@@ -20,7 +20,7 @@ use crate::{
         report::Status,
         server::{self, Session},
     },
-    dns::{ListenError, Listeners},
+    dns::{ListenError, Listeners, Service},
 };
 
 mod anchors;
@@ -76,7 +76,8 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
     runtime.block_on(async {
         let listeners = listeners(options)?;
         let addresses = listeners.addresses();
-        let serving = listeners.serve(node.view().clone()).context("serving DNS")?;
+        let service = Service::new(node.view().clone(), None);
+        let serving = listeners.serve(&service).context("serving DNS")?;
         *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             addresses.iter().map(ToString::to_string).collect();
         let sessions = node.clone();

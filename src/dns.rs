@@ -18,6 +18,7 @@ pub mod listeners;
 pub mod node;
 pub mod path;
 pub mod query;
+pub mod service;
 pub mod view;
 pub mod wire;
 
@@ -26,6 +27,7 @@ pub use answer::{Answer, Rcode};
 pub use face::Face;
 pub use listeners::{ListenError, Listeners, Serving};
 pub use query::Query;
+pub use service::{Outside, Reply, Service};
 pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
 

@@ -155,6 +155,11 @@ pub const STALE_TTL: Duration = Duration::from_secs(30);
 pub const EDE_TEXT_BYTES_MAX: usize = 200;
 /// Record sets added to one answer unasked, as addresses of its targets (choice).
 pub const ADDITIONAL_SETS_MAX: usize = 32;
+/// How long a forwarded question may take, from its arrival to its answer: a stub resolver waits 5 s
+/// (resolv.conf(5)).
+pub const FORWARD_DEADLINE: Duration = Duration::from_secs(4);
+/// Forwarded questions of clients that wait at a time, over all doors (choice).
+pub const FORWARD_WAITING_MAX: usize = 2048;
 /// How long a TCP client may say nothing (RFC 7766 section 6.2.3: in the order of seconds).
 pub const DNS_TCP_IDLE: Duration = Duration::from_secs(10);
 /// Receive buffer of a UDP socket, bytes: answered 1.8 times as much under overload (measured).

@@ -1,7 +1,7 @@
 //! The doors of the DNS face: which addresses, UDP and TCP on each, and how to close them.
 //!
 //! TCP is hickory-server's: framing, idle timeout, one query after the other on a connection, with
-//! [`Face`] as its handler. UDP datagrams are received here and answered by [`super::respond`]
+//! [`Face`] as its handler. UDP datagrams are received here and answered by [`Service`]
 //! in place. hickory's own UDP loop is not used: it starts a task and two copies per
 //! packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
 //! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes.
@@ -18,13 +18,15 @@ use std::{
     sync::Arc,
 };
 
-use arc_swap::ArcSwap;
 use hickory_server::Server;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 
-use super::{Face, Transport, View, holder, respond};
-use crate::limits::{DNS_TCP_IDLE, DNS_UDP_BUFFER_BYTES};
+use super::{Face, Reply, Service, Transport, holder};
+use crate::limits::{DNS_TCP_IDLE, DNS_UDP_BUFFER_BYTES, FORWARD_WAITING_MAX};
 
 /// Sockets that are bound and wait to be served.
 #[derive(Debug, Default)]
@@ -86,19 +88,25 @@ impl Listeners {
         self.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// Serves the newest of `views` on all sockets, as tasks of the current tokio runtime. That
+    /// Answers by `service` on all sockets, as tasks of the current tokio runtime. That
     /// should be one of its own threads, so that nothing else can keep an answer waiting.
     ///
     /// # Errors
     /// When a socket cannot be given to the runtime.
-    pub fn serve(self, views: Arc<ArcSwap<View>>) -> io::Result<Serving> {
+    pub fn serve(self, service: &Service) -> io::Result<Serving> {
         let (stop, stopped) = watch::channel(());
         let mut udp = JoinSet::new();
-        let mut tcp = Server::new(Face::new(views.clone()));
+        let waiting = Arc::new(Semaphore::new(FORWARD_WAITING_MAX));
+        let mut tcp = Server::new(Face::new(service.views().clone()));
         for socket in self.udp {
             socket.set_nonblocking(true)?;
             let socket = tokio::net::UdpSocket::from_std(socket)?;
-            udp.spawn(answer_datagrams(socket, views.clone(), stopped.clone()));
+            let door = Door {
+                socket: Arc::new(socket),
+                service: service.clone(),
+                waiting: waiting.clone(),
+            };
+            udp.spawn(door.answer(stopped.clone()));
         }
         for listener in self.tcp {
             listener.set_nonblocking(true)?;
@@ -127,29 +135,51 @@ impl Serving {
     }
 }
 
-/// One datagram after the other: what is in flight is what the kernel's buffer holds, and no
-/// overload makes this process larger.
-async fn answer_datagrams(
-    socket: tokio::net::UdpSocket,
-    views: Arc<ArcSwap<View>>,
-    mut stopped: watch::Receiver<()>,
-) {
-    let mut query = vec![0; usize::from(u16::MAX)];
-    loop {
-        let received = tokio::select! {
-            received = socket.recv_from(&mut query) => received,
-            _ = stopped.changed() => return,
-        };
-        let sent = match received {
-            Ok((len, from)) => match respond(&views.load(), &query[..len], Transport::Udp) {
-                Some(answer) => socket.send_to(&answer, from).await.map(drop),
-                None => Ok(()),
-            },
-            Err(error) => Err(error),
-        };
-        if let Err(error) = sent {
-            // An ICMP error of an earlier answer, or a source that cannot be answered.
-            tracing::debug!(%error, "a datagram was lost");
+/// A UDP socket that is answered on.
+struct Door {
+    socket: Arc<tokio::net::UdpSocket>,
+    service: Service,
+    /// Room for questions that are forwarded.
+    waiting: Arc<Semaphore>,
+}
+
+impl Door {
+    /// One datagram after the other: what is in flight is what the kernel's buffer holds, and no
+    /// overload makes this process larger. What is forwarded waits in a task of its own, of which
+    /// there are so many; past that a question is dropped, as it would be in a full buffer.
+    async fn answer(self, mut stopped: watch::Receiver<()>) {
+        let mut query = vec![0; usize::from(u16::MAX)];
+        loop {
+            let received = tokio::select! {
+                received = self.socket.recv_from(&mut query) => received,
+                _ = stopped.changed() => return,
+            };
+            let sent = match received {
+                Ok((len, from)) => self.answer_one(&query[..len], from).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = sent {
+                // An ICMP error of an earlier answer, or a source that cannot be answered.
+                tracing::debug!(%error, "a datagram was lost");
+            }
+        }
+    }
+
+    async fn answer_one(&self, query: &[u8], from: SocketAddr) -> io::Result<()> {
+        match self.service.reply(query, Transport::Udp) {
+            Reply::Silence => Ok(()),
+            Reply::Now(answer) => self.socket.send_to(&answer, from).await.map(drop),
+            Reply::Later => {
+                let Ok(room) = self.waiting.clone().try_acquire_owned() else { return Ok(()) };
+                let (socket, service, query) =
+                    (self.socket.clone(), self.service.clone(), query.to_vec());
+                tokio::spawn(async move {
+                    let answer = service.outside(&query, Transport::Udp).await;
+                    let _ = socket.send_to(&answer, from).await;
+                    drop(room);
+                });
+                Ok(())
+            }
         }
     }
 }

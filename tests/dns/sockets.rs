@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use djdns::dns::{Face, ListenError, Listeners, Serving, View};
+use djdns::dns::{Service, Face, ListenError, Listeners, Serving, View};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
@@ -25,7 +25,7 @@ fn start() -> Node {
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
     let address = listeners.addresses()[0];
     let views = Arc::new(ArcSwap::from_pointee(View::new()));
-    let serving = listeners.serve(views.clone()).unwrap();
+    let serving = listeners.serve(&Service::new(views.clone(), None)).unwrap();
     Node { views, address, serving }
 }
 
