@@ -24,8 +24,9 @@ use crate::{
     id::Id,
     key::{SecretKey, Signature},
     page::{
+        entry::Rdata,
         name::{Name, Owner},
-        record::RecordType,
+        record::{PageLink, RecordType},
     },
 };
 
@@ -254,11 +255,13 @@ impl One {
             One::Set(RecordArgs { owner, rtype, rdata, ttl }) => {
                 let owner = desk.owner(context, &owner)?;
                 let data = entry::data(rtype, &rdata, &desk.name)?;
+                desk.check_link(context, &owner, rtype, &data)?;
                 desk.change_entry(context, owner, |sets| entry::set(sets, rtype, ttl, data.clone()))
             }
             One::Add(RecordArgs { owner, rtype, rdata, ttl }) => {
                 let owner = desk.owner(context, &owner)?;
                 let data = entry::data(rtype, &rdata, &desk.name)?;
+                desk.check_link(context, &owner, rtype, &data)?;
                 desk.change_entry(context, owner, |sets| entry::add(sets, rtype, ttl, data.clone()))
             }
             One::Delete { owner, rtype } => {
@@ -342,6 +345,20 @@ impl Desk {
             )),
         }
         Ok(id)
+    }
+
+    /// Checks a link that was typed as a record, as [`Desk::subpage`] does one that was named.
+    fn check_link(
+        &self,
+        context: &mut Context,
+        owner: &Owner,
+        rtype: RecordType,
+        data: &Rdata,
+    ) -> Outcome {
+        let link = PageLink::from_rdata(&data.0).filter(|_| rtype == RecordType::PAGE);
+        link.map_or(Ok(()), |link| {
+            self.subpage(context, owner, &link.page.to_string()).map(drop)
+        })
     }
 
     /// Proposes another value of one entry.

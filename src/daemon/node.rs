@@ -26,12 +26,14 @@ use crate::{
     demo,
     dns::View,
     governance::{
-        Governance,
+        Fault, Governance, State as Standing,
+        operation::{Change, RosterChange, SetRoster},
         seal::SealRecord,
         statement::{Body, Statement},
     },
     id::Id,
-    key::SecretKey,
+    key::{PublicKey, SecretKey},
+    limits::SOFT_CHAIN_MAX,
     page::{
         Page, PageRefusal, bundle,
         genesis::Genesis,
@@ -341,6 +343,7 @@ impl Node {
         for statement in statements {
             changed.extend(page.admit(statement).map_err(Failure::refused)?);
         }
+        statements.iter().try_for_each(|statement| check_can_count(&page, statement))?;
         let note = Note { time: ambient::now(), what: "submitted".to_owned() };
         let records: Vec<Record> =
             std::iter::once(note.record()).chain(statements.iter().map(record)).collect();
@@ -533,6 +536,37 @@ fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Refuses an operation that can never count, or would change nothing, as it stands after it was
+/// admitted. From a peer it may come: there its author is told by what is shown of it. From a person
+/// it is a mistake, and one more change than a chain takes would count when nobody expects it.
+fn check_can_count(page: &Governance, statement: &Statement) -> Result<(), Failure> {
+    let Some(proposal) = page.proposal(&statement.id()) else { return Ok(()) };
+    let operation = proposal.operation();
+    let register = proposal.register();
+    let chain = page.chain(&register);
+    if chain.len() >= SOFT_CHAIN_MAX && chain.last() == Some(&operation.change.parent()) {
+        return Err(Failure::refused(format!(
+            "{}: propose this again after the page's next seal",
+            Fault::ChainFull
+        )));
+    }
+    if let Standing::Faulty(fault) = page.state(proposal) {
+        return Err(Failure::refused(format!("this operation can never count: {fault}")));
+    }
+    let Change::SetRoster(SetRoster { change, .. }) = &operation.change else { return Ok(()) };
+    let present = match change {
+        RosterChange::SetPower(set) => PublicKey::admit(set.key)
+            .ok()
+            .filter(|key| page.page().roster().power(key) == Some(set.power))
+            .map(|key| format!("{key} has the power {} already", set.power)),
+        RosterChange::SetParameters(set) if set == page.page().parameters() => {
+            Some("the parameters have these values already".to_owned())
+        }
+        _ => None,
+    };
+    present.map_or(Ok(()), |present| Err(Failure::refused(present)))
 }
 
 /// The page that the next label on the way from `page` down to `name` links to.
