@@ -4,6 +4,7 @@
 //! file, or waits for a passphrase, holds no connection and no lock meanwhile.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -18,11 +19,12 @@ use crate::{
     ambient,
     config::{self, Config},
     control::{
-        client::Client,
+        client::{self, Client},
         request::{Answer, Failure, FailureKind, Request},
         server::Session,
     },
     daemon::{self, node::Node},
+    limits::CONTROL_SILENCE,
     store::StoreError,
 };
 
@@ -42,6 +44,21 @@ const LOCK_PAUSE: Duration = Duration::from_millis(30);
 
 fn is_locked(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Locked { .. }))
+}
+
+/// Why a daemon that listens cannot be asked.
+fn unreachable(dir: &Path, error: &io::Error) -> Failure {
+    let dir = dir.display();
+    let message = match client::is_silence(error) {
+        true => format!(
+            "the daemon of {dir} has taken no connection for {} s: it may be stopped; start it again",
+            CONTROL_SILENCE.as_secs()
+        ),
+        false => format!(
+            "the daemon of {dir} does not talk to this user ({error}): use its user or group"
+        ),
+    };
+    Failure { kind: FailureKind::Unreachable, message }
 }
 
 /// Who answers.
@@ -123,13 +140,7 @@ impl Context {
 
     fn connect(&self, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {
         let dir = self.data_dir()?;
-        let connected = Client::connect(&dir).map_err(|error| Failure {
-            kind: FailureKind::Unreachable,
-            message: format!(
-                "the daemon of {} does not talk to this user ({error}): use its user or group",
-                dir.display()
-            ),
-        })?;
+        let connected = Client::connect(&dir).map_err(|error| unreachable(&dir, &error))?;
         match connected {
             Some(client) => Ok(Link::Daemon(client)),
             None => self.open(&dir, tell),
@@ -145,8 +156,12 @@ impl Context {
                 opened => return Ok(direct(&opened?)),
             }
             ambient::pause(LOCK_PAUSE);
-            if let Ok(Some(client)) = Client::connect(dir) {
-                return Ok(Link::Daemon(client));
+            match Client::connect(dir) {
+                Ok(Some(client)) => return Ok(Link::Daemon(client)),
+                Err(error) if client::is_silence(&error) => {
+                    return Err(unreachable(dir, &error).into());
+                }
+                _ => {}
             }
         }
         Ok(direct(&Node::open(dir, self.command, tell)?))

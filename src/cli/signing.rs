@@ -336,6 +336,7 @@ mod tests {
             sequence,
             presence: None,
             presence_sequence: 1,
+            delegates_gone: Vec::new(),
             node: crate::key::RawKey([0; 32]),
             seal_time: 0,
             roster_version: Id::ZERO,

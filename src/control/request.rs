@@ -157,6 +157,8 @@ pub struct Draft {
     /// The author's newest presence, and the sequence of its next (G6).
     pub presence: Option<Presence>,
     pub presence_sequence: u64,
+    /// Those whom that presence lends to, and who take part no longer.
+    pub delegates_gone: Vec<RawKey>,
     /// This node.
     pub node: RawKey,
     /// The time of the newest seal, seconds since 1970 (UTC).

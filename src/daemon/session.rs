@@ -192,6 +192,12 @@ fn draft(
         (version, page.ratified(owner).0.into_vec())
     };
     let parameters = page.page().parameters().rows();
+    let presence = page.presence(&author).and_then(Statement::as_presence).cloned();
+    let takes_part = |key: &RawKey| {
+        PublicKey::admit(*key).is_ok_and(|key| page.page().roster().power(&key).is_some())
+    };
+    let away = presence.iter().flat_map(|presence| &presence.away).map(|(delegate, _)| *delegate);
+    let delegates_gone = away.filter(|delegate| !takes_part(delegate)).collect();
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
@@ -200,8 +206,9 @@ fn draft(
         slots: page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize)),
         batch_slots: page.free_batch_slots(&author, slots.div_ceil(BATCH_ROWS_MAX)),
         sequence: page.next_sequence(&author),
-        presence: page.presence(&author).and_then(Statement::as_presence).cloned(),
+        presence,
         presence_sequence: page.next_presence(&author),
+        delegates_gone,
         node: node.key().raw(),
         seal_time: page.page().head().time,
         roster_version: page.version(&Register::Roster),
