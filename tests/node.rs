@@ -121,6 +121,26 @@ fn what_can_never_count_or_only_later_is_refused_and_nothing_is_written() {
 }
 
 #[test]
+fn a_long_list_of_operations_is_told_in_parts() {
+    let mut home = home();
+    let all: Vec<String> = ["a", "b", "c"]
+        .map(|at| home.propose("new.ff.ct", &key(1), at, &["60 A 192.0.2.20"]).to_string())
+        .to_vec();
+    let mut part = |after: usize| {
+        let request = Request::Proposals { page: "new.ff.ct".to_owned(), all: true, after };
+        let Answer::Proposals { operations, more, .. } = home.ask(request).unwrap() else {
+            panic!()
+        };
+        assert_eq!(more, 0);
+        operations.into_iter().map(|operation| operation.id).collect::<Vec<_>>()
+    };
+    let listed = part(0);
+    assert!(listed.len() == 3 && all.iter().all(|id| listed.contains(id)));
+    assert_eq!(part(2), listed[2..]);
+    assert!(part(3).is_empty() && part(9).is_empty());
+}
+
+#[test]
 fn a_deleted_name_is_gone_and_a_new_one_there() {
     let mut home = home();
     for (at, lines) in [("brick", &[][..]), ("deep.er", &["60 A 192.0.2.30"])] {

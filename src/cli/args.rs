@@ -72,7 +72,9 @@ pub fn assignment(text: &str) -> Result<(String, String), String> {
 pub fn key_and_power(text: &str) -> Result<(String, u32), String> {
     let Some((key, power)) = text.rsplit_once('=') else { return Ok((text.to_owned(), 1)) };
     match power.parse::<u32>() {
-        Ok(power) if (1..=TOTAL_POWER_MAX).contains(&u64::from(power)) => Ok((key.to_owned(), power)),
+        Ok(power) if (1..=TOTAL_POWER_MAX).contains(&u64::from(power)) => {
+            Ok((key.to_owned(), power))
+        }
         _ => Err(format!(
             "`{power}` is no power: expected a whole number from 1 to {TOTAL_POWER_MAX}, which is also \
              the most that all powers of a page may sum up to"

@@ -71,7 +71,10 @@ enum Link {
 
 /// A node of this process's own. Where it is named for enough seats, it seals what became due while
 /// nobody had the directory open.
-fn direct(node: &Arc<Node>) -> Link {
+fn direct(node: &Arc<Node>, quiet: bool) -> Link {
+    for notice in node.notices().iter().filter(|_| !quiet) {
+        output::note(&format!("note: {notice}"));
+    }
     node.seal_due();
     Link::Direct(daemon::session(node))
 }
@@ -153,7 +156,7 @@ impl Context {
         for _ in 0..LOCK_TRIES {
             match Node::open(dir, self.command, tell) {
                 Err(error) if is_locked(&error) => {}
-                opened => return Ok(direct(&opened?)),
+                opened => return Ok(direct(&opened?, self.quiet)),
             }
             ambient::pause(LOCK_PAUSE);
             match Client::connect(dir) {
@@ -164,7 +167,7 @@ impl Context {
                 _ => {}
             }
         }
-        Ok(direct(&Node::open(dir, self.command, tell)?))
+        Ok(direct(&Node::open(dir, self.command, tell)?, self.quiet))
     }
 
     /// Lets the node go: the next question reaches it anew, and others have the directory meanwhile.

@@ -97,7 +97,12 @@ impl Host {
     pub fn run(self, context: &mut Context) -> Outcome {
         let named = self.node.map(|node| signing::public_key(context, &node)).transpose()?;
         let said = say_node(context, &self.page, &self.author, &mut |draft, presence| {
-            presence.node = vec![named.map_or(draft.node, |node| node.raw())];
+            let node = named.map(|node| node.raw()).or(draft.node).ok_or_else(|| {
+                Fault::refused(
+                    "this node has no key that it can use, so nobody can name it: see `djdns status`",
+                )
+            })?;
+            presence.node = vec![node];
             Ok(())
         })?;
         said.print(context, |said| {

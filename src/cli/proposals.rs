@@ -43,12 +43,16 @@ struct Listing {
 
 impl Proposals {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let request = Request::Proposals { page: self.page, all: self.all };
-        let listing = ask!(
-            context,
-            request,
-            Answer::Proposals { page, operations, more, .. } => Listing { page, operations, more }
-        );
+        let mut listing = self.part(context, 0)?;
+        // People see as much as they can read; programs get all of it.
+        while context.json && listing.more > 0 {
+            let next = self.part(context, listing.operations.len())?;
+            if next.operations.is_empty() {
+                break;
+            }
+            listing.operations.extend(next.operations);
+            listing.more = next.more;
+        }
         if context.json {
             return output::print_json(&listing);
         }
@@ -59,9 +63,23 @@ impl Proposals {
         let known = Acquaintances::of(context);
         let mut text = render(&listing.operations, &known, context.style, true);
         if listing.more > 0 {
-            text += &format!("and {} more; `djdns vote` names one by its id\n", listing.more);
+            text += &format!(
+                "and {} more, which --json lists as well; `djdns vote` names one by its id\n",
+                listing.more
+            );
         }
         context.print_paged(&text)
+    }
+}
+
+impl Proposals {
+    fn part(&self, context: &mut Context, after: usize) -> Outcome<Listing> {
+        let request = Request::Proposals { page: self.page.clone(), all: self.all, after };
+        ask!(
+            context,
+            request,
+            Answer::Proposals { page, operations, more, .. } => Ok(Listing { page, operations, more })
+        )
     }
 }
 

@@ -356,9 +356,7 @@ impl Desk {
         data: &Rdata,
     ) -> Outcome {
         let link = PageLink::from_rdata(&data.0).filter(|_| rtype == RecordType::PAGE);
-        link.map_or(Ok(()), |link| {
-            self.subpage(context, owner, &link.page.to_string()).map(drop)
-        })
+        link.map_or(Ok(()), |link| self.subpage(context, owner, &link.page.to_string()).map(drop))
     }
 
     /// Proposes another value of one entry.

@@ -337,7 +337,7 @@ mod tests {
             presence: None,
             presence_sequence: 1,
             delegates_gone: Vec::new(),
-            node: crate::key::RawKey([0; 32]),
+            node: None,
             seal_time: 0,
             roster_version: Id::ZERO,
             entries: Vec::new(),

@@ -41,8 +41,8 @@ pub enum Request {
     Bundle { page: PageSelector, from: u64 },
     /// What a signer needs to know to make operations or ballots.
     Draft { page: PageSelector, author: RawKey, owners: Vec<Owner>, slots: usize },
-    /// Operations of a page; `all` includes those that can no longer pass.
-    Proposals { page: PageSelector, all: bool },
+    /// A part of the operations of a page, after so many; `all` includes those that can no longer pass.
+    Proposals { page: PageSelector, all: bool, after: usize },
     /// One operation, or all of one batch, by the first digits of its id.
     Proposal { page: PageSelector, prefix: String },
     /// Signed statements about one page: all are admitted and durable, or none is.
@@ -159,8 +159,8 @@ pub struct Draft {
     pub presence_sequence: u64,
     /// Those whom that presence lends to, and who take part no longer.
     pub delegates_gone: Vec<RawKey>,
-    /// This node.
-    pub node: RawKey,
+    /// This node, if it has a key that it can use.
+    pub node: Option<RawKey>,
     /// The time of the newest seal, seconds since 1970 (UTC).
     pub seal_time: u64,
     pub roster_version: Id,

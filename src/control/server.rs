@@ -123,11 +123,7 @@ fn answer_with(out: &mut UnixStream, answer: Result<Answer, Failure>) -> io::Res
     }
 }
 
-fn converse(
-    stream: &mut UnixStream,
-    session: &mut dyn Session,
-    alive: Duration,
-) -> io::Result<()> {
+fn converse(stream: &mut UnixStream, session: &mut dyn Session, alive: Duration) -> io::Result<()> {
     let out = Mutex::new(stream.try_clone()?);
     while let Some(request) = read_message(stream)? {
         if matches!(request, Request::Stage { genesis: Some(_), .. }) {

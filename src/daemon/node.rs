@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use super::{
     anchors::{self, Anchors},
     inbox::Inboxes,
-    node_key,
+    node_key::{self, UnfitKey},
     shown::{built, with_entries, with_page},
     whole::{self, Check, Note, WholePage, WholeRefusal},
 };
@@ -39,7 +39,7 @@ use crate::{
         genesis::Genesis,
         name::{Name, Owner},
     },
-    store::{Cursor, Record, Store, StoreError, disk::RealDisk},
+    store::{Cursor, Notice, Record, Store, StoreError, disk::RealDisk},
 };
 
 /// Tells how far long work is: a label, how much is done, of how much.
@@ -51,6 +51,10 @@ pub struct Node {
     pub(super) store: Store,
     /// What this node signs seals with (P4).
     pub(super) key: SecretKey,
+    /// Whether that is the node's own, and no stand-in for one that cannot be used.
+    has_key: bool,
+    /// Pages whose log was cut at its end when it was opened, with what is said of it.
+    cut: BTreeMap<Id, String>,
     /// Not dropped piece by piece: a node lives as long as its process, and a million names take
     /// a second to free. The store is dropped, so that its index is flushed.
     state: Mutex<ManuallyDrop<State>>,
@@ -81,9 +85,15 @@ impl Node {
     /// # Errors
     /// When the directory is held by another process, or the disk fails.
     pub fn open(data_dir: &Path, holder: &str, progress: Progress) -> anyhow::Result<Arc<Node>> {
+        ambient::check_clock()?;
         let (store, notices) = Store::open(Arc::new(RealDisk), data_dir, holder, &mut |at| {
             progress("checking logs", at.done_bytes, at.total_bytes);
         })?;
+        let cut = notices.iter().filter_map(|notice| match notice {
+            Notice::TornTail { page, .. } => Some((*page, notice.to_string())),
+            _ => None,
+        });
+        let cut = cut.collect();
         let mut notices: Vec<String> = notices.iter().map(ToString::to_string).collect();
         let anchors_bytes = store.anchors()?;
         let anchors = match anchors::read(&anchors_bytes) {
@@ -96,6 +106,15 @@ impl Node {
                 Anchors::new()
             }
         };
+        // Whoever only reads needs no key. A stand-in is named by nobody, and so signs nothing.
+        let (key, has_key) = match node_key::of(data_dir) {
+            Ok(key) => (key, true),
+            Err(error) if error.is::<UnfitKey>() => {
+                notices.push(format!("this node seals nothing: {error}"));
+                (SecretKey::from_seed(&ambient::random()), false)
+            }
+            Err(error) => return Err(error),
+        };
         let state = State {
             pages: BTreeMap::new(),
             forks: BTreeMap::new(),
@@ -106,7 +125,9 @@ impl Node {
         };
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
-            key: node_key::of(data_dir)?,
+            key,
+            has_key,
+            cut,
             store,
             state: Mutex::new(ManuallyDrop::new(state)),
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
@@ -250,13 +271,22 @@ impl Node {
 
     /// Remembers something that a person should know.
     pub fn notice(&self, text: String) {
-        tracing::warn!("{text}");
         self.state().notices.push(text);
     }
 
     /// What a person should know.
     pub fn notices(&self) -> Vec<String> {
         self.state().notices.clone()
+    }
+
+    /// What of the end of a page's log was cut off when it was opened.
+    pub fn cut(&self, id: &Id) -> Option<String> {
+        self.cut.get(id).cloned()
+    }
+
+    /// What participants name for their seats, if this node has a key that it can use.
+    pub fn nameable_key(&self) -> Option<PublicKey> {
+        self.has_key.then(|| self.key.public())
     }
 
     /// The anchors.

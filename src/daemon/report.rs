@@ -28,8 +28,8 @@ use crate::{
 };
 
 /// The operations of a page; without `all` those that still can count, or do. `all` includes those
-/// that ended, as far as that is remembered.
-pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
+/// that ended, as far as that is remembered. One answer tells of so many, after the first `after`.
+pub fn proposals(node: &Node, page: &Governance, all: bool, after: usize) -> Answer {
     let concerns = |state: &State| {
         matches!(state, State::Open | State::Ratified | State::Passed | State::Waiting)
     };
@@ -37,10 +37,11 @@ pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
         page.proposals().filter(|p| all || concerns(&page.state(p))).collect();
     let ended_ids: Vec<&Id> = page.closed().filter(|_| all).map(|(id, _)| id).collect();
     let mut operations: Vec<OperationReport> =
-        open.iter().take(REPORTED_MAX).map(|proposal| operation(page, proposal)).collect();
+        open.iter().skip(after).take(REPORTED_MAX).map(|p| operation(page, p)).collect();
     let room = REPORTED_MAX - operations.len();
-    operations.extend(ended_ids.iter().take(room).filter_map(|id| ended(node, page, id)));
-    let more = (open.len() + ended_ids.len()).saturating_sub(REPORTED_MAX);
+    let ended_ones = ended_ids.iter().skip(after.saturating_sub(open.len())).take(room);
+    operations.extend(ended_ones.filter_map(|id| ended(node, page, id)));
+    let more = (open.len() + ended_ids.len()).saturating_sub(after.saturating_add(REPORTED_MAX));
     Answer::Proposals { page: page.page().name().to_string(), operations, more, batch: None }
 }
 

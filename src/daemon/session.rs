@@ -53,7 +53,9 @@ impl Session for NodeSession {
             Request::Draft { page, author, owners, slots } => {
                 Answer::Draft(draft(&node, &node.select(&page)?, author, &owners, slots)?)
             }
-            Request::Proposals { page, all } => report::proposals(&node, &node.select(&page)?, all),
+            Request::Proposals { page, all, after } => {
+                report::proposals(&node, &node.select(&page)?, all, after)
+            }
             Request::Proposal { page, prefix } => {
                 report::proposal(&node, &node.select(&page)?, &prefix)?
             }
@@ -209,7 +211,7 @@ fn draft(
         presence,
         presence_sequence: page.next_presence(&author),
         delegates_gone,
-        node: node.key().raw(),
+        node: node.nameable_key().map(|key| key.raw()),
         seal_time: page.page().head().time,
         roster_version: page.version(&Register::Roster),
         entries: owners.iter().map(entry).collect(),

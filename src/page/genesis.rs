@@ -439,9 +439,8 @@ mod tests {
         check(3336, 6665, Err(Track2TooLow(6665)));
         check(7001, 7000, Err(Track1AboveTrack2(7001, 7000)));
         check(3001, 10_001, Err(TooManyBasisPoints(10_001)));
-        let interval = |seal_interval| {
-            Parameters { seal_interval, ..Parameters::default() }.check()
-        };
+        let interval =
+            |seal_interval| Parameters { seal_interval, ..Parameters::default() }.check();
         let day = SEAL_INTERVAL_MAX.as_secs() as u32;
         assert_eq!(interval(0), Err(NoInterval));
         assert_eq!([interval(day - 1), interval(day)], [Ok(()), Ok(())]);

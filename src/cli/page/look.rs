@@ -292,7 +292,11 @@ impl Verify {
             "{} is as it should be: {} entries at its founding, {} statements, {signatures}{seals}{} bytes of \
              log\n",
             verified.name, verified.entries, verified.statements, verified.log_bytes
-        ))
+        ))?;
+        match verified.cut {
+            Some(cut) => output::print(&format!("but of its end: {}\n", clean(&cut))),
+            None => Ok(()),
+        }
     }
 }
 

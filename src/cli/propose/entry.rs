@@ -202,7 +202,7 @@ mod tests {
             presence: None,
             presence_sequence: 1,
             delegates_gone: Vec::new(),
-            node: crate::key::RawKey([0; 32]),
+            node: None,
             seal_time: 0,
             roster_version: Id::ZERO,
             entries: vec![(Id::ZERO, sets)],
@@ -273,7 +273,8 @@ mod tests {
             assert_eq!(done.is_ok(), expect);
             done.err().map(|fault| fault.to_string()).unwrap_or_default()
         };
-        let page = |id: Id| Rdata(PageLink { page: id, beacons: vec![] }.to_rdata().unwrap().into());
+        let page =
+            |id: Id| Rdata(PageLink { page: id, beacons: vec![] }.to_rdata().unwrap().into());
         let said = check(&|sets| set(sets, RecordType::PAGE, None, page(other)).unwrap(), false);
         assert!(said.contains("relink"), "{said}");
         check(&|sets| sets.clear(), false);
