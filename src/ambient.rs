@@ -22,6 +22,23 @@ pub fn milliseconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
+/// Whether the clock can be meant: one before 1970 was never set, and nothing here counts so far back.
+///
+/// # Errors
+/// A sentence.
+pub fn check_clock() -> anyhow::Result<()> {
+    check_time(SystemTime::now())
+}
+
+fn check_time(now: SystemTime) -> anyhow::Result<()> {
+    match now.duration_since(UNIX_EPOCH) {
+        Ok(_) => Ok(()),
+        Err(_) => anyhow::bail!(
+            "this machine's clock is before 1970, and seals and ballots are dated by it: set it"
+        ),
+    }
+}
+
 /// Random bytes from the operating system.
 ///
 /// # Panics
@@ -49,4 +66,16 @@ pub fn outlive_file_size_limit() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
     signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_told_of() {
+        assert!(check_time(UNIX_EPOCH).is_ok());
+        let error = check_time(UNIX_EPOCH - Duration::from_secs(1)).unwrap_err();
+        assert!(error.to_string().contains("set it"));
+    }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::limits::CONTROL_MESSAGE_BYTES_MAX;
 use request::{Answer, Failure};
 
-/// What comes back for a request: progress, any number of times, and then the end.
+/// What comes back for a request: progress and signs of life, any number of times, and then the end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Reply {
     /// So much is done, of so much in all, of what the label says.
@@ -28,6 +28,8 @@ pub enum Reply {
         done: u64,
         total: u64,
     },
+    /// It is still at work.
+    Alive,
     Done(Box<Result<Answer, Failure>>),
 }
 

@@ -127,6 +127,9 @@ pub const TRACK2_BP_MIN: u16 = 6666;
 pub const MIN_VOTERS_DEFAULT: u32 = 2;
 /// Time between two seals of a page (G1, choice).
 pub const SEAL_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+/// The longest time between two seals (G1, choice: whoever needs more than a day to see a mistake in
+/// it could not take it back either, since a seal is what takes it back).
+pub const SEAL_INTERVAL_MAX: Duration = Duration::from_secs(86_400);
 /// The longest a soft answer may be cached (G1).
 pub const SOFT_TTL_MAX_DEFAULT: Duration = Duration::from_secs(300);
 /// How long after its base an operation stays open, in seal time: 30 days (G10, choice).
@@ -181,6 +184,12 @@ pub const LOG_ENTRIES_CHUNK_BYTES: usize = MIB;
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 * MIB;
 /// Silence after which a client of the control socket is let go (choice).
 pub const CONTROL_IDLE: Duration = Duration::from_secs(60);
+/// How often a node says on the control socket that it still works on a request (choice: often enough
+/// that [`CONTROL_SILENCE`] is no accident of a busy machine).
+pub const CONTROL_ALIVE: Duration = Duration::from_secs(2);
+/// Silence after which a command gives a node up: it is stopped, or hangs (choice: seven times its
+/// sign of life was missed).
+pub const CONTROL_SILENCE: Duration = Duration::from_secs(15);
 /// Bytes of one part of a long answer on the control socket (choice).
 pub const CONTROL_PART_BYTES: usize = 8 * MIB;
 /// Nice value of a thread that imports a page (choice: half way; one that gets almost nothing on a
@@ -208,5 +217,6 @@ const _: () = {
     assert!(PARTICIPANTS_MAX * 34 + MIB <= SEAL_BYTES_MAX);
     assert!(SEAL_BYTES_MAX < LOG_FRAME_BYTES_MAX);
     assert!(GENESIS_BYTES_MAX < LOG_FRAME_BYTES_MAX);
+    assert!(CONTROL_ALIVE.as_secs() * 2 < CONTROL_SILENCE.as_secs());
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
 };

@@ -18,6 +18,7 @@ use djdns::{
     governance::ballot::Choice::{Approve, Reject, Withdraw},
     id::Id,
     key::SecretKey,
+    limits::SOFT_CHAIN_MAX,
     page::{Page, RawPage},
 };
 use node::home::{Home, found, key, name};
@@ -93,6 +94,52 @@ fn a_change_is_served_from_the_second_ballot_on_until_one_is_withdrawn() {
     let mut home = home.reopened();
     assert_eq!(home.resolve(brick), before);
     assert_eq!(home.operation("new.ff.ct", change).state, "open");
+}
+
+/// P5 accepts: as many ratified changes of one name as a chain takes.
+/// P5 refuses: one more, before the next seal, from who would sign it here.
+#[test]
+fn what_can_never_count_or_only_later_is_refused_and_nothing_is_written() {
+    let mut home = home();
+    for n in 0..SOFT_CHAIN_MAX {
+        let change = home.propose("new.ff.ct", &key(1), "brick", &[&format!("60 A 192.0.3.{n}")]);
+        home.vote("new.ff.ct", &key(2), change, Approve);
+    }
+    let change = home.change("new.ff.ct", &key(1), "brick", &["60 A 192.0.2.20"]);
+    let approval = home.ballot("new.ff.ct", &key(1), change.id(), Approve);
+    let link = format!("60 PAGE {}", Id::ZERO);
+    let relinked = home.change("ff.ct", &demo("alice"), "new", &[&link]);
+    let log = home.bundle("new.ff.ct").0;
+    let mut check = |said: &[_], expect: &str| {
+        let failure = home.submit(said).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Refused);
+        assert!(failure.message.contains(expect), "{failure}");
+    };
+    check(&[&change], "64 changes of this entry wait for a seal already: propose this again after");
+    check(&[&change, &approval], "64 changes of this entry");
+    check(&[&relinked], "this operation can never count: it would cut off or relink the subpage");
+    assert!(home.bundle("new.ff.ct").0 == log);
+    assert_eq!(home.resolve("brick.new.ff.ct"), ["NoError", "60 192.0.3.63"]);
+}
+
+#[test]
+fn a_long_list_of_operations_is_told_in_parts() {
+    let mut home = home();
+    let all: Vec<String> = ["a", "b", "c"]
+        .map(|at| home.propose("new.ff.ct", &key(1), at, &["60 A 192.0.2.20"]).to_string())
+        .to_vec();
+    let mut part = |after: usize| {
+        let request = Request::Proposals { page: "new.ff.ct".to_owned(), all: true, after };
+        let Answer::Proposals { operations, more, .. } = home.ask(request).unwrap() else {
+            panic!()
+        };
+        assert_eq!(more, 0);
+        operations.into_iter().map(|operation| operation.id).collect::<Vec<_>>()
+    };
+    let listed = part(0);
+    assert!(listed.len() == 3 && all.iter().all(|id| listed.contains(id)));
+    assert_eq!(part(2), listed[2..]);
+    assert!(part(3).is_empty() && part(9).is_empty());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::{
     control::request::PageSelector,
     id::Id,
+    limits::TOTAL_POWER_MAX,
     page::name::{Name, NameRefusal, to_ascii},
 };
 
@@ -70,9 +71,14 @@ pub fn assignment(text: &str) -> Result<(String, String), String> {
 /// A sentence.
 pub fn key_and_power(text: &str) -> Result<(String, u32), String> {
     let Some((key, power)) = text.rsplit_once('=') else { return Ok((text.to_owned(), 1)) };
-    match power.parse() {
-        Ok(power) if power > 0 => Ok((key.to_owned(), power)),
-        _ => Err(format!("`{power}` is no power: expected a whole number above 0")),
+    match power.parse::<u32>() {
+        Ok(power) if (1..=TOTAL_POWER_MAX).contains(&u64::from(power)) => {
+            Ok((key.to_owned(), power))
+        }
+        _ => Err(format!(
+            "`{power}` is no power: expected a whole number from 1 to {TOTAL_POWER_MAX}, which is also \
+             the most that all powers of a page may sum up to"
+        )),
     }
 }
 
@@ -110,6 +116,10 @@ mod tests {
         check("alice", Some(("alice", 1)));
         check("did:key:z6Mk=3", Some(("did:key:z6Mk", 3)));
         check("alice=0", None);
+        check("alice=2147483646", Some(("alice", 2_147_483_646)));
+        check("alice=2147483647", Some(("alice", 2_147_483_647)));
+        check("alice=2147483648", None);
+        assert!(key_and_power("alice=99999999999").unwrap_err().contains("1 to 2147483647"));
         check("alice=-1", None);
         check("alice=", None);
         assert!(key_with_power("alice").is_err());

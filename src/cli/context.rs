@@ -4,6 +4,7 @@
 //! file, or waits for a passphrase, holds no connection and no lock meanwhile.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -18,11 +19,12 @@ use crate::{
     ambient,
     config::{self, Config},
     control::{
-        client::Client,
+        client::{self, Client},
         request::{Answer, Failure, FailureKind, Request},
         server::Session,
     },
     daemon::{self, node::Node},
+    limits::CONTROL_SILENCE,
     store::StoreError,
 };
 
@@ -44,6 +46,21 @@ fn is_locked(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Locked { .. }))
 }
 
+/// Why a daemon that listens cannot be asked.
+fn unreachable(dir: &Path, error: &io::Error) -> Failure {
+    let dir = dir.display();
+    let message = match client::is_silence(error) {
+        true => format!(
+            "the daemon of {dir} has taken no connection for {} s: it may be stopped; start it again",
+            CONTROL_SILENCE.as_secs()
+        ),
+        false => format!(
+            "the daemon of {dir} does not talk to this user ({error}): use its user or group"
+        ),
+    };
+    Failure { kind: FailureKind::Unreachable, message }
+}
+
 /// Who answers.
 enum Link {
     /// The daemon of the data directory.
@@ -54,7 +71,14 @@ enum Link {
 
 /// A node of this process's own. What became due while nobody had the directory open stays so: who
 /// only reads signs nothing, or every copy of a data directory that is looked at would fork its pages.
-fn direct(node: &Arc<Node>) -> Link {
+fn direct(node: &Arc<Node>, quiet: bool) -> Link {
+    // That a page is damaged is said where somebody asks for it.
+    let damaged: Vec<String> =
+        node.damaged().iter().map(|damage| damage.page.to_string()).collect();
+    let is_news = |notice: &&String| !damaged.iter().any(|page| notice.contains(page));
+    for notice in node.notices().iter().filter(|_| !quiet).filter(is_news) {
+        output::note(&format!("note: {notice}"));
+    }
     Link::Direct(daemon::session(node))
 }
 
@@ -122,13 +146,7 @@ impl Context {
 
     fn connect(&self, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {
         let dir = self.data_dir()?;
-        let connected = Client::connect(&dir).map_err(|error| Failure {
-            kind: FailureKind::Unreachable,
-            message: format!(
-                "the daemon of {} does not talk to this user ({error}): use its user or group",
-                dir.display()
-            ),
-        })?;
+        let connected = Client::connect(&dir).map_err(|error| unreachable(&dir, &error))?;
         match connected {
             Some(client) => Ok(Link::Daemon(client)),
             None => self.open(&dir, tell),
@@ -141,14 +159,18 @@ impl Context {
         for _ in 0..LOCK_TRIES {
             match Node::open(dir, self.command, tell) {
                 Err(error) if is_locked(&error) => {}
-                opened => return Ok(direct(&opened?)),
+                opened => return Ok(direct(&opened?, self.quiet)),
             }
             ambient::pause(LOCK_PAUSE);
-            if let Ok(Some(client)) = Client::connect(dir) {
-                return Ok(Link::Daemon(client));
+            match Client::connect(dir) {
+                Ok(Some(client)) => return Ok(Link::Daemon(client)),
+                Err(error) if client::is_silence(&error) => {
+                    return Err(unreachable(dir, &error).into());
+                }
+                _ => {}
             }
         }
-        Ok(direct(&Node::open(dir, self.command, tell)?))
+        Ok(direct(&Node::open(dir, self.command, tell)?, self.quiet))
     }
 
     /// Lets the node go: the next question reaches it anew, and others have the directory meanwhile.

@@ -11,7 +11,10 @@ use super::{
     signing::Acquaintances,
 };
 use crate::{
-    control::request::{Answer, Request},
+    control::{
+        report::Explanation,
+        request::{Answer, Request},
+    },
     page::name::Name,
 };
 
@@ -31,9 +34,19 @@ impl Explain {
     pub fn run(self, context: &mut Context) -> Outcome {
         let request = Request::Explain { name: self.name };
         let explanation = ask!(context, request, Answer::Explained(explanation) => explanation);
-        if context.json {
-            return output::print_json(&explanation);
+        match context.json {
+            true => output::print_json(&explanation)?,
+            false => Explain::show(context, &explanation)?,
         }
+        let name = &explanation.name;
+        match explanation.rcode.as_str() {
+            "NOERROR" => Ok(()),
+            "NXDOMAIN" => Err(Fault::not_found(format!("{name} does not exist (NXDOMAIN)"))),
+            rcode => Err(Fault::refused(format!("{name} is not answered ({rcode})"))),
+        }
+    }
+
+    fn show(context: &mut Context, explanation: &Explanation) -> Outcome {
         let paint = match explanation.status.as_str() {
             "sealed" => Paint::Good,
             "soft" | "contested" => Paint::Notice,
@@ -52,12 +65,6 @@ impl Explain {
         if !explanation.operations.is_empty() {
             out += &proposals::render(&explanation.operations, &known, style, true);
         }
-        context.print_paged(&out)?;
-        let name = &explanation.name;
-        match explanation.rcode.as_str() {
-            "NOERROR" => Ok(()),
-            "NXDOMAIN" => Err(Fault::not_found(format!("{name} does not exist (NXDOMAIN)"))),
-            rcode => Err(Fault::refused(format!("{name} is not answered ({rcode})"))),
-        }
+        context.print_paged(&out)
     }
 }

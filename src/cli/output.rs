@@ -176,9 +176,16 @@ fn said(message: &str) -> String {
     fitted(&clean(message), &io::stderr())
 }
 
-/// The text without control characters: what other people wrote must not steer a terminal.
+/// The text without control characters: what other people wrote must not steer a terminal, nor turn
+/// around what stands beside it.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    let steers = |c: char| c.is_control() && c != '\n' || is_bidi_control(c);
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Unicode's Bidi_Control (UAX 9, section 2): characters that only change the direction of others.
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Sends the library's log to standard error.
@@ -259,6 +266,8 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_steer_the_terminal() {
         assert_eq!(clean("a\x1b[31m\u{9b}b\r\n"), "a\u{fffd}[31m\u{fffd}b\u{fffd}\n");
+        assert_eq!(clean("yes \u{202e}on\u{2066}"), "yes \u{fffd}on\u{fffd}");
+        assert_eq!(clean("שלום ‌é"), "שלום ‌é");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::{
     args::{self, Author},
     context::{Context, ask},
     fault::{Fault, Outcome},
-    output, signing,
+    output,
+    signing::{self, Acquaintances},
 };
 use crate::{
     ambient,
@@ -98,8 +99,13 @@ struct Present {
 impl Host {
     pub fn run(self, context: &mut Context) -> Outcome {
         let named = self.node.map(|node| signing::public_key(context, &node)).transpose()?;
-        let said = say(context, &self.page, &self.author, &mut |draft, presence| {
-            presence.node = vec![named.map_or(draft.node, |node| node.raw())];
+        let said = say_node(context, &self.page, &self.author, &mut |draft, presence| {
+            let node = named.map(|node| node.raw()).or(draft.node).ok_or_else(|| {
+                Fault::refused(
+                    "this node has no key that it can use, so nobody can name it: see `djdns status`",
+                )
+            })?;
+            presence.node = vec![node];
             Ok(())
         })?;
         said.print(context, |said| {
@@ -111,7 +117,7 @@ impl Host {
 
 impl Unhost {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let said = say(context, &self.page, &self.author, &mut |draft, presence| {
+        let said = say_node(context, &self.page, &self.author, &mut |draft, presence| {
             if presence.node.is_empty() {
                 return Err(Fault::refused(format!("no node seals for you on {}", draft.name)));
             }
@@ -142,8 +148,8 @@ impl Delegate {
             if self.back && presence.away.is_empty() {
                 return Err(Fault::refused(format!("you are not away on {}", draft.name)));
             }
-            if until != 0 && until <= draft.seal_time.max(ambient::now()) {
-                return Err(Fault::usage(format!("{} is past already", time::date(until))));
+            if until != 0 {
+                check_ahead(until, draft.seal_time, ambient::now()).map_err(Fault::usage)?;
             }
             presence.away.clone_from(&away);
             presence.until = until;
@@ -165,6 +171,21 @@ impl Delegate {
 fn is_sealed(context: &mut Context, page: &str) -> Outcome<bool> {
     let request = Request::Page { page: page.to_owned() };
     ask!(context, request, Answer::Page(report) => Ok(report.hosted >= report.quorum))
+}
+
+/// Whether being away may end then: after the page's newest seal, whose time is what ends it (G10),
+/// and after now.
+fn check_ahead(until: u64, seal_time: u64, now: u64) -> Result<(), String> {
+    match until {
+        _ if until > seal_time.max(now) => Ok(()),
+        _ if until > now => Err(format!(
+            "{} is past already in the page's seal time, which is what counts: its newest seal is of \
+             {}, ahead of this machine's clock",
+            time::date(until),
+            time::date(seal_time)
+        )),
+        _ => Err(format!("{} is past already", time::date(until))),
+    }
 }
 
 impl Present {
@@ -192,6 +213,39 @@ impl Present {
     }
 }
 
+/// As [`say`], of who seals: whom the presence lends to stays, but for those who have left, to whom no
+/// new presence may lend (G6). A page recovers by naming new nodes (S2), so that must always work.
+fn say_node(
+    context: &mut Context,
+    page: &str,
+    author: &Author,
+    change: &mut dyn FnMut(&Draft, &mut Presence) -> Outcome,
+) -> Outcome<Present> {
+    let mut dropped = Vec::new();
+    let said = say(context, page, author, &mut |draft, presence| {
+        dropped.clone_from(&draft.delegates_gone);
+        drop_gone(presence, &dropped);
+        change(draft, presence)
+    })?;
+    let known = Acquaintances::of(context);
+    for delegate in dropped {
+        let delegate = known.short(&text(&delegate));
+        context.note(format!(
+            "{delegate} takes no part in {} any more: nothing is lent to them now",
+            said.page
+        ));
+    }
+    Ok(said)
+}
+
+/// Lends nothing any more to those who have left.
+fn drop_gone(presence: &mut Presence, gone: &[RawKey]) {
+    presence.away.retain(|(delegate, _)| !gone.contains(delegate));
+    if presence.away.is_empty() {
+        presence.until = 0;
+    }
+}
+
 /// Signs and submits a presence that differs from the newest one as `change` says.
 fn say(
     context: &mut Context,
@@ -208,7 +262,6 @@ fn say(
         Ok(vec![statement])
     })?;
     let (draft, id, presence) = made.ok_or_else(Fault::other_answer)?;
-    let text = |key: &RawKey| PublicKey::admit(*key).map(|key| key.to_string()).unwrap_or_default();
     Ok(Present {
         page: draft.name.to_string(),
         id: id.to_string(),
@@ -217,6 +270,10 @@ fn say(
         away: presence.away.iter().map(|(key, share)| (text(key), *share)).collect(),
         until: (presence.until > 0).then_some(presence.until),
     })
+}
+
+fn text(key: &RawKey) -> String {
+    PublicKey::admit(*key).map(|key| key.to_string()).unwrap_or_default()
 }
 
 fn sign(
@@ -273,6 +330,37 @@ pub fn percent(bp: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_left_is_lent_nothing_and_the_rest_stays() {
+        let key = |n: u8| SecretKey::from_seed(&[n; 32]).public().raw();
+        let check = |away: &[u8], gone: &[u8], expect: (&[u8], u64)| {
+            let mut presence = Presence { until: 9, ..Presence::new(key(1), 1) };
+            presence.away = away.iter().map(|n| (key(*n), 1)).collect();
+            drop_gone(&mut presence, &gone.iter().map(|n| key(*n)).collect::<Vec<_>>());
+            let left: Vec<RawKey> = presence.away.iter().map(|(delegate, _)| *delegate).collect();
+            assert_eq!(left, expect.0.iter().map(|n| key(*n)).collect::<Vec<_>>());
+            assert_eq!(presence.until, expect.1);
+        };
+        check(&[2, 3], &[], (&[2, 3], 9));
+        check(&[2, 3], &[2], (&[3], 9));
+        check(&[2], &[2], (&[], 0));
+    }
+
+    #[test]
+    fn being_away_ends_after_the_newest_seal_and_after_now() {
+        let check = |until: u64, expect: Option<&str>| {
+            let said = check_ahead(until, 200, 100).err();
+            assert!(said.is_some() == expect.is_some(), "{until}: {said:?}");
+            assert!(said.is_none_or(|said| said.contains(expect.unwrap_or_default())));
+        };
+        check(201, None);
+        check(200, Some("in the page's seal time"));
+        check(101, Some("1970-01-01T00:03:20Z, ahead of this machine's clock"));
+        check(100, Some("1970-01-01T00:01:40Z is past already"));
+        assert_eq!(check_ahead(101, 50, 100), Ok(()));
+        assert!(!check_ahead(100, 50, 100).unwrap_err().contains("seal time"));
+    }
 
     #[test]
     fn a_share_is_percents_with_two_decimals_at_most() {

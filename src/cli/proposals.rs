@@ -77,18 +77,16 @@ struct Listing {
 
 impl Proposals {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let request = match self.batch {
-            Some(prefix) => Request::Batch { page: self.page, prefix },
-            None => Request::Proposals { page: self.page, all: self.all },
-        };
-        let listing = ask!(
-            context,
-            request,
-            Answer::Proposals { page, mut batches, operations, more, batch } => {
-                batches.extend(batch);
-                Listing { page, batches, operations, more }
+        let mut listing = self.part(context, 0)?;
+        // People see as much as they can read; programs get all of it.
+        while context.json && listing.more > 0 && self.batch.is_none() {
+            let next = self.part(context, listing.operations.len())?;
+            if next.operations.is_empty() {
+                break;
             }
-        );
+            listing.operations.extend(next.operations);
+            listing.more = next.more;
+        }
         if context.json {
             return output::print_json(&listing);
         }
@@ -102,9 +100,30 @@ impl Proposals {
             text += &render(&listing.operations, &known, context.style, true);
         }
         if listing.more > 0 {
-            text += &format!("and {} more; `djdns vote` names one by its id\n", listing.more);
+            text += &format!(
+                "and {} more, which --json lists as well; `djdns vote` names one by its id\n",
+                listing.more
+            );
         }
         context.print_paged(&text)
+    }
+}
+
+impl Proposals {
+    fn part(&self, context: &mut Context, after: usize) -> Outcome<Listing> {
+        let page = self.page.clone();
+        let request = match &self.batch {
+            Some(prefix) => Request::Batch { page, prefix: prefix.clone() },
+            None => Request::Proposals { page, all: self.all, after },
+        };
+        ask!(
+            context,
+            request,
+            Answer::Proposals { page, mut batches, operations, more, batch } => {
+                batches.extend(batch);
+                Ok(Listing { page, batches, operations, more })
+            }
+        )
     }
 }
 

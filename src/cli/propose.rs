@@ -27,8 +27,9 @@ use crate::{
     id::Id,
     key::{PublicKey, SecretKey, Signature},
     page::{
+        entry::Rdata,
         name::{Name, Owner},
-        record::RecordType,
+        record::{PageLink, RecordType},
     },
 };
 
@@ -271,11 +272,13 @@ impl One {
             One::Set(RecordArgs { owner, rtype, rdata, ttl }) => {
                 let owner = desk.owner(context, &owner)?;
                 let data = entry::data(rtype, &rdata, &desk.name)?;
+                desk.check_link(context, &owner, rtype, &data)?;
                 desk.change_entry(context, owner, |sets| entry::set(sets, rtype, ttl, data.clone()))
             }
             One::Add(RecordArgs { owner, rtype, rdata, ttl }) => {
                 let owner = desk.owner(context, &owner)?;
                 let data = entry::data(rtype, &rdata, &desk.name)?;
+                desk.check_link(context, &owner, rtype, &data)?;
                 desk.change_entry(context, owner, |sets| entry::add(sets, rtype, ttl, data.clone()))
             }
             One::Delete { owner, rtype } => {
@@ -361,6 +364,18 @@ impl Desk {
         Ok(id)
     }
 
+    /// Checks a link that was typed as a record, as [`Desk::subpage`] does one that was named.
+    fn check_link(
+        &self,
+        context: &mut Context,
+        owner: &Owner,
+        rtype: RecordType,
+        data: &Rdata,
+    ) -> Outcome {
+        let link = PageLink::from_rdata(&data.0).filter(|_| rtype == RecordType::PAGE);
+        link.map_or(Ok(()), |link| self.subpage(context, owner, &link.page.to_string()).map(drop))
+    }
+
     /// Proposes another value of one entry.
     fn change_entry(
         &self,
@@ -395,7 +410,7 @@ impl Desk {
         build: impl Fn(&Draft) -> Outcome<Change>,
     ) -> Outcome<OperationReport> {
         let made = self.propose(context, signing::draft, owners, build)?;
-        let request = Request::Proposals { page: self.page.clone(), all: false };
+        let request = Request::Proposals { page: self.page.clone(), all: false, after: 0 };
         let open = ask!(context, request, Answer::Proposals { operations, .. } => operations);
         if let Some(same) = open.iter().find(|other| is_same(other, &made)) {
             context.note(format!(

@@ -139,6 +139,9 @@ impl Request {
                 let (report, _) = find(context, &id)?;
                 show(context, &report)
             }
+            (None, What::Refuse { reason, .. }) if reason.trim().is_empty() => {
+                Err(Fault::usage("whoever asked is told why: give --reason a word or more"))
+            }
             (None, What::Refuse { id, reason }) => {
                 let key = signing::signer(context, author.key.as_deref())?;
                 let report = refuse(context, &id, reason, &key)?;

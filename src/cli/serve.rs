@@ -29,6 +29,9 @@ impl Serve {
                 progress.tell(label, done, total);
             })?
         };
+        for notice in node.notices() {
+            tracing::warn!("{notice}");
+        }
         Ok(daemon::serve(&node, &ServeOptions { dns, quiet: context.quiet })?)
     }
 }

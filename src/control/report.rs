@@ -212,6 +212,8 @@ pub struct Carried {
 /// `djdns page forget`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forgotten {
+    /// A page of the demonstration, which no bundle brings back (P6).
+    pub demonstration: bool,
     pub page_id: String,
     /// Its name, unless it was too damaged to say.
     pub name: Option<String>,
@@ -224,6 +226,8 @@ pub struct Forgotten {
 /// `djdns page verify`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verified {
+    /// What of the log's end was cut off when it was opened, as never acknowledged; in words.
+    pub cut: Option<String>,
     pub page_id: String,
     pub name: String,
     pub full: bool,

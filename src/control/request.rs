@@ -41,8 +41,9 @@ pub enum Request {
     Bundle { page: PageSelector, from: u64 },
     /// What a signer needs to know to make operations or ballots.
     Draft { page: PageSelector, author: RawKey, owners: Vec<Owner>, slots: usize },
-    /// The open operations of a page, those of a batch told of as one; `all` includes what ended.
-    Proposals { page: PageSelector, all: bool },
+    /// A part of the open operations of a page, after so many, those of a batch told of as one; `all`
+    /// includes what ended.
+    Proposals { page: PageSelector, all: bool, after: usize },
     /// One operation, or one batch with its first operations, by the first digits of its id.
     Proposal { page: PageSelector, prefix: String },
     /// Every operation of one batch, by the first digits of the batch's id.
@@ -162,8 +163,10 @@ pub struct Draft {
     /// The author's newest presence, and the sequence of its next (G6).
     pub presence: Option<Presence>,
     pub presence_sequence: u64,
-    /// This node.
-    pub node: RawKey,
+    /// Those whom that presence lends to, and who take part no longer.
+    pub delegates_gone: Vec<RawKey>,
+    /// This node, if it has a key that it can use.
+    pub node: Option<RawKey>,
     /// The time of the newest seal, seconds since 1970 (UTC).
     pub seal_time: u64,
     pub roster_version: Id,

@@ -9,9 +9,11 @@ use std::{
     },
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
+    thread,
     time::Duration,
 };
 
@@ -20,7 +22,7 @@ use super::{
     request::{Answer, Failure, Request},
     socket_path, write_message,
 };
-use crate::limits::{CONTROL_CLIENTS_MAX, CONTROL_IDLE, NICE_OF_IMPORTS};
+use crate::limits::{CONTROL_ALIVE, CONTROL_CLIENTS_MAX, CONTROL_IDLE, NICE_OF_IMPORTS};
 
 /// Carries out requests. A client's own session keeps what it staged.
 pub trait Session: Send {
@@ -65,8 +67,8 @@ pub fn serve(listener: &UnixListener, session: &mut dyn FnMut() -> Box<dyn Sessi
             }
         };
         let mut session = session();
-        std::thread::spawn(move || {
-            if let Err(error) = converse(&mut stream, &mut *session) {
+        thread::spawn(move || {
+            if let Err(error) = converse(&mut stream, &mut *session, CONTROL_ALIVE) {
                 tracing::debug!(%error, "a client of the control socket left");
             }
             drop(seat);
@@ -83,7 +85,7 @@ const TURN_AWAY: Duration = Duration::from_millis(100);
     reason = "no event tells when a file descriptor is free again"
 )]
 fn pause() {
-    std::thread::sleep(TURN_AWAY);
+    thread::sleep(TURN_AWAY);
 }
 
 /// A client's place among [`CONTROL_CLIENTS_MAX`].
@@ -121,20 +123,45 @@ fn answer_with(out: &mut UnixStream, answer: Result<Answer, Failure>) -> io::Res
     }
 }
 
-fn converse(stream: &mut UnixStream, session: &mut dyn Session) -> io::Result<()> {
-    let mut out = stream.try_clone()?;
+fn converse(stream: &mut UnixStream, session: &mut dyn Session, alive: Duration) -> io::Result<()> {
+    let out = Mutex::new(stream.try_clone()?);
     while let Some(request) = read_message(stream)? {
         if matches!(request, Request::Stage { genesis: Some(_), .. }) {
             step_back();
         }
-        let answer = session.handle(request, &mut |label, done, total| {
-            let label = label.to_owned();
-            // A client that left is noticed when the answer is written.
-            let _ = write_message(&mut out, &Reply::Progress { label, done, total });
+        let answer = while_alive(&out, alive, || {
+            session.handle(request, &mut |label, done, total| {
+                say(&out, &Reply::Progress { label: label.to_owned(), done, total });
+            })
         });
-        answer_with(&mut out, answer)?;
+        answer_with(&mut lock(&out), answer)?;
     }
     Ok(())
+}
+
+/// Works, and says every now and then that it does: much of what takes long has no steps to count, and
+/// a client must tell a long wait from a process that is stopped.
+fn while_alive<T>(out: &Mutex<UnixStream>, alive: Duration, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (done, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while ended.recv_timeout(alive) == Err(RecvTimeoutError::Timeout) {
+                say(out, &Reply::Alive);
+            }
+        });
+        let answer = work();
+        drop(done);
+        answer
+    })
+}
+
+/// Tells a client something beside its answer. One that left is noticed when that is written.
+fn say(out: &Mutex<UnixStream>, reply: &Reply) {
+    let _ = write_message(&mut *lock(out), reply);
+}
+
+fn lock(out: &Mutex<UnixStream>) -> MutexGuard<'_, UnixStream> {
+    out.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets everything else go first, above all the thread that answers DNS, from now on and on this
@@ -144,5 +171,39 @@ fn step_back() {
     // On Linux this means the calling thread, not its process. A refusal costs only the courtesy.
     if let Err(error) = rustix::process::setpriority_process(None, NICE_OF_IMPORTS) {
         tracing::debug!(%error, "an import keeps its usual priority");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Works until it is told that the client heard of it.
+    struct Slow(mpsc::Receiver<()>);
+
+    impl Session for Slow {
+        fn handle(
+            &mut self,
+            _: Request,
+            _: &mut dyn FnMut(&str, u64, u64),
+        ) -> Result<Answer, Failure> {
+            self.0.recv().map(|()| Answer::Joined).map_err(Failure::refused)
+        }
+    }
+
+    #[test]
+    fn work_without_steps_gives_signs_of_life() {
+        let (mut client, mut served) = UnixStream::pair().unwrap();
+        let (heard, told) = mpsc::channel();
+        let alive = Duration::from_millis(1);
+        let node = thread::spawn(move || converse(&mut served, &mut Slow(told), alive));
+        write_message(&mut client, &Request::Status).unwrap();
+        let mut next = || read_message::<Reply>(&mut client).unwrap().unwrap();
+        assert!(matches!(next(), Reply::Alive));
+        heard.send(()).unwrap();
+        let end = std::iter::repeat_with(next).find(|reply| !matches!(reply, Reply::Alive));
+        assert!(matches!(end, Some(Reply::Done(answer)) if answer.is_ok()));
+        drop(client);
+        node.join().unwrap().unwrap();
     }
 }

@@ -268,7 +268,8 @@ pub fn forked(name: &Name, id: &Id, forks: &[SealRecord]) -> String {
          {other}. It is served as it was, and neither sealed nor followed, until you decide: see \
          `djdns page history {id}`, ask its participants which of the two is theirs, keep a copy \
          with `djdns page export {id} --format bundle -o FILE`, then `djdns page forget {id}` and \
-         `djdns page import {name} FILE` with the one you choose"
+         `djdns page import {name} FILE` with the one you choose. That decision is not remembered: a \
+         bundle of the other history, carried here later, forks the page again"
     )
 }
 
@@ -342,6 +343,7 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
     }
     let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
     Ok(Forgotten {
+        demonstration: page.as_ref().is_some_and(|page| page.page().is_demonstration()),
         page_id: id.to_string(),
         name: page
             .map(|page| page.page().name().clone())

@@ -18,7 +18,7 @@ use super::{
     carry::forked,
     damage::{Damage, is_prefix},
     inbox::Inboxes,
-    node_key,
+    node_key::{self, UnfitKey},
     shown::{built, with_entries, with_page},
     whole::{self, Check, Note, WholePage, WholeRefusal},
 };
@@ -28,12 +28,14 @@ use crate::{
     demo,
     dns::{Trouble, View},
     governance::{
-        Governance,
+        Fault, Governance, State as Standing,
+        operation::{Change, RosterChange, SetRoster},
         seal::SealRecord,
         statement::{Body, Statement},
     },
     id::Id,
-    key::{KnownKeys, SecretKey},
+    key::{KnownKeys, PublicKey, SecretKey},
+    limits::SOFT_CHAIN_MAX,
     page::{
         Page, PageRefusal, bundle,
         genesis::Genesis,
@@ -53,6 +55,10 @@ pub struct Node {
     pub(super) key: SecretKey,
     /// Seconds since 1970 (UTC).
     pub(super) started: u64,
+    /// Whether that is the node's own, and no stand-in for one that cannot be used.
+    has_key: bool,
+    /// Pages whose log was cut at its end when it was opened, with what is said of it.
+    cut: BTreeMap<Id, String>,
     /// Not dropped piece by piece: a node lives as long as its process, and a million names take
     /// a second to free. The store is dropped, so that its index is flushed.
     state: Mutex<ManuallyDrop<State>>,
@@ -89,9 +95,15 @@ impl Node {
     /// # Errors
     /// When the directory is held by another process, or the disk fails.
     pub fn open(data_dir: &Path, holder: &str, progress: Progress) -> anyhow::Result<Arc<Node>> {
+        ambient::check_clock()?;
         let (store, notices) = Store::open(Arc::new(RealDisk), data_dir, holder, &mut |at| {
             progress("checking logs", at.done_bytes, at.total_bytes);
         })?;
+        let cut = notices.iter().filter_map(|notice| match notice {
+            Notice::TornTail { page, .. } => Some((*page, notice.to_string())),
+            _ => None,
+        });
+        let cut = cut.collect();
         // Of a damaged page its name is said as well, once it is looked for.
         let is_other = |notice: &&Notice| !matches!(notice, Notice::Damaged { .. });
         let mut notices: Vec<String> =
@@ -107,6 +119,15 @@ impl Node {
                 Anchors::new()
             }
         };
+        // Whoever only reads needs no key. A stand-in is named by nobody, and so signs nothing.
+        let (key, has_key) = match node_key::of(data_dir) {
+            Ok(key) => (key, true),
+            Err(error) if error.is::<UnfitKey>() => {
+                notices.push(format!("this node seals nothing: {error}"));
+                (SecretKey::from_seed(&ambient::random()), false)
+            }
+            Err(error) => return Err(error),
+        };
         let state = State {
             pages: BTreeMap::new(),
             damaged: BTreeMap::new(),
@@ -119,7 +140,9 @@ impl Node {
         };
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
-            key: node_key::of(data_dir)?,
+            key,
+            has_key,
+            cut,
             started: ambient::now(),
             store,
             state: Mutex::new(ManuallyDrop::new(state)),
@@ -267,13 +290,22 @@ impl Node {
 
     /// Remembers something that a person should know.
     pub fn notice(&self, text: String) {
-        tracing::warn!("{text}");
         self.state().notices.push(text);
     }
 
     /// What a person should know.
     pub fn notices(&self) -> Vec<String> {
         self.state().notices.clone()
+    }
+
+    /// What of the end of a page's log was cut off when it was opened.
+    pub fn cut(&self, id: &Id) -> Option<String> {
+        self.cut.get(id).cloned()
+    }
+
+    /// What participants name for their seats, if this node has a key that it can use.
+    pub fn nameable_key(&self) -> Option<PublicKey> {
+        self.has_key.then(|| self.key.public())
     }
 
     /// The anchors.
@@ -368,6 +400,7 @@ impl Node {
         for statement in statements {
             changed.extend(page.admit(statement).map_err(Failure::refused)?);
         }
+        statements.iter().try_for_each(|statement| check_can_count(&page, statement))?;
         let note = Note { time: ambient::now(), what: "submitted".to_owned() };
         let records: Vec<Record> =
             std::iter::once(note.record()).chain(statements.iter().map(record)).collect();
@@ -588,6 +621,37 @@ fn check_not_forked(state: &State, id: &Id) -> Result<(), Failure> {
 
 fn overtaken(message: &str) -> Failure {
     Failure { kind: FailureKind::Overtaken, message: message.to_owned() }
+}
+
+/// Refuses an operation that can never count, or would change nothing, as it stands after it was
+/// admitted. From a peer it may come: there its author is told by what is shown of it. From a person
+/// it is a mistake, and one more change than a chain takes would count when nobody expects it.
+fn check_can_count(page: &Governance, statement: &Statement) -> Result<(), Failure> {
+    let Some(proposal) = page.proposal(&statement.id()) else { return Ok(()) };
+    let operation = proposal.operation();
+    let register = proposal.register();
+    let chain = page.chain(&register);
+    if chain.len() >= SOFT_CHAIN_MAX && chain.last() == Some(&operation.change.parent()) {
+        return Err(Failure::refused(format!(
+            "{}: propose this again after the page's next seal",
+            Fault::ChainFull
+        )));
+    }
+    if let Standing::Faulty(fault) = page.state(proposal) {
+        return Err(Failure::refused(format!("this operation can never count: {fault}")));
+    }
+    let Change::SetRoster(SetRoster { change, .. }) = &operation.change else { return Ok(()) };
+    let present = match change {
+        RosterChange::SetPower(set) => PublicKey::admit(set.key)
+            .ok()
+            .filter(|key| page.page().roster().power(key) == Some(set.power))
+            .map(|key| format!("{key} has the power {} already", set.power)),
+        RosterChange::SetParameters(set) if set == page.page().parameters() => {
+            Some("the parameters have these values already".to_owned())
+        }
+        _ => None,
+    };
+    present.map_or(Ok(()), |present| Err(Failure::refused(present)))
 }
 
 /// The page that the next label on the way from `page` down to `name` links to.

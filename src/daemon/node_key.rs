@@ -15,6 +15,11 @@ use zeroize::Zeroizing;
 
 use crate::{ambient, key::SecretKey};
 
+/// A key that is there and cannot be used. Nothing but sealing needs it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnfitKey(String);
+
 const FILE: &str = "node.key";
 
 /// The key of the node whose data directory this is; made at the first call.
@@ -33,20 +38,20 @@ pub fn of(data_dir: &Path) -> anyhow::Result<SecretKey> {
 fn read(path: &Path, text: &str) -> anyhow::Result<SecretKey> {
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
-        bail!(
+        bail!(UnfitKey(format!(
             "others can read the node's key {0}: `chmod 600 {0}`, and if they may have, stop this \
              node, remove the file, and have every participant name the new key (`djdns host`)",
             path.display()
-        );
+        )));
     }
     let seed = data_encoding::HEXLOWER.decode(text.trim().as_bytes()).ok();
     match seed.and_then(|seed| <[u8; 32]>::try_from(Zeroizing::new(seed).as_slice()).ok()) {
         Some(seed) => Ok(SecretKey::from_seed(&Zeroizing::new(seed))),
-        None => bail!(
+        None => bail!(UnfitKey(format!(
             "{} is no node key: restore it from a backup; without it this node cannot seal where it \
              was named, until its participants name another with `djdns host`",
             path.display()
-        ),
+        ))),
     }
 }
 

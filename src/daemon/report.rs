@@ -25,10 +25,12 @@ use crate::{
     },
 };
 
-/// The open operations of a page (G10), those first that can still count, or do; `all` includes
-/// those that ended, as far as that is remembered. Batches are told of as one each.
-pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
+/// A part of the open operations of a page (G10), those first that can still count, or do; `all`
+/// includes those that ended, as far as that is remembered. Batches are told of as one each, with the
+/// first part. One answer tells of so many operations, after the first `after`.
+pub fn proposals(node: &Node, page: &Governance, all: bool, after: usize) -> Answer {
     let (batches, batched) = batch::of(node, page, all);
+    let batches = if after == 0 { batches } else { Vec::new() };
     let concerns = |proposal: &&Proposal| {
         let state = page.state(proposal);
         matches!(state, State::Open | State::Ratified | State::Passed | State::Waiting)
@@ -40,10 +42,11 @@ pub fn proposals(node: &Node, page: &Governance, all: bool) -> Answer {
     let ended_ids: Vec<&Id> = closed.map(|(id, _)| id).collect();
     let seats = Seats::of(page);
     let mut operations: Vec<OperationReport> =
-        open.iter().take(REPORTED_MAX).map(|proposal| operation(page, &seats, proposal)).collect();
+        open.iter().skip(after).take(REPORTED_MAX).map(|p| operation(page, &seats, p)).collect();
     let room = REPORTED_MAX - operations.len();
-    operations.extend(ended_ids.iter().take(room).filter_map(|id| ended(node, page, id)));
-    let more = (open.len() + ended_ids.len()).saturating_sub(REPORTED_MAX);
+    let ended_ones = ended_ids.iter().skip(after.saturating_sub(open.len())).take(room);
+    operations.extend(ended_ones.filter_map(|id| ended(node, page, id)));
+    let more = (open.len() + ended_ids.len()).saturating_sub(after.saturating_add(REPORTED_MAX));
     let page = page.page().name().to_string();
     Answer::Proposals { page, batches, operations, more, batch: None }
 }

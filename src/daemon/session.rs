@@ -55,7 +55,9 @@ impl Session for NodeSession {
             Request::Draft { page, author, owners, slots } => {
                 Answer::Draft(draft(&node, &node.select(&page)?, author, &owners, slots)?)
             }
-            Request::Proposals { page, all } => report::proposals(&node, &node.select(&page)?, all),
+            Request::Proposals { page, all, after } => {
+                report::proposals(&node, &node.select(&page)?, all, after)
+            }
             Request::Proposal { page, prefix } => {
                 report::proposal(&node, &node.select(&page)?, &prefix)?
             }
@@ -198,9 +200,16 @@ fn draft(
     };
     let parameters = page.page().parameters().rows();
     let joined_by = page.joined_by(&author).into_iter().collect();
-    let blank = Some(Presence { joined_by, ..Presence::new(author.raw(), 0) });
-    // Sequences are times, so that of what somebody says on two machines the later counts (G5, G6).
+    let blank = Presence { joined_by, ..Presence::new(author.raw(), 0) };
+    let presence = page.presence(&author).and_then(Statement::as_presence).cloned();
+    let presence = Some(presence.unwrap_or(blank));
+    let takes_part = |key: &RawKey| {
+        PublicKey::admit(*key).is_ok_and(|key| page.page().roster().power(&key).is_some())
+    };
+    let away = presence.iter().flat_map(|presence| &presence.away).map(|(delegate, _)| *delegate);
+    let delegates_gone = away.filter(|delegate| !takes_part(delegate)).collect();
     let free = page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize));
+    // Sequences are times, so that of what somebody says on two machines the later counts (G5, G6).
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
@@ -210,9 +219,10 @@ fn draft(
         slots: free,
         batch_slots: page.free_batch_slots(&author, slots.div_ceil(BATCH_ROWS_MAX)),
         sequence: page.next_sequence(&author).max(ambient::milliseconds()),
-        presence: page.presence(&author).and_then(Statement::as_presence).cloned().or(blank),
+        presence,
         presence_sequence: page.next_presence(&author).max(ambient::milliseconds()),
-        node: node.key().raw(),
+        delegates_gone,
+        node: node.nameable_key().map(|key| key.raw()),
         seal_time: page.page().head().time,
         roster_version: page.version(&Register::Roster),
         entries: owners.iter().map(entry).collect(),

@@ -75,6 +75,7 @@ pub fn verify(
     let seals = whole.seals();
     let statements = whole.said.len() - seals;
     Ok(Verified {
+        cut: node.cut(&id),
         page_id: id.to_string(),
         name: page.page().name().to_string(),
         full,

@@ -67,8 +67,16 @@ pub enum ParameterRefusal {
     QuorumsDoNotMeet(u16, u16),
     #[error("min_voters is 0")]
     NoVoters,
+    #[error("min_voters {0} is more than the {PARTICIPANTS_MAX} participants that a page may have")]
+    TooManyVoters(u32),
     #[error("seal_interval is 0 s")]
     NoInterval,
+    #[error(
+        "seal_interval of {0} s is longer than {max} s, a day: nothing would be final before that, \
+         not even a shorter interval",
+        max = SEAL_INTERVAL_MAX.as_secs()
+    )]
+    IntervalTooLong(u32),
     #[error("soft_ttl_max of {0} s is longer than {TTL_SECONDS_MAX} s")]
     SoftTtlTooLong(u32),
     #[error("open_operations_max {0} is not between 1 and {OPEN_OPERATIONS_MAX}")]
@@ -132,8 +140,14 @@ impl Parameters {
         if self.min_voters == 0 {
             return Err(NoVoters);
         }
+        if self.min_voters as usize > PARTICIPANTS_MAX {
+            return Err(TooManyVoters(self.min_voters));
+        }
         if self.seal_interval == 0 {
             return Err(NoInterval);
+        }
+        if u64::from(self.seal_interval) > SEAL_INTERVAL_MAX.as_secs() {
+            return Err(IntervalTooLong(self.seal_interval));
         }
         if self.soft_ttl_max > TTL_SECONDS_MAX {
             return Err(SoftTtlTooLong(self.soft_ttl_max));
@@ -435,6 +449,17 @@ mod tests {
         check(3336, 6665, Err(Track2TooLow(6665)));
         check(7001, 7000, Err(Track1AboveTrack2(7001, 7000)));
         check(3001, 10_001, Err(TooManyBasisPoints(10_001)));
+        let interval =
+            |seal_interval| Parameters { seal_interval, ..Parameters::default() }.check();
+        let day = SEAL_INTERVAL_MAX.as_secs() as u32;
+        assert_eq!(interval(0), Err(NoInterval));
+        assert_eq!([interval(day - 1), interval(day)], [Ok(()), Ok(())]);
+        assert_eq!(interval(day + 1), Err(IntervalTooLong(day + 1)));
+        let voters = |min_voters| Parameters { min_voters, ..Parameters::default() }.check();
+        let most = PARTICIPANTS_MAX as u32;
+        assert_eq!(voters(0), Err(NoVoters));
+        assert_eq!([voters(most - 1), voters(most)], [Ok(()), Ok(())]);
+        assert_eq!(voters(most + 1), Err(TooManyVoters(most + 1)));
         let limits =
             |open| Parameters { open_operations_max: open, ..Parameters::default() }.check();
         assert_eq!(limits(0), Err(OpenOperations(0)));

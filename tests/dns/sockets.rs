@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use djdns::dns::{Service, Face, ListenError, Listeners, Serving, View};
+use djdns::dns::{Face, ListenError, Listeners, Service, Serving, View};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},

@@ -3,12 +3,16 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::Read,
-    os::{fd::OwnedFd, unix::ffi::OsStringExt},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStringExt, fs::PermissionsExt},
+    },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
 use rustix::{
+    process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
@@ -155,4 +159,44 @@ fn who_has_the_port_is_said_with_a_way_out() {
     assert_eq!(refused.status.code(), Some(1), "{said}");
     let by = format!("{taken} (udp) is taken by djdns (pid {}): ", first.pid());
     assert!(said.contains(&by) && said.contains("--dns") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn a_command_gives_up_a_daemon_that_is_stopped() {
+    let home = Home::new();
+    let daemon = home.start();
+    let pid = Pid::from_raw(daemon.pid() as i32).expect("a process");
+    kill_process(pid, Signal::STOP).expect("it runs");
+    let given_up = run(&home, &["status"]);
+    let said = text(&given_up.stderr);
+    assert_eq!(given_up.status.code(), Some(4), "{said}");
+    assert!(said.contains("is it stopped?") && said.lines().count() == 1, "{said}");
+    kill_process(pid, Signal::CONT).expect("it runs");
+    assert_eq!(run(&home, &["status"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_node_key_that_cannot_be_used_stops_what_signs_and_nothing_else() {
+    let home = Home::new();
+    assert_eq!(run(&home, &["status"]).status.code(), Some(0));
+    let key = home.data_dir().join("node.key");
+    let whole = fs::read(&key).expect("the node's key");
+    let open = || fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("it is ours");
+    let damage = || fs::write(&key, "abc").expect("it is ours");
+    for (spoil, words) in [(&open as &dyn Fn(), "others can read"), (&damage, "is no node key")] {
+        spoil();
+        for reading in [&["status"][..], &["page", "list"], &["resolve", "brickwindows.ff.ct"]] {
+            let output = run(&home, reading);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{reading:?}: {said}");
+            assert!(said.starts_with("note: this node seals nothing: "), "{said}");
+            assert!(said.contains(words) && said.lines().count() == 1, "{said}");
+        }
+        let named = run(&home, &["host", "ff.ct", "--as", "demo:alice"]);
+        assert_eq!(named.status.code(), Some(1), "{}", text(&named.stderr));
+        assert!(text(&named.stderr).contains("nobody can name it"), "{}", text(&named.stderr));
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    }
+    fs::write(&key, whole).expect("it is ours");
+    assert_eq!(run(&home, &["host", "ff.ct", "--as", "demo:alice"]).status.code(), Some(0));
 }

@@ -87,6 +87,24 @@ fn a_daemon_starts_without_its_index_and_with_a_torn_one_and_says_so() {
 }
 
 #[test]
+fn an_end_that_was_cut_off_is_told_of_by_whoever_opens_and_by_verify() {
+    let home = Home::new();
+    let page = a_killed_daemon(&home);
+    let log = home.data_dir().join("pages").join(page.to_string()).join("log");
+    fs::remove_dir_all(home.data_dir().join("index")).expect("it is there");
+    let mut bytes = fs::read(&log).expect("the log");
+    *bytes.last_mut().expect("it holds something") ^= 1;
+    fs::write(&log, &bytes).expect("it can be damaged");
+    let mut verify = home.program(Path::new(env!("CARGO_BIN_EXE_djdns")));
+    verify.args(["page", "verify", "ct", "--data-dir"]).arg(home.data_dir());
+    let output = verify.stderr(std::process::Stdio::piped()).output().expect("it runs");
+    let [shown, said] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+    assert!(shown.contains("but of its end: ") && shown.contains("were removed"), "{shown}");
+    assert!(said.contains("note: ") && said.contains("the last change was cut off"), "{said}");
+}
+
+#[test]
 fn a_flipped_byte_in_a_log_costs_that_page_alone_and_it_is_named() {
     let home = Home::new();
     let page = a_killed_daemon(&home);

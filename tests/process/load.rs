@@ -242,7 +242,7 @@ impl Worker for Moderator {
         let mut client = daemon.client();
         let mut reports: HashMap<String, OperationReport> = HashMap::new();
         for (_, page) in &self.pages {
-            let request = Request::Proposals { page: page.to_string(), all: true };
+            let request = Request::Proposals { page: page.to_string(), all: true, after: 0 };
             let Ok(Answer::Proposals { operations: mut found, batches, .. }) =
                 ask(&mut client, &request)
             else {

@@ -38,7 +38,8 @@ pub struct Carry {
 /// Drop a page: everything that is held of it.
 ///
 /// It does not come back by itself. To decide between two histories of one page, forget it and import
-/// the one you choose. A node that sealed for somebody on one of them signs twice when it seals on the
+/// the one you choose; that is not remembered, and a bundle of the other, carried later, forks the
+/// page again. A node that sealed for somebody on one of them signs twice when it seals on the
 /// other: have its participants name another node first. What was founded, said or sealed on this
 /// machine may be nowhere else: that is asked on a terminal, and elsewhere wants --yes.
 #[derive(Args)]
@@ -197,16 +198,22 @@ fn lost_of<'a>(page: &PageSummary, causes: impl Iterator<Item = &'a str>) -> Opt
 
 /// What stops resolving.
 fn warning(forgotten: &Forgotten) -> Option<String> {
+    let back = match forgotten.demonstration {
+        false => "the page is brought again",
+        true => {
+            "another page takes its place: one of the demonstration is taken from no bundle (P6), \
+                 and comes back only in a new data directory (`--data-dir`)"
+        }
+    };
     if let Some(trusted) = &forgotten.trusted {
         return Some(format!(
-            "warning: it is still trusted for {trusted}, so nothing below that resolves until the \
-             page is brought again, or `djdns page join {trusted} PAGE-ID` names another"
+            "warning: it is still trusted for {trusted}, so nothing below that resolves until {back}, \
+             or `djdns page join {trusted} PAGE-ID` names another"
         ));
     }
     let name = forgotten.name.as_ref().filter(|_| forgotten.linked)?;
     Some(format!(
-        "warning: {name} is still linked above, so nothing below it resolves until the page is \
-         brought again"
+        "warning: {name} is still linked above, so nothing below it resolves until {back}"
     ))
 }
 
@@ -266,18 +273,21 @@ mod tests {
 
     #[test]
     fn whoever_forgets_a_page_that_names_lead_to_is_warned() {
-        let check = |trusted: Option<&str>, linked: bool, expect: Option<&str>| {
+        let check_of = |demonstration, trusted: Option<&str>, linked, expect: Option<&str>| {
             let forgotten = Forgotten {
                 page_id: "5f0c".to_owned(),
                 name: Some("ct.".to_owned()),
                 trusted: trusted.map(str::to_owned),
                 linked,
+                demonstration,
             };
             let warning = warning(&forgotten);
             assert_eq!(warning.is_some(), expect.is_some());
             assert!(expect.is_none_or(|expect| warning.unwrap_or_default().contains(expect)));
         };
+        let check = |trusted, linked, expect| check_of(false, trusted, linked, expect);
         check(None, false, None);
+        check_of(true, None, true, Some("until another page takes its place"));
         check(None, true, Some("ct. is still linked above"));
         check(Some("ct."), true, Some("still trusted for ct."));
     }

@@ -1,7 +1,7 @@
 //! `djdns page export`: a page as a zone file, as JSON, or as a bundle that carries everything.
 
 use std::{
-    fs::File,
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
 };
@@ -184,6 +184,11 @@ fn export_bundle(context: &mut Context, page: &str, out: &mut Out) -> Outcome {
 /// Where an export goes.
 enum Out {
     Stdout,
+    /// What is no regular file, as a pipe or a device, is written to as it is.
+    Through {
+        path: PathBuf,
+        file: File,
+    },
     /// Written beside its place and moved there when it is whole.
     File {
         partial: PathBuf,
@@ -197,6 +202,18 @@ impl Out {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(Out::Stdout);
         };
+        let failed = |error: &io::Error| Fault::file("written", path, error);
+        let present = match fs::metadata(path) {
+            Ok(present) => Some(present),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(&error)),
+        };
+        if present.as_ref().is_some_and(|present| !present.is_file()) {
+            let file = OpenOptions::new().write(true).open(path).map_err(|e| failed(&e))?;
+            return Ok(Out::Through { path: path.to_owned(), file });
+        }
+        // Beside the file itself: a link to it stays a link.
+        let path = &followed(path).map_err(|error| failed(&error))?;
         let mut partial = path.as_os_str().to_owned();
         partial.push(format!(".{}.partial", std::process::id()));
         let partial = PathBuf::from(partial);
@@ -211,6 +228,9 @@ impl Out {
     fn write(&mut self, bytes: &[u8]) -> Outcome {
         match self {
             Out::Stdout => output::print_bytes(bytes),
+            Out::Through { path, file } => {
+                file.write_all(bytes).map_err(|error| Fault::file("written", path, &error))
+            }
             Out::File { file, path, .. } => {
                 file.write_all(bytes).map_err(|error| Fault::file("written", path, &error))
             }
@@ -222,16 +242,29 @@ impl Out {
         let moved = file
             .flush()
             .and_then(|()| file.get_ref().sync_all())
-            .and_then(|()| std::fs::rename(&*partial, &*path));
+            .and_then(|()| fs::rename(&*partial, &*path));
         moved.map_err(|error| Fault::file("written", path, &error))
     }
+}
+
+/// The path that symbolic links lead to, whether anything is there yet or not.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    // As many as Linux follows (path_resolution(7)); a circle was seen by then.
+    for _ in 0..40 {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::ErrorKind::InvalidInput.into())
 }
 
 impl Drop for Out {
     fn drop(&mut self) {
         if let Out::File { partial, .. } = self {
             // Gone already when all went well.
-            let _ = std::fs::remove_file(partial);
+            let _ = fs::remove_file(partial);
         }
     }
 }
@@ -261,17 +294,54 @@ mod tests {
     }
 
     #[test]
+    fn links_are_followed_and_what_is_no_file_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let export = |to: &Path, text: &[u8]| {
+            let mut out = Out::open(Some(to)).unwrap();
+            out.write(text).unwrap();
+            out.finish().unwrap();
+        };
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        for text in [&b"one"[..], b"two"] {
+            export(&at("link"), text);
+            assert_eq!(fs::read(at("file")).unwrap(), text);
+            assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+        }
+        std::os::unix::fs::symlink("circle", at("circle")).unwrap();
+        assert!(Out::open(Some(&at("circle"))).is_err());
+        assert!(Out::open(Some(dir.path())).is_err());
+        let null = Path::new("/dev/null");
+        assert!(matches!(Out::open(Some(null)), Ok(Out::Through { .. })));
+        let pipe = at("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        export(&pipe, b"through");
+        assert_eq!(reader.join().unwrap(), b"through");
+    }
+
+    #[test]
     fn a_file_appears_whole_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("page.zone");
         let mut out = Out::open(Some(&path)).unwrap();
         out.write(b"half").unwrap();
         drop(out);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         let mut out = Out::open(Some(&path)).unwrap();
         out.write(b"whole").unwrap();
         out.finish().unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

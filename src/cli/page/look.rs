@@ -329,6 +329,9 @@ impl Verify {
             "{} {found}: {} entries at its founding, {} statements, {signatures}{seals}{} bytes of log\n",
             verified.name, verified.entries, verified.statements, verified.log_bytes
         ))?;
+        if let Some(cut) = verified.cut {
+            output::print(&format!("but of its end: {}\n", clean(&cut)))?;
+        }
         forked.map_or(Ok(()), Err)
     }
 }

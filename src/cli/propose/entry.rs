@@ -43,6 +43,9 @@ pub fn edited(
     if sets == *before {
         return Err(Fault::refused(format!("`{owner}` holds exactly that already")));
     }
+    if let Some(present) = linked(before).filter(|present| linked(&sets) != Some(*present)) {
+        return Err(taken(&present));
+    }
     let sets = RecordSets::admit(sets, &owner, &draft.name)
         .map_err(|refusal| Fault::refused(format!("the entry at `{owner}`: {refusal}")))?;
     Ok(SetEntry { owner, parent: *parent, sets: sets.into_vec() })
@@ -53,6 +56,10 @@ pub fn edited(
 /// # Errors
 /// A usage fault.
 pub fn owner(context: &Context, page: &Name, text: &str) -> Outcome<Owner> {
+    if text.is_empty() {
+        // Most likely a variable of a shell that is not set.
+        return Err(Fault::usage("the name is empty: `@` is the page itself"));
+    }
     let owner = to_ascii(text)
         .and_then(|text| Owner::parse(&text, page))
         .map_err(|refusal| Fault::usage(format!("the name `{text}`: {refusal}")))?;
@@ -124,10 +131,7 @@ pub fn link(sets: &mut Sets, subpage: Id) -> Outcome {
     if let Some(present) = linked(sets) {
         return Err(Fault::refused(match present == subpage {
             true => "that subpage is linked here already".to_owned(),
-            false => format!(
-                "the subpage {present} is linked here: give the name to another with `relink`, \
-                 which needs the power of a roster change"
-            ),
+            false => return Err(taken(&present)),
         }));
     }
     let in_the_way = sets.iter().filter(|set| set.rtype != RecordType::BEACON);
@@ -141,6 +145,14 @@ pub fn link(sets: &mut Sets, subpage: Id) -> Outcome {
     let data = PageLink { page: subpage, beacons: Vec::new() }.to_rdata();
     let data = data.ok_or_else(Fault::other_answer)?;
     set(sets, RecordType::PAGE, None, Rdata(data.into()))
+}
+
+/// That a name is a subpage's: Track 1 changes nothing of that (G3).
+fn taken(present: &Id) -> Fault {
+    Fault::refused(format!(
+        "the subpage {present} is linked here: give the name to another with `relink`, or cut it off \
+         with `unlink`, which need the power of a roster change"
+    ))
 }
 
 /// The subpage that these record sets link to.
@@ -190,7 +202,8 @@ mod tests {
             sequence: 1,
             presence: None,
             presence_sequence: 1,
-            node: crate::key::RawKey([0; 32]),
+            delegates_gone: Vec::new(),
+            node: None,
             seal_time: 0,
             roster_version: Id::ZERO,
             entries: vec![(Id::ZERO, sets)],
@@ -245,5 +258,27 @@ mod tests {
         assert!(link(&mut sets, other).is_err());
         assert!(delete(&mut sets, None).is_err());
         assert!(edited(|sets| link(sets, one)).is_err());
+    }
+
+    #[test]
+    fn a_linked_name_is_not_changed_by_a_record_either() {
+        let (one, other) = (Id::hash(&[b"1"]), Id::hash(&[b"2"]));
+        let mut present = Vec::new();
+        link(&mut present, one).unwrap();
+        let check = |edit: &dyn Fn(&mut Sets), expect: bool| {
+            let owner = Owner::parse("sub", &Name::parse("ct").unwrap()).unwrap();
+            let done = super::edited(&draft(present.clone()), owner, |sets| {
+                edit(sets);
+                Ok(())
+            });
+            assert_eq!(done.is_ok(), expect);
+            done.err().map(|fault| fault.to_string()).unwrap_or_default()
+        };
+        let page =
+            |id: Id| Rdata(PageLink { page: id, beacons: vec![] }.to_rdata().unwrap().into());
+        let said = check(&|sets| set(sets, RecordType::PAGE, None, page(other)).unwrap(), false);
+        assert!(said.contains("relink"), "{said}");
+        check(&|sets| sets.clear(), false);
+        check(&|sets| set(sets, RecordType::PAGE, Some(5), page(one)).unwrap(), true);
     }
 }

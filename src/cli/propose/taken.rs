@@ -29,6 +29,9 @@ pub fn propose(context: &mut Context, desk: Desk, prefix: &str) -> Outcome<Opera
     }
     let desk = Desk { petition: Some(petition.id()), ..desk };
     let asking = petition.asking();
+    if let Some(subpage) = entry::linked(&asking.sets) {
+        desk.subpage(context, &asking.owner, &subpage.to_string())?;
+    }
     desk.change_entry(context, asking.owner.clone(), |sets: &mut entry::Sets| {
         sets.clone_from(&asking.sets);
         Ok(())
