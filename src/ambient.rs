@@ -22,6 +22,19 @@ pub fn milliseconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
+/// Milliseconds of a clock that only goes forward, since it was first asked.
+pub fn ticks() -> u64 {
+    static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGUN.get_or_init(std::time::Instant::now).elapsed().as_millis() as u64
+}
+
+/// Bits that nobody can foresee.
+pub fn random_words() -> [u64; 5] {
+    let bytes = random::<40>();
+    let word = |n: usize| u64::from_ne_bytes(std::array::from_fn(|at| bytes[8 * n + at]));
+    std::array::from_fn(word)
+}
+
 /// Whether the clock can be meant: one before 1970 was never set, and nothing here counts so far back.
 ///
 /// # Errors

@@ -6,12 +6,12 @@
 //! governance, storage or verification: whoever holds a new truth makes a new view and swaps it
 //! in, and no answer ever waits for that.
 //!
-//! RA is 0 in every answer: names outside the pages are not resolved on behalf of the client
-//! until forwarding exists.
+//! Names outside the pages go to [`Forward`], which asks others; RA says whether there is one.
 
 mod additional;
 pub mod answer;
 pub mod face;
+pub mod forward;
 mod holder;
 pub mod listeners;
 
@@ -25,9 +25,10 @@ pub mod wire;
 pub use answer::{Answer, Rcode};
 
 pub use face::Face;
+pub use forward::Forward;
 pub use listeners::{ListenError, Listeners, Serving};
 pub use query::Query;
-pub use service::{Outside, Reply, Service};
+pub use service::{Outside, Reply, Seeking, Service, Wanted};
 pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
 

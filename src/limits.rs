@@ -161,6 +161,34 @@ pub const ADDITIONAL_SETS_MAX: usize = 32;
 /// How long a forwarded question may take, from its arrival to its answer: a stub resolver waits 5 s
 /// (resolv.conf(5)).
 pub const FORWARD_DEADLINE: Duration = Duration::from_secs(4);
+/// How long a client waits for a new answer while a stale one is at hand (RFC 8767 section 5).
+pub const FORWARD_STALE_AFTER: Duration = Duration::from_millis(1800);
+/// How long past its time an answer may still be given when nobody answers (RFC 8767 section 5: one to
+/// three days).
+pub const FORWARD_STALE_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
+/// Seconds that a stale answer may be cached (RFC 8767 section 4).
+pub const FORWARD_STALE_TTL: u32 = 30;
+/// The longest an answer is cached (RFC 8767 section 4: a week at most; choice: a day).
+pub const FORWARD_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The longest a negative answer is cached (RFC 2308 section 5: one to three hours).
+pub const FORWARD_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(3 * 3600);
+/// How long a question that nobody could answer is not asked again (RFC 9520 section 3.2: one second
+/// to five minutes).
+pub const FORWARD_FAILURE_TTL: Duration = Duration::from_secs(5);
+/// Questions whose failure is remembered (choice).
+pub const FORWARD_FAILURES_MAX: usize = 10_000;
+/// Bytes that cached answers take, about (choice).
+pub const FORWARD_CACHE_BYTES: usize = 64 * MIB;
+/// The shortest and longest wait for one upstream before another is asked as well (choice).
+pub const FORWARD_HEDGE_MIN: Duration = Duration::from_millis(50);
+pub const FORWARD_HEDGE_MAX: Duration = Duration::from_millis(400);
+/// How long one upstream may take for one attempt (choice): a lost datagram is sent again then.
+pub const FORWARD_ATTEMPT: Duration = Duration::from_millis(1500);
+/// How long an upstream that failed rests, times its failures in a row (choice).
+pub const FORWARD_REST: Duration = Duration::from_secs(2);
+/// Datagrams that do not fit a question before it is asked over TCP instead (choice): whoever sends
+/// so many is guessing.
+pub const FORWARD_MISMATCHES_MAX: usize = 8;
 /// Forwarded questions of clients that wait at a time, over all doors (choice).
 pub const FORWARD_WAITING_MAX: usize = 2048;
 /// How long a TCP client may say nothing (RFC 7766 section 6.2.3: in the order of seconds).

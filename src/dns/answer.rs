@@ -23,6 +23,10 @@ pub struct Answer<'v> {
     pub rcode: Rcode,
     /// AA: the first name's answer comes from a page, not from above a delegation.
     pub authoritative: bool,
+    /// AD: it comes from elsewhere, where it was validated.
+    pub authentic: bool,
+    /// RA: somebody here resolves what is in no page.
+    pub recursive: bool,
     pub answer: Vec<Part<'v>>,
     pub authority: Vec<Part<'v>>,
     pub additional: Vec<Part<'v>>,
@@ -31,8 +35,9 @@ pub struct Answer<'v> {
     pub needed: usize,
     /// Extended errors (RFC 8914), for clients that speak EDNS.
     pub errors: Vec<ExtendedError>,
-    /// The name is outside all pages: somebody else may know it.
-    pub outside: bool,
+    /// The name that nobody here knows and somebody else may: that of the question, or one that an
+    /// alias led to.
+    pub outside: Option<Path>,
 }
 
 /// One record set of an answer.
@@ -72,14 +77,16 @@ pub struct ExtendedError {
 }
 
 const EDE_OTHER: u16 = 0;
-const EDE_STALE: u16 = 3;
+pub(super) const EDE_STALE: u16 = 3;
+pub(super) const EDE_CACHED_ERROR: u16 = 13;
 const EDE_NOT_READY: u16 = 14;
-const EDE_STALE_NXDOMAIN: u16 = 19;
+pub(super) const EDE_STALE_NXDOMAIN: u16 = 19;
+pub(super) const EDE_NO_REACHABLE_AUTHORITY: u16 = 22;
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
 const EDE_NOT_SUPPORTED: u16 = 21;
 const EDE_INVALID_TYPE: u16 = 30;
 
-const CLASS_IN: u16 = 1;
+pub(super) const CLASS_IN: u16 = 1;
 /// RFC 9824 section 3.5: no record, and no question, has this type.
 const NXNAME: RecordType = RecordType(128);
 
@@ -128,13 +135,30 @@ impl<'v> Answer<'v> {
         search.finish()
     }
 
-    fn failed(rcode: Rcode, code: u16, text: impl Into<Cow<'static, str>>) -> Answer<'v> {
+    /// The aliases of a page, followed by what was found for `name`, where they lead out of the pages.
+    /// Nothing validated the aliases, and so not the whole.
+    #[must_use]
+    pub fn followed_by(mut self, found: Answer<'v>, name: &Path) -> Answer<'v> {
+        let named =
+            |part: Part<'v>| Part { owner: part.owner.or(Some(name.wire().into())), ..part };
+        self.rcode = found.rcode;
+        self.answer.extend(found.answer.into_iter().map(named));
+        self.authority.extend(found.authority.into_iter().map(named));
+        self.errors.extend(found.errors);
+        self
+    }
+
+    pub(super) fn failed(
+        rcode: Rcode,
+        code: u16,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Answer<'v> {
         let mut answer = Answer { rcode, ..Answer::default() };
         answer.add_error(code, text);
         answer
     }
 
-    fn add_error(&mut self, code: u16, text: impl Into<Cow<'static, str>>) {
+    pub(super) fn add_error(&mut self, code: u16, text: impl Into<Cow<'static, str>>) {
         let mut text = text.into();
         if text.len() > EDE_TEXT_BYTES_MAX {
             // Only names make a text long, and they are shown in ASCII.
@@ -216,18 +240,18 @@ impl<'v> Search<'v> {
                 self.stale = None;
                 None
             }
-            Place::Nowhere => self.outside(),
+            Place::Nowhere => self.outside(name),
         }
     }
 
     /// Nothing here knows the name. An alias that leads out is still an answer.
-    fn outside(&mut self) -> Option<Path> {
+    fn outside(&mut self, name: &Path) -> Option<Path> {
         if self.passed.is_empty() {
-            let text = "outside the pages; forwarding is not built in";
+            let text = "outside the pages, and no upstream resolver is used";
             self.answer = Answer::failed(Rcode::REFUSED, EDE_NOT_AUTHORITATIVE, text);
-            self.answer.outside = true;
             self.stale = None;
         }
+        self.answer.outside = Some(*name);
         None
     }
 
@@ -349,7 +373,7 @@ impl<'v> Search<'v> {
         // An absent top-level name is not denied: the root page says nothing about it, and the
         // world's own root may know it.
         if at.page.meta().name.is_root() && encloser == at.cut {
-            return self.outside();
+            return self.outside(at.name);
         }
         self.deny(at, Rcode::NXDOMAIN);
         None

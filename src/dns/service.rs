@@ -8,17 +8,27 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use arc_swap::ArcSwap;
 
-use super::{Answer, Query, Transport, View, wire};
+use super::{Answer, Query, Transport, View, path::Path, wire};
+use crate::page::record::RecordType;
+
+/// A question about what is in no page.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    pub name: Path,
+    pub qtype: RecordType,
+    /// DO: with signatures (RFC 3225).
+    pub dnssec_ok: bool,
+    /// CD: the client validates by itself (RFC 4035 section 3.2.2).
+    pub checking_disabled: bool,
+}
+
+/// An answer that is being sought.
+pub type Seeking<'a> = Pin<Box<dyn Future<Output = Answer<'static>> + Send + 'a>>;
 
 /// Resolves what is in no page.
 pub trait Outside: Send + Sync {
-    /// The whole response to a query that [`Service::reply`] found to be outside: always one, within
-    /// [`FORWARD_DEADLINE`](crate::limits::FORWARD_DEADLINE).
-    fn resolve<'a>(
-        &'a self,
-        query: &'a [u8],
-        transport: Transport,
-    ) -> Pin<Box<dyn Future<Output = Vec<u8>> + Send + 'a>>;
+    /// The answer: always one, within [`FORWARD_DEADLINE`](crate::limits::FORWARD_DEADLINE).
+    fn resolve(&self, wanted: Wanted) -> Seeking<'_>;
 }
 
 /// What becomes of one message.
@@ -28,7 +38,8 @@ pub enum Reply {
     Silence,
     /// The response, from the pages.
     Now(Vec<u8>),
-    /// No page knows the name: [`Service::outside`] has the response in a while.
+    /// No page knows the name, or one that an alias leads to: [`Service::outside`] has the response
+    /// in a while.
     Later,
 }
 
@@ -50,19 +61,36 @@ impl Service {
     pub fn reply(&self, message: &[u8], transport: Transport) -> Reply {
         let Some(query) = Query::read(message) else { return Reply::Silence };
         let view = self.views.load();
-        let answer = Answer::of(&view, &query);
-        if answer.outside && query.recursion_desired && self.outside.is_some() {
-            return Reply::Later;
+        let mut answer = Answer::of(&view, &query);
+        answer.recursive = self.outside.is_some();
+        match answer.outside {
+            Some(_) if answer.recursive && query.recursion_desired => Reply::Later,
+            _ => Reply::Now(wire::write(&query, &answer, transport)),
         }
-        Reply::Now(wire::write(&query, &answer, transport))
     }
 
     /// The response to a query for which [`Service::reply`] said [`Reply::Later`].
     pub async fn outside(&self, message: &[u8], transport: Transport) -> Vec<u8> {
-        match &self.outside {
-            Some(outside) => outside.resolve(message, transport).await,
-            None => super::respond(&self.views.load(), message, transport).unwrap_or_default(),
+        let Some(query) = Query::read(message) else { return Vec::new() };
+        let view = self.views.load_full();
+        let mut answer = Answer::of(&view, &query);
+        if let (Some(outside), Some(name), Some(question)) =
+            (&self.outside, answer.outside, &query.question)
+        {
+            let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
+            let checking_disabled = query.checking_disabled;
+            let wanted = Wanted { name, qtype: question.qtype, dnssec_ok, checking_disabled };
+            let found = outside.resolve(wanted).await;
+            answer = match name.wire() == question.path.wire() {
+                true => found,
+                false => answer.followed_by(found, &name),
+            };
+            // It wants to be told whether that was validated (RFC 6840 section 5.7).
+            let says_ad = message.get(3).is_some_and(|flags| flags & 0x20 != 0);
+            answer.authentic &= says_ad || dnssec_ok;
+            answer.recursive = true;
         }
+        wire::write(&query, &answer, transport)
     }
 
     /// What the pages are.

@@ -73,8 +73,9 @@ impl Message {
         bytes.extend_from_slice(&query.id.to_be_bytes());
         let authoritative = u8::from(answer.authoritative) << 2;
         bytes.push(0x80 | query.opcode << 3 | authoritative | u8::from(query.recursion_desired));
-        // RA is 0: questions about what is outside the pages are not pursued.
-        bytes.push(u8::from(query.checking_disabled) << 4 | (answer.rcode.0 & 0x0f) as u8);
+        let flags = [answer.recursive, false, answer.authentic, query.checking_disabled];
+        let flags = flags.iter().fold(0, |bits, flag| bits << 1 | u8::from(*flag));
+        bytes.push(flags << 4 | (answer.rcode.0 & 0x0f) as u8);
         bytes.extend_from_slice(&[0, u8::from(!question.is_empty()), 0, 0, 0, 0, 0, 0]);
         bytes.extend_from_slice(question);
         let room = max.saturating_sub(bytes.len());

@@ -1,0 +1,286 @@
+//! Names in no page: asked of upstream resolvers, and answered from what they said.
+//!
+//! One question is asked once, however many wait for it. The fastest upstream is asked first, the next
+//! as well when it takes long; when nobody answers, what was known before is given with a short TTL
+//! (RFC 8767), or SERVFAIL with a reason. Every client has its answer within [`FORWARD_DEADLINE`].
+//!
+//! What is kept is [`cache`]'s business, who is asked first [`pool`]'s, what is believed [`reply`]'s:
+//! none of them knows a clock or a socket. Pages are not known here at all.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{
+    Answer, Outside, Rcode,
+    answer::{
+        CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_STALE, EDE_STALE_NXDOMAIN,
+    },
+    path::Path,
+    service::{Seeking, Wanted},
+};
+use crate::limits::*;
+
+pub mod cache;
+pub mod exchange;
+pub mod pool;
+pub mod reply;
+
+use cache::{Cache, Freshness, Hit, Key};
+use exchange::Question;
+use pool::Pool;
+use reply::Kept;
+
+/// What a forwarder has from outside itself.
+#[derive(Clone, Copy)]
+pub struct Ambient {
+    /// Milliseconds, of a clock that only goes forward.
+    pub now: fn() -> u64,
+    /// Bits that nobody can foresee.
+    pub random: fn() -> [u64; 5],
+}
+
+/// What was done since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Answers from the cache.
+    pub hits: AtomicU64,
+    /// Questions that had to be asked.
+    pub misses: AtomicU64,
+    /// Answers past their time, because nobody gave a newer one.
+    pub stale: AtomicU64,
+    /// SERVFAIL, because there was nothing to answer.
+    pub failures: AtomicU64,
+}
+
+/// The forwarder. Cloning one costs nothing.
+#[derive(Clone)]
+pub struct Forward(Arc<Inner>);
+
+struct Inner {
+    ambient: Ambient,
+    pool: Mutex<Pool>,
+    cache: Mutex<Cache>,
+    /// Questions that are being asked, with what comes of them.
+    flights: Mutex<HashMap<Key, watch::Receiver<Landing>>>,
+    counters: Counters,
+}
+
+/// What came of asking: nothing yet, an answer, or the failure of all upstreams.
+type Landing = Option<Option<Arc<Kept>>>;
+
+impl Forward {
+    /// Asks these upstreams.
+    pub fn new(upstreams: impl IntoIterator<Item = SocketAddr>, ambient: Ambient) -> Forward {
+        Forward(Arc::new(Inner {
+            ambient,
+            pool: Mutex::new(Pool::new(upstreams)),
+            cache: Mutex::new(Cache::new(FORWARD_CACHE_BYTES)),
+            flights: Mutex::default(),
+            counters: Counters::default(),
+        }))
+    }
+
+    /// From now on asks these. What is known stays.
+    pub fn set_upstreams(&self, upstreams: impl IntoIterator<Item = SocketAddr>) {
+        *lock(&self.0.pool) = Pool::new(upstreams);
+    }
+
+    /// The upstreams, and how they do.
+    pub fn upstreams(&self) -> Vec<pool::Server> {
+        lock(&self.0.pool).servers().to_vec()
+    }
+
+    /// What was done since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    async fn answer(&self, wanted: Wanted) -> Answer<'static> {
+        let (key, question) = asked(&wanted);
+        let name = &wanted.name;
+        let now = (self.0.ambient.now)();
+        let hit = lock(&self.0.cache).find(&key, now);
+        let stale = match hit {
+            Some(hit) if hit.freshness != Freshness::Stale => {
+                if hit.freshness == Freshness::Ending {
+                    let _ = self.fly(&key, question);
+                }
+                self.count(|counters| &counters.hits);
+                return give(name, &hit);
+            }
+            stale => stale,
+        };
+        if lock(&self.0.cache).has_failed(&key, now) {
+            return self.give_stale(name, stale.as_ref(), EDE_CACHED_ERROR);
+        }
+        self.count(|counters| &counters.misses);
+        let mut landing = self.fly(&key, question);
+        let patience = if stale.is_some() { FORWARD_STALE_AFTER } else { CLIENT_PATIENCE };
+        let landed = timeout(patience, landing.wait_for(Option::is_some)).await;
+        match landed.ok().and_then(Result::ok).and_then(|landed| landed.clone().flatten()) {
+            Some(kept) => kept.answer(name, 0),
+            None => self.give_stale(name, stale.as_ref(), EDE_NO_REACHABLE_AUTHORITY),
+        }
+    }
+
+    /// What was known before, or that nothing is to be had, and why.
+    fn give_stale(&self, name: &Path, stale: Option<&Hit>, why: u16) -> Answer<'static> {
+        match stale {
+            Some(hit) => {
+                self.count(|counters| &counters.stale);
+                give(name, hit)
+            }
+            None => {
+                self.count(|counters| &counters.failures);
+                Answer::failed(Rcode::SERVFAIL, why, "no upstream resolver answers")
+            }
+        }
+    }
+
+    fn count(&self, of: impl Fn(&Counters) -> &AtomicU64) {
+        of(&self.0.counters).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Joins those who wait for the answer to this question, or asks it. It goes on when they leave:
+    /// the next one finds the answer.
+    fn fly(&self, key: &Key, question: Question) -> watch::Receiver<Landing> {
+        let mut flights = lock(&self.0.flights);
+        if let Some(flight) = flights.get(key) {
+            return flight.clone();
+        }
+        let (land, landing) = watch::channel(None);
+        flights.insert(key.clone(), landing.clone());
+        let (inner, key) = (self.0.clone(), key.clone());
+        tokio::spawn(async move {
+            let asked = timeout(FLIGHT_PATIENCE, inner.ask(&question)).await;
+            let kept = asked.ok().flatten().map(Arc::new);
+            let now = (inner.ambient.now)();
+            match &kept {
+                Some(kept) => lock(&inner.cache).keep(key.clone(), kept.clone(), now),
+                None => lock(&inner.cache).fail(key.clone(), now),
+            }
+            lock(&inner.flights).remove(&key);
+            let _ = land.send(Some(kept));
+        });
+        landing
+    }
+}
+
+/// How long a client waits: an answer that comes late must still be written and sent.
+const CLIENT_PATIENCE: Duration = FORWARD_DEADLINE.saturating_sub(Duration::from_millis(300));
+/// How long all upstreams together are waited for.
+const FLIGHT_PATIENCE: Duration = FORWARD_DEADLINE.saturating_sub(Duration::from_millis(400));
+/// How often each upstream is asked before it is given up (choice: a datagram may be lost).
+const TRIES: usize = 2;
+
+impl Inner {
+    /// Asks one upstream after the other, without waiting for the first to fail.
+    async fn ask(&self, question: &Question) -> Option<Kept> {
+        let order = lock(&self.pool).order((self.ambient.now)());
+        let hedge = lock(&self.pool).hedge_after(*order.first()?);
+        let mut left = order.repeat(TRIES).into_iter();
+        let mut asked = JoinSet::new();
+        let mut begun: Vec<(SocketAddr, u64)> = Vec::new();
+        loop {
+            if let Some(server) = left.next() {
+                begun.push((server, (self.ambient.now)()));
+                asked.spawn(attempt(server, question.clone(), self.ambient));
+            } else if asked.is_empty() {
+                return None;
+            }
+            tokio::select! {
+                Some(done) = asked.join_next() => {
+                    // An attempt does not panic; if one did, it failed.
+                    let Ok((server, result, took)) = done else { continue };
+                    match result {
+                        Some(kept) => {
+                            let now = (self.ambient.now)();
+                            let mut pool = lock(&self.pool);
+                            pool.answered(server, took);
+                            for (other, since) in begun.iter().filter(|one| one.0 != server) {
+                                let after = now.saturating_sub(*since);
+                                pool.outrun(*other, Duration::from_millis(after));
+                            }
+                            return Some(kept);
+                        }
+                        None => {
+                            begun.retain(|one| one.0 != server);
+                            lock(&self.pool).failed(server, (self.ambient.now)());
+                        }
+                    }
+                }
+                () = sleep(hedge), if left.len() > 0 => {}
+            }
+        }
+    }
+}
+
+/// One attempt: an answer of use or nothing, and how long it took.
+async fn attempt(
+    server: SocketAddr,
+    question: Question,
+    ambient: Ambient,
+) -> (SocketAddr, Option<Kept>, Duration) {
+    let begun = (ambient.now)();
+    let draw = ambient.random;
+    let result = exchange::ask(server, &question, &draw, FORWARD_ATTEMPT).await;
+    let took = Duration::from_millis((ambient.now)().saturating_sub(begun));
+    let kept = match result {
+        Ok(kept) if kept.is_answer() => Some(kept),
+        Ok(kept) => {
+            tracing::debug!(%server, rcode = kept.rcode.0, "an upstream does not answer this");
+            None
+        }
+        Err(error) => {
+            tracing::debug!(%server, %error, "an upstream failed");
+            None
+        }
+    };
+    (server, kept, took)
+}
+
+impl Outside for Forward {
+    fn resolve(&self, wanted: Wanted) -> Seeking<'_> {
+        Box::pin(self.answer(wanted))
+    }
+}
+
+/// The question as it is kept, and as it is asked.
+fn asked(wanted: &Wanted) -> (Key, Question) {
+    let Wanted { name, qtype, dnssec_ok, checking_disabled } = *wanted;
+    let name: Box<[u8]> = name.wire().into();
+    let raw = [&name[..], &qtype.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat().into();
+    let key = Key { name, qtype: qtype.0, dnssec_ok, checking_disabled };
+    (key, Question { raw, dnssec_ok, checking_disabled })
+}
+
+/// What is known of a name, past its time with a word about that.
+fn give(name: &Path, hit: &Hit) -> Answer<'static> {
+    if hit.freshness != Freshness::Stale {
+        return hit.kept.answer(name, hit.age);
+    }
+    let mut answer = hit.kept.stale(name, FORWARD_STALE_TTL);
+    let code = match answer.rcode {
+        Rcode::NXDOMAIN => EDE_STALE_NXDOMAIN,
+        _ => EDE_STALE,
+    };
+    answer.add_error(code, "no upstream gives a newer answer");
+    answer
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

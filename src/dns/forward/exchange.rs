@@ -1,0 +1,160 @@
+//! One question to one upstream: a datagram from a port of its own, and TCP where that is not enough.
+//!
+//! A response is believed when it comes from the address that was asked, to the port that asked, with
+//! the id, and with the question in the very letters that were sent (0x20): whoever guesses must guess
+//! all of it. What does not fit is passed over; whoever sends much of that is guessing, and TCP ends it.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+    time::timeout,
+};
+
+use super::reply::{self, Asked, Fault, Kept, Response};
+use crate::limits::{FORWARD_MISMATCHES_MAX, UDP_ANSWER_BYTES_MAX};
+
+/// Why an upstream gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    #[error("it did not answer in time")]
+    Timeout,
+    #[error("it cannot be reached: {0}")]
+    Io(#[from] io::Error),
+    #[error("what it sent over TCP: {0}")]
+    Fault(#[from] Fault),
+}
+
+/// What is asked of an upstream, but for the id and the letters' case, which each attempt draws anew.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Lower-case wire form of the name, type and class.
+    pub raw: Box<[u8]>,
+    pub dnssec_ok: bool,
+    pub checking_disabled: bool,
+}
+
+impl Question {
+    /// The message, and what its response must show. `random` are bits that nobody can foresee.
+    pub fn ask(&self, random: [u64; 5]) -> (Vec<u8>, Asked) {
+        let id = random[0] as u16;
+        let mut question = self.raw.to_vec();
+        let name = question.len() - 4;
+        for (n, letter) in question[..name].iter_mut().enumerate() {
+            // Lengths are at most 63, and so no letters.
+            if letter.is_ascii_lowercase() && random[1 + n / 64] >> (n % 64) & 1 == 1 {
+                letter.make_ascii_uppercase();
+            }
+        }
+        // RD; AD asks to be told whether it was validated (RFC 6840 section 5.7).
+        let flags = [0x01, 0x20 | u8::from(self.checking_disabled) << 4];
+        let mut message = id.to_be_bytes().to_vec();
+        message.extend_from_slice(&flags);
+        message.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, 1]);
+        message.extend_from_slice(&question);
+        // OPT: how much fits a datagram, and DO.
+        message.extend_from_slice(&[0, 0, 41]);
+        message.extend_from_slice(&UDP_ANSWER_BYTES_MAX.to_be_bytes());
+        message.extend_from_slice(&[0, 0, u8::from(self.dnssec_ok) << 7, 0, 0, 0]);
+        (message, Asked { id, question })
+    }
+}
+
+/// Asks one upstream, by datagram first; `draw` gives bits that nobody can foresee.
+///
+/// # Errors
+/// [`ExchangeError`].
+pub async fn ask(
+    server: SocketAddr,
+    question: &Question,
+    draw: &(dyn Fn() -> [u64; 5] + Send + Sync),
+    patience: Duration,
+) -> Result<Kept, ExchangeError> {
+    let exchange = async {
+        let (message, asked) = question.ask(draw());
+        if let Some(kept) = over_udp(server, &message, &asked).await? {
+            return Ok(kept);
+        }
+        let (message, asked) = question.ask(draw());
+        over_tcp(server, &message, &asked).await
+    };
+    timeout(patience, exchange).await.map_err(|_| ExchangeError::Timeout)?
+}
+
+/// `None` when TCP is to be used.
+async fn over_udp(
+    server: SocketAddr,
+    message: &[u8],
+    asked: &Asked,
+) -> Result<Option<Kept>, ExchangeError> {
+    let any = match server {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    // The system chooses a port at random. Connected, it takes nothing from anybody else.
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(server).await?;
+    socket.send(message).await?;
+    let mut buffer = vec![0; usize::from(u16::MAX)];
+    for _ in 0..FORWARD_MISMATCHES_MAX {
+        let len = socket.recv(&mut buffer).await?;
+        match reply::read(&buffer[..len], asked) {
+            Ok(Response::Whole(kept)) => return Ok(Some(kept)),
+            Ok(Response::Truncated) => return Ok(None),
+            // Over TCP letters need not tell a response from a guess.
+            Err(Fault::OtherCase) => return Ok(None),
+            // The true one may still come.
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+async fn over_tcp(
+    server: SocketAddr,
+    message: &[u8],
+    asked: &Asked,
+) -> Result<Kept, ExchangeError> {
+    let mut stream = TcpStream::connect(server).await?;
+    let framed = [&(message.len() as u16).to_be_bytes()[..], message].concat();
+    stream.write_all(&framed).await?;
+    let len = stream.read_u16().await?;
+    let mut response = vec![0; usize::from(len)];
+    stream.read_exact(&mut response).await?;
+    // Who answers on a connection heard the question: it may write it in its own letters.
+    let len = asked.question.len();
+    if let Some(question) = response.get_mut(12..12 + len)
+        && question.eq_ignore_ascii_case(&asked.question)
+    {
+        question.copy_from_slice(&asked.question);
+    }
+    match reply::read(&response, asked)? {
+        Response::Whole(kept) => Ok(kept),
+        Response::Truncated => Err(Fault::Malformed.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_has_random_letters_and_id_and_says_what_it_wants() {
+        let raw = Box::from(*b"\x03www\x07example\0\0\x01\0\x01");
+        let question = Question { raw, dnssec_ok: true, checking_disabled: true };
+        let (message, asked) = question.ask([0xabcd, 0b1010, 0, 0, 0]);
+        assert_eq!(asked.id, 0xabcd);
+        assert_eq!(asked.question, b"\x03WwW\x07example\0\0\x01\0\x01");
+        assert_eq!(&message[..4], [0xab, 0xcd, 0x01, 0x30]);
+        assert_eq!(&message[12..29], asked.question);
+        assert_eq!(&message[29..], [0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0]);
+        let plain = Question { dnssec_ok: false, checking_disabled: false, ..question };
+        let (message, _) = plain.ask([0; 5]);
+        assert_eq!((message[3], message[36]), (0x20, 0));
+    }
+}

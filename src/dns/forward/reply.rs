@@ -1,0 +1,448 @@
+//! A response of an upstream: checked against the question, and kept without what nobody asked for.
+//!
+//! Only what answers the question is taken: the records of its name, and of those that aliases lead
+//! to from there. All else that a response brings is dropped, so that nobody can tell us of one name
+//! by an answer about another. Names in record data are written out (RFC 3597 section 4), so that
+//! what is kept can be written into any message. No clock and no socket is known here.
+
+use crate::{
+    dns::{
+        answer::{Answer, Part, Rcode},
+        node::push_record,
+        path::Path,
+    },
+    limits::NAME_BYTES_MAX,
+    page::record::RecordType,
+};
+
+/// A question as it was sent upstream.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub id: u16,
+    /// Name, type and class, the name's letters in random case (0x20).
+    pub question: Vec<u8>,
+}
+
+/// Why a message is not the response to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("it is no response")]
+    NoResponse,
+    #[error("it has another id")]
+    OtherId,
+    #[error("it answers another question")]
+    OtherQuestion,
+    #[error("it does not keep the question's letters")]
+    OtherCase,
+    #[error("it is not well formed")]
+    Malformed,
+}
+
+/// A response that fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// TC: the whole of it is to be had over TCP.
+    Truncated,
+    Whole(Kept),
+}
+
+/// What is kept of a response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    pub rcode: Rcode,
+    /// AD: the upstream says that it validated it.
+    pub authentic: bool,
+    pub answer: Vec<Record>,
+    /// For a negative answer the SOA, and proofs.
+    pub authority: Vec<Record>,
+}
+
+/// One record, nothing in it compressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Lower-case wire form.
+    pub owner: Box<[u8]>,
+    pub rtype: RecordType,
+    pub ttl: u32,
+    pub rdata: Box<[u8]>,
+}
+
+const HEADER: usize = 12;
+/// Aliases that are followed in one response (choice: as in pages).
+const CHAIN_MAX: usize = crate::limits::CNAME_CHAIN_MAX;
+
+/// Reads a message as the response to `asked`.
+///
+/// # Errors
+/// The first [`Fault`] found: with [`Fault::OtherId`] and [`Fault::OtherQuestion`] the true response
+/// may still come; with [`Fault::OtherCase`] it is a server that writes names in its own way, or a guess.
+pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
+    let header = message.first_chunk::<HEADER>().ok_or(Fault::Malformed)?;
+    if header[2] & 0x80 == 0 {
+        return Err(Fault::NoResponse);
+    }
+    if u16::from_be_bytes([header[0], header[1]]) != asked.id {
+        return Err(Fault::OtherId);
+    }
+    let count = |at: usize| usize::from(u16::from_be_bytes([header[at], header[at + 1]]));
+    let end = HEADER + asked.question.len();
+    match message.get(HEADER..end).filter(|_| count(4) == 1) {
+        Some(question) if question == asked.question => {}
+        Some(question) if question.eq_ignore_ascii_case(&asked.question) => {
+            return Err(Fault::OtherCase);
+        }
+        _ => return Err(Fault::OtherQuestion),
+    }
+    if header[2] & 0x02 != 0 {
+        return Ok(Response::Truncated);
+    }
+    let mut at = end;
+    let mut section = |records: usize| -> Option<Vec<Record>> {
+        let mut read = Vec::new();
+        for _ in 0..records {
+            let (record, next) = read_record(message, at)?;
+            at = next;
+            read.extend(record);
+        }
+        Some(read)
+    };
+    let answer = section(count(6)).ok_or(Fault::Malformed)?;
+    let authority = section(count(8)).ok_or(Fault::Malformed)?;
+    let additional = section(count(10)).ok_or(Fault::Malformed)?;
+    let extended = additional.iter().find(|record| record.rtype == RecordType::OPT);
+    let extended = extended.map_or(0, |opt| (opt.ttl >> 24) as u16);
+    let name = Path::read(&asked.question).ok_or(Fault::Malformed)?;
+    let kept = Kept {
+        rcode: Rcode(extended << 4 | u16::from(header[3] & 0x0f)),
+        authentic: header[3] & 0x20 != 0,
+        answer: chain(answer, name.wire()),
+        authority: authority.into_iter().filter(|record| proves(record.rtype)).collect(),
+    };
+    Ok(Response::Whole(kept))
+}
+
+/// The records of `name`, and of what it leads to, in their order.
+fn chain(records: Vec<Record>, name: &[u8]) -> Vec<Record> {
+    let mut names: Vec<Vec<u8>> = vec![name.to_vec()];
+    for _ in 0..CHAIN_MAX {
+        let Some(last) = names.last().cloned() else { break };
+        let alias = records
+            .iter()
+            .find(|record| record.rtype == RecordType::CNAME && *record.owner == last[..])
+            .map(|record| record.rdata.to_ascii_lowercase());
+        match alias.filter(|target| !names.contains(target)) {
+            Some(target) => names.push(target),
+            None => break,
+        }
+    }
+    let is_asked = |record: &Record| names.iter().any(|name| *record.owner == name[..]);
+    // A DNAME stands above the name that it redirects, with its signature.
+    let redirects = |record: &Record| {
+        let covers = record.rtype == RecordType::DNAME
+            || record.rtype == RecordType::RRSIG && record.rdata.starts_with(&DNAME_COVERED);
+        covers && names.iter().any(|name| is_below(name, &record.owner))
+    };
+    records.into_iter().filter(|record| is_asked(record) || redirects(record)).collect()
+}
+
+/// The first octets of an RRSIG over a DNAME, type 39.
+const DNAME_COVERED: [u8; 2] = [0, 39];
+
+fn is_below(name: &[u8], above: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(len @ 1..) = name.get(at).copied() {
+        at += 1 + usize::from(len);
+        if name.get(at..) == Some(above) {
+            return true;
+        }
+    }
+    false
+}
+
+/// What an authority section says about the answer itself, and not about who else answers.
+fn proves(rtype: RecordType) -> bool {
+    [RecordType::SOA, RecordType::RRSIG, RecordType::NSEC, RecordType::NSEC3].contains(&rtype)
+}
+
+/// A record and where the next begins. Of another class than IN none is kept, but for OPT, whose
+/// class is a size.
+fn read_record(message: &[u8], at: usize) -> Option<(Option<Record>, usize)> {
+    let (owner, at) = read_name(message, at)?;
+    let fixed = message.get(at..at + 10)?;
+    let number = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+    let (rtype, class) = (RecordType(number(0)), number(2));
+    let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
+    let (start, end) = (at + 10, at + 10 + usize::from(number(8)));
+    message.get(start..end)?;
+    if class != 1 && rtype != RecordType::OPT {
+        return Some((None, end));
+    }
+    let rdata = read_rdata(message, start, end, rtype)?.into();
+    let owner = owner.to_ascii_lowercase().into();
+    // RFC 2181 section 8: with the topmost bit a TTL is zero.
+    let ttl = if rtype != RecordType::OPT && ttl > i32::MAX as u32 { 0 } else { ttl };
+    Some((Some(Record { owner, rtype, ttl, rdata }), end))
+}
+
+/// What record data is made of, as far as names in it may be compressed (RFC 3597 section 4, and
+/// those that RFC 1035 servers compress all the same).
+enum Field {
+    Octets(usize),
+    Text,
+    Name,
+}
+
+fn layout(rtype: RecordType) -> &'static [Field] {
+    use Field::{Name, Octets, Text};
+    match rtype.0 {
+        // NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME; NXT and NSEC go on behind the name.
+        2..=5 | 7..=9 | 12 | 39 | 30 | 47 => &[Name],
+        // SOA, MINFO, RP; a SOA goes on behind the names.
+        6 | 14 | 17 => &[Name, Name],
+        // MX, AFSDB, RT, KX.
+        15 | 18 | 21 | 36 => &[Octets(2), Name],
+        // PX.
+        26 => &[Octets(2), Name, Name],
+        // SRV.
+        33 => &[Octets(6), Name],
+        // NAPTR.
+        35 => &[Octets(4), Text, Text, Text, Name],
+        // SIG, RRSIG; the signature follows.
+        24 | 46 => &[Octets(18), Name],
+        _ => &[],
+    }
+}
+
+fn read_rdata(message: &[u8], mut at: usize, end: usize, rtype: RecordType) -> Option<Vec<u8>> {
+    let mut rdata = Vec::with_capacity(end - at);
+    for field in layout(rtype) {
+        let octets = match field {
+            Field::Octets(count) => *count,
+            Field::Text => 1 + usize::from(*message.get(at)?),
+            Field::Name => {
+                let (name, next) = read_name(message, at)?;
+                rdata.extend_from_slice(&name);
+                at = next;
+                continue;
+            }
+        };
+        rdata.extend_from_slice(message.get(at..at + octets)?);
+        at += octets;
+    }
+    // What a name took past the record's end is no record.
+    rdata.extend_from_slice(message.get(at..end)?);
+    (rdata.len() <= usize::from(u16::MAX)).then_some(rdata)
+}
+
+/// A name, whole, and where the bytes after it begin. Pointers only go back, so that there are no
+/// circles.
+fn read_name(message: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
+    let (mut name, mut next, mut from) = (Vec::new(), None, at);
+    let mut lowest = at;
+    loop {
+        let len = usize::from(*message.get(from)?);
+        match len {
+            0 => {
+                name.push(0);
+                return Some((name, next.unwrap_or(from + 1)));
+            }
+            1..=63 => {
+                name.extend_from_slice(message.get(from..from + 1 + len)?);
+                if name.len() >= NAME_BYTES_MAX {
+                    return None;
+                }
+                from += 1 + len;
+            }
+            0xc0.. => {
+                let low = usize::from(*message.get(from + 1)?);
+                next.get_or_insert(from + 2);
+                from = (len & 0x3f) << 8 | low;
+                if from >= lowest {
+                    return None;
+                }
+                lowest = from;
+            }
+            _ => return None,
+        }
+    }
+}
+
+impl Kept {
+    /// Seconds for which it may be answered: the least TTL of what it holds, of a negative answer the
+    /// SOA's TTL or MINIMUM, whichever is less (RFC 2308 section 5); zero where it has none.
+    pub fn ttl(&self) -> u32 {
+        let least = |records: &[Record]| records.iter().map(|record| record.ttl).min();
+        if self.is_negative() {
+            let soa = self.authority.iter().find(|record| record.rtype == RecordType::SOA);
+            let minimum = |soa: &Record| {
+                let bytes = soa.rdata.last_chunk::<4>().copied().unwrap_or_default();
+                soa.ttl.min(u32::from_be_bytes(bytes))
+            };
+            let aliases = least(&self.answer).unwrap_or(u32::MAX);
+            return soa.map_or(0, minimum).min(aliases);
+        }
+        least(&self.answer).unwrap_or(0)
+    }
+
+    /// Whether it says that there is no such name, or nothing of the type that was asked for.
+    pub fn is_negative(&self) -> bool {
+        self.rcode == Rcode::NXDOMAIN
+            || self.answer.iter().all(|record| record.rtype == RecordType::CNAME)
+                && self.authority.iter().any(|record| record.rtype == RecordType::SOA)
+            || self.answer.is_empty()
+    }
+
+    /// Whether it answers the question, be it by saying that there is nothing.
+    pub fn is_answer(&self) -> bool {
+        [Rcode::NOERROR, Rcode::NXDOMAIN, Rcode::YXDOMAIN].contains(&self.rcode)
+    }
+
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let of = |record: &Record| 64 + record.owner.len() + record.rdata.len();
+        self.answer.iter().chain(&self.authority).map(of).sum()
+    }
+
+    /// The answer to the question for `name`, `age` seconds later, its TTLs lowered by that.
+    pub fn answer(&self, name: &Path, age: u32) -> Answer<'static> {
+        self.with_ttls(name, |ttl| ttl.saturating_sub(age))
+    }
+
+    /// The same for longer than its TTLs allow, with this one (RFC 8767 section 4).
+    pub fn stale(&self, name: &Path, ttl: u32) -> Answer<'static> {
+        self.with_ttls(name, |_| ttl)
+    }
+
+    fn with_ttls(&self, name: &Path, ttl: impl Fn(u32) -> u32) -> Answer<'static> {
+        let parts = |records: &[Record]| -> Vec<Part<'static>> {
+            let same =
+                |one: &Record, other: &Record| one.rtype == other.rtype && one.owner == other.owner;
+            records.chunk_by(same).map(|set| part(set, name, &ttl)).collect()
+        };
+        Answer {
+            rcode: self.rcode,
+            authentic: self.authentic,
+            answer: parts(&self.answer),
+            authority: parts(&self.authority),
+            ..Answer::default()
+        }
+    }
+}
+
+fn part(set: &[Record], name: &Path, ttl: &impl Fn(u32) -> u32) -> Part<'static> {
+    let mut records = Vec::new();
+    for record in set {
+        push_record(&mut records, record.rtype, ttl(record.ttl), &record.rdata);
+    }
+    Part {
+        owner: (*set[0].owner != *name.wire()).then(|| set[0].owner.clone()),
+        rtype: set[0].rtype,
+        count: set.len() as u16,
+        records: records.into(),
+        ttl_max: u32::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Asked {
+        Asked { id: 7, question: b"\x03wWw\x07eXample\0\0\x01\0\x01".to_vec() }
+    }
+
+    /// A response to `asked` with these counts and sections.
+    fn response(flags: [u8; 2], counts: [u8; 3], sections: &[&[u8]]) -> Vec<u8> {
+        let [an, ns, ar] = counts;
+        let head = [0, 7, flags[0], flags[1], 0, 1, 0, an, 0, ns, 0, ar];
+        [&head[..], &asked().question, &sections.concat()].concat()
+    }
+
+    const ADDRESS: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x01";
+    /// www.example CNAME (points to `web` in front of `example`).
+    const ALIAS: &[u8] = b"\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x06\x03web\xc0\x10";
+    const BAIT: &[u8] = b"\x04bank\0\0\x01\0\x01\0\0\x01\x2c\0\x04\xcb\0\x71\x01";
+
+    fn whole(message: &[u8]) -> Kept {
+        match read(message, &asked()).unwrap() {
+            Response::Whole(kept) => kept,
+            Response::Truncated => panic!("it is whole"),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_kept_and_bait_is_not() {
+        let kept = whole(&response([0x81, 0xa0], [2, 1, 1], &[ADDRESS, BAIT, BAIT, BAIT]));
+        assert_eq!(kept.answer.len(), 1);
+        assert_eq!(&*kept.answer[0].owner, b"\x03www\x07example\0");
+        assert_eq!((&*kept.answer[0].rdata, kept.ttl()), (&[192, 0, 2, 1][..], 300));
+        assert!(kept.authentic && kept.authority.is_empty() && !kept.is_negative());
+    }
+
+    #[test]
+    fn aliases_are_followed_and_their_names_written_out() {
+        let target = b"\x03WEB\x07example\0\0\x01\0\x01\0\0\0\x09\0\x04\xc0\0\x02\x02";
+        let kept = whole(&response([0x81, 0x80], [3, 0, 0], &[target, ALIAS, BAIT]));
+        assert_eq!(kept.answer.len(), 2);
+        assert_eq!(&*kept.answer[1].rdata, b"\x03web\x07eXample\0");
+        assert_eq!(kept.ttl(), 9);
+    }
+
+    #[test]
+    fn a_negative_answer_lasts_as_long_as_its_soa_says() {
+        let soa = |ttl: u8, minimum: u8| {
+            let data = [&b"\0\0"[..], &[0; 16], &[0, 0, 0, minimum]].concat();
+            [&b"\xc0\x10\0\x06\0\x01\0\0\0"[..], &[ttl, 0, 22], &data].concat()
+        };
+        for (ttl, minimum, expect) in [(60, 30, 30), (20, 30, 20)] {
+            let kept = whole(&response([0x81, 0x83], [0, 1, 0], &[&soa(ttl, minimum)]));
+            assert_eq!(
+                (kept.rcode, kept.ttl(), kept.is_negative()),
+                (Rcode::NXDOMAIN, expect, true)
+            );
+        }
+        // Without a SOA it is not kept at all.
+        assert_eq!(whole(&response([0x81, 0x83], [0, 0, 0], &[])).ttl(), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_question_is_refused_by_name() {
+        let good = response([0x81, 0x80], [1, 0, 0], &[ADDRESS]);
+        let check = |at: usize, to: u8, expect: Fault| {
+            let mut message = good.clone();
+            message[at] = to;
+            assert_eq!(read(&message, &asked()), Err(expect), "{at}");
+        };
+        check(2, 0x01, Fault::NoResponse);
+        check(1, 8, Fault::OtherId);
+        check(13, b'W', Fault::OtherCase);
+        check(13, b'v', Fault::OtherQuestion);
+        check(5, 0, Fault::OtherQuestion);
+        check(7, 2, Fault::Malformed);
+        for len in 0..good.len() {
+            assert!(read(&good[..len], &asked()).is_err(), "{len}");
+        }
+        let cut = response([0x83, 0x80], [0, 0, 0], &[]);
+        assert_eq!(read(&cut, &asked()), Ok(Response::Truncated));
+    }
+
+    #[test]
+    fn pointers_go_back_only() {
+        let forwards = b"\xc0\x30\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x01";
+        let message = response([0x81, 0x80], [1, 0, 0], &[forwards]);
+        assert_eq!(read(&message, &asked()), Err(Fault::Malformed));
+        let to_itself = b"\xc0\x1d\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x01";
+        let message = response([0x81, 0x80], [1, 0, 0], &[to_itself]);
+        assert_eq!(read(&message, &asked()), Err(Fault::Malformed));
+    }
+
+    #[test]
+    fn an_answer_ages() {
+        let kept = whole(&response([0x81, 0x80], [1, 0, 0], &[ADDRESS]));
+        let name = Path::read(b"\x03www\x07example\0").unwrap();
+        let ttl = |answer: Answer<'_>| answer.answer[0].iter().map(|record| record.ttl).max();
+        assert_eq!(ttl(kept.answer(&name, 100)), Some(200));
+        assert_eq!(ttl(kept.answer(&name, 301)), Some(0));
+        assert_eq!(ttl(kept.stale(&name, 30)), Some(30));
+    }
+}

@@ -1,0 +1,295 @@
+//! Stories of names outside the pages: upstreams that help, dawdle, lie, and are silent.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use djdns::{
+    ambient,
+    dns::{Forward, Listeners, Service, Serving, View, forward::Ambient},
+    limits::FORWARD_DEADLINE,
+};
+use hickory_proto::{
+    op::{Message, ResponseCode},
+    rr::RecordType,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, UdpSocket},
+    time::timeout,
+};
+
+use super::support::{name, page_id, with_page};
+
+/// What a scripted upstream sends back for a query: any number of datagrams, or one TCP message.
+type Script = Arc<dyn Fn(&[u8], bool) -> Vec<Vec<u8>> + Send + Sync>;
+
+struct Upstream {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+}
+
+async fn upstream(script: Script) -> Upstream {
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let udp = UdpSocket::bind(address).await.unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (count, over_udp) = (asked.clone(), script.clone());
+    tokio::spawn(async move {
+        let mut buffer = [0; 1024];
+        while let Ok((len, from)) = udp.recv_from(&mut buffer).await {
+            count.fetch_add(1, Ordering::SeqCst);
+            for response in over_udp(&buffer[..len], false) {
+                udp.send_to(&response, from).await.unwrap();
+            }
+        }
+    });
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = tcp.accept().await {
+            let len = stream.read_u16().await.unwrap();
+            let mut query = vec![0; usize::from(len)];
+            stream.read_exact(&mut query).await.unwrap();
+            for response in script(&query, true) {
+                stream.write_u16(response.len() as u16).await.unwrap();
+                stream.write_all(&response).await.unwrap();
+            }
+        }
+    });
+    Upstream { address, asked }
+}
+
+/// Where the question of a query ends: there is one, and then an OPT.
+fn question(query: &[u8]) -> &[u8] {
+    &query[12..query.len() - 11]
+}
+
+/// A response with one address, which lasts so many seconds; `change` makes it another one.
+fn address(query: &[u8], last: u8, ttl: u8, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let head = [query[0], query[1], 0x81, 0xa0, 0, 1, 0, 1, 0, 0, 0, 0];
+    let record = [0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 192, 0, 2, last];
+    let mut response = [&head[..], question(query), &record].concat();
+    change(&mut response);
+    response
+}
+
+fn helpful(last: u8, ttl: u8) -> Script {
+    Arc::new(move |query, _| vec![address(query, last, ttl, |_| {})])
+}
+
+fn silent() -> Script {
+    Arc::new(|_, _| vec![])
+}
+
+struct Resolver {
+    address: SocketAddr,
+    forward: Forward,
+    _serving: Serving,
+}
+
+fn resolver(upstreams: &[&Upstream]) -> Resolver {
+    resolver_beside(upstreams, View::new())
+}
+
+fn resolver_beside(upstreams: &[&Upstream], view: View) -> Resolver {
+    let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
+    let forward = Forward::new(upstreams.iter().map(|upstream| upstream.address), ambient);
+    let views = Arc::new(ArcSwap::from_pointee(view));
+    let service = Service::new(views, Some(Arc::new(forward.clone())));
+    let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let address = listeners.addresses()[0];
+    let serving = listeners.serve(&service).unwrap();
+    Resolver { address, forward, _serving: serving }
+}
+
+/// RD, AD, no EDNS.
+fn query(name: &str, id: u16) -> Vec<u8> {
+    let labels =
+        name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat());
+    let head = [(id >> 8) as u8, id as u8, 1, 0x20, 0, 1, 0, 0, 0, 0, 0, 0];
+    [&head[..], &labels.collect::<Vec<u8>>(), &[0, 0, 1, 0, 1]].concat()
+}
+
+impl Resolver {
+    async fn client(&self) -> UdpSocket {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(self.address).await.unwrap();
+        socket
+    }
+
+    /// The code, the addresses with their TTLs, and how long it took.
+    async fn ask(&self, name: &str) -> (ResponseCode, Vec<String>) {
+        let socket = self.client().await;
+        socket.send(&query(name, 7)).await.unwrap();
+        let mut buffer = [0; 2048];
+        let patience = FORWARD_DEADLINE + Duration::from_millis(200);
+        let len = timeout(patience, socket.recv(&mut buffer)).await.expect("in time").unwrap();
+        let message = Message::from_vec(&buffer[..len]).unwrap();
+        assert_eq!(message.metadata.id, 7);
+        assert!(message.metadata.recursion_available);
+        let rows = message.answers.iter().map(|row| format!("{} {}", row.ttl, row.data));
+        (message.metadata.response_code, rows.collect())
+    }
+}
+
+fn found(rows: &[&str]) -> (ResponseCode, Vec<String>) {
+    (ResponseCode::NoError, rows.iter().map(|row| (*row).to_owned()).collect())
+}
+
+fn nothing() -> (ResponseCode, Vec<String>) {
+    (ResponseCode::ServFail, vec![])
+}
+
+#[tokio::test]
+async fn a_name_outside_the_pages_is_asked_once_and_then_known() {
+    let upstream = upstream(helpful(1, 60)).await;
+    let resolver = resolver(&[&upstream]);
+    for _ in 0..3 {
+        assert_eq!(resolver.ask("www.example").await.1.len(), 1);
+    }
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(resolver.forward.counters().hits.load(Ordering::SeqCst), 2);
+    assert_eq!(resolver.ask("WWW.example").await, found(&["60 192.0.2.1"]));
+}
+
+#[tokio::test]
+async fn many_who_ask_the_same_wait_for_one_answer() {
+    let held = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let keep = held.clone();
+    let upstream = upstream(Arc::new(move |query: &[u8], _| {
+        let mut held = keep.lock().unwrap();
+        held.push(query.to_vec());
+        // The first datagram is lost, as it were; the second is answered.
+        if held.len() < 2 { vec![] } else { vec![address(query, 5, 60, |_| {})] }
+    }))
+    .await;
+    let resolver = Arc::new(resolver(&[&upstream]));
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let resolver = resolver.clone();
+        asking.spawn(async move { resolver.ask("www.example").await });
+    }
+    while let Some(answer) = asking.join_next().await {
+        assert_eq!(answer.unwrap(), found(&["60 192.0.2.5"]));
+    }
+    let queries = held.lock().unwrap();
+    assert_eq!(queries.len(), 2);
+    // Each attempt has an id, a port and letters of its own.
+    assert_ne!(
+        (&queries[0][..2], question(&queries[0])),
+        (&queries[1][..2], question(&queries[1]))
+    );
+}
+
+#[tokio::test]
+async fn a_silent_upstream_is_passed_over_and_the_next_asked() {
+    let (silent, helpful) = (upstream(silent()).await, upstream(helpful(2, 60)).await);
+    let resolver = resolver(&[&silent, &helpful]);
+    assert_eq!(resolver.ask("one.example").await, found(&["60 192.0.2.2"]));
+    assert_eq!(resolver.forward.upstreams()[1].failures, 0);
+    let asked = silent.asked.load(Ordering::SeqCst);
+    assert_eq!(resolver.ask("two.example").await, found(&["60 192.0.2.2"]));
+    assert_eq!(silent.asked.load(Ordering::SeqCst), asked, "the faster one is asked first");
+}
+
+#[tokio::test]
+async fn lies_are_not_believed() {
+    type Change = fn(&mut Vec<u8>);
+    let lies: [(&str, Change); 6] = [
+        ("another id", |response| response[1] ^= 1),
+        ("no response", |response| response[2] = 0x01),
+        ("another question", |response| response[13] ^= 3),
+        ("another letter", |response| response[14] ^= 0x20),
+        ("garbage", |response| response.truncate(20)),
+        ("another owner", |response| {
+            let end = response.len() - 16;
+            response.splice(end..end + 2, *b"\x04bank\0");
+        }),
+    ];
+    for (what, change) in lies {
+        // A lie, and the truth right behind it; over TCP the truth alone.
+        let upstream = upstream(Arc::new(move |query: &[u8], tcp| {
+            let truth = address(query, 1, 60, |_| {});
+            let lie = address(query, 66, 60, change);
+            if tcp { vec![truth] } else { vec![lie, truth] }
+        }))
+        .await;
+        let resolver = resolver(&[&upstream]);
+        let (code, rows) = resolver.ask("www.example").await;
+        assert!(!rows.iter().any(|row| row.ends_with(".66")), "{what}: {rows:?}");
+        let expect = if what == "another owner" { vec![] } else { vec!["60 192.0.2.1".to_owned()] };
+        assert_eq!((code, rows), (ResponseCode::NoError, expect), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_a_datagram_is_asked_over_tcp() {
+    let upstream = upstream(Arc::new(|query: &[u8], tcp| {
+        vec![address(query, 9, 60, |response| {
+            if !tcp {
+                response[2] |= 0x02
+            }
+        })]
+    }))
+    .await;
+    assert_eq!(resolver(&[&upstream]).ask("big.example").await, found(&["60 192.0.2.9"]));
+}
+
+#[tokio::test]
+async fn with_the_upstream_gone_what_was_known_is_answered_and_else_a_reason() {
+    let gone = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_gone = gone.clone();
+    let upstream = upstream(Arc::new(move |query: &[u8], _| {
+        if is_gone.load(Ordering::SeqCst) { vec![] } else { vec![address(query, 1, 1, |_| {})] }
+    }))
+    .await;
+    let resolver = resolver(&[&upstream]);
+    assert_eq!(resolver.ask("www.example").await, found(&["1 192.0.2.1"]));
+    gone.store(true, Ordering::SeqCst);
+    // The answer lasts a second: one that is never known fails meanwhile, and takes longer.
+    assert_eq!(resolver.ask("other.example").await, nothing());
+    assert_eq!(resolver.ask("www.example").await, found(&["30 192.0.2.1"]));
+    assert_eq!(resolver.forward.counters().stale.load(Ordering::SeqCst), 1);
+    // Now that it is known to fail nobody waits for it.
+    let asked = upstream.asked.load(Ordering::SeqCst);
+    assert_eq!(resolver.ask("other.example").await, nothing());
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), asked);
+}
+
+#[tokio::test]
+async fn an_alias_of_a_page_that_leads_out_is_followed() {
+    let upstream = upstream(helpful(3, 60)).await;
+    let view = with_page(&View::new(), "ct.", "blog.ct. 300 CNAME www.example.")
+        .with_anchor(&name("ct."), page_id("ct."));
+    let resolver = resolver_beside(&[&upstream], view);
+    let rows = ["300 www.example.", "60 192.0.2.3"];
+    assert_eq!(resolver.ask("blog.ct").await, found(&rows));
+    // What a page says is not there is asked of nobody.
+    let asked = upstream.asked.load(Ordering::SeqCst);
+    assert_eq!(resolver.ask("none.ct").await, (ResponseCode::NXDomain, vec![]));
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), asked);
+}
+
+#[tokio::test]
+async fn stuck_forwards_hold_up_no_local_answer() {
+    let upstream = upstream(silent()).await;
+    let resolver = resolver(&[&upstream]);
+    let stuck = resolver.client().await;
+    for n in 0..500 {
+        stuck.send(&query(&format!("n{n}.example"), n)).await.unwrap();
+    }
+    let local = resolver.client().await;
+    let mut buffer = [0; 2048];
+    for n in 0..100 {
+        local.send(&query("localhost", n)).await.unwrap();
+        let len = timeout(Duration::from_secs(1), local.recv(&mut buffer)).await.unwrap().unwrap();
+        let message = Message::from_vec(&buffer[..len]).unwrap();
+        assert_eq!((message.metadata.id, message.answers.len()), (n, 1));
+        assert_eq!(message.answers[0].record_type(), RecordType::A);
+    }
+}
