@@ -16,11 +16,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     ambient,
+    config::Config,
     control::{
         report::Status,
         server::{self, Session},
     },
-    dns::{ListenError, Listeners, Service},
+    dns::{ListenError, Listeners, Service, Upstream},
 };
 
 mod anchors;
@@ -52,6 +53,10 @@ use node::Node;
 pub struct ServeOptions {
     /// Addresses to answer DNS on; none: port 53 of both loopbacks, or 127.0.0.1:5300.
     pub dns: Vec<SocketAddr>,
+    /// Whom to ask for names outside the pages; none: as `config` says.
+    pub upstreams: Vec<Upstream>,
+    /// The configuration; its `dns` is `dns` already.
+    pub config: Config,
     /// Says nothing on standard output.
     pub quiet: bool,
 }
