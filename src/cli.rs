@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 mod args;
 mod audit;
+mod config;
 mod context;
 mod explain;
 mod fault;
@@ -95,6 +96,7 @@ enum Command {
     Inbox(inbox::Inbox),
     Request(request::Request),
     Requests(requests::Requests),
+    Config(config::Config),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -139,6 +141,7 @@ impl Command {
             Command::Inbox(command) => command.run(context),
             Command::Request(command) => command.run(context),
             Command::Requests(command) => command.run(context),
+            Command::Config(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -163,6 +166,7 @@ impl Command {
             Command::Inbox(_) => "djdns inbox",
             Command::Request(_) => "djdns request",
             Command::Requests(_) => "djdns requests",
+            Command::Config(_) => "djdns config",
             Command::Completions(_) => "djdns completions",
             Command::Man(_) => "djdns man",
         }

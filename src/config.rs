@@ -4,6 +4,7 @@
 //! settings are for is not known here.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs, io,
     net::SocketAddr,
@@ -11,6 +12,20 @@ use std::{
 };
 
 use serde::Deserialize;
+
+pub mod hosts;
+pub mod resolv_conf;
+pub mod settings;
+pub mod system_dns;
+pub mod upstream;
+pub mod watch;
+
+use crate::dns::Upstream;
+use settings::Origin;
+use upstream::{Addresses, Domain, Servers, TopLevel};
+
+/// A configuration file that says what djdns does anyway, and explains the rest.
+pub const EXAMPLE: &str = include_str!("config/example.toml");
 
 /// Reads an environment variable.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
@@ -27,6 +42,26 @@ pub struct Config {
     /// Addresses on which DNS is answered.
     #[serde(default)]
     pub dns: Vec<SocketAddr>,
+    /// Who is asked for names outside the pages; none: whom this machine was told to ask.
+    #[serde(default)]
+    pub upstreams: Vec<Upstream>,
+    /// Who is asked for one domain and what is below it instead.
+    #[serde(default)]
+    pub rules: BTreeMap<Domain, Servers>,
+    /// Names that are answered from here.
+    #[serde(default)]
+    pub overrides: BTreeMap<Domain, Addresses>,
+    /// Whether the hosts file is read; it is, unless this says `false`.
+    pub hosts: Option<bool>,
+    /// Top-level domains that pages may have although ICANN has them too.
+    #[serde(default)]
+    pub allow_tld: Vec<TopLevel>,
+    /// Whether every question is logged.
+    #[serde(default)]
+    pub query_log: bool,
+    /// The file that this was read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// Why a configuration file was not taken.
@@ -59,6 +94,11 @@ impl Config {
         Ok(Config::default())
     }
 
+    /// Where what this says comes from.
+    pub fn origin(&self) -> Origin {
+        self.file.clone().map_or(Origin::Default, Origin::Configuration)
+    }
+
     fn read(file: &Path) -> Result<Config, ConfigError> {
         let unreadable = |error| ConfigError::Unreadable(file.to_owned(), error);
         let text = fs::read_to_string(file).map_err(unreadable)?;
@@ -69,6 +109,7 @@ impl Config {
         })?;
         let beside = file.parent().unwrap_or(Path::new(""));
         config.data_dir = config.data_dir.map(|dir| beside.join(dir));
+        config.file = Some(file.to_owned());
         Ok(config)
     }
 
@@ -148,6 +189,30 @@ mod tests {
         check("\n\ndns = [\"localhost\"]", 3, "socket address");
         check("dns = [", 1, "array");
         check("data-dir = 5", 1, "invalid type");
+        // A list is named by the line that it begins on; the message says which of its values.
+        check("hosts = true\nupstreams = [\n\"192.0.2.1\",\n\"dns.example\"]", 2, "accepted are");
+        check("[rules]\n\"a\" = [\"192.0.2.1\"]\n\"b\" = [\"x\"]", 3, "accepted are");
+        check("[rules]\n\"corp.example\" = []", 2, "at least one");
+        check("[rules]\n\"a..b\" = [\"192.0.2.1\"]", 2, "no domain name");
+        check("[overrides]\n\n\"printer.lan\" = [\"nas.lan\"]", 3, "accepted are");
+        check("allow-tld = [\"a.dev\"]", 1, "one label");
+        check("hosts = \"no\"", 1, "boolean");
+    }
+
+    #[test]
+    fn the_example_is_in_order_with_every_line_and_says_what_is_so_anyway() {
+        let example = Config::parse(EXAMPLE).unwrap();
+        let said = Config { hosts: Some(true), ..Config::default() };
+        assert_eq!(example, said);
+        // A setting that is commented out has a name, ` = ` and a value.
+        let line = |line: &'static str| match line.strip_prefix("# ") {
+            Some(setting) if setting.contains(" = ") => setting,
+            _ => line,
+        };
+        let full = EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n");
+        let full = Config::parse(&full).unwrap();
+        assert!(full.data_dir.is_some() && full.dns.len() == 2 && full.upstreams.len() == 2);
+        assert!(full.rules.len() == 1 && full.overrides.len() == 1 && full.allow_tld.len() == 1);
     }
 
     #[test]

@@ -7,20 +7,30 @@ use std::{
     env,
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     ambient,
+    config::{
+        Config,
+        settings::Settings,
+        watch::{self, Watch},
+    },
     control::{
         report::Status,
         server::{self, Session},
     },
-    dns::{ListenError, Listeners, Service},
+    dns::{
+        Forward, ListenError, Listeners, Service, Upstream,
+        forward::{Ambient, Rules},
+        upstream,
+    },
 };
 
 mod anchors;
@@ -52,6 +62,10 @@ use node::Node;
 pub struct ServeOptions {
     /// Addresses to answer DNS on; none: port 53 of both loopbacks, or 127.0.0.1:5300.
     pub dns: Vec<SocketAddr>,
+    /// Whom to ask for names outside the pages; none: as `config` says.
+    pub upstreams: Vec<Upstream>,
+    /// The configuration; its `dns` is `dns` already.
+    pub config: Config,
     /// Says nothing on standard output.
     pub quiet: bool,
 }
@@ -76,7 +90,8 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
     runtime.block_on(async {
         let listeners = listeners(options)?;
         let addresses = listeners.addresses();
-        let service = Service::new(node.view().clone(), None);
+        let forward = forwarding(options, &addresses)?;
+        let service = Service::new(node.view().clone(), Some(Arc::new(forward)));
         let serving = listeners.serve(&service).context("serving DNS")?;
         *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             addresses.iter().map(ToString::to_string).collect();
@@ -137,6 +152,41 @@ fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
             bind(&[second])
         }
     }
+}
+
+/// Who resolves names outside the pages, as the arguments, the configuration, and this machine's own
+/// files say; read again when those change.
+fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<Forward> {
+    let (options, own) = (options.clone(), own.to_vec());
+    let read = move || Settings::read(&options.config, &options.upstreams, Path::new("/"), &own);
+    let settings = read();
+    let secure = |upstream: &&Upstream| upstream.transport != upstream::Transport::Plain;
+    if let Some(upstream) = settings.upstreams.all().into_iter().find(secure) {
+        bail!("the upstream {upstream}: DNS over TLS and HTTPS are not built yet; name it plainly");
+    }
+    if let Some(nobody) = &settings.nobody {
+        tracing::warn!("names outside the pages are not resolved: {nobody}");
+    }
+    for left_out in &settings.left_out {
+        tracing::info!("not asked: {left_out}");
+    }
+    let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
+    let forward = Forward::new(rules(settings), ambient);
+    let changing = forward.clone();
+    let watch = Watch::of_system(Path::new("/"));
+    std::thread::spawn(move || {
+        watch::run(watch, |_| {
+            let settings = read();
+            tracing::info!(from = %settings.upstreams_from, "the upstream resolvers are read again");
+            changing.set_rules(rules(settings));
+            true
+        });
+    });
+    Ok(forward)
+}
+
+fn rules(settings: Settings) -> Rules {
+    Rules { upstreams: settings.upstreams, overrides: settings.overrides }
 }
 
 /// Listens on these and no others.

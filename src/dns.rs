@@ -14,11 +14,13 @@ pub mod face;
 pub mod forward;
 mod holder;
 pub mod listeners;
+pub mod loop_probe;
 
 pub mod node;
 pub mod path;
 pub mod query;
 pub mod service;
+pub mod upstream;
 pub mod view;
 pub mod wire;
 
@@ -27,8 +29,10 @@ pub use answer::{Answer, Rcode};
 pub use face::Face;
 pub use forward::Forward;
 pub use listeners::{ListenError, Listeners, Serving};
+pub use loop_probe::LoopProbe;
 pub use query::Query;
 pub use service::{Outside, Reply, Seeking, Service, Wanted};
+pub use upstream::{Overrides, Upstream, Upstreams};
 pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
 

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::{context::Context, fault::Outcome};
-use crate::daemon::{self, ServeOptions, node::Node};
+use crate::{
+    daemon::{self, ServeOptions, node::Node},
+    dns::Upstream,
+};
 
 /// Run the node: answer DNS on this machine from verified pages.
 ///
@@ -17,12 +20,18 @@ pub struct Serve {
     /// Answer DNS here; may be repeated [else what the configuration says, else port 53 of localhost]
     #[arg(long, value_name = "ADDR")]
     dns: Vec<SocketAddr>,
+    /// Ask this server for names outside the pages: 192.0.2.53, tls://192.0.2.1#dns.example or
+    /// https://dns.example/dns-query#192.0.2.1; may be repeated [else the configuration, else what
+    /// this machine says]
+    #[arg(long = "upstream", value_name = "ADDR")]
+    upstreams: Vec<Upstream>,
 }
 
 impl Serve {
     pub fn run(self, context: &mut Context) -> Outcome {
         let data_dir = context.data_dir()?;
-        let dns = if self.dns.is_empty() { context.config()?.dns } else { self.dns };
+        let config = context.config()?;
+        let dns = if self.dns.is_empty() { config.dns.clone() } else { self.dns };
         let node = {
             let mut progress = context.progress();
             Node::open(&data_dir, "djdns serve", &mut |label, done, total| {
@@ -32,6 +41,8 @@ impl Serve {
         for notice in node.notices() {
             tracing::warn!("{notice}");
         }
-        Ok(daemon::serve(&node, &ServeOptions { dns, quiet: context.quiet })?)
+        let (upstreams, quiet) = (self.upstreams, context.quiet);
+        let options = ServeOptions { dns, upstreams, config, quiet };
+        Ok(daemon::serve(&node, &options)?)
     }
 }

@@ -96,6 +96,10 @@ fn everything_promised_can_be_typed() {
         "request refuse 5f0c5f --reason no --as alice".to_owned(),
         "requests ct --follow --all".to_owned(),
         "inbox --as alice".to_owned(),
+        "serve --upstream tls://192.0.2.1#dns.example --upstream 192.0.2.53".to_owned(),
+        "config check f --json".to_owned(),
+        "config show".to_owned(),
+        "config example".to_owned(),
         "completions zsh".to_owned(),
         "man --dir d".to_owned(),
     ];
@@ -114,6 +118,7 @@ fn page_code() -> String {
 fn what_is_wrong_or_comes_later_is_a_usage_error() {
     for line in [
         "serve --listen 127.0.0.1:1",
+        "serve --upstream dns.example",
         "stats",
         "resolve a..b",
         "resolve a NOTYPE",

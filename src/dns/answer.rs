@@ -247,7 +247,7 @@ impl<'v> Search<'v> {
     /// Nothing here knows the name. An alias that leads out is still an answer.
     fn outside(&mut self, name: &Path) -> Option<Path> {
         if self.passed.is_empty() {
-            let text = "outside the pages, and no upstream resolver is used";
+            let text = "outside the pages, and nobody else is asked";
             self.answer = Answer::failed(Rcode::REFUSED, EDE_NOT_AUTHORITATIVE, text);
             self.stale = None;
         }

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    Answer, Outside, Rcode,
+    Answer, Outside, Overrides, Rcode, Upstreams,
     answer::{
         CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_STALE, EDE_STALE_NXDOMAIN,
     },
@@ -35,6 +35,7 @@ use crate::limits::*;
 
 pub mod cache;
 pub mod exchange;
+mod local;
 pub mod pool;
 pub mod reply;
 
@@ -71,6 +72,7 @@ pub struct Forward(Arc<Inner>);
 
 struct Inner {
     ambient: Ambient,
+    rules: Mutex<Arc<Rules>>,
     pool: Mutex<Pool>,
     cache: Mutex<Cache>,
     /// Questions that are being asked, with what comes of them.
@@ -78,24 +80,35 @@ struct Inner {
     counters: Counters,
 }
 
+/// Whom to ask for what, and what needs no asking.
+#[derive(Debug, Default)]
+pub struct Rules {
+    pub upstreams: Upstreams,
+    pub overrides: Overrides,
+}
+
 /// What came of asking: nothing yet, an answer, or the failure of all upstreams.
 type Landing = Option<Option<Arc<Kept>>>;
 
 impl Forward {
-    /// Asks these upstreams.
-    pub fn new(upstreams: impl IntoIterator<Item = SocketAddr>, ambient: Ambient) -> Forward {
+    /// Asks by these rules.
+    pub fn new(rules: Rules, ambient: Ambient) -> Forward {
         Forward(Arc::new(Inner {
             ambient,
-            pool: Mutex::new(Pool::new(upstreams)),
+            pool: Mutex::new(Pool::new(addresses(&rules))),
+            rules: Mutex::new(Arc::new(rules)),
             cache: Mutex::new(Cache::new(FORWARD_CACHE_BYTES)),
             flights: Mutex::default(),
             counters: Counters::default(),
         }))
     }
 
-    /// From now on asks these. What is known stays.
-    pub fn set_upstreams(&self, upstreams: impl IntoIterator<Item = SocketAddr>) {
-        *lock(&self.0.pool) = Pool::new(upstreams);
+    /// From now on asks by these. The network may be another one, where names mean other things: what
+    /// is known is forgotten.
+    pub fn set_rules(&self, rules: Rules) {
+        *lock(&self.0.pool) = Pool::new(addresses(&rules));
+        *lock(&self.0.rules) = Arc::new(rules);
+        lock(&self.0.cache).clear();
     }
 
     /// The upstreams, and how they do.
@@ -111,6 +124,10 @@ impl Forward {
     async fn answer(&self, wanted: Wanted) -> Answer<'static> {
         let (key, question) = asked(&wanted);
         let name = &wanted.name;
+        let rules = lock(&self.0.rules).clone();
+        if let Some(answer) = local::answer(&rules.overrides, &wanted) {
+            return answer;
+        }
         let now = (self.0.ambient.now)();
         let hit = lock(&self.0.cache).find(&key, now);
         let stale = match hit {
@@ -165,7 +182,7 @@ impl Forward {
         flights.insert(key.clone(), landing.clone());
         let (inner, key) = (self.0.clone(), key.clone());
         tokio::spawn(async move {
-            let asked = timeout(FLIGHT_PATIENCE, inner.ask(&question)).await;
+            let asked = timeout(FLIGHT_PATIENCE, inner.ask(&key.name, &question)).await;
             let kept = asked.ok().flatten().map(Arc::new);
             let now = (inner.ambient.now)();
             match &kept {
@@ -188,8 +205,12 @@ const TRIES: usize = 2;
 
 impl Inner {
     /// Asks one upstream after the other, without waiting for the first to fail.
-    async fn ask(&self, question: &Question) -> Option<Kept> {
+    async fn ask(&self, name: &[u8], question: &Question) -> Option<Kept> {
+        let rules = lock(&self.rules).clone();
+        let candidates = rules.upstreams.for_name(name);
+        let is_candidate = |address: &SocketAddr| candidates.iter().any(|c| c.address == *address);
         let order = lock(&self.pool).order((self.ambient.now)());
+        let order: Vec<SocketAddr> = order.into_iter().filter(is_candidate).collect();
         let hedge = lock(&self.pool).hedge_after(*order.first()?);
         let mut left = order.repeat(TRIES).into_iter();
         let mut asked = JoinSet::new();
@@ -256,6 +277,11 @@ impl Outside for Forward {
     fn resolve(&self, wanted: Wanted) -> Seeking<'_> {
         Box::pin(self.answer(wanted))
     }
+}
+
+/// All who may be asked, whatever for.
+fn addresses(rules: &Rules) -> Vec<SocketAddr> {
+    rules.upstreams.all().into_iter().map(|upstream| upstream.address).collect()
 }
 
 /// The question as it is kept, and as it is asked.

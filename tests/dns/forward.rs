@@ -12,7 +12,10 @@ use std::{
 use arc_swap::ArcSwap;
 use djdns::{
     ambient,
-    dns::{Forward, Listeners, Service, Serving, View, forward::Ambient},
+    dns::{
+        Forward, Listeners, Service, Serving, Upstreams, View,
+        forward::{Ambient, Rules},
+    },
     limits::FORWARD_DEADLINE,
 };
 use hickory_proto::{
@@ -98,7 +101,9 @@ fn resolver(upstreams: &[&Upstream]) -> Resolver {
 
 fn resolver_beside(upstreams: &[&Upstream], view: View) -> Resolver {
     let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
-    let forward = Forward::new(upstreams.iter().map(|upstream| upstream.address), ambient);
+    let plain = |upstream: &&Upstream| upstream.address.to_string().parse().unwrap();
+    let upstreams = Upstreams::new(upstreams.iter().map(plain).collect(), Vec::new());
+    let forward = Forward::new(Rules { upstreams, ..Rules::default() }, ambient);
     let views = Arc::new(ArcSwap::from_pointee(view));
     let service = Service::new(views, Some(Arc::new(forward.clone())));
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
