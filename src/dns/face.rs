@@ -51,6 +51,8 @@ impl Face {
         };
         // Taken apart before the first await: a view is not held while a client is slow.
         let reply = Reply::of(&Answer::of(&self.views.load(), &query), &query, transport);
+        metadata.recursion_desired = query.recursion_desired;
+        metadata.checking_disabled = query.checking_disabled;
         metadata.authoritative = reply.authoritative;
         metadata.truncation = reply.truncated;
         metadata.response_code = reply.rcode;

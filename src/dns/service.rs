@@ -50,7 +50,8 @@ impl Service {
     pub fn reply(&self, message: &[u8], transport: Transport) -> Reply {
         let Some(query) = Query::read(message) else { return Reply::Silence };
         let view = self.views.load();
-        let answer = Answer::of(&view, &query);
+        let mut answer = Answer::of(&view, &query);
+        answer.recursion_available = self.outside.is_some();
         if answer.outside && query.recursion_desired && self.outside.is_some() {
             return Reply::Later;
         }

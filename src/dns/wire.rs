@@ -73,8 +73,11 @@ impl Message {
         bytes.extend_from_slice(&query.id.to_be_bytes());
         let authoritative = u8::from(answer.authoritative) << 2;
         bytes.push(0x80 | query.opcode << 3 | authoritative | u8::from(query.recursion_desired));
-        // RA is 0: questions about what is outside the pages are not pursued.
-        bytes.push(u8::from(query.checking_disabled) << 4 | (answer.rcode.0 & 0x0f) as u8);
+        // Z stays 0 whatever was asked (RFC 1035 section 4.1.1), and so does AD: nothing here is
+        // proved by DNSSEC.
+        let recursion = u8::from(answer.recursion_available && query.is_question()) << 7;
+        let checking = u8::from(query.checking_disabled) << 4;
+        bytes.push(recursion | checking | (answer.rcode.0 & 0x0f) as u8);
         bytes.extend_from_slice(&[0, u8::from(!question.is_empty()), 0, 0, 0, 0, 0, 0]);
         bytes.extend_from_slice(question);
         let room = max.saturating_sub(bytes.len());
