@@ -6,19 +6,23 @@
 //! governance, storage or verification: whoever holds a new truth makes a new view and swaps it
 //! in, and no answer ever waits for that.
 //!
-//! RA is 0 in every answer: names outside the pages are not resolved on behalf of the client
-//! until forwarding exists.
+//! A name that is special ([`Special`]) is answered at once, one below [`suffix::SUFFIX`] from the
+//! pages, and one that the public DNS has too is outside of them ([`View::collides`]). RA is set where
+//! somebody resolves names outside the pages ([`Service`]), and 0 in what [`respond`] says.
 
 mod additional;
 pub mod answer;
 pub mod face;
 mod holder;
+pub mod icann;
 pub mod listeners;
 
 pub mod node;
 pub mod path;
 pub mod query;
 pub mod service;
+pub mod special;
+pub mod suffix;
 pub mod view;
 pub mod wire;
 
@@ -28,6 +32,7 @@ pub use face::Face;
 pub use listeners::{ListenError, Listeners, Serving};
 pub use query::Query;
 pub use service::{Outside, Reply, Service};
+pub use special::Special;
 pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
 

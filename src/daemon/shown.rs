@@ -17,7 +17,7 @@ impl Node {
         self.view.rcu(|view| view.allowing(names.iter().cloned()));
     }
 
-    /// What is to be said of each page held right below the root that is not served under its name,
+    /// What is to be said of each page that the root page links and that is not served under its name,
     /// since the public DNS has that name too.
     pub fn hidden(&self) -> Vec<String> {
         let settings = View::clone(&self.view.load());
@@ -27,7 +27,7 @@ impl Node {
         let pages = self.pages();
         let top =
             pages.iter().map(Governance::page).filter(|page| page.name().labels().count() == 1);
-        let hidden = top.filter(|page| view.collides(page.name()));
+        let hidden = top.filter(|page| view.collides(page.name()) && self.is_linked(page));
         hidden.map(|page| hidden_words(page.name(), &page.id())).collect()
     }
 }

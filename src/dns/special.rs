@@ -151,8 +151,11 @@ const REVERSE: [&str; 17] = [
     "8.b.d.0.1.0.0.2.ip6.arpa",
 ];
 
+/// What holds below a zone, and why.
+type Said = (Rule, &'static str);
+
 /// All special zones by their names in wire form.
-static ZONES: LazyLock<HashMap<Box<[u8]>, (Rule, &'static str)>> = LazyLock::new(|| {
+static ZONES: LazyLock<HashMap<Box<[u8]>, Said>> = LazyLock::new(|| {
     let named = NAMED.into_iter().map(|(zone, rule, why)| (wire(zone), (rule, why)));
     let reverse = REVERSE.into_iter().map(|zone| (wire(zone), (Rule::Empty, PRIVATE)));
     let counted = |range: std::ops::RangeInclusive<u8>, above: &'static str, why| {
