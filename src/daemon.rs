@@ -91,6 +91,7 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         let listeners = listeners(options)?;
         let addresses = listeners.addresses();
         let forward = forwarding(options, &addresses)?;
+        node.serve_by(&options.config);
         let service = Service::new(node.view().clone(), Some(Arc::new(forward)));
         let serving = listeners.serve(&service).context("serving DNS")?;
         *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =

@@ -6,13 +6,17 @@
 //! governance, storage or verification: whoever holds a new truth makes a new view and swaps it
 //! in, and no answer ever waits for that.
 //!
-//! Names outside the pages go to [`Forward`], which asks others; RA says whether there is one.
+//! A name that is special ([`Special`]) is answered at once, one below [`suffix::SUFFIX`] from the
+//! pages, and one that the public DNS has too is outside of them ([`View::collides`]). Names outside
+//! the pages go to [`Forward`], which asks others: RA says whether there is one, and is 0 in what
+//! [`respond`] says.
 
 mod additional;
 pub mod answer;
 pub mod face;
 pub mod forward;
 mod holder;
+pub mod icann;
 pub mod listeners;
 pub mod loop_probe;
 
@@ -20,6 +24,8 @@ pub mod node;
 pub mod path;
 pub mod query;
 pub mod service;
+pub mod special;
+pub mod suffix;
 pub mod upstream;
 pub mod view;
 pub mod wire;
@@ -32,6 +38,7 @@ pub use listeners::{ListenError, Listeners, Serving};
 pub use loop_probe::LoopProbe;
 pub use query::Query;
 pub use service::{Outside, Reply, Seeking, Service, Wanted};
+pub use special::Special;
 pub use upstream::{Overrides, Upstream, Upstreams};
 pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;

@@ -259,10 +259,12 @@ impl Node {
     pub fn view(&self) -> &Arc<ArcSwap<View>> {
         let mut state = self.state();
         if !state.is_shown {
+            // It has no pages yet, and may know what is special here and what is allowed.
+            let settings = View::clone(&self.view.load());
             let anchored = state
                 .anchors
                 .iter()
-                .fold(View::new(), |view, (name, page)| view.with_anchor(name, *page));
+                .fold(settings, |view, (name, page)| view.with_anchor(name, *page));
             let view = state
                 .pages
                 .values()

@@ -1,10 +1,49 @@
 //! What DNS answers from, made of pages: the view follows every change of a page.
 
+use super::node::Node;
 use crate::{
-    dns::{PageMeta, PageView, View},
+    dns::{PageMeta, PageView, View, suffix},
     governance::Governance,
-    page::{entry::RecordSets, name::Owner},
+    id::Id,
+    page::{
+        entry::RecordSets,
+        name::{Name, Owner},
+    },
 };
+
+impl Node {
+    /// Serves what the root page says of the names that the configuration allows, though the public DNS
+    /// has them too; and leaves special names to whom its rules send them.
+    pub fn serve_by(&self, config: &Config) {
+        let allowed = || config.allow_tld.iter().map(|allowed| allowed.0.clone());
+        let ruled = || config.rules.iter().map(|(suffix, _)| suffix.0.clone());
+        self.view.rcu(|view| view.allowing(allowed()).with_special(Special::except(ruled())));
+    }
+
+    /// What is to be said of each page that the root page links and that is not served under its name,
+    /// since the public DNS has that name too.
+    pub fn hidden(&self) -> Vec<String> {
+        let settings = View::clone(&self.view.load());
+        let anchors = self.anchors();
+        let view =
+            anchors.iter().fold(settings, |view, (name, page)| view.with_anchor(name, *page));
+        let pages = self.pages();
+        let top =
+            pages.iter().map(Governance::page).filter(|page| page.name().labels().count() == 1);
+        let hidden = top.filter(|page| view.collides(page.name()) && self.is_linked(page));
+        hidden.map(|page| hidden_words(page.name(), &page.id())).collect()
+    }
+}
+
+fn hidden_words(name: &Name, id: &Id) -> String {
+    let below = Name::from_wire(suffix::SUFFIX).map(|suffix| suffix.to_string());
+    format!(
+        "{name} is answered by the public DNS, which has this name too, and not from the page {}: that \
+         answers below {name}{}, and under its own name after `djdns page join {name} {id}`",
+        id.short(),
+        below.unwrap_or_default(),
+    )
+}
 
 /// What the DNS face holds of a page as it is sealed.
 pub fn built(page: &Governance) -> PageView {

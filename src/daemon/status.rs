@@ -17,7 +17,7 @@ pub fn status(node: &Node) -> Status {
     let pages = node.pages();
     let anchors = node.anchors();
     let root = anchors.get(&Name::root());
-    let notices = node.notices();
+    let notices = [node.notices(), node.hidden()].concat();
     let demonstration = root
         .and_then(|id| pages.iter().find(|page| page.page().id() == *id))
         .is_some_and(|page| page.page().is_demonstration());

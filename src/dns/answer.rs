@@ -10,6 +10,8 @@ use super::{
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
     query::Query,
+    special::{self, Local},
+    suffix,
     view::{Found, PageView, Place, Trouble, View},
 };
 use crate::{
@@ -84,6 +86,8 @@ pub(super) const EDE_STALE_NXDOMAIN: u16 = 19;
 pub(super) const EDE_NO_REACHABLE_AUTHORITY: u16 = 22;
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
 const EDE_NOT_SUPPORTED: u16 = 21;
+/// The answer was made here and not found anywhere (IANA's registry of extended errors).
+const EDE_SYNTHESIZED: u16 = 29;
 const EDE_INVALID_TYPE: u16 = 30;
 
 pub(super) const CLASS_IN: u16 = 1;
@@ -228,7 +232,8 @@ impl<'v> Search<'v> {
                 self.descend(&at)
             }
             Place::Missing(label, trouble) => {
-                let page = Path::read(name.suffix(label)).map(|path| path.to_name());
+                let real = suffix::strip(name).unwrap_or(*name);
+                let page = Path::read(real.suffix(label)).map(|path| path.to_name());
                 let page = page.map_or_else(String::new, |name| name.to_string());
                 let (code, text) = match trouble {
                     Some(Trouble::Damaged) => {
@@ -240,19 +245,70 @@ impl<'v> Search<'v> {
                 self.stale = None;
                 None
             }
-            Place::Nowhere => self.outside(name),
+            Place::Nowhere => {
+                self.outside(name);
+                None
+            }
         }
     }
 
-    /// Nothing here knows the name. An alias that leads out is still an answer.
-    fn outside(&mut self, name: &Path) -> Option<Path> {
+    /// No page knows the name. An alias that leads out is still an answer.
+    fn outside(&mut self, name: &Path) {
+        if let Some(real) = suffix::strip(name) {
+            // Nobody else knows anything below the suffix, and nobody is asked.
+            let zone = name.suffix(real.labels());
+            self.local(name, zone, Rcode::NXDOMAIN, None);
+        } else if let Some(local) = self.view.special().look_up(name, self.qtype) {
+            let Local { zone, rcode, record, why } = local;
+            if record.is_none() {
+                self.answer.add_error(EDE_SYNTHESIZED, why);
+            }
+            self.local(name, name.suffix(zone), rcode, record);
+        } else {
+            self.unknown(name);
+        }
+    }
+
+    /// Nothing here says anything about a name; somebody else may.
+    fn unknown(&mut self, name: &Path) {
         if self.passed.is_empty() {
-            let text = "outside the pages, and nobody else is asked";
+            let text = if self.view.hides(name) {
+                let name = name.to_name();
+                format!(
+                    "{name} is outside the pages: ICANN has this name too; {name}djdns.alt. is \
+                         what the pages say"
+                )
+                .into()
+            } else {
+                Cow::Borrowed("outside the pages, and nobody else is asked")
+            };
             self.answer = Answer::failed(Rcode::REFUSED, EDE_NOT_AUTHORITATIVE, text);
             self.stale = None;
         }
         self.answer.outside = Some(*name);
-        None
+    }
+
+    /// What is known of a name without any page. The zone's SOA says how long its absence may be
+    /// cached (RFC 2308).
+    fn local(
+        &mut self,
+        name: &Path,
+        zone: &[u8],
+        rcode: Rcode,
+        record: Option<(RecordType, Vec<u8>)>,
+    ) {
+        if self.passed.is_empty() {
+            self.answer.authoritative = true;
+            self.stale = None;
+        }
+        self.answer.rcode = rcode;
+        let ttl = NEGATIVE_TTL.as_secs() as u32;
+        if let Some((rtype, rdata)) = record {
+            self.answer.answer.push(Part::made(self.owner(name), rtype, ttl, &rdata));
+            return;
+        }
+        let owner = if zone == name.wire() { self.owner(name) } else { Some(zone) };
+        self.answer.authority.push(Part::made(owner, RecordType::SOA, ttl, &special::soa()));
     }
 
     /// Step 3: label by label down the page, until the name, a cut, or nothing.
@@ -344,7 +400,9 @@ impl<'v> Search<'v> {
         if let Some(signer) = node.get(RecordType::DS) {
             self.answer.authority.push(Part::held(owner, signer, at.ttl_max));
         }
-        additional::glue(&mut self.answer, at.page, at.ttl_max, servers, cut);
+        // The servers' names are real ones, and so is the cut they lie below.
+        let real = suffix::strip(at.name).unwrap_or(*at.name);
+        additional::glue(&mut self.answer, at.page, at.ttl_max, servers, real.suffix(label));
     }
 
     /// A DNAME above the name: the part below it is kept, what is above is replaced, and a CNAME
@@ -372,8 +430,9 @@ impl<'v> Search<'v> {
         }
         // An absent top-level name is not denied: the root page says nothing about it, and the
         // world's own root may know it.
-        if at.page.meta().name.is_root() && encloser == at.cut {
-            return self.outside(at.name);
+        if at.page.meta().name.is_root() && encloser == at.cut && suffix::strip(at.name).is_none() {
+            self.outside(at.name);
+            return None;
         }
         self.deny(at, Rcode::NXDOMAIN);
         None

@@ -6,9 +6,8 @@
 //! question, so that sizes are reckoned anew here, and messages that it cannot parse get its own
 //! FORMERR without a question. This file knows no sockets.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin};
 
-use arc_swap::ArcSwap;
 use hickory_proto::{
     op::{Edns, Header, HeaderCounts, Metadata, ResponseCode},
     rr::{Name, RData, Record, RecordType, rdata::NULL},
@@ -23,21 +22,21 @@ use hickory_server::{
 use super::{
     answer::{Answer, ExtendedError, Part},
     query::Query,
-    view::View,
+    service::Service,
     wire::Transport,
 };
 use crate::limits::UDP_ANSWER_BYTES_MAX;
 
-/// Answers hickory's requests from whatever view is newest.
+/// Answers hickory's requests by a service, from whatever view is newest.
 #[derive(Clone)]
 pub struct Face {
-    views: Arc<ArcSwap<View>>,
+    service: Service,
 }
 
 impl Face {
-    /// A face of the views that are swapped into `views`.
-    pub fn new(views: Arc<ArcSwap<View>>) -> Face {
-        Face { views }
+    /// A face of this service.
+    pub fn new(service: Service) -> Face {
+        Face { service }
     }
 
     async fn answer(&self, request: &Request, mut to: impl ResponseHandler) -> ResponseInfo {
@@ -49,8 +48,16 @@ impl Face {
             Protocol::Udp => Transport::Udp,
             _ => Transport::Stream,
         };
-        // Taken apart before the first await: a view is not held while a client is slow.
-        let reply = Reply::of(&Answer::of(&self.views.load(), &query), &query, transport);
+        let view = self.service.views().load_full();
+        let answer = self.service.answer(&view, &query, request.as_slice()).await;
+        let reply = Reply::of(&answer, &query, transport);
+        metadata.recursion_available = answer.recursive && query.is_question();
+        metadata.authentic_data = answer.authentic;
+        // Taken apart before the client is written to: a view is not held while it is slow.
+        drop(answer);
+        drop(view);
+        metadata.recursion_desired = query.recursion_desired;
+        metadata.checking_disabled = query.checking_disabled;
         metadata.authoritative = reply.authoritative;
         metadata.truncation = reply.truncated;
         metadata.response_code = reply.rcode;

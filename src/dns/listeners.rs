@@ -97,7 +97,7 @@ impl Listeners {
         let (stop, stopped) = watch::channel(());
         let mut udp = JoinSet::new();
         let waiting = Arc::new(Semaphore::new(FORWARD_WAITING_MAX));
-        let mut tcp = Server::new(Face::new(service.views().clone()));
+        let mut tcp = Server::new(Face::new(service.clone()));
         for socket in self.udp {
             socket.set_nonblocking(true)?;
             let socket = tokio::net::UdpSocket::from_std(socket)?;

@@ -12,7 +12,7 @@ pub struct Query<'q> {
     pub id: u16,
     /// As sent, 0 to 15.
     pub opcode: u8,
-    /// RD, to be copied (RFC 1035 section 4.1.1).
+    /// RD, to be copied (RFC 1035 section 4.1.1); like CD it means nothing but in a question.
     pub recursion_desired: bool,
     /// CD, to be copied (RFC 4035 section 3.2.2).
     pub checking_disabled: bool,
@@ -65,14 +65,18 @@ impl<'q> Query<'q> {
         let mut query = Query {
             id: u16::from_be_bytes([header[0], header[1]]),
             opcode: header[2] >> 3 & 0x0f,
-            recursion_desired: header[2] & 0x01 != 0,
-            checking_disabled: header[3] & 0x10 != 0,
+            recursion_desired: false,
+            checking_disabled: false,
             question: None,
             edns: None,
             fault: None,
         };
+        if query.is_question() {
+            query.recursion_desired = header[2] & 0x01 != 0;
+            query.checking_disabled = header[3] & 0x10 != 0;
+        }
         let whole = query.read_sections(header, &bytes[HEADER..]).is_some();
-        query.fault = if query.opcode != OPCODE_QUERY {
+        query.fault = if !query.is_question() {
             Some(Rcode::NOTIMP)
         } else if !whole {
             Some(Rcode::FORMERR)
@@ -82,6 +86,11 @@ impl<'q> Query<'q> {
             None
         };
         Some(query)
+    }
+
+    /// Whether this is a standard query (opcode 0), and not something that is done to a server.
+    pub fn is_question(&self) -> bool {
+        self.opcode == OPCODE_QUERY
     }
 
     /// Reads everything after the header. `None` where a query is not well formed: not one

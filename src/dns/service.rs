@@ -73,24 +73,40 @@ impl Service {
     pub async fn outside(&self, message: &[u8], transport: Transport) -> Vec<u8> {
         let Some(query) = Query::read(message) else { return Vec::new() };
         let view = self.views.load_full();
-        let mut answer = Answer::of(&view, &query);
-        if let (Some(outside), Some(name), Some(question)) =
-            (&self.outside, answer.outside, &query.question)
-        {
-            let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
-            let checking_disabled = query.checking_disabled;
-            let wanted = Wanted { name, qtype: question.qtype, dnssec_ok, checking_disabled };
-            let found = outside.resolve(wanted).await;
-            answer = match name.wire() == question.path.wire() {
-                true => found,
-                false => answer.followed_by(found, &name),
-            };
-            // It wants to be told whether that was validated (RFC 6840 section 5.7).
-            let says_ad = message.get(3).is_some_and(|flags| flags & 0x20 != 0);
-            answer.authentic &= says_ad || dnssec_ok;
-            answer.recursive = true;
-        }
+        let answer = self.answer(&view, &query, message).await;
         wire::write(&query, &answer, transport)
+    }
+
+    /// The answer to a query, which is in `message`, however long it takes.
+    pub async fn answer<'v>(
+        &self,
+        view: &'v View,
+        query: &Query<'_>,
+        message: &[u8],
+    ) -> Answer<'v> {
+        let mut answer = Answer::of(view, query);
+        answer.recursive = self.outside.is_some();
+        let (Some(outside), Some(name), Some(question)) =
+            (&self.outside, answer.outside, &query.question)
+        else {
+            return answer;
+        };
+        if !query.recursion_desired {
+            return answer;
+        }
+        let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
+        let checking_disabled = query.checking_disabled;
+        let wanted = Wanted { name, qtype: question.qtype, dnssec_ok, checking_disabled };
+        let found = outside.resolve(wanted).await;
+        let mut answer = match name.wire() == question.path.wire() {
+            true => found,
+            false => answer.followed_by(found, &name),
+        };
+        // It wants to be told whether that was validated (RFC 6840 section 5.7).
+        let says_ad = message.get(3).is_some_and(|flags| flags & 0x20 != 0);
+        answer.authentic &= says_ad || dnssec_ok;
+        answer.recursive = true;
+        answer
     }
 
     /// What the pages are.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use imbl::HashMap;
 
-use super::{node::Node, path::Path};
+use super::{icann, node::Node, path::Path, special::Special, suffix};
 use crate::{
     id::Id,
     limits::STALE_TTL,
@@ -31,6 +31,10 @@ pub struct View {
     troubles: HashMap<Id, Trouble>,
     /// `localhost.` and everything below it, which no page can take away (RFC 6761 section 6.3).
     localhost: Arc<PageView>,
+    /// What is answered at once of names that no page knows.
+    special: Arc<Special>,
+    /// Names of which the root page's word is served, though the public DNS has them too.
+    allowed: Arc<[Name]>,
 }
 
 /// Why a page is not answered as others are.
@@ -71,7 +75,8 @@ pub enum Place<'v> {
     /// At a page that is not held, or one with another name than its link (P6); its name begins
     /// at this label. It may be here and damaged.
     Missing(usize, Option<Trouble>),
-    /// No anchor is at or above the name.
+    /// No anchor is at or above the name, or only that of a root page whose word does not count for
+    /// it ([`View::collides`]).
     Nowhere,
 }
 
@@ -93,7 +98,34 @@ impl View {
             pages: HashMap::new(),
             troubles: HashMap::new(),
             localhost: Arc::new(PageView::localhost()),
+            special: Arc::default(),
+            allowed: Arc::default(),
         }
+    }
+
+    /// Answers these special names at once, where no page knows them.
+    #[must_use]
+    pub fn with_special(&self, special: Special) -> View {
+        View { special: Arc::new(special), ..self.clone() }
+    }
+
+    /// Serves what the root page says of these names and of what is below them, though the public DNS
+    /// has their top-level domain, too. They replace those allowed before.
+    #[must_use]
+    pub fn allowing(&self, names: impl IntoIterator<Item = Name>) -> View {
+        View { allowed: names.into_iter().collect(), ..self.clone() }
+    }
+
+    /// Whether `name` is one of the public DNS, so that the root page's word does not count for it: its
+    /// top-level domain is delegated by ICANN, and nobody on this machine allowed the name. It is then
+    /// answered as if no page knew it; what the pages say of it stands below
+    /// [`SUFFIX`](super::suffix::SUFFIX).
+    ///
+    /// A page joined under its own name (`page join NAME PAGE-ID`) is served whatever its name is: a
+    /// person of this machine said so.
+    pub fn collides(&self, name: &Name) -> bool {
+        let path = Path::from(name);
+        self.anchor(&path).is_some_and(|(label, _)| self.is_hidden(&path, label))
     }
 
     /// Trusts `page` for `name` and everything below it (T2).
@@ -214,9 +246,38 @@ impl View {
         pages
     }
 
-    /// Walks to the page that answers `qtype` at `path`.
+    /// Walks to the page that answers `qtype` at `path`. Labels are counted in `path`, also where it
+    /// has the fixed suffix.
     pub(super) fn place(&self, path: &Path, qtype: RecordType) -> Place<'_> {
         self.find(path, qtype, |_| ())
+    }
+
+    pub(super) fn special(&self) -> &Special {
+        &self.special
+    }
+
+    /// Whether the root page knows the top-level domain of a name that is hidden: only then has
+    /// anybody to be told.
+    pub(super) fn hides(&self, path: &Path) -> bool {
+        let Some((label, id)) = self.anchor(path) else { return false };
+        let known = |page: &PageView| page.node(path.owner(label - 1, label)).is_some();
+        self.is_hidden(path, label) && self.page(&id).is_some_and(known)
+    }
+
+    /// The deepest anchor at or above the name, and the label of the name at which it stands.
+    fn anchor(&self, path: &Path) -> Option<(usize, Id)> {
+        let anchor = |label| Some((label, *self.anchors.get(path.suffix(label))?));
+        (0..=path.labels()).find_map(anchor)
+    }
+
+    /// Whether what the root page says of the name does not count; `label` is where its anchor stands.
+    fn is_hidden(&self, path: &Path, label: usize) -> bool {
+        if label == 0 || label != path.labels() {
+            return false;
+        }
+        let tld = path.owner(label - 1, label);
+        icann::is_delegated(&tld[1..])
+            && !self.allowed.iter().any(|name| path.cut_at(name.wire()).is_some())
     }
 
     fn find<'v>(
@@ -225,14 +286,17 @@ impl View {
         qtype: RecordType,
         mut passing: impl FnMut(&'v PageView),
     ) -> Place<'v> {
+        let real = suffix::strip(path);
+        let path = real.as_ref().unwrap_or(path);
         if let Some(label) = path.cut_at(self.localhost.meta.name.wire()) {
             passing(&self.localhost);
             return Place::Page(Found { page: &self.localhost, cut: label, ttl_max: u32::MAX });
         }
-        let anchor = |label| Some((label, *self.anchors.get(path.suffix(label))?));
-        let Some((mut label, mut id)) = (0..=path.labels()).find_map(anchor) else {
+        let Some((mut label, mut id)) = self.anchor(path) else { return Place::Nowhere };
+        if real.is_none() && self.is_hidden(path, label) {
+            self.page(&id).into_iter().for_each(passing);
             return Place::Nowhere;
-        };
+        }
         let mut above = None;
         let mut soft_ttl = u32::MAX;
         loop {

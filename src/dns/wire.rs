@@ -73,7 +73,10 @@ impl Message {
         bytes.extend_from_slice(&query.id.to_be_bytes());
         let authoritative = u8::from(answer.authoritative) << 2;
         bytes.push(0x80 | query.opcode << 3 | authoritative | u8::from(query.recursion_desired));
-        let flags = [answer.recursive, false, answer.authentic, query.checking_disabled];
+        // Z stays 0 whatever was asked (RFC 1035 section 4.1.1); pages are not proved by DNSSEC, so that
+        // only what comes from elsewhere has AD.
+        let recursive = answer.recursive && query.is_question();
+        let flags = [recursive, false, answer.authentic, query.checking_disabled];
         let flags = flags.iter().fold(0, |bits, flag| bits << 1 | u8::from(*flag));
         bytes.push(flags << 4 | (answer.rcode.0 & 0x0f) as u8);
         bytes.extend_from_slice(&[0, u8::from(!question.is_empty()), 0, 0, 0, 0, 0, 0]);

@@ -28,7 +28,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::support::{name, page_id, with_page};
+use super::{
+    genreport::Server,
+    support::{name, page_id, with_page},
+};
 
 /// What a scripted upstream sends back for a query: any number of datagrams, or one TCP message.
 type Script = Arc<dyn Fn(&[u8], bool) -> Vec<Vec<u8>> + Send + Sync>;
@@ -278,6 +281,25 @@ async fn an_alias_of_a_page_that_leads_out_is_followed() {
     let asked = upstream.asked.load(Ordering::SeqCst);
     assert_eq!(resolver.ask("none.ct").await, (ResponseCode::NXDomain, vec![]));
     assert_eq!(upstream.asked.load(Ordering::SeqCst), asked);
+}
+
+/// SOA and nothing else, of `example.`.
+fn zone(query: &[u8], _: bool) -> Vec<Vec<u8>> {
+    let asked = question(query);
+    let is_soa = asked[asked.len() - 4..asked.len() - 2] == [0, 6];
+    let [answers, authority] = if is_soa { [1, 0] } else { [0, 1] };
+    let head = [query[0], query[1], 0x81, 0x80, 0, 1, 0, answers, 0, authority, 0, 0];
+    let data = [&b"\x02ns\0\x04host\0"[..], &[0; 19], &[60]].concat();
+    let record = [&b"\xc0\x0c\0\x06\0\x01\0\0\0\x3c\0"[..], &[data.len() as u8], &data].concat();
+    vec![[&head[..], asked, &record].concat()]
+}
+
+#[tokio::test]
+async fn every_case_of_genreport_is_ok_for_a_forwarded_name() {
+    let upstream = upstream(Arc::new(zone)).await;
+    let resolver = resolver(&[&upstream]);
+    let address = resolver.address;
+    Server { address, zone: "example.", forwarded: true, recursion: true, tcp: true }.check().await;
 }
 
 #[tokio::test]

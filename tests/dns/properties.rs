@@ -16,11 +16,12 @@ use super::{
 };
 
 static VIEWS: LazyLock<Vec<View>> = LazyLock::new(|| {
-    [crate::ANSWERS, crate::CUTS, crate::ANCHORS].map(|text| replay::read(text).view).into()
+    let files = [crate::ANSWERS, crate::CUTS, crate::ANCHORS, crate::SPECIAL, crate::COLLISIONS];
+    files.map(|text| replay::read(text).view).into()
 });
 
 static QUERIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let files = [crate::ANSWERS, crate::CUTS].map(replay::read);
+    let files = [crate::ANSWERS, crate::CUTS, crate::SPECIAL, crate::COLLISIONS].map(replay::read);
     files.into_iter().flat_map(|file| file.asks).map(|ask| ask.bytes).collect()
 });
 
@@ -115,7 +116,7 @@ type Content = Vec<(&'static str, String)>;
 fn content() -> impl Strategy<Value = Content> {
     let target = prop_oneof![
         5 => prop::collection::vec("[abc]", 1..4).prop_map(|labels| format!("{}.", labels.join("."))),
-        1 => Just("x.org.".to_owned()),
+        1 => Just("x.zz.".to_owned()),
     ];
     prop_oneof![
         3 => (0u8..4).prop_map(|n| vec![("A", format!("10.0.0.{n}"))]),

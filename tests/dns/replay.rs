@@ -4,6 +4,9 @@
 //! page NAME [serial=N] [stale]     a page; the lines after it are its records
 //!   owner ttl TYPE data…
 //! anchor NAME                      trusts that page for its name
+//! damaged NAME                     that page is here, and cannot be read
+//! except NAME                      the name is nothing special, nor is what is below it
+//! allow NAME                       served from pages though the public DNS has it
 //! cap PAGE OWNER SECONDS           what stands there is soft: no TTL above this
 //! ask NAME TYPE [noedns] [payload=N] [tcp] [do] [cd] [version=N] [class=N] [opcode=N]
 //!   RCODE flags…                   the answer: exactly these lines follow
@@ -12,7 +15,7 @@
 //! ```
 
 use djdns::{
-    dns::{PageMeta, Transport, View, respond},
+    dns::{PageMeta, Special, Transport, Trouble, View, respond},
     page::record::RecordType,
 };
 use hickory_proto::{
@@ -66,6 +69,17 @@ pub fn read(text: &str) -> Replay {
             (["anchor", name], _) => {
                 let (name, id) = (support::name(name), support::page_id(name));
                 replay.view = replay.view.with_anchor(&name, id);
+            }
+            (["damaged", name], _) => {
+                let id = support::page_id(name);
+                replay.view = replay.view.with_trouble(&id, Trouble::Damaged);
+            }
+            (["except", name], _) => {
+                let special = Special::except([support::name(name)]);
+                replay.view = replay.view.with_special(special);
+            }
+            (["allow", name], _) => {
+                replay.view = replay.view.allowing([support::name(name)]);
             }
             (["cap", of, owner, seconds], _) => {
                 let (meta, records) = page.clone().unwrap();

@@ -29,7 +29,7 @@ fn start() -> Node {
     Node { views, address, serving }
 }
 
-async fn over_udp(socket: &UdpSocket, query: &[u8]) -> Vec<u8> {
+pub async fn over_udp(socket: &UdpSocket, query: &[u8]) -> Vec<u8> {
     socket.send(query).await.unwrap();
     let mut buffer = vec![0; 65535];
     let len = timeout(PATIENCE, socket.recv(&mut buffer)).await.expect("an answer").unwrap();
@@ -37,13 +37,13 @@ async fn over_udp(socket: &UdpSocket, query: &[u8]) -> Vec<u8> {
     buffer
 }
 
-async fn udp_client(address: SocketAddr) -> UdpSocket {
+pub async fn udp_client(address: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(address).await.unwrap();
     socket
 }
 
-async fn over_tcp(stream: &mut TcpStream, query: &[u8]) -> Vec<u8> {
+pub async fn over_tcp(stream: &mut TcpStream, query: &[u8]) -> Vec<u8> {
     let framed = [&(query.len() as u16).to_be_bytes()[..], query].concat();
     stream.write_all(&framed).await.unwrap();
     read_answer(stream).await
@@ -56,8 +56,9 @@ async fn read_answer(stream: &mut TcpStream) -> Vec<u8> {
     answer
 }
 
-fn files() -> [Replay; 3] {
-    [crate::ANSWERS, crate::CUTS, crate::ANCHORS].map(replay::read)
+fn files() -> [Replay; 5] {
+    [crate::ANSWERS, crate::CUTS, crate::ANCHORS, crate::SPECIAL, crate::COLLISIONS]
+        .map(replay::read)
 }
 
 #[tokio::test]
@@ -84,7 +85,7 @@ async fn hickorys_own_udp_loop_gives_the_same_answers_through_the_face() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let udp = udp_client(socket.local_addr().unwrap()).await;
     let views = Arc::new(ArcSwap::from_pointee(View::new()));
-    let mut server = hickory_server::Server::new(Face::new(views.clone()));
+    let mut server = hickory_server::Server::new(Face::new(Service::new(views.clone(), None)));
     server.register_socket(socket);
     for file in files() {
         views.store(Arc::new(file.view));
