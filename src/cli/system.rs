@@ -65,7 +65,8 @@ enum What {
 /// Point this machine's nameserver at djdns.
 ///
 /// First asks djdns for `localhost` (with --split: for one of its domains), and refuses if it does not
-/// answer. Where it was interrupted, this finishes it; where it is paused, this ends the pause.
+/// answer. Where it was interrupted, this finishes it; where it is paused, this ends the pause, with what
+/// was chosen then: to choose anew say all of it, or `disable` first.
 #[derive(Args)]
 #[command(
     after_help = "EXAMPLE\n  djdns system enable --dry-run\n  sudo djdns system enable\n  sudo \
@@ -162,11 +163,14 @@ impl Enable {
     fn run(self, context: &mut Context, root: &Root) -> Outcome {
         let daemon = if root.is_real() { ask::daemon(context) } else { None };
         let known = daemon.as_ref().map_or(Vec::new(), |(_, domains)| domains.clone());
-        let wish = Wish {
+        let chosen = self.split || !self.domain.is_empty() || !self.address.is_empty();
+        let held = if chosen { None } else { record::Record::load(root)? };
+        let fresh = || Wish {
             addresses: if self.address.is_empty() { addresses(root) } else { self.address },
             split: self.split,
             domains: if self.domain.is_empty() { known } else { self.domain },
         };
+        let wish = held.map_or_else(fresh, |held| held.wish);
         if self.dry_run {
             let (record, plan) = turn::planned(root, &wish)?;
             return output::print(&shown(&record.manager, &plan));
@@ -232,14 +236,8 @@ impl Pause {
 impl Resume {
     fn run(self, context: &mut Context, root: &Root) -> Outcome {
         needs_root(root)?;
-        while self.wait {
-            let held = record::Record::load(root)?;
-            let Some(until) = held.and_then(|held| held.paused_until) else { break };
-            match until.saturating_sub(ambient::now()) {
-                0 => break,
-                // The clock may be set, and the pause be changed, meanwhile.
-                left => ambient::pause(Duration::from_secs(left.min(30))),
-            }
+        if self.wait {
+            wait(root)?;
         }
         match turn::due(root, ambient::now())? {
             None => output::print("no pause is over: nothing was changed\n"),
@@ -249,6 +247,17 @@ impl Resume {
                 }
                 enable(context, root, &wish, false)
             }
+        }
+    }
+}
+
+/// Waits until no pause is left to wait for. The clock may be set, and the pause be changed, meanwhile.
+fn wait(root: &Root) -> Outcome {
+    loop {
+        let until = record::Record::load(root)?.and_then(|held| held.paused_until);
+        match until.map_or(0, |until| until.saturating_sub(ambient::now())) {
+            0 => return Ok(()),
+            left => ambient::pause(Duration::from_secs(left.min(30))),
         }
     }
 }

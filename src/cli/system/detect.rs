@@ -13,7 +13,7 @@ pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Who writes `/etc/resolv.conf`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manager {
+pub enum Governor {
     Resolved,
     NetworkManager,
     /// Debian's resolvconf, with a directory of parts.
@@ -24,14 +24,14 @@ pub enum Manager {
     Plain,
 }
 
-impl Manager {
+impl Governor {
     pub fn name(self) -> &'static str {
         match self {
-            Manager::Resolved => "systemd-resolved",
-            Manager::NetworkManager => "NetworkManager",
-            Manager::Resolvconf => "resolvconf",
-            Manager::Openresolv => "openresolv",
-            Manager::Plain => "plain file",
+            Governor::Resolved => "systemd-resolved",
+            Governor::NetworkManager => "NetworkManager",
+            Governor::Resolvconf => "resolvconf",
+            Governor::Openresolv => "openresolv",
+            Governor::Plain => "plain file",
         }
     }
 }
@@ -39,7 +39,7 @@ impl Manager {
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    pub manager: Manager,
+    pub manager: Governor,
     /// What reading `/etc/resolv.conf` gives, through links.
     pub text: String,
     pub immutable: bool,
@@ -115,7 +115,7 @@ pub fn detect(root: &Root, sight: &Sight) -> Outcome<Found> {
         container: root.has("/.dockerenv") || root.has("/run/.containerenv"),
         wsl: target.starts_with("/mnt/wsl/") || root.has("/run/WSL"),
         systemd: systemd_version(root),
-        uplink: manager == Manager::Resolved && target == "/run/systemd/resolve/resolv.conf",
+        uplink: manager == Governor::Resolved && target == "/run/systemd/resolve/resolv.conf",
         network_manager_dns,
         other_negative_anchors: negative
             .iter()
@@ -131,7 +131,7 @@ impl Sight<'_> {
     }
 }
 
-fn manager(root: &Root, target: &str, text: &str, network_manager_dns: Option<&str>) -> Manager {
+fn manager(root: &Root, target: &str, text: &str, network_manager_dns: Option<&str>) -> Governor {
     let stubs = [
         "/run/systemd/resolve/stub-resolv.conf",
         "/run/systemd/resolve/resolv.conf",
@@ -141,17 +141,17 @@ fn manager(root: &Root, target: &str, text: &str, network_manager_dns: Option<&s
     let head: String = text.lines().take_while(|line| is_comment(line)).collect();
     let generated = |by: &str| head.contains(&format!("enerated by {by}"));
     if stubs.contains(&target) || nameservers(text) == ["127.0.0.53"] {
-        Manager::Resolved
+        Governor::Resolved
     } else if target.ends_with("/resolvconf/resolv.conf") && root.has("/etc/resolvconf") {
-        Manager::Resolvconf
+        Governor::Resolvconf
     } else if generated("resolvconf") && root.has("/etc/resolvconf.conf") {
-        Manager::Openresolv
+        Governor::Openresolv
     } else if (generated("NetworkManager") || target.starts_with("/run/NetworkManager/"))
         && network_manager_dns != Some("none")
     {
-        Manager::NetworkManager
+        Governor::NetworkManager
     } else {
-        Manager::Plain
+        Governor::Plain
     }
 }
 

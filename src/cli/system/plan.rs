@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    detect::{Found, Manager, RESOLV_CONF, Sight},
+    detect::{Found, Governor, RESOLV_CONF, Sight},
     files::Thing,
     network_manager, plain, resolvconf, resolved,
 };
@@ -78,12 +78,12 @@ pub fn plan(found: &Found, sight: &Sight, wish: &Wish) -> Outcome<Plan> {
         ));
     }
     let mut plan = match found.manager {
-        Manager::Resolved => resolved::plan(found, wish),
+        Governor::Resolved => resolved::plan(found, wish),
         manager if wish.split => Err(no_split(manager)),
-        Manager::NetworkManager => network_manager::plan(found, wish),
-        Manager::Resolvconf => resolvconf::plan_parts(sight, wish),
-        Manager::Openresolv => resolvconf::plan_settings(sight, wish),
-        Manager::Plain => plain::plan(found, wish),
+        Governor::NetworkManager => network_manager::plan(found, wish),
+        Governor::Resolvconf => resolvconf::plan_parts(sight, wish),
+        Governor::Openresolv => resolvconf::plan_settings(sight, wish),
+        Governor::Plain => plain::plan(found, wish),
     }?;
     let touches = plan.files.iter().any(|(path, _)| path == RESOLV_CONF);
     if touches && found.immutable {
@@ -105,9 +105,9 @@ pub fn plan(found: &Found, sight: &Sight, wish: &Wish) -> Outcome<Plan> {
     Ok(plan)
 }
 
-fn no_split(manager: Manager) -> Fault {
+fn no_split(manager: Governor) -> Fault {
     let who = match manager {
-        Manager::Plain => "a plain resolv.conf".to_owned(),
+        Governor::Plain => "a plain resolv.conf".to_owned(),
         manager => format!("{} as it is set up here", manager.name()),
     };
     Fault::refused(format!(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    detect::{Manager, RESOLV_CONF, Sight, detect, nameservers},
+    detect::{Governor, RESOLV_CONF, Sight, detect, nameservers},
     files::{Root, Thing},
     record::{Phase, Record, Standing},
 };
@@ -55,7 +55,7 @@ pub fn status(root: &Root, now: u64) -> Outcome<SystemStatus> {
         nameservers.first().is_some_and(|first| *first == address.ip().to_string())
     };
     let points = wish.is_some_and(|wish| match found.manager {
-        Manager::Resolved => true,
+        Governor::Resolved => true,
         _ => wish.addresses.iter().any(asks_first),
     });
     let mut status = SystemStatus {
