@@ -29,6 +29,7 @@ mod serve;
 mod shell;
 mod signing;
 mod status;
+mod system;
 mod table;
 mod vote;
 mod zone;
@@ -84,6 +85,7 @@ enum Command {
     Resolve(resolve::Resolve),
     Explain(explain::Explain),
     Status(status::Status),
+    System(system::System),
     Key(key::Key),
     Page(page::Page),
     Propose(propose::Propose),
@@ -129,6 +131,7 @@ impl Command {
             Command::Resolve(command) => command.run(context),
             Command::Explain(command) => command.run(context),
             Command::Status(command) => command.run(context),
+            Command::System(command) => command.run(context),
             Command::Key(command) => command.run(context),
             Command::Page(command) => command.run(context),
             Command::Propose(command) => command.run(context),
@@ -154,6 +157,7 @@ impl Command {
             Command::Resolve(_) => "djdns resolve",
             Command::Explain(_) => "djdns explain",
             Command::Status(_) => "djdns status",
+            Command::System(_) => "djdns system",
             Command::Key(_) => "djdns key",
             Command::Page(_) => "djdns page",
             Command::Propose(_) => "djdns propose",

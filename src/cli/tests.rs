@@ -100,6 +100,10 @@ fn everything_promised_can_be_typed() {
         "config check f --json".to_owned(),
         "config show".to_owned(),
         "config example".to_owned(),
+        "system enable --split --domain ct --address [::1]:5300 --force --dry-run".to_owned(),
+        "system disable --force --root d".to_owned(),
+        "system --root d status --json".to_owned(),
+        "system pause 10m".to_owned(),
         "completions zsh".to_owned(),
         "man --dir d".to_owned(),
     ];
@@ -137,6 +141,9 @@ fn what_is_wrong_or_comes_later_is_a_usage_error() {
         "requests",
         "vote ct 5f0c5f --approve --reject",
         "-v -q status",
+        "system",
+        "system pause",
+        "system enable --split --domain .",
     ] {
         match parse(line) {
             Ok(_) => panic!("{line}: was understood"),

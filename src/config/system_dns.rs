@@ -93,7 +93,7 @@ const fn directory(path: &'static str) -> Place {
 }
 
 /// In the order of being asked.
-const PLACES: [Place; 17] = [
+const PLACES: [Place; 18] = [
     // systemd-resolved(8), /etc/resolv.conf: the uplinks, without the stub.
     file("/run/systemd/resolve/resolv.conf"),
     // NetworkManager.conf(5), rc-manager: what it would write if it used no local resolver.
@@ -108,6 +108,8 @@ const PLACES: [Place; 17] = [
     directory("/run/resolvconf/keys"),
     directory("/run/resolvconf/interfaces"),
     directory("/var/run/resolvconf/interfaces"),
+    // What `djdns system enable` puts aside.
+    file("/etc/resolv.conf.before-djdns"),
     // dhcpcd-run-hooks(8), 20-resolv.conf.
     directory("/run/dhcpcd/hook-state/resolv.conf"),
     directory("/run/dhcpcd/resolv.conf"),

@@ -2,7 +2,8 @@
 
 use super::node::Node;
 use crate::{
-    dns::{PageMeta, PageView, View, suffix},
+    config::Config,
+    dns::{PageMeta, PageView, Special, View, suffix},
     governance::Governance,
     id::Id,
     page::{

@@ -1,0 +1,359 @@
+//! `djdns system`: points the operating system's nameserver at djdns, and back.
+//!
+//! This is the thin part: it looks who asks, has the machine's state judged and changed by the files
+//! below, and sees to a pause's end. Which files mean what is not known here.
+
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+
+mod ask;
+mod detect;
+mod files;
+mod network_manager;
+mod plain;
+mod plan;
+mod record;
+mod resolvconf;
+mod resolved;
+mod show;
+mod turn;
+
+use super::{
+    args,
+    context::Context,
+    fault::{Fault, Outcome},
+    output,
+};
+use crate::{ambient, time};
+use files::{Root, Thing};
+use plan::{Plan, Wish};
+use turn::Done;
+
+/// Make djdns this machine's nameserver, and undo it.
+///
+/// Understands systemd-resolved, NetworkManager, resolvconf, openresolv and a plain /etc/resolv.conf.
+/// What was there is noted in /var/lib/djdns-system/system.json before anything changes, and put back
+/// byte for byte by `disable`. A file that somebody edited since is shown and left alone, unless --force is given.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns system enable --dry-run\n  sudo djdns system enable\n  \
+                        djdns system status")]
+pub struct System {
+    #[command(subcommand)]
+    what: What,
+    /// Work on a directory that looks like a machine, and run no commands
+    #[arg(long, global = true, value_name = "DIR", env = "DJDNS_SYSTEM_ROOT", hide = true)]
+    root: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Enable(Enable),
+    Disable(Disable),
+    Status(Status),
+    Pause(Pause),
+    #[command(hide = true)]
+    Resume(Resume),
+}
+
+/// Point this machine's nameserver at djdns.
+///
+/// First asks djdns for `localhost` (with --split: for one of its domains), and refuses if it does not
+/// answer. Where it was interrupted, this finishes it; where it is paused, this ends the pause, with what
+/// was chosen then: to choose anew say all of it, or `disable` first.
+#[derive(Args)]
+#[command(
+    after_help = "EXAMPLE\n  djdns system enable --dry-run\n  sudo djdns system enable\n  sudo \
+                        djdns system enable --split --domain ct"
+)]
+struct Enable {
+    /// Send only names of pages to djdns; systemd-resolved alone can do that
+    #[arg(long)]
+    split: bool,
+    /// A top-level domain of pages; may be repeated [else those that the running daemon has]
+    #[arg(long, value_name = "NAME", value_parser = domain)]
+    domain: Vec<String>,
+    /// Where djdns answers; may be repeated [else 127.0.0.1, and ::1 if it answers there]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    address: Vec<SocketAddr>,
+    /// Overwrite what somebody edited since
+    #[arg(long)]
+    force: bool,
+    /// Show what would be written and run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Put back what was there before djdns.
+///
+/// May be run any number of times, and after any interruption.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns system disable --help\n  sudo djdns system disable")]
+struct Disable {
+    /// Put back what was there even where somebody edited it since
+    #[arg(long)]
+    force: bool,
+}
+
+/// Say who governs this machine's nameserver, whether it is djdns, and what was changed.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns system status --json")]
+struct Status {}
+
+/// Step aside for a while, and return by itself.
+///
+/// What was there before djdns is put back. A timer of systemd brings djdns back, where systemd runs;
+/// elsewhere a process that waits. Neither survives a restart of the machine: then `djdns system status`
+/// says so, and `djdns system enable` returns, as it does at any time.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns system pause --help\n  sudo djdns system pause 10m")]
+struct Pause {
+    /// For how long, or until when: 10m, 2h, 1d, 2027-01-15T08:30:00Z
+    #[arg(value_name = "DURATION")]
+    duration: String,
+    /// Put back what was there even where somebody edited it since
+    #[arg(long)]
+    force: bool,
+}
+
+/// Return from a pause, if it is over.
+#[derive(Args)]
+#[command(after_help = "EXAMPLE\n  djdns system resume")]
+struct Resume {
+    /// Wait until it is over
+    #[arg(long)]
+    wait: bool,
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    let name = args::name(text).map_err(|refusal| refusal.to_string())?.to_string();
+    match name.trim_end_matches('.') {
+        "" => Err("the root is every name: leave out --split instead".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let ip = text.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    let whole = ip.or_else(|_| text.parse());
+    whole.map_err(|_| format!("`{text}` is no address, as 127.0.0.1 or 127.0.0.1:5300"))
+}
+
+impl System {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let dir = self.root.unwrap_or_else(|| "/".into());
+        let root = Root::new(&dir);
+        match self.what {
+            What::Enable(command) => command.run(context, &root),
+            What::Disable(command) => command.run(context, &root),
+            What::Status(_) => status(context, &root),
+            What::Pause(command) => command.run(context, &root),
+            What::Resume(command) => command.run(context, &root),
+        }
+    }
+}
+
+impl Enable {
+    fn run(self, context: &mut Context, root: &Root) -> Outcome {
+        let daemon = if root.is_real() { ask::daemon(context) } else { None };
+        let known = daemon.as_ref().map_or(Vec::new(), |(_, domains)| domains.clone());
+        let chosen = self.split || !self.domain.is_empty() || !self.address.is_empty();
+        let held = if chosen { None } else { record::Record::load(root)? };
+        let fresh = || Wish {
+            addresses: if self.address.is_empty() { addresses(root) } else { self.address },
+            split: self.split,
+            domains: if self.domain.is_empty() { known } else { self.domain },
+        };
+        let wish = held.map_or_else(fresh, |held| held.wish);
+        if self.dry_run {
+            let (record, plan) = turn::planned(root, &wish)?;
+            return output::print(&shown(&record.manager, &plan));
+        }
+        needs_root(root)?;
+        if root.is_real() {
+            ask::check(&wish)?;
+        }
+        if let Some((status, _)) = daemon {
+            context.note(format!("djdns serves {} pages: {}", status.pages, status.health));
+        }
+        enable(context, root, &wish, self.force)
+    }
+}
+
+fn enable(context: &Context, root: &Root, wish: &Wish, force: bool) -> Outcome {
+    let done = turn::enable(root, wish, force, &mut runner(context, root))?;
+    let what = if wish.split { wish.domains.join(", ") } else { "all names".to_owned() };
+    let addresses: Vec<String> = wish.addresses.iter().map(ToString::to_string).collect();
+    let so = if done.already { "already asks" } else { "now asks" };
+    finish(context, done, &format!("this machine {so} djdns at {}: {what}", addresses.join(", ")))
+}
+
+impl Disable {
+    fn run(self, context: &mut Context, root: &Root) -> Outcome {
+        needs_root(root)?;
+        let done = turn::disable(root, self.force, &mut runner(context, root))?;
+        let said = match done.already {
+            true => "this machine was not pointed at djdns: nothing to undo",
+            false => "what was there before djdns is back, byte for byte",
+        };
+        finish(context, done, said)
+    }
+}
+
+fn status(context: &Context, root: &Root) -> Outcome {
+    let status = show::status(root, ambient::now())?;
+    match context.json {
+        true => output::print_json(&status),
+        false => output::print(&output::clean(&show::render(&status))),
+    }
+}
+
+impl Pause {
+    fn run(self, context: &mut Context, root: &Root) -> Outcome {
+        let now = ambient::now();
+        let until = time::when(&self.duration, now).map_err(Fault::usage)?;
+        if until <= now {
+            return Err(Fault::usage(format!("`{}` is not in the future", self.duration)));
+        }
+        needs_root(root)?;
+        let mut how = "";
+        let mut schedule = || {
+            how = schedule(root, until - now)?;
+            Ok(())
+        };
+        let mut run = runner(context, root);
+        let done = turn::pause(root, until, self.force, &mut run, &mut schedule)?;
+        finish(context, done, &format!("paused until {}; {how}", time::date(until)))
+    }
+}
+
+impl Resume {
+    fn run(self, context: &mut Context, root: &Root) -> Outcome {
+        needs_root(root)?;
+        if self.wait {
+            wait(root)?;
+        }
+        match turn::due(root, ambient::now())? {
+            None => output::print("no pause is over: nothing was changed\n"),
+            Some(wish) => {
+                if root.is_real() {
+                    ask::check(&wish)?;
+                }
+                enable(context, root, &wish, false)
+            }
+        }
+    }
+}
+
+/// Waits until no pause is left to wait for. The clock may be set, and the pause be changed, meanwhile.
+fn wait(root: &Root) -> Outcome {
+    loop {
+        let until = record::Record::load(root)?.and_then(|held| held.paused_until);
+        match until.map_or(0, |until| until.saturating_sub(ambient::now())) {
+            0 => return Ok(()),
+            left => ambient::pause(Duration::from_secs(left.min(30))),
+        }
+    }
+}
+
+/// 127.0.0.1, and ::1 if something answers there too.
+fn addresses(root: &Root) -> Vec<SocketAddr> {
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 53));
+    let mut addresses = vec![SocketAddr::from(([127, 0, 0, 1], 53))];
+    if root.is_real() && ask::ask(v6, "localhost").is_ok() {
+        addresses.push(v6);
+    }
+    addresses
+}
+
+fn needs_root(root: &Root) -> Outcome {
+    if !root.is_real() || rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let program = std::env::current_exe().map_or("djdns".to_owned(), |at| at.display().to_string());
+    Err(Fault::refused(format!(
+        "only root may change this machine's nameserver: sudo {program} {}",
+        words.join(" ")
+    )))
+}
+
+/// Runs commands on the machine itself, and says of any other that it would.
+fn runner(context: &Context, root: &Root) -> impl FnMut(&[Vec<String>]) -> Vec<String> {
+    let (real, quiet) = (root.is_real(), context.quiet);
+    move |commands| {
+        if real {
+            return ask::run(commands);
+        }
+        for command in commands.iter().filter(|_| !quiet) {
+            output::note(&format!("not run in a directory: {}", command.join(" ")));
+        }
+        Vec::new()
+    }
+}
+
+/// Sees to the return from a pause; says how.
+fn schedule(root: &Root, seconds: u64) -> Outcome<&'static str> {
+    if !root.is_real() {
+        return Ok("nothing brings a directory back: `djdns system enable` does");
+    }
+    let program = std::env::current_exe().map_err(Fault::refused)?;
+    if root.has("/run/systemd/system") {
+        let timer = Command::new("systemd-run")
+            .args(["--quiet", "--collect", "--timer-property=AccuracySec=1s"])
+            .arg(format!("--on-active={seconds}s"))
+            .arg(&program)
+            .args(["system", "resume"])
+            .stdin(Stdio::null())
+            .status();
+        if timer.is_ok_and(|status| status.success()) {
+            return Ok("a timer of systemd brings djdns back, unless the machine restarts before");
+        }
+    }
+    // In a group of its own: it does not end with this command's terminal.
+    Command::new(&program)
+        .args(["system", "resume", "--wait"])
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| Fault::refused(format!("nothing can bring djdns back: {error}")))?;
+    Ok("a process that waits brings djdns back, unless the machine restarts before")
+}
+
+fn finish(context: &Context, done: Done, said: &str) -> Outcome {
+    for note in &done.notes {
+        context.note(format!("note: {note}"));
+    }
+    if !done.failed.is_empty() {
+        return Err(Fault::refused(format!(
+            "files are changed, but not all that belongs to it: {}; `djdns system status` shows it",
+            done.failed.join("; ")
+        )));
+    }
+    output::print(&format!("{said}\n"))
+}
+
+/// A plan, for people.
+fn shown(manager: &str, plan: &Plan) -> String {
+    let mut out = format!("governed by {manager}; this would be done:\n");
+    for (path, thing) in &plan.files {
+        let verb = if *thing == Thing::Absent { "remove" } else { "write" };
+        out += &format!("{verb} {path}\n");
+        out += &thing.lines().iter().map(|line| format!("    {line}\n")).collect::<String>();
+    }
+    for command in &plan.commands {
+        out += &format!("run {}\n", command.join(" "));
+    }
+    out + &plan.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>()
+}
+
+#[cfg(test)]
+mod tests;
