@@ -17,7 +17,7 @@ impl Node {
     /// has them too; and leaves special names to whom its rules send them.
     pub fn serve_by(&self, config: &Config) {
         let allowed = || config.allow_tld.iter().map(|allowed| allowed.0.clone());
-        let ruled = || config.rules.iter().map(|(suffix, _)| suffix.0.clone());
+        let ruled = || config.rules.keys().map(|suffix| suffix.0.clone());
         self.view.rcu(|view| view.allowing(allowed()).with_special(Special::except(ruled())));
     }
 

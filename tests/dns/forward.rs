@@ -240,7 +240,7 @@ async fn what_does_not_fit_a_datagram_is_asked_over_tcp() {
     let upstream = upstream(Arc::new(|query: &[u8], tcp| {
         vec![address(query, 9, 60, |response| {
             if !tcp {
-                response[2] |= 0x02
+                response[2] |= 0x02;
             }
         })]
     }))
