@@ -158,6 +158,9 @@ fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
 /// Who resolves names outside the pages, as the arguments, the configuration, and this machine's own
 /// files say; read again when those change.
 fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<Forward> {
+    if options.config.query_log {
+        bail!("query-log: the query log is not built yet; leave it out");
+    }
     let (options, own) = (options.clone(), own.to_vec());
     let read = move || Settings::read(&options.config, &options.upstreams, Path::new("/"), &own);
     let settings = read();

@@ -18,7 +18,6 @@ pub mod forward;
 mod holder;
 pub mod icann;
 pub mod listeners;
-pub mod loop_probe;
 
 pub mod node;
 pub mod path;
@@ -35,7 +34,6 @@ pub use answer::{Answer, Rcode};
 pub use face::Face;
 pub use forward::Forward;
 pub use listeners::{ListenError, Listeners, Serving};
-pub use loop_probe::LoopProbe;
 pub use query::Query;
 pub use service::{Outside, Reply, Seeking, Service, Wanted};
 pub use special::Special;

@@ -62,8 +62,10 @@ pub fn daemon(context: &Context) -> Option<(Status, Vec<String>)> {
 /// Refuses to point a machine at an address where nobody answers what it will be asked.
 pub fn check(wish: &Wish) -> Outcome {
     for address in &wish.addresses {
+        // A name in no page and in no special zone: whether it is there does not matter (RFC 2606).
+        let elsewhere = "example.com";
         let name =
-            if wish.split { wish.domains.first().map_or("", |name| name) } else { "localhost" };
+            if wish.split { wish.domains.first().map_or("", |name| name) } else { elsewhere };
         let rcode = ask(*address, name).map_err(|error| {
             Fault::refused(format!(
                 "djdns does not answer at {address} ({error}), and this machine would resolve nothing: \
@@ -72,7 +74,7 @@ pub fn check(wish: &Wish) -> Outcome {
             ))
         })?;
         // NOERROR and NXDOMAIN are answers; whoever refuses or fails is no resolver for this.
-        if rcode != 0 && !(wish.split && rcode == 3) {
+        if rcode != 0 && rcode != 3 {
             return Err(Fault::refused(format!(
                 "what answers at {address} does not resolve `{name}` (RCODE {rcode}), so this machine \
                  would be left without other names: let it forward them, or send only names of pages \
