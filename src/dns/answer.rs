@@ -152,11 +152,8 @@ impl<'v> Answer<'v> {
         self
     }
 
-    pub(super) fn failed(
-        rcode: Rcode,
-        code: u16,
-        text: impl Into<Cow<'static, str>>,
-    ) -> Answer<'v> {
+    /// Nothing but an rcode and the extended error that says why (RFC 8914).
+    pub fn failed(rcode: Rcode, code: u16, text: impl Into<Cow<'static, str>>) -> Answer<'v> {
         let mut answer = Answer { rcode, ..Answer::default() };
         answer.add_error(code, text);
         answer
