@@ -120,9 +120,14 @@ impl Daemon {
         ask(&mut self.client(), request)
     }
 
+    /// Where it answers DNS.
+    pub fn address(&self) -> SocketAddr {
+        self.dns.expect("it said where it answers")
+    }
+
     /// A connection to its DNS.
     pub fn resolver(&self) -> Resolver {
-        Resolver::new(self.dns.expect("it said where it answers"))
+        Resolver::new(self.address())
     }
 }
 
