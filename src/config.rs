@@ -12,6 +12,8 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::dns::access::Prefix;
+
 /// Reads an environment variable.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 
@@ -27,6 +29,9 @@ pub struct Config {
     /// Addresses on which DNS is answered.
     #[serde(default)]
     pub dns: Vec<SocketAddr>,
+    /// Who may ask besides this machine, where an address is reached by others.
+    #[serde(default)]
+    pub allow: Vec<Prefix>,
 }
 
 /// Why a configuration file was not taken.
@@ -147,6 +152,7 @@ mod tests {
         check("dns = []\ndata_dir = \"x\"\n", 2, "unknown field `data_dir`");
         check("\n\ndns = [\"localhost\"]", 3, "socket address");
         check("dns = [", 1, "array");
+        check("allow = [\"192.0.2.1/24\"]", 1, "192.0.2.0/24 is the prefix");
         check("data-dir = 5", 1, "invalid type");
     }
 

@@ -20,7 +20,7 @@ use crate::{
         report::Status,
         server::{self, Session},
     },
-    dns::{ListenError, Listeners, Service},
+    dns::{Access, Cookies, ListenError, Listeners, Service},
 };
 
 mod anchors;
@@ -52,6 +52,8 @@ use node::Node;
 pub struct ServeOptions {
     /// Addresses to answer DNS on; none: port 53 of both loopbacks, or 127.0.0.1:5300.
     pub dns: Vec<SocketAddr>,
+    /// Who may ask besides this machine.
+    pub access: Access,
     /// Says nothing on standard output.
     pub quiet: bool,
 }
@@ -76,7 +78,8 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
     runtime.block_on(async {
         let listeners = listeners(options)?;
         let addresses = listeners.addresses();
-        let service = Service::new(node.view().clone(), None);
+        let cookies = Cookies::new(ambient::random(), ambient::now);
+        let service = Service::new(node.view().clone(), None).with_cookies(cookies);
         let serving = listeners.serve(&service).context("serving DNS")?;
         *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             addresses.iter().map(ToString::to_string).collect();
@@ -111,20 +114,19 @@ pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
 /// The sockets that systemd passed, or those asked for, or the defaults.
 fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
     let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
-    let mut listeners = Listeners::default();
+    let access = &options.access;
     if !udp.is_empty() || !tcp.is_empty() {
-        listeners.adopt(udp, tcp);
-        return Ok(listeners);
+        return Ok(Listeners::passed(udp, tcp, access));
     }
     if !options.dns.is_empty() {
-        return bind(&options.dns);
+        return bind(&options.dns, access);
     }
     let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    match Listeners::bind(&loopbacks.map(|ip| SocketAddr::new(ip, 53))) {
+    match Listeners::bind(&loopbacks.map(|ip| SocketAddr::new(ip, 53)), access) {
         Ok(listeners) => Ok(listeners),
         // No IPv6 on this machine: the other loopback is enough.
         Err(ListenError::NoSuchAddress(_)) => {
-            Ok(Listeners::bind(&[SocketAddr::new(loopbacks[0], 53)])?)
+            Ok(Listeners::bind(&[SocketAddr::new(loopbacks[0], 53)], access)?)
         }
         Err(error) => {
             let second = SocketAddr::new(loopbacks[0], SECOND_PORT);
@@ -134,14 +136,14 @@ fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
                  stop who has the port, or choose an address with --dns",
                 anyhow::Error::from(error)
             );
-            bind(&[second])
+            bind(&[second], access)
         }
     }
 }
 
 /// Listens on these and no others.
-fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Listeners> {
-    Listeners::bind(addresses).map_err(|error| match error {
+fn bind(addresses: &[SocketAddr], access: &Access) -> anyhow::Result<Listeners> {
+    Listeners::bind(addresses, access).map_err(|error| match error {
         ListenError::Taken { .. } => {
             anyhow!("{error}: stop that program, or choose another address or port with --dns")
         }

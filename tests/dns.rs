@@ -6,6 +6,7 @@ mod dns {
     pub mod replay;
     pub mod sizes;
     pub mod sockets;
+    pub mod streams;
     pub mod support;
 }
 

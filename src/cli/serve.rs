@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::{context::Context, fault::Outcome};
-use crate::daemon::{self, ServeOptions, node::Node};
+use crate::{
+    daemon::{self, ServeOptions, node::Node},
+    dns::Access,
+};
 
 /// Run the node: answer DNS on this machine from verified pages.
 ///
@@ -22,13 +25,15 @@ pub struct Serve {
 impl Serve {
     pub fn run(self, context: &mut Context) -> Outcome {
         let data_dir = context.data_dir()?;
-        let dns = if self.dns.is_empty() { context.config()?.dns } else { self.dns };
+        let config = context.config()?;
+        let dns = if self.dns.is_empty() { config.dns } else { self.dns };
+        let access = Access::new(config.allow);
         let node = {
             let mut progress = context.progress();
             Node::open(&data_dir, "djdns serve", &mut |label, done, total| {
                 progress.tell(label, done, total);
             })?
         };
-        Ok(daemon::serve(&node, &ServeOptions { dns, quiet: context.quiet })?)
+        Ok(daemon::serve(&node, &ServeOptions { dns, access, quiet: context.quiet })?)
     }
 }

@@ -1,14 +1,11 @@
-//! The doors of the DNS face: which addresses, UDP and TCP on each, and how to close them.
+//! The doors of the DNS face: which addresses, UDP and TCP on each, who may enter, and how to close
+//! them.
 //!
-//! TCP is hickory-server's: framing, idle timeout, one query after the other on a connection, with
-//! [`Face`] as its handler. UDP datagrams are received here and answered by [`Service`]
-//! in place. hickory's own UDP loop is not used: it starts a task and two copies per
-//! packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
-//! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes.
-//!
-//! hickory 0.26.3 has no limit on TCP connections: a silent one ends after
-//! [`DNS_TCP_IDLE`], and each has at most one query in flight, but how many there may be is up
-//! to the process's limit of open files.
+//! Datagrams are received here and answered by [`Service`] in place; [`super::stream`] has the TCP
+//! connections. hickory-server's loops are not used: the one for UDP starts a task and two
+//! copies per packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
+//! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes; the one
+//! for TCP answers strictly in turn, and has no limit on connections.
 //!
 //! Nothing here decides what is answered.
 
@@ -18,21 +15,25 @@ use std::{
     sync::Arc,
 };
 
-use hickory_server::Server;
+use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
 
-use super::{Face, Reply, Service, Transport, holder};
-use crate::limits::{DNS_TCP_IDLE, DNS_UDP_BUFFER_BYTES, FORWARD_WAITING_MAX};
+use super::{
+    Reply, Service, Transport, access::Access, crowd::Crowd, holder, options::Client,
+    stream::StreamDoor,
+};
+use crate::limits::{DNS_TCP_CONNECTIONS_MAX, DNS_UDP_BUFFER_BYTES, FORWARD_WAITING_MAX};
 
 /// Sockets that are bound and wait to be served.
 #[derive(Debug, Default)]
 pub struct Listeners {
     udp: Vec<UdpSocket>,
     tcp: Vec<TcpListener>,
+    access: Access,
 }
 
 /// Why an address cannot be listened on.
@@ -45,6 +46,11 @@ pub enum ListenError {
     NotAllowed(SocketAddr),
     #[error("{address} ({transport}) is taken{}", by(.holder))]
     Taken { address: SocketAddr, transport: &'static str, holder: Option<String> },
+    #[error(
+        "{0} can be reached from other machines: say in the configuration which may ask, as in \
+         `allow = [\"192.0.2.0/24\"]`, or listen on 127.0.0.1 or [::1]"
+    )]
+    NoAccessList(SocketAddr),
     #[error("this machine has no address {0}")]
     NoSuchAddress(SocketAddr),
     #[error("listening on {address} ({transport})")]
@@ -55,21 +61,23 @@ fn by(holder: &Option<String>) -> String {
     holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
-/// TCP connections that the kernel holds until they are accepted (choice).
-const TCP_BACKLOG: i32 = 128;
-/// Answers that hickory queues for a TCP client that does not read (choice).
-const TCP_ANSWERS_QUEUED: usize = 32;
+/// TCP connections that the kernel holds until they are accepted (choice: as in djdns.socket).
+const TCP_BACKLOG: i32 = 1024;
 /// How often an address with port 0 is tried anew, when the UDP port found is taken on TCP.
 const PORT_TRIES: usize = 16;
 
 impl Listeners {
-    /// Binds UDP and TCP on every address. With port 0 the system chooses one port for both.
+    /// Binds UDP and TCP on every address, for this machine and whom `access` names. With port 0 the
+    /// system chooses one port for both.
     ///
     /// # Errors
     /// The first [`ListenError`]; nothing stays bound then.
-    pub fn bind(addresses: &[SocketAddr]) -> Result<Listeners, ListenError> {
-        let mut listeners = Listeners::default();
+    pub fn bind(addresses: &[SocketAddr], access: &Access) -> Result<Listeners, ListenError> {
+        let mut listeners = Listeners { access: access.clone(), ..Listeners::default() };
         for address in addresses {
+            if !access.covers(*address) {
+                return Err(ListenError::NoAccessList(*address));
+            }
             let (udp, tcp) = bind_both(*address)?;
             listeners.udp.push(udp);
             listeners.tcp.push(tcp);
@@ -77,10 +85,10 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Adds sockets that were bound by somebody else, as systemd does.
-    pub fn adopt(&mut self, udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) {
-        self.udp.extend(udp);
-        self.tcp.extend(tcp);
+    /// Sockets that were bound by somebody else, as systemd does, for this machine and whom `access`
+    /// names.
+    pub fn passed(udp: Vec<UdpSocket>, tcp: Vec<TcpListener>, access: &Access) -> Listeners {
+        Listeners { udp, tcp, access: access.clone() }
     }
 
     /// The addresses served over UDP.
@@ -95,43 +103,53 @@ impl Listeners {
     /// When a socket cannot be given to the runtime.
     pub fn serve(self, service: &Service) -> io::Result<Serving> {
         let (stop, stopped) = watch::channel(());
-        let mut udp = JoinSet::new();
+        let mut doors = JoinSet::new();
         let waiting = Arc::new(Semaphore::new(FORWARD_WAITING_MAX));
-        let mut tcp = Server::new(Face::new(service.views().clone()));
+        let access = Arc::new(self.access);
+        let crowd = Crowd::new(connections_max());
         for socket in self.udp {
             socket.set_nonblocking(true)?;
-            let socket = tokio::net::UdpSocket::from_std(socket)?;
             let door = Door {
-                socket: Arc::new(socket),
+                socket: Arc::new(tokio::net::UdpSocket::from_std(socket)?),
                 service: service.clone(),
+                access: access.clone(),
                 waiting: waiting.clone(),
             };
-            udp.spawn(door.answer(stopped.clone()));
+            doors.spawn(door.answer(stopped.clone()));
         }
         for listener in self.tcp {
             listener.set_nonblocking(true)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            tcp.register_listener(listener, DNS_TCP_IDLE, TCP_ANSWERS_QUEUED);
+            let door = StreamDoor {
+                listener: tokio::net::TcpListener::from_std(listener)?,
+                service: service.clone(),
+                access: access.clone(),
+                crowd: crowd.clone(),
+                waiting: waiting.clone(),
+            };
+            doors.spawn(door.answer(stopped.clone()));
         }
-        Ok(Serving { stop, udp, tcp })
+        Ok(Serving { stop, doors })
     }
+}
+
+/// TCP connections at a time: half of the files that this process may open belongs to others.
+fn connections_max() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    DNS_TCP_CONNECTIONS_MAX.min(usize::try_from(files / 2).unwrap_or(usize::MAX))
 }
 
 /// Sockets that are being served. Dropping it closes them at once.
 pub struct Serving {
     stop: watch::Sender<()>,
-    udp: JoinSet<()>,
-    tcp: Server<Face>,
+    doors: JoinSet<()>,
 }
 
 impl Serving {
-    /// Stops accepting, and returns when all sockets are closed.
+    /// Stops accepting, ends what is in flight within
+    /// [`DNS_TCP_FAREWELL`](crate::limits::DNS_TCP_FAREWELL), and returns when all sockets are closed.
     pub async fn shutdown(mut self) {
         drop(self.stop);
-        if let Err(error) = self.tcp.shutdown_gracefully().await {
-            tracing::debug!(%error, "the TCP door of the DNS face ended with an error");
-        }
-        while self.udp.join_next().await.is_some() {}
+        while self.doors.join_next().await.is_some() {}
     }
 }
 
@@ -139,6 +157,7 @@ impl Serving {
 struct Door {
     socket: Arc<tokio::net::UdpSocket>,
     service: Service,
+    access: Arc<Access>,
     /// Room for questions that are forwarded.
     waiting: Arc<Semaphore>,
 }
@@ -166,7 +185,11 @@ impl Door {
     }
 
     async fn answer_one(&self, query: &[u8], from: SocketAddr) -> io::Result<()> {
-        match self.service.reply(query, Transport::Udp) {
+        if !self.access.allows(from.ip()) {
+            return Ok(());
+        }
+        let client = Client { address: from.ip(), transport: Transport::Udp };
+        match self.service.reply(query, client) {
             Reply::Silence => Ok(()),
             Reply::Now(answer) => self.socket.send_to(&answer, from).await.map(drop),
             Reply::Later => {
@@ -174,7 +197,7 @@ impl Door {
                 let (socket, service, query) =
                     (self.socket.clone(), self.service.clone(), query.to_vec());
                 tokio::spawn(async move {
-                    let answer = service.outside(&query, Transport::Udp).await;
+                    let answer = service.outside(&query, client).await;
                     let _ = socket.send_to(&answer, from).await;
                     drop(room);
                 });

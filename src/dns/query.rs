@@ -3,7 +3,11 @@
 //! Only what an answer depends on is kept; the question stays as it was written (RFC 4343).
 //! Whether anything is known about the question is [`super::answer`]'s business.
 
-use super::{answer::Rcode, path::Path};
+use super::{
+    answer::Rcode,
+    cookie::{self, Cookie},
+    path::Path,
+};
 use crate::page::record::RecordType;
 
 /// A message that deserves a reply.
@@ -49,8 +53,14 @@ pub struct Edns {
     pub version: u8,
     /// DO, to be copied (RFC 3225).
     pub dnssec_ok: bool,
+    /// The first COOKIE option (RFC 7873 section 5.2).
+    pub cookie: Option<Cookie>,
+    /// The client asks how long an idle connection is kept (RFC 7828).
+    pub keepalive: bool,
 }
 
+/// The edns-tcp-keepalive option's code (RFC 7828 section 3.1).
+pub const KEEPALIVE_OPTION: u16 = 11;
 const HEADER: usize = 12;
 const OPCODE_QUERY: u8 = 0;
 
@@ -129,15 +139,15 @@ fn read_question(bytes: &[u8]) -> Option<(Question<'_>, &[u8])> {
 }
 
 /// A record of a query, as far as an OPT needs it.
-struct RawRecord<'q> {
+pub(super) struct RawRecord<'q> {
     at_root: bool,
-    rtype: RecordType,
+    pub(super) rtype: RecordType,
     class: u16,
     ttl: [u8; 4],
-    rdata: &'q [u8],
+    pub(super) rdata: &'q [u8],
 }
 
-fn read_record(bytes: &[u8]) -> Option<(RawRecord<'_>, &[u8])> {
+pub(super) fn read_record(bytes: &[u8]) -> Option<(RawRecord<'_>, &[u8])> {
     let name = skip_name(bytes)?;
     let (fixed, rest) = bytes[name..].split_first_chunk::<10>()?;
     let (rdata, rest) =
@@ -154,7 +164,7 @@ fn read_record(bytes: &[u8]) -> Option<(RawRecord<'_>, &[u8])> {
 
 /// The octets of a name that may end in a compression pointer. Pointers are never followed, so
 /// that loops of them cost nothing.
-fn skip_name(bytes: &[u8]) -> Option<usize> {
+pub(super) fn skip_name(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         match usize::from(*bytes.get(at)?) {
@@ -168,10 +178,19 @@ fn skip_name(bytes: &[u8]) -> Option<usize> {
 
 fn read_opt(record: &RawRecord<'_>) -> Option<Edns> {
     let mut options = record.rdata;
+    let (mut cookie, mut keepalive) = (None, false);
     while !options.is_empty() {
         let (head, after) = options.split_first_chunk::<4>()?;
-        options = after.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
+        let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let (data, after) = after.split_at_checked(len)?;
+        match u16::from_be_bytes([head[0], head[1]]) {
+            cookie::OPTION if cookie.is_none() => cookie = Some(Cookie::read(data)?),
+            KEEPALIVE_OPTION => keepalive = true,
+            _ => {}
+        }
+        options = after;
     }
     let [_, version, flags, _] = record.ttl;
-    record.at_root.then_some(Edns { payload: record.class, version, dnssec_ok: flags & 0x80 != 0 })
+    let (payload, dnssec_ok) = (record.class, flags & 0x80 != 0);
+    record.at_root.then_some(Edns { payload, version, dnssec_ok, cookie, keepalive })
 }

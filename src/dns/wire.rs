@@ -34,7 +34,18 @@ impl Transport {
 
 /// Writes the whole response to `query`.
 pub fn write(query: &Query<'_>, answer: &Answer<'_>, transport: Transport) -> Vec<u8> {
-    let mut message = Message::begin(query, answer, transport.answer_bytes_max(query));
+    write_with(query, answer, transport, Vec::new())
+}
+
+/// Writes the whole response to `query`, with these EDNS options before those of the answer, if the
+/// client speaks EDNS.
+pub fn write_with(
+    query: &Query<'_>,
+    answer: &Answer<'_>,
+    transport: Transport,
+    first: Vec<u8>,
+) -> Vec<u8> {
+    let mut message = Message::begin(query, answer, transport.answer_bytes_max(query), first);
     if !message.push_sections(answer) {
         message.truncate();
     }
@@ -67,7 +78,7 @@ struct Message {
 }
 
 impl Message {
-    fn begin(query: &Query<'_>, answer: &Answer<'_>, max: usize) -> Message {
+    fn begin(query: &Query<'_>, answer: &Answer<'_>, max: usize, first: Vec<u8>) -> Message {
         let question = query.question.as_ref().map_or(&[][..], |question| question.raw);
         let mut bytes = Vec::with_capacity(UDP_ANSWER_BYTES_PLAIN.into());
         bytes.extend_from_slice(&query.id.to_be_bytes());
@@ -78,7 +89,8 @@ impl Message {
         bytes.extend_from_slice(&[0, u8::from(!question.is_empty()), 0, 0, 0, 0, 0, 0]);
         bytes.extend_from_slice(question);
         let room = max.saturating_sub(bytes.len());
-        let options = query.edns.map(|_| options(&answer.errors, room.saturating_sub(OPT_HEAD)));
+        let room = room.saturating_sub(OPT_HEAD);
+        let options = query.edns.map(|_| add_errors(first, &answer.errors, room));
         let kept = options.as_ref().map_or(0, |options| OPT_HEAD + options.len());
         let question_end = bytes.len();
         let mut message = Message {
@@ -248,9 +260,8 @@ impl Message {
     }
 }
 
-/// The OPT options: one extended error each (RFC 8914 section 2), as far as there is room.
-fn options(errors: &[ExtendedError], room: usize) -> Vec<u8> {
-    let mut options = Vec::new();
+/// Adds one OPT option for each extended error (RFC 8914 section 2), as far as there is room.
+fn add_errors(mut options: Vec<u8>, errors: &[ExtendedError], room: usize) -> Vec<u8> {
     for error in errors {
         let len = 2 + error.text.len();
         if options.len() + 4 + len <= room {
