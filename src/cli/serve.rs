@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{context::Context, fault::Outcome};
 use crate::{
-    daemon::{self, ServeOptions, node::Node},
+    daemon::{self, ServeOptions, doors, node::Node},
     dns::Upstream,
 };
 
@@ -32,17 +32,20 @@ impl Serve {
         let data_dir = context.data_dir()?;
         let config = context.config()?;
         let dns = if self.dns.is_empty() { config.dns.clone() } else { self.dns };
+        let (upstreams, quiet) = (self.upstreams, context.quiet);
+        let options = ServeOptions { dns, upstreams, config, quiet };
+        // First of all: no thread that is started later has rights that this took.
+        let doors = doors::open(&options)?;
         let node = {
             let mut progress = context.progress();
             Node::open(&data_dir, "djdns serve", &mut |label, done, total| {
                 progress.tell(label, done, total);
-            })?
+            })
+            .map_err(doors::about_rights)?
         };
         for notice in node.notices() {
             tracing::warn!("{notice}");
         }
-        let (upstreams, quiet) = (self.upstreams, context.quiet);
-        let options = ServeOptions { dns, upstreams, config, quiet };
-        Ok(daemon::serve(&node, &options)?)
+        Ok(daemon::serve(&node, doors, &options)?)
     }
 }

@@ -78,6 +78,26 @@ impl Home {
         panic!("the daemon ended before it answered: {:?} {errors}", daemon.said);
     }
 
+    /// A file beside the data.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.0.path().join(name);
+        std::fs::write(&file, text).expect("the directory is there");
+        file
+    }
+
+    /// What the program said on standard error, once it says this.
+    pub fn errors_until(&self, words: &str) -> String {
+        let begun = std::time::Instant::now();
+        loop {
+            let said = std::fs::read_to_string(self.0.path().join("stderr")).unwrap_or_default();
+            if said.contains(words) {
+                return said;
+            }
+            assert!(begun.elapsed() < PATIENCE, "no word of `{words}`: {said}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn errors(&self) -> File {
         File::create(self.0.path().join("stderr")).expect("the directory is there")
     }
@@ -103,6 +123,24 @@ impl Daemon {
         self.child.wait().expect("it has ended");
     }
 
+    /// Where it answers DNS.
+    pub fn dns(&self) -> SocketAddr {
+        self.dns.expect("it said where it answers")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Processor time that it used, in ticks of 10 ms (proc_pid_stat(5)).
+    pub fn processor_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("it runs");
+        let (_, after) = stat.rsplit_once(')').expect("a name in parentheses");
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let number = |at: usize| fields[at].parse::<u64>().expect("a number");
+        number(11) + number(12)
+    }
+
     /// SIGTERM; how it ended.
     pub fn terminate(mut self) -> ExitStatus {
         let pid = Pid::from_child(&self.child);
@@ -122,7 +160,7 @@ impl Daemon {
 
     /// A connection to its DNS.
     pub fn resolver(&self) -> Resolver {
-        Resolver::new(self.dns.expect("it said where it answers"))
+        Resolver::new(self.dns())
     }
 }
 
@@ -151,6 +189,7 @@ impl Resolver {
     /// The addresses of a name, sorted.
     pub fn addresses(&self, name: &str) -> Vec<Ipv4Addr> {
         let mut query = Message::new(1, MessageType::Query, OpCode::Query);
+        query.metadata.recursion_desired = true;
         query.add_query(Query::query(Name::from_ascii(name).expect("a name"), RecordType::A));
         self.0.send(&query.to_vec().expect("it fits")).expect("loopback");
         let mut answer = [0; 1500];
