@@ -13,7 +13,8 @@ use crate::{
 /// Run the node: answer DNS on this machine from verified pages.
 ///
 /// Answers on 127.0.0.1:53 and [::1]:53 unless told otherwise, and on sockets that systemd passes.
-/// It is ready when it answers, and then prints the line to try. Stop it with Ctrl-C.
+/// It is ready when it answers, and then prints the line to try. Stop it with Ctrl-C. On SIGHUP it reads
+/// its configuration again, and loses no question meanwhile.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns serve --dns 127.0.0.1:5300 --dns '[::1]:5300'")]
 pub struct Serve {

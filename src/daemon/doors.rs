@@ -122,15 +122,20 @@ fn sentence(error: &ListenError) -> String {
 
 /// Why port 53 is not to be had, where DNS is answered instead, and every way out.
 fn instead(error: &ListenError, second: SocketAddr) -> String {
-    let mut text = format!("{}; DNS is answered on {second} instead. Ways out:", sentence(error));
-    for way in ways_out(error) {
+    let why = match error {
+        // Its own words name the ways out, too.
+        ListenError::NotAllowed(address) => format!("no right to listen on {address}"),
+        error => sentence(error),
+    };
+    let mut text = format!("{why}; DNS is answered on {second} instead. Ways out:");
+    for way in ways_out(error, second) {
         text += "\n  - ";
         text += &way;
     }
     text
 }
 
-fn ways_out(error: &ListenError) -> Vec<String> {
+fn ways_out(error: &ListenError, second: SocketAddr) -> Vec<String> {
     let mut ways = Vec::new();
     match error {
         ListenError::Taken { holder: Some(holder), .. } => {
@@ -175,11 +180,10 @@ fn ways_out(error: &ListenError) -> Vec<String> {
                 .to_owned(),
         );
     }
-    ways.push(
-        "stay on another port, and say which with `--dns`: systemd-resolved and NetworkManager can be \
-         pointed at one, a plain /etc/resolv.conf cannot"
-            .to_owned(),
-    );
+    ways.push(format!(
+        "stay on this port: with systemd-resolved `sudo djdns system enable --address {second}` points \
+         the machine at it; a plain /etc/resolv.conf knows no port but 53"
+    ));
     ways
 }
 
@@ -229,8 +233,9 @@ mod tests {
             &["taken by systemd-resolve (pid 812)", "DNSStubListenerExtra", "--dns 127.0.0.2:53"],
         );
         check(&taken(Some(("dnsmasq", 7))), &["systemctl disable --now dnsmasq", "libvirt"]);
+        let at_this_port = "djdns system enable --address 127.0.0.1:5300";
         check(&taken(Some(("nc", 7))), &["stop nc", "systemctl status 7"]);
-        check(&taken(None), &["is taken;", "sudo ss -lnpu 'sport = :53'"]);
+        check(&taken(None), &["is taken;", "sudo ss -lnpu 'sport = :53'", at_this_port]);
         check(
             &ListenError::NotAllowed(address),
             &[

@@ -247,7 +247,7 @@ fn a_daemon_without_files_for_more_connections_neither_spins_nor_falls_silent() 
     let mut length = [0; 2];
     last.read_exact(&mut length).expect("an answer");
     let before = daemon.processor_ticks();
-    std::thread::sleep(Duration::from_millis(500));
+    djdns::ambient::pause(Duration::from_millis(500));
     // Ticks of 10 ms (proc_pid_stat(5)).
     assert!(daemon.processor_ticks() - before < 25, "it spins");
     assert_eq!(resolver.addresses("localhost."), [Ipv4Addr::LOCALHOST]);

@@ -14,9 +14,12 @@ use std::{
     time::Duration,
 };
 
-use djdns::control::{
-    client::Client,
-    request::{Answer, Failure, Request},
+use djdns::{
+    ambient,
+    control::{
+        client::Client,
+        request::{Answer, Failure, Request},
+    },
 };
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query},
@@ -87,14 +90,15 @@ impl Home {
 
     /// What the program said on standard error, once it says this.
     pub fn errors_until(&self, words: &str) -> String {
-        let begun = std::time::Instant::now();
+        let begun = ambient::ticks();
         loop {
             let said = std::fs::read_to_string(self.0.path().join("stderr")).unwrap_or_default();
             if said.contains(words) {
                 return said;
             }
-            assert!(begun.elapsed() < PATIENCE, "no word of `{words}`: {said}");
-            std::thread::sleep(Duration::from_millis(5));
+            let waited = Duration::from_millis(ambient::ticks() - begun);
+            assert!(waited < PATIENCE, "no word of `{words}`: {said}");
+            ambient::pause(Duration::from_millis(5));
         }
     }
 
