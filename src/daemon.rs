@@ -4,59 +4,55 @@
 //! node's.
 
 use std::{
-    env,
     io::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context, anyhow, bail};
-use arc_swap::ArcSwap;
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Context;
 
 use crate::{
     ambient,
-    config::{
-        Config,
-        settings::Settings,
-        watch::{self, Watch},
-    },
+    config::Config,
     control::{
         report::Status,
         server::{self, Session},
     },
-    dns::{
-        Access, Cookies, Forward, ListenError, Listeners, Service, Upstream,
-        forward::{Ambient, Rules},
-        upstream,
-    },
+    dns::{Cookies, Service, Upstream},
 };
 
 mod anchors;
 mod batch;
 mod carry;
 mod damage;
+pub mod doors;
 mod explain;
 mod history;
 mod inbox;
+mod manager;
 pub mod many;
 pub mod node;
 mod node_key;
 mod passed;
+mod privileges;
+mod reload;
 mod report;
 mod resolve;
 mod sealing;
 mod seats;
 mod session;
 mod shown;
+mod signals;
 mod status;
 mod trail;
 mod verify;
 pub mod whole;
 
+use doors::Doors;
 use node::Node;
+use reload::InForce;
+use signals::{Asked, Signals};
 
 /// How `djdns serve` was called.
 #[derive(Clone, Debug)]
@@ -71,14 +67,11 @@ pub struct ServeOptions {
     pub quiet: bool,
 }
 
-/// The port that is tried when there is no right to port 53.
-const SECOND_PORT: u16 = 5300;
-
-/// Serves the node until SIGINT or SIGTERM.
+/// Serves the node until SIGINT or SIGTERM, at doors that [`doors::open`] opened.
 ///
 /// # Errors
-/// When no address can be listened on, or the control socket cannot be made.
-pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
+/// When the sockets cannot be served, or the control socket cannot be made.
+pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::Result<()> {
     let control = server::bind(node.data_dir()).with_context(|| {
         let path = crate::control::socket_path(node.data_dir());
         format!("making the control socket {}", path.display())
@@ -89,16 +82,15 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         .build()
         .context("starting the DNS runtime")?;
     runtime.block_on(async {
-        let listeners = listeners(options)?;
-        let access = Access::new(options.config.allow.clone());
-        listeners.check(&access)?;
-        let addresses = listeners.addresses();
-        let forward = forwarding(options, &addresses)?;
-        node.serve_by(&options.config);
-        let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
+        doors.tell();
+        let listeners = doors.listeners;
+        let (addresses, doors) = (listeners.addresses(), listeners.doors());
+        let in_force = Arc::new(InForce::begin(node, options, &doors)?);
+        let service = Service::new(node.view().clone(), Some(Arc::new(in_force.forward.clone())))
             .with_cookies(Cookies::new(ambient::random(), ambient::now))
-            .with_access(Arc::new(ArcSwap::from_pointee(access)));
+            .with_access(in_force.access.clone());
         let serving = listeners.serve(&service).context("serving DNS")?;
+        in_force.clone().follow_machine();
         *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             addresses.iter().map(ToString::to_string).collect();
         let sessions = node.clone();
@@ -106,14 +98,42 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         let host = node.clone();
         std::thread::spawn(move || seal_when_due(&host));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
-        let stopped = stopped().context("listening for signals")?;
+        let mut signals = Signals::listen().context("listening for signals")?;
         announce(node, &addresses, options.quiet);
-        notify_ready();
-        stopped.await;
+        let status = format!("answering DNS on {}", list(&addresses));
+        manager::ready(&status);
+        let watched = tokio::spawn(manager::keep_watch(addresses));
+        while signals.next().await == Asked::Reload {
+            manager::reloading();
+            let in_force = in_force.clone();
+            // Files may be slow, and answers are not to wait for them.
+            let told = tokio::task::spawn_blocking(move || reload(&in_force)).await;
+            manager::ready(&format!("{status}; {}", told.unwrap_or_default()));
+        }
+        tracing::info!("stopping");
+        manager::stopping();
+        watched.abort();
         serving.shutdown().await;
         let _ = std::fs::remove_file(crate::control::socket_path(node.data_dir()));
         anyhow::Ok(())
     })
+}
+
+/// Reads the configuration again, and says what came of it.
+fn reload(in_force: &InForce) -> String {
+    match in_force.reload() {
+        Ok(reloaded) => {
+            match reloaded.restart.is_empty() {
+                true => tracing::info!("the configuration was read again: {reloaded}"),
+                false => tracing::warn!("the configuration was read again: {reloaded}"),
+            }
+            format!("reloaded, {reloaded}")
+        }
+        Err(refusal) => {
+            tracing::error!("nothing was changed: {refusal}");
+            format!("nothing was changed: {refusal}")
+        }
+    }
 }
 
 /// Seals what is due, second by second: an interval is a minute, so nobody waits longer for that.
@@ -129,87 +149,9 @@ pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
     Box::new(session::NodeSession::new(node.clone()))
 }
 
-/// The sockets that systemd passed, or those asked for, or the defaults.
-fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
-    let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
-    if !udp.is_empty() || !tcp.is_empty() {
-        return Ok(Listeners::passed(udp, tcp));
-    }
-    if !options.dns.is_empty() {
-        return bind(&options.dns);
-    }
-    let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    match Listeners::bind(&loopbacks.map(|ip| SocketAddr::new(ip, 53))) {
-        Ok(listeners) => Ok(listeners),
-        // No IPv6 on this machine: the other loopback is enough.
-        Err(ListenError::NoSuchAddress(_)) => {
-            Ok(Listeners::bind(&[SocketAddr::new(loopbacks[0], 53)])?)
-        }
-        Err(error) => {
-            let second = SocketAddr::new(loopbacks[0], SECOND_PORT);
-            eprintln!(
-                "djdns: {:#}\n       answering on {second} instead; ways out: run as a service \
-                 (systemd/djdns.service), `sudo setcap cap_net_bind_service=+ep` on the program, \
-                 stop who has the port, or choose an address with --dns",
-                anyhow::Error::from(error)
-            );
-            bind(&[second])
-        }
-    }
-}
-
-/// Who resolves names outside the pages, as the arguments, the configuration, and this machine's own
-/// files say; read again when those change.
-fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<Forward> {
-    if options.config.query_log {
-        bail!("query-log: the query log is not built yet; leave it out");
-    }
-    let (options, own) = (options.clone(), own.to_vec());
-    let read = move || Settings::read(&options.config, &options.upstreams, Path::new("/"), &own);
-    let settings = read();
-    let secure = |upstream: &&Upstream| upstream.transport != upstream::Transport::Plain;
-    if let Some(upstream) = settings.upstreams.all().into_iter().find(secure) {
-        bail!("the upstream {upstream}: DNS over TLS and HTTPS are not built yet; name it plainly");
-    }
-    if let Some(nobody) = &settings.nobody {
-        tracing::warn!("names outside the pages are not resolved: {nobody}");
-    }
-    for left_out in &settings.left_out {
-        tracing::info!("not asked: {left_out}");
-    }
-    let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
-    let forward = Forward::new(rules(settings), ambient);
-    let changing = forward.clone();
-    let watch = Watch::of_system(Path::new("/"));
-    std::thread::spawn(move || {
-        watch::run(watch, |_| {
-            let settings = read();
-            tracing::info!(from = %settings.upstreams_from, "the upstream resolvers are read again");
-            changing.set_rules(rules(settings));
-            true
-        });
-    });
-    Ok(forward)
-}
-
-fn rules(settings: Settings) -> Rules {
-    Rules { upstreams: settings.upstreams, overrides: settings.overrides }
-}
-
-/// Listens on these and no others.
-fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Listeners> {
-    Listeners::bind(addresses).map_err(|error| match error {
-        ListenError::Taken { .. } => {
-            anyhow!("{error}: stop that program, or choose another address or port with --dns")
-        }
-        error => error.into(),
-    })
-}
-
 /// Says where DNS is answered, with a line to try.
 fn announce(node: &Node, addresses: &[SocketAddr], quiet: bool) {
-    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    tracing::info!(dns = %list.join(", "), "ready");
+    tracing::info!(dns = %list(addresses), "ready");
     if quiet {
         return;
     }
@@ -218,8 +160,7 @@ fn announce(node: &Node, addresses: &[SocketAddr], quiet: bool) {
 }
 
 fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {
-    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let mut lines = vec![format!("djdns {} answers DNS on {}", status.version, list.join(" and "))];
+    let mut lines = vec![format!("djdns {} answers DNS on {}", status.version, list(addresses))];
     if status.demonstration {
         lines.push(
             "The root page is the demonstration: its keys are public, so anybody can try voting,\n\
@@ -235,23 +176,7 @@ fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Tells systemd that questions are answered (sd_notify(3)).
-fn notify_ready() {
-    let Some(path) = env::var_os("NOTIFY_SOCKET") else { return };
-    if let Err(error) = passed::notify(&path, b"READY=1") {
-        tracing::warn!(%error, "systemd could not be told that djdns is ready");
-    }
-}
-
-/// Waits for SIGINT or SIGTERM, from this call on.
-fn stopped() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-    })
+fn list(addresses: &[SocketAddr]) -> String {
+    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    list.join(" and ")
 }

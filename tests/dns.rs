@@ -7,6 +7,7 @@ mod dns {
     pub mod leaks;
     pub mod naive;
     pub mod properties;
+    pub mod refusals;
     pub mod replay;
     pub mod sizes;
     pub mod sockets;

@@ -14,9 +14,12 @@ use std::{
     time::Duration,
 };
 
-use djdns::control::{
-    client::Client,
-    request::{Answer, Failure, Request},
+use djdns::{
+    ambient,
+    control::{
+        client::Client,
+        request::{Answer, Failure, Request},
+    },
 };
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query},
@@ -78,6 +81,27 @@ impl Home {
         panic!("the daemon ended before it answered: {:?} {errors}", daemon.said);
     }
 
+    /// A file beside the data.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.0.path().join(name);
+        std::fs::write(&file, text).expect("the directory is there");
+        file
+    }
+
+    /// What the program said on standard error, once it says this.
+    pub fn errors_until(&self, words: &str) -> String {
+        let begun = ambient::ticks();
+        loop {
+            let said = std::fs::read_to_string(self.0.path().join("stderr")).unwrap_or_default();
+            if said.contains(words) {
+                return said;
+            }
+            let waited = Duration::from_millis(ambient::ticks() - begun);
+            assert!(waited < PATIENCE, "no word of `{words}`: {said}");
+            ambient::pause(Duration::from_millis(5));
+        }
+    }
+
     fn errors(&self) -> File {
         File::create(self.0.path().join("stderr")).expect("the directory is there")
     }
@@ -103,6 +127,24 @@ impl Daemon {
         self.child.wait().expect("it has ended");
     }
 
+    /// Where it answers DNS.
+    pub fn dns(&self) -> SocketAddr {
+        self.dns.expect("it said where it answers")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Processor time that it used, in ticks of 10 ms (proc_pid_stat(5)).
+    pub fn processor_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("it runs");
+        let (_, after) = stat.rsplit_once(')').expect("a name in parentheses");
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let number = |at: usize| fields[at].parse::<u64>().expect("a number");
+        number(11) + number(12)
+    }
+
     /// SIGTERM; how it ended.
     pub fn terminate(mut self) -> ExitStatus {
         let pid = Pid::from_child(&self.child);
@@ -120,14 +162,9 @@ impl Daemon {
         ask(&mut self.client(), request)
     }
 
-    /// Where it answers DNS.
-    pub fn address(&self) -> SocketAddr {
-        self.dns.expect("it said where it answers")
-    }
-
     /// A connection to its DNS.
     pub fn resolver(&self) -> Resolver {
-        Resolver::new(self.address())
+        Resolver::new(self.dns())
     }
 }
 
@@ -156,6 +193,7 @@ impl Resolver {
     /// The addresses of a name, sorted.
     pub fn addresses(&self, name: &str) -> Vec<Ipv4Addr> {
         let mut query = Message::new(1, MessageType::Query, OpCode::Query);
+        query.metadata.recursion_desired = true;
         query.add_query(Query::query(Name::from_ascii(name).expect("a name"), RecordType::A));
         self.0.send(&query.to_vec().expect("it fits")).expect("loopback");
         let mut answer = [0; 1500];
