@@ -28,7 +28,7 @@ use crate::{
     },
     dns::{
         Forward, ListenError, Listeners, Service, Upstream,
-        forward::{Ambient, Rules},
+        forward::{Ambient, Roots, Rules},
         upstream,
     },
 };
@@ -164,10 +164,6 @@ fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<Forw
     let (options, own) = (options.clone(), own.to_vec());
     let read = move || Settings::read(&options.config, &options.upstreams, Path::new("/"), &own);
     let settings = read();
-    let secure = |upstream: &&Upstream| upstream.transport != upstream::Transport::Plain;
-    if let Some(upstream) = settings.upstreams.all().into_iter().find(secure) {
-        bail!("the upstream {upstream}: DNS over TLS and HTTPS are not built yet; name it plainly");
-    }
     if let Some(nobody) = &settings.nobody {
         tracing::warn!("names outside the pages are not resolved: {nobody}");
     }
@@ -190,7 +186,10 @@ fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<Forw
 }
 
 fn rules(settings: Settings) -> Rules {
-    Rules { upstreams: settings.upstreams, overrides: settings.overrides }
+    let secure = |upstream: &Upstream| upstream.transport != upstream::Transport::Plain;
+    let any_secure = settings.upstreams.all().into_iter().any(secure);
+    let roots = if any_secure { Roots::of_system() } else { Roots::default() };
+    Rules { upstreams: settings.upstreams, overrides: settings.overrides, roots }
 }
 
 /// Listens on these and no others.

@@ -7,6 +7,7 @@ mod dns {
     pub mod naive;
     pub mod properties;
     pub mod replay;
+    pub mod secure;
     pub mod sizes;
     pub mod sockets;
     pub mod support;

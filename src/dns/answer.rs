@@ -3,7 +3,7 @@
 //! An answer names record sets of the view without copying them. It does not know bytes,
 //! sizes or sockets: [`super::wire`] writes it, and [`super::face`] hands it to hickory.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use super::{
     additional,
@@ -71,6 +71,22 @@ impl Rcode {
     pub const BADVERS: Rcode = Rcode(16);
 }
 
+/// As people write it.
+impl fmt::Display for Rcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Rcode::NOERROR => f.write_str("NOERROR"),
+            Rcode::FORMERR => f.write_str("FORMERR"),
+            Rcode::SERVFAIL => f.write_str("SERVFAIL"),
+            Rcode::NXDOMAIN => f.write_str("NXDOMAIN"),
+            Rcode::NOTIMP => f.write_str("NOTIMP"),
+            Rcode::REFUSED => f.write_str("REFUSED"),
+            Rcode::YXDOMAIN => f.write_str("YXDOMAIN"),
+            Rcode(other) => write!(f, "RCODE{other}"),
+        }
+    }
+}
+
 /// Why, in one number and a sentence (RFC 8914).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtendedError {
@@ -78,7 +94,7 @@ pub struct ExtendedError {
     pub text: Cow<'static, str>,
 }
 
-const EDE_OTHER: u16 = 0;
+pub(super) const EDE_OTHER: u16 = 0;
 pub(super) const EDE_STALE: u16 = 3;
 pub(super) const EDE_CACHED_ERROR: u16 = 13;
 const EDE_NOT_READY: u16 = 14;
