@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
         server::{self, Session},
     },
     dns::{
-        Forward, ListenError, Listeners, Service, Upstream,
+        Access, Cookies, Forward, ListenError, Listeners, Service, Upstream,
         forward::{Ambient, Roots, Rules},
         upstream,
     },
@@ -89,10 +90,14 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         .context("starting the DNS runtime")?;
     runtime.block_on(async {
         let listeners = listeners(options)?;
+        let access = Access::new(options.config.allow.clone());
+        listeners.check(&access)?;
         let addresses = listeners.addresses();
         let forward = forwarding(options, &addresses)?;
         node.serve_by(&options.config);
-        let service = Service::new(node.view().clone(), Some(Arc::new(forward)));
+        let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
+            .with_cookies(Cookies::new(ambient::random(), ambient::now))
+            .with_access(Arc::new(ArcSwap::from_pointee(access)));
         let serving = listeners.serve(&service).context("serving DNS")?;
         *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             addresses.iter().map(ToString::to_string).collect();
@@ -127,10 +132,8 @@ pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
 /// The sockets that systemd passed, or those asked for, or the defaults.
 fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
     let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
-    let mut listeners = Listeners::default();
     if !udp.is_empty() || !tcp.is_empty() {
-        listeners.adopt(udp, tcp);
-        return Ok(listeners);
+        return Ok(Listeners::passed(udp, tcp));
     }
     if !options.dns.is_empty() {
         return bind(&options.dns);
