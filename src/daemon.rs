@@ -175,17 +175,25 @@ fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<Forw
     }
     let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
     let forward = Forward::new(rules(settings), ambient);
-    let changing = forward.clone();
+    let (changing, runtime) = (forward.clone(), tokio::runtime::Handle::current());
+    find_loops(&runtime, &forward);
     let watch = Watch::of_system(Path::new("/"));
     std::thread::spawn(move || {
         watch::run(watch, |_| {
             let settings = read();
             tracing::info!(from = %settings.upstreams_from, "the upstream resolvers are read again");
             changing.set_rules(rules(settings));
+            find_loops(&runtime, &changing);
             true
         });
     });
     Ok(forward)
+}
+
+/// Looks for upstreams that ask djdns itself, while everything else goes on.
+fn find_loops(runtime: &tokio::runtime::Handle, forward: &Forward) {
+    let forward = forward.clone();
+    runtime.spawn(async move { forward.find_loops().await });
 }
 
 fn rules(settings: Settings) -> Rules {
