@@ -137,7 +137,7 @@ struct Pause {
 /// before djdns: djdns asks the servers in it, and `disable` puts it back. A file with a line of djdns
 /// left in it was edited by somebody, and stays.
 #[derive(Args)]
-#[command(after_help = "EXAMPLE\n  sudo djdns system resume")]
+#[command(after_help = "EXAMPLE\n  djdns system status\n  sudo djdns system resume")]
 struct Resume {
     /// Wait until it is over
     #[arg(long)]

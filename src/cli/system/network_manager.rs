@@ -1,5 +1,8 @@
 //! What NetworkManager understands: to leave `/etc/resolv.conf` alone (NetworkManager.conf(5), `dns`).
 //!
+//! It goes on writing /run/NetworkManager/no-stub-resolv.conf, which djdns reads, whatever `dns` says
+//! (`update_resolv_conf_no_stub` of its source); tried with it running.
+//!
 //! Its dnsmasq could send single domains elsewhere; that is not offered, since dnsmasq would take the
 //! port that djdns answers on.
 

@@ -1,5 +1,5 @@
 //! What the two programs called resolvconf understand: Debian's a head for the file that it puts
-//! together, openresolv a setting (resolvconf(8), resolvconf.conf(5)).
+//! together, openresolv a setting (resolvconf(8), resolvconf.conf(5)). Tried with 1.94 and 3.13 running.
 
 use super::{
     detect::Sight,
@@ -10,7 +10,8 @@ use crate::cli::fault::Outcome;
 const PARTS_HEAD: &str = "/etc/resolvconf/resolv.conf.d/head";
 const SETTINGS: &str = "/etc/resolvconf.conf";
 
-/// Debian's: our nameserver stands above those of the network.
+/// Debian's: our nameserver stands above those of the network, which its update.d/libc script appends
+/// whatever the head says.
 pub fn plan_parts(sight: &Sight, wish: &Wish) -> Outcome<Plan> {
     let mut plan = Plan::default();
     let lines: String =
