@@ -116,7 +116,14 @@ impl<'v> Answer<'v> {
             qtype if !qtype.is_data() && qtype != RecordType::ANY => {
                 Answer::failed(Rcode::NOTIMP, EDE_INVALID_TYPE, "a type that is never an answer")
             }
-            qtype => Answer::look_up(view, &question.path, qtype),
+            qtype => {
+                let mut answer = Answer::look_up(view, &question.path, qtype);
+                if !query.edns.is_some_and(|edns| edns.dnssec_ok) {
+                    // The DS of a referral is for those who validate (RFC 4035 section 3.1).
+                    answer.authority.retain(|part| part.rtype != RecordType::DS);
+                }
+                answer
+            }
         }
     }
 
@@ -443,7 +450,7 @@ impl<'v> Search<'v> {
         let owner = self.owner(at.name);
         let ttl = record.ttl.min(at.ttl_max);
         self.answer.answer.push(Part::made(owner, RecordType::CNAME, ttl, target.wire()));
-        (![RecordType::CNAME, RecordType::ANY].contains(&self.qtype)).then_some(target)
+        (self.qtype != RecordType::CNAME).then_some(target)
     }
 
     /// Step 3c: nothing at the name; the closest encloser begins at label `encloser`
