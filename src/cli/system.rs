@@ -1,14 +1,11 @@
 //! `djdns system`: points the operating system's nameserver at djdns, and back.
 //!
 //! This is the thin part: it looks who asks, has the machine's state judged and changed by the files
-//! below, and sees to a pause's end. Which files mean what is not known here.
+//! below, and prints. Which files mean what is not known here.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
+    path::PathBuf,
 };
 
 use clap::{Args, Subcommand};
@@ -16,6 +13,7 @@ use clap::{Args, Subcommand};
 mod ask;
 mod detect;
 mod files;
+mod later;
 mod network_manager;
 mod plain;
 mod plan;
@@ -35,9 +33,6 @@ use crate::{ambient, time};
 use files::{Root, Thing};
 use plan::{Plan, Wish};
 use turn::{Done, Due};
-
-/// What the timer that ends a pause is called.
-const TIMER: &str = "djdns-system-pause";
 
 /// Make djdns this machine's nameserver, and undo it.
 ///
@@ -253,7 +248,7 @@ impl Pause {
         needs_root(root)?;
         let mut how = "";
         let mut schedule = || {
-            how = schedule(root, until - now)?;
+            how = later::schedule(root, until - now)?;
             Ok(())
         };
         let mut run = runner(context, root);
@@ -265,37 +260,35 @@ impl Pause {
 impl Resume {
     fn run(self, context: &mut Context, root: &Root) -> Outcome {
         needs_root(root)?;
-        if self.wait {
-            wait(root)?;
+        if !self.wait {
+            return resume(context, root);
         }
-        let now = ambient::now();
-        let wish = match turn::due(root, now)? {
-            Due::Nothing => return output::print("nothing is due: nothing was changed\n"),
-            Due::Later(until) => {
-                let how = schedule(root, until - now)?;
-                return output::print(&format!("paused until {}; {how}\n", time::date(until)));
-            }
-            Due::Enable(wish) => wish,
-        };
-        may_enable(root, &wish)?;
-        turn::adopt(root)?;
-        enable(context, root, &wish, false)
+        loop {
+            later::wait(root)?;
+            let Err(_) = resume(context, root) else { return Ok(()) };
+            ambient::pause(later::AGAIN);
+        }
+    }
+}
+
+fn resume(context: &Context, root: &Root) -> Outcome {
+    let now = ambient::now();
+    match turn::due(root, now)? {
+        Due::Nothing => output::print("nothing is due: nothing was changed\n"),
+        Due::Later(until) => {
+            let how = later::schedule(root, until - now)?;
+            output::print(&format!("paused until {}; {how}\n", time::date(until)))
+        }
+        Due::Enable(wish) => {
+            may_enable(root, &wish)?;
+            turn::adopt(root)?;
+            enable(context, root, &wish, false)
+        }
     }
 }
 
 fn may_enable(root: &Root, wish: &Wish) -> Outcome {
     if root.is_real() { ask::check(wish) } else { Ok(()) }
-}
-
-/// Waits until no pause is left to wait for. The clock may be set, and the pause be changed, meanwhile.
-fn wait(root: &Root) -> Outcome {
-    loop {
-        let until = record::Record::load(root)?.and_then(|held| held.paused_until);
-        match until.map_or(0, |until| until.saturating_sub(ambient::now())) {
-            0 => return Ok(()),
-            left => ambient::pause(Duration::from_secs(left.min(30))),
-        }
-    }
 }
 
 /// 127.0.0.1, and ::1 if something answers there too.
@@ -332,46 +325,6 @@ fn runner(context: &Context, root: &Root) -> impl FnMut(&[Vec<String>]) -> Vec<S
         }
         Vec::new()
     }
-}
-
-/// Sees to the return from a pause; says how.
-fn schedule(root: &Root, seconds: u64) -> Outcome<&'static str> {
-    if !root.is_real() {
-        return Ok("nothing brings a directory back: `djdns system enable` does");
-    }
-    let program = std::env::current_exe().map_err(Fault::refused)?;
-    if root.has("/run/systemd/system") && timer(&program, seconds) {
-        return Ok(match detect::is_kept(root) {
-            true => "a timer of systemd brings djdns back, or the next start of the machine",
-            false => "a timer of systemd brings djdns back, unless the machine restarts before",
-        });
-    }
-    // In a group of its own: it does not end with this command's terminal.
-    Command::new(&program)
-        .args(["system", "resume", "--wait"])
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| Fault::refused(format!("nothing can bring djdns back: {error}")))?;
-    Ok("a process that waits brings djdns back, unless the machine restarts before")
-}
-
-/// The one timer that returns, instead of any that was there.
-fn timer(program: &Path, seconds: u64) -> bool {
-    let quiet = |command: &mut Command| {
-        command.stdin(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    quiet(Command::new("systemctl").args(["stop", &format!("{TIMER}.timer")]));
-    quiet(
-        Command::new("systemd-run")
-            .args(["--quiet", "--collect", "--timer-property=AccuracySec=1s"])
-            .args([format!("--unit={TIMER}"), format!("--on-active={seconds}s")])
-            .arg(program)
-            .args(["system", "resume"]),
-    )
 }
 
 fn finish(context: &Context, done: Done, said: &str) -> Outcome {

@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, tcp::ReadHalf},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{Sleep, sleep, timeout},
 };
 
@@ -176,6 +176,10 @@ impl Connection {
             self.set_deadlines(heard, listening.as_mut(), reading.as_mut());
             if self.last && !self.state.owed {
                 break;
+            }
+            if heard {
+                // Who asks much at a time takes turns with all others, datagrams among them.
+                yield_now().await;
             }
             let open = !self.last && self.has_room();
             let event = tokio::select! {

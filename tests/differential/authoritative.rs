@@ -110,7 +110,7 @@ fn djdns_says_of_a_page_what_nsd_and_knot_say_of_its_export() {
     let mut random = Random::new(Random::seed(1));
     let questions: Vec<Question> = (0..QUESTIONS).map(|_| about.draw(&mut random)).collect();
     let numbered: Vec<(usize, &Question)> = questions.iter().enumerate().collect();
-    let clients = [daemon.address(), nsd.address, knot.address].map(Client::new);
+    let clients = [daemon.dns(), nsd.address, knot.address].map(Client::new);
     let mut said = ask_all(&clients, &numbered, |index| index % TCP_EVERY == 0);
     let is_short = |index: usize| {
         let first = &said[0][index];

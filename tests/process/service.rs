@@ -234,7 +234,7 @@ fn a_daemon_without_files_for_more_connections_neither_spins_nor_falls_silent() 
     let daemon = home.start_as(&mut command);
     let resolver = daemon.resolver();
     let silent: Vec<TcpStream> = (0..200)
-        .map(|_| TcpStream::connect(daemon.address()).expect("the system accepts for it"))
+        .map(|_| TcpStream::connect(daemon.dns()).expect("the system accepts for it"))
         .collect();
     assert_eq!(resolver.addresses("localhost."), [Ipv4Addr::LOCALHOST]);
     // The last of them is served, though it waits behind those before it.

@@ -127,6 +127,11 @@ impl Daemon {
         self.child.wait().expect("it has ended");
     }
 
+    /// Where it answers DNS.
+    pub fn dns(&self) -> SocketAddr {
+        self.dns.expect("it said where it answers")
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
@@ -157,14 +162,9 @@ impl Daemon {
         ask(&mut self.client(), request)
     }
 
-    /// Where it answers DNS.
-    pub fn address(&self) -> SocketAddr {
-        self.dns.expect("it said where it answers")
-    }
-
     /// A connection to its DNS.
     pub fn resolver(&self) -> Resolver {
-        Resolver::new(self.address())
+        Resolver::new(self.dns())
     }
 }
 

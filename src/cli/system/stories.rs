@@ -199,6 +199,20 @@ fn in_a_pause_files_are_whose_they_were_and_that_is_no_edit() {
 }
 
 #[test]
+fn whoever_is_to_end_a_pause_finds_its_end_in_the_record_and_one_that_nobody_ends_does_not_begin() {
+    let dir = machine(&[("/etc/resolv.conf", "nameserver 192.0.2.1\n")]);
+    let (root, at) = (Root::new(dir.path()), "/etc/resolv.conf");
+    enable_on(&root, false).unwrap();
+    let mut schedule = || {
+        assert_eq!(turn::due(&root, 599).unwrap(), Due::Later(600));
+        Err(Fault::refused("nobody is there"))
+    };
+    turn::pause(&root, 600, false, &mut |_| Vec::new(), &mut schedule).unwrap_err();
+    assert!(text(dir.path(), at).contains("nameserver 127.0.0.1\n"));
+    assert_eq!(turn::due(&root, 600).unwrap(), Due::Nothing);
+}
+
+#[test]
 fn what_a_person_edits_or_another_manager_links_stays() {
     let dir = machine(&[("/etc/resolv.conf", "nameserver 192.0.2.1\n")]);
     let (root, at) = (Root::new(dir.path()), "/etc/resolv.conf");

@@ -84,7 +84,11 @@ pub fn enable(root: &Root, wish: &Wish, force: bool, run: Run) -> Outcome<Done> 
         refuse_edits(root, &held, force)?;
         let same =
             (held.phase, &held.wish, &held.changes) == (Phase::Enabled, wish, &record.changes);
-        if same && held.edits(root)?.is_empty() && is_in_place(root, &held)? {
+        if same
+            && held.paused_until.is_none()
+            && held.edits(root)?.is_empty()
+            && is_in_place(root, &held)?
+        {
             return Ok(Done { already: true, notes: plan.notes, failed: Vec::new() });
         }
         put_back(root, &mut held)?;
@@ -153,14 +157,17 @@ pub fn pause(
         ));
     };
     refuse_edits(root, &held, force)?;
-    held.paused_until = Some(until);
-    if held.phase == Phase::Paused {
+    // Whoever is to bring it back reads the time; who is interrupted from here on is brought back.
+    let before = held.paused_until.replace(until);
+    held.save(root)?;
+    if let Err(fault) = schedule() {
+        held.paused_until = before;
         held.save(root)?;
-        schedule()?;
+        return Err(fault);
+    }
+    if held.phase == Phase::Paused {
         return Ok(Done { already: true, ..Done::default() });
     }
-    // Whoever is interrupted from here on is still brought back.
-    schedule()?;
     put_back(root, &mut held)?;
     let failed = ran(root, &held, run)?;
     held.phase = Phase::Paused;
