@@ -5,10 +5,12 @@ mod dns {
     pub mod forward;
     pub mod genreport;
     pub mod leaks;
+    pub mod loops;
     pub mod naive;
     pub mod properties;
     pub mod refusals;
     pub mod replay;
+    pub mod secure;
     pub mod sizes;
     pub mod sockets;
     pub mod streams;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 
 use super::{ServeOptions, node::Node};
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     dns::{
         Access, Forward, Upstream,
         access::NoAccessList,
-        forward::{Ambient, Rules},
+        forward::{Ambient, Roots, Rules},
         upstream,
     },
 };
@@ -38,6 +39,8 @@ pub struct InForce {
     doors: Vec<SocketAddr>,
     pub access: Arc<ArcSwap<Access>>,
     pub forward: Forward,
+    /// Of the DNS face, which this is begun in.
+    runtime: Handle,
     state: Mutex<State>,
 }
 
@@ -55,10 +58,6 @@ pub enum Refusal {
     Access(#[from] NoAccessList),
     #[error("query-log: the query log is not built yet; leave it out")]
     QueryLog,
-    #[error(
-        "the upstream {0}: DNS over TLS and HTTPS are not built yet; name it plainly, as \"192.0.2.53\""
-    )]
-    Secure(Upstream),
 }
 
 /// What a reload did.
@@ -95,7 +94,7 @@ impl InForce {
     ) -> Result<InForce, Refusal> {
         let config = options.config.clone();
         let settings = Settings::read(&config, &options.upstreams, Path::new("/"), doors);
-        let access = check(&config, &settings, doors)?;
+        let access = check(&config, doors)?;
         tell(&settings);
         node.serve_by(&config);
         let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
@@ -105,6 +104,7 @@ impl InForce {
             doors: doors.to_vec(),
             access: Arc::new(ArcSwap::from_pointee(access)),
             forward: Forward::new(rules(&settings), ambient),
+            runtime: Handle::current(),
             state: Mutex::new(State { config, settings }),
         })
     }
@@ -117,7 +117,7 @@ impl InForce {
         let mut state = self.state();
         let config = Config::load(state.config.file.as_deref(), &|name| env::var_os(name))?;
         let settings = self.read(&config);
-        let access = check(&config, &settings, &self.doors)?;
+        let access = check(&config, &self.doors)?;
         let reloaded = compare(&state.config, &config);
         self.access.store(Arc::new(access));
         if (&config.allow_tld, &config.rules) != (&state.config.allow_tld, &state.config.rules) {
@@ -131,8 +131,9 @@ impl InForce {
         Ok(reloaded)
     }
 
-    /// Follows this machine's own files, in a thread of its own.
+    /// Follows this machine's own files, in a thread of its own; questions must be answered by now.
     pub fn follow_machine(self: Arc<Self>) {
+        self.find_loops();
         let watch = Watch::of_system(Path::new("/"));
         std::thread::spawn(move || {
             watch::run(watch, |_| {
@@ -153,7 +154,14 @@ impl InForce {
     fn go_by(&self, state: &mut State, settings: Settings) {
         tell(&settings);
         self.forward.set_rules(rules(&settings));
+        self.find_loops();
         state.settings = settings;
+    }
+
+    /// Looks for upstreams that ask djdns itself, while everything else goes on.
+    fn find_loops(&self) {
+        let forward = self.forward.clone();
+        self.runtime.spawn(async move { forward.find_loops().await });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -162,13 +170,9 @@ impl InForce {
 }
 
 /// Whether this can be gone by; who may ask then.
-fn check(config: &Config, settings: &Settings, doors: &[SocketAddr]) -> Result<Access, Refusal> {
+fn check(config: &Config, doors: &[SocketAddr]) -> Result<Access, Refusal> {
     if config.query_log {
         return Err(Refusal::QueryLog);
-    }
-    let secure = |upstream: &&Upstream| upstream.transport != upstream::Transport::Plain;
-    if let Some(upstream) = settings.upstreams.all().into_iter().find(secure) {
-        return Err(Refusal::Secure(upstream.clone()));
     }
     let access = Access::new(config.allow.clone());
     access.check(doors)?;
@@ -187,7 +191,10 @@ fn tell(settings: &Settings) {
 
 fn rules(settings: &Settings) -> Rules {
     let Settings { upstreams, overrides, .. } = settings;
-    Rules { upstreams: upstreams.clone(), overrides: overrides.clone() }
+    let secure = |upstream: &Upstream| upstream.transport != upstream::Transport::Plain;
+    let any_secure = upstreams.all().into_iter().any(secure);
+    let roots = if any_secure { Roots::of_system() } else { Roots::default() };
+    Rules { upstreams: upstreams.clone(), overrides: overrides.clone(), roots }
 }
 
 /// Which settings of a configuration differ.
@@ -249,11 +256,9 @@ mod tests {
 
     #[test]
     fn a_door_that_others_reach_is_not_left_without_a_list() {
-        let root = tempfile::tempdir().unwrap();
         let (lan, home) = ("0.0.0.0:53".parse().unwrap(), "127.0.0.1:53".parse().unwrap());
         let checked = |config: &Config, doors: &[SocketAddr]| {
-            let settings = Settings::read(config, &[], root.path(), doors);
-            check(config, &settings, doors).map_err(|refusal| refusal.to_string())
+            check(config, doors).map_err(|refusal| refusal.to_string())
         };
         let nobody = Config::default();
         let allow = vec!["192.0.2.0/24".parse().unwrap()];

@@ -3,10 +3,11 @@
 //! An answer names record sets of the view without copying them. It does not know bytes,
 //! sizes or sockets: [`super::wire`] writes it, and [`super::face`] hands it to hickory.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use super::{
     additional,
+    forward::loops,
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
     query::{Fault, Query},
@@ -71,6 +72,22 @@ impl Rcode {
     pub const BADVERS: Rcode = Rcode(16);
     /// The server's part of a cookie is not good (RFC 7873 section 8).
     pub const BADCOOKIE: Rcode = Rcode(23);
+}
+
+/// As people write it.
+impl fmt::Display for Rcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Rcode::NOERROR => f.write_str("NOERROR"),
+            Rcode::FORMERR => f.write_str("FORMERR"),
+            Rcode::SERVFAIL => f.write_str("SERVFAIL"),
+            Rcode::NXDOMAIN => f.write_str("NXDOMAIN"),
+            Rcode::NOTIMP => f.write_str("NOTIMP"),
+            Rcode::REFUSED => f.write_str("REFUSED"),
+            Rcode::YXDOMAIN => f.write_str("YXDOMAIN"),
+            Rcode(other) => write!(f, "RCODE{other}"),
+        }
+    }
 }
 
 /// Why, in one number and a sentence (RFC 8914).
@@ -256,6 +273,10 @@ impl<'v> Search<'v> {
     /// One round of the algorithm for one name. Returns the next name, if this one is an alias.
     fn step(&mut self, name: &Path) -> Option<Path> {
         let first = self.passed.is_empty();
+        if loops::is_probe(name) {
+            self.unknown(name);
+            return None;
+        }
         match self.view.place(name, self.qtype) {
             Place::Page(Found { page, cut, ttl_max }) => {
                 let at = At { page, name, cut, ttl_max };

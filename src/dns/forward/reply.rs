@@ -284,6 +284,13 @@ impl Kept {
         least(&self.answer).unwrap_or(0)
     }
 
+    /// Lowers its TTLs by so many seconds, which it spent on its way.
+    pub fn age(&mut self, seconds: u32) {
+        for record in self.answer.iter_mut().chain(&mut self.authority) {
+            record.ttl = record.ttl.saturating_sub(seconds);
+        }
+    }
+
     /// Whether it says that there is no such name, or nothing of the type that was asked for.
     pub fn is_negative(&self) -> bool {
         self.rcode == Rcode::NXDOMAIN
