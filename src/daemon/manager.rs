@@ -49,12 +49,17 @@ fn one_line(text: &str) -> String {
 /// A door that is overrun drops questions, so that one is not enough to call it dead.
 pub async fn keep_watch(doors: Vec<SocketAddr>) {
     let Some(interval) = passed::watchdog() else { return };
+    let mut missed: u32 = 0;
     loop {
         if are_answered(&doors, interval / TRIES).await {
+            missed = 0;
             notify("WATCHDOG=1");
             time::sleep(interval / 2).await;
         } else {
-            tracing::warn!("a question of this program's own was not answered");
+            missed = missed.saturating_add(1);
+            if missed.is_power_of_two() {
+                tracing::warn!(missed, "a question of this program's own was not answered");
+            }
         }
     }
 }

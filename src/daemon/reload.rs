@@ -123,7 +123,10 @@ impl InForce {
         if (&config.allow_tld, &config.rules) != (&state.config.allow_tld, &state.config.rules) {
             self.node.serve_by(&config);
         }
-        self.go_by(&mut state, settings);
+        // What is cached is forgotten only when somebody else is asked from now on.
+        if settings != state.settings {
+            self.go_by(&mut state, settings);
+        }
         state.config = config;
         Ok(reloaded)
     }
@@ -133,14 +136,11 @@ impl InForce {
         self.find_loops();
         let watch = Watch::of_system(Path::new("/"));
         std::thread::spawn(move || {
-            watch::run(watch, |change| {
+            watch::run(watch, |_| {
                 let mut state = self.state();
                 let settings = self.read(&state.config);
                 tracing::info!(from = %settings.upstreams_from, "the upstream resolvers are read again");
-                // After a sleep the network may be another one, though the files are the same.
-                if change.slept {
-                    self.ask_by(&settings);
-                }
+                // The network may be another one, though its servers have the same addresses.
                 self.go_by(&mut state, settings);
                 true
             });
@@ -151,18 +151,11 @@ impl InForce {
         Settings::read(config, &self.upstreams, Path::new("/"), &self.doors)
     }
 
-    /// What is cached is forgotten only when somebody else is asked from now on.
     fn go_by(&self, state: &mut State, settings: Settings) {
-        if settings != state.settings {
-            tell(&settings);
-            self.ask_by(&settings);
-            state.settings = settings;
-        }
-    }
-
-    fn ask_by(&self, settings: &Settings) {
-        self.forward.set_rules(rules(settings));
+        tell(&settings);
+        self.forward.set_rules(rules(&settings));
         self.find_loops();
+        state.settings = settings;
     }
 
     /// Looks for upstreams that ask djdns itself, while everything else goes on.

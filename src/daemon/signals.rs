@@ -1,9 +1,12 @@
 //! What a process is asked by signals: to read its configuration again, or to stop.
 //!
 //! A terminal that goes away sends SIGHUP too. It is then gone, and whoever started this in it wants it
-//! gone as well.
+//! gone as well, unless it was started by nohup(1).
 
-use std::{fs::File, io};
+use std::{
+    fs::{self, File},
+    io,
+};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,8 +22,8 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// It was started in a terminal.
-    has_terminal: bool,
+    /// It was started in a terminal, and is to end with it.
+    ends_with_terminal: bool,
 }
 
 impl Signals {
@@ -29,11 +32,13 @@ impl Signals {
     /// # Errors
     /// When the system has no room for a signal handler.
     pub fn listen() -> io::Result<Signals> {
+        // Looked at before the signal is listened for.
+        let ends_with_terminal = has_terminal() && !ignores_hangup();
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-            has_terminal: has_terminal(),
+            ends_with_terminal,
         })
     }
 
@@ -42,7 +47,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => match self.has_terminal && !has_terminal() {
+            _ = self.hangup.recv() => match self.ends_with_terminal && !has_terminal() {
                 true => Asked::Stop,
                 false => Asked::Reload,
             },
@@ -53,4 +58,12 @@ impl Signals {
 /// Whether this process belongs to a terminal (tty(4)).
 fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
+}
+
+/// Whether SIGHUP is ignored, as nohup(1) has it: the first of the signals in a mask (proc_pid_status(5)).
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 != 0)
 }
