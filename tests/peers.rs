@@ -10,7 +10,9 @@ mod support {
     pub mod tools;
 }
 mod differential {
+    pub mod asking;
     pub mod authoritative;
     pub mod compare;
+    pub mod forwarded;
     pub mod questions;
 }

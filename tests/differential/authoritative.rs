@@ -1,29 +1,23 @@
 //! One zone, exported from a page, served by djdns, NSD and Knot: what they say to the same questions.
 
-use std::{fs, path::Path, thread};
+use std::{fs, path::Path};
 
 use djdns::page::name::Name;
 
 use super::{
-    compare::Verdict,
+    asking::ask_all,
+    compare::{Verdict, differences},
     questions::{Question, Questions},
 };
-use crate::support::{
-    daemon::Home,
-    message::{Client, Said, read},
-    random::Random,
-    tools::Server,
-};
+use crate::support::{daemon::Home, message::Client, random::Random, tools::Server};
 
-const ZONE: &str = "diff.peers.";
+pub const ZONE: &str = "diff.peers.";
 const ZONE_WIRE: &[u8] = b"\x04diff\x05peers\0";
 const PEERS: [&str; 2] = ["nsd", "knot"];
 const QUESTIONS: usize = 10_000;
-/// Every so many-th question goes over TCP.
-const TCP_EVERY: usize = 8;
 
 /// Founds the page, trusts it, and writes the zone file that it exports.
-fn found(home: &Home, export: &Path) {
+pub fn found(home: &Home, export: &Path) {
     let zone = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/zones/differential.zone");
     let data_dir = home.data_dir();
     let run = |arguments: &[&str]| {
@@ -68,33 +62,6 @@ fn knot(export: &Path) -> Server {
     })
 }
 
-/// What one server says to all of the questions, over UDP or TCP.
-fn ask(
-    client: &Client,
-    questions: &[(usize, &Question)],
-    tcp: impl Fn(usize) -> bool,
-) -> Vec<Said> {
-    let ask = |(index, question): &(usize, &Question)| {
-        let query = question.message(*index as u16);
-        let answer = if tcp(*index) { client.over_tcp(&query) } else { client.over_udp(&query) };
-        read(&answer).unwrap_or_else(|| panic!("not well formed: {query:02x?} {answer:02x?}"))
-    };
-    questions.iter().map(ask).collect()
-}
-
-/// What all servers say, each asked by a thread.
-fn ask_all(
-    clients: &[Client],
-    questions: &[(usize, &Question)],
-    tcp: impl Fn(usize) -> bool + Copy + Send,
-) -> Vec<Vec<Said>> {
-    thread::scope(|scope| {
-        let asked: Vec<_> =
-            clients.iter().map(|client| scope.spawn(move || ask(client, questions, tcp))).collect();
-        asked.into_iter().map(|asked| asked.join().expect("it answers")).collect()
-    })
-}
-
 #[test]
 fn djdns_says_of_a_page_what_nsd_and_knot_say_of_its_export() {
     let home = Home::new();
@@ -109,24 +76,11 @@ fn djdns_says_of_a_page_what_nsd_and_knot_say_of_its_export() {
     );
     let mut random = Random::new(Random::seed(1));
     let questions: Vec<Question> = (0..QUESTIONS).map(|_| about.draw(&mut random)).collect();
-    let numbered: Vec<(usize, &Question)> = questions.iter().enumerate().collect();
     let clients = [daemon.dns(), nsd.address, knot.address].map(Client::new);
-    let mut said = ask_all(&clients, &numbered, |index| index % TCP_EVERY == 0);
-    let is_short = |index: usize| {
-        let first = &said[0][index];
-        let differs =
-            |said: &Said| said.authority != first.authority || said.additional != first.additional;
-        said.iter().any(|said| said[index].truncated || differs(&said[index]))
-    };
-    let again: Vec<_> = numbered.into_iter().filter(|(index, _)| is_short(*index)).collect();
-    let whole = ask_all(&clients, &again, |_| true);
-    for (said, whole) in said.iter_mut().zip(whole) {
-        for ((index, _), whole) in again.iter().zip(whole) {
-            said[*index] = whole;
-        }
-    }
-    println!("{} of {QUESTIONS} asked again over TCP", again.len());
-    let mut verdict = Verdict::default();
+    let said = ask_all(&clients, &questions, |said, first| {
+        said.authority != first.authority || said.additional != first.additional
+    });
+    let mut verdict = Verdict::by(differences);
     for (peer, theirs) in PEERS.iter().zip(&said[1..]) {
         for ((question, ours), theirs) in questions.iter().zip(&said[0]).zip(theirs) {
             verdict.compare(peer, question, ours, theirs);

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::message::{Said, Section, show, show_name};
+use crate::support::message::{Row, Said, Section, show, show_name};
 
 use super::questions::Question;
 
@@ -43,6 +43,37 @@ pub fn differences(ours: &Said, theirs: &Said) -> Differences {
         if ours != theirs {
             found.insert(format!("{field}={}", relation(ours, theirs)));
         }
+    }
+    found
+}
+
+const CNAME: u16 = 5;
+const DNAME: u16 = 39;
+/// How long all questions take at most.
+const QUESTIONING_SECONDS: u32 = 30;
+
+/// What differs where one of them asked the other: neither what goes with an answer nor AA matters
+/// then, AD does, and TTLs may be less, since some of their time may have gone by, or as much more as
+/// the questions take in all, since the one that was asked may have asked anew. An alias that a DNAME
+/// made may have the DNAME's TTL (RFC 6672 section 3.1) where Unbound at first gives it none.
+pub fn forwarded_differences(ours: &Said, theirs: &Said) -> Differences {
+    let mut found = Differences::new();
+    if ours.rcode != theirs.rcode {
+        found.insert(format!("rcode={}/{}", ours.rcode, theirs.rcode));
+    }
+    if ours.authentic != theirs.authentic {
+        found.insert(format!("ad={}/{}", u8::from(ours.authentic), u8::from(theirs.authentic)));
+    }
+    let dnames = theirs.answer.iter().filter(|(row, _)| row.rtype == DNAME);
+    let made = dnames.map(|(_, ttl)| *ttl).max();
+    let aged = |(row, ttl): (&Row, &u32)| {
+        let most = made.filter(|_| row.rtype == CNAME && *ttl == 0).unwrap_or(*ttl);
+        let less = ours.answer.get(row).copied().filter(|ours| *ours <= most + QUESTIONING_SECONDS);
+        (row.clone(), less.unwrap_or(*ttl))
+    };
+    let theirs: Section = theirs.answer.iter().map(aged).collect();
+    if ours.answer != theirs {
+        found.insert(format!("answer={}", relation(&ours.answer, &theirs)));
     }
     found
 }
@@ -93,8 +124,7 @@ impl Exception {
             }
             _ => match *word {
                 "any" => true,
-                // RFC 6895 section 3.1: never data; ANY is one that is known.
-                "meta" => (128..255).contains(&question.qtype) || [0, 41].contains(&question.qtype),
+                "meta" => question.is_meta(),
                 "do" => question.edns.is_some_and(|(_, dnssec_ok)| dnssec_ok),
                 _ => panic!("{word} is no word of exceptions.txt"),
             },
@@ -113,8 +143,8 @@ impl Exception {
 }
 
 /// What several servers said, and what of that no exception allows.
-#[derive(Default)]
 pub struct Verdict {
+    by: fn(&Said, &Said) -> Differences,
     compared: usize,
     allowed: usize,
     faults: Vec<String>,
@@ -126,10 +156,16 @@ pub struct Verdict {
 const SHOWN: usize = 10;
 
 impl Verdict {
+    /// Nothing yet; what differs will be told by `by`.
+    pub fn by(by: fn(&Said, &Said) -> Differences) -> Verdict {
+        let (faults, needed) = (Vec::new(), BTreeSet::new());
+        Verdict { by, compared: 0, allowed: 0, faults, needed }
+    }
+
     /// Compares two answers to a question.
     pub fn compare(&mut self, peer: &str, question: &Question, ours: &Said, theirs: &Said) {
         self.compared += 1;
-        let differences = differences(ours, theirs);
+        let differences = (self.by)(ours, theirs);
         if differences.is_empty() {
             return;
         }
@@ -138,7 +174,7 @@ impl Verdict {
         let covering: Vec<usize> =
             rows.iter().enumerate().filter(covers).map(|row| row.0).collect();
         match covering[..] {
-            [] => self.faults.push(describe(peer, question, ours, theirs)),
+            [] => self.faults.push(describe(peer, question, &differences, ours, theirs)),
             [only] => drop(self.needed.insert(only)),
             _ => {}
         }
@@ -147,7 +183,7 @@ impl Verdict {
 
     /// Fails on what no row allows, and on a row about these servers that allows nothing.
     pub fn pass(self, peers: &[&str]) {
-        let Verdict { compared, allowed, faults, needed } = self;
+        let Verdict { compared, allowed, faults, needed, .. } = self;
         println!("{compared} answers compared, {allowed} differ as they may, {}", faults.len());
         let shown = faults.iter().take(SHOWN).map(String::as_str).collect::<String>();
         assert!(faults.is_empty(), "{} answers differ, such as\n{shown}", faults.len());
@@ -158,14 +194,21 @@ impl Verdict {
     }
 }
 
-fn describe(peer: &str, question: &Question, ours: &Said, theirs: &Said) -> String {
+fn describe(
+    peer: &str,
+    question: &Question,
+    differences: &Differences,
+    ours: &Said,
+    theirs: &Said,
+) -> String {
     let said = |said: &Said| {
         let sections = [&said.answer, &said.authority, &said.additional].map(show);
         let [answer, authority, additional] = sections;
         format!(
-            "    rcode {} aa {} opt {:?} octets {}\n{answer}     --\n{authority}     --\n{additional}",
+            "    rcode {} aa {} ad {} opt {:?} octets {}\n{answer}     --\n{authority}     --\n{additional}",
             said.rcode,
             u8::from(said.authoritative),
+            u8::from(said.authentic),
             said.opt,
             said.octets,
         )
@@ -175,7 +218,7 @@ fn describe(peer: &str, question: &Question, ours: &Said, theirs: &Said) -> Stri
         show_name(&question.name),
         question.qtype,
         question.edns,
-        differences(ours, theirs),
+        differences,
         said(ours),
         said(theirs)
     )

@@ -19,13 +19,23 @@ pub struct Question {
     pub recursive: bool,
     /// CD.
     pub unchecked: bool,
+    /// AD: it wants to be told whether that was validated.
+    pub wants_ad: bool,
 }
 
 impl Question {
+    /// Whether its type is never data (RFC 6895 section 3.1), and not ANY.
+    pub fn is_meta(&self) -> bool {
+        (128..255).contains(&self.qtype) || [0, 41].contains(&self.qtype)
+    }
+
     /// The message with this id.
     pub fn message(&self, id: u16) -> Vec<u8> {
         let [high, low] = id.to_be_bytes();
-        let flags = [u8::from(self.recursive), u8::from(self.unchecked) << 4];
+        let flags = [
+            u8::from(self.recursive),
+            u8::from(self.unchecked) << 4 | u8::from(self.wants_ad) << 5,
+        ];
         let counts = [0, 1, 0, 0, 0, 0, 0, u8::from(self.edns.is_some())];
         let mut message = [&[high, low][..], &flags, &counts, &self.name].concat();
         message.extend_from_slice(&self.qtype.to_be_bytes());
@@ -93,7 +103,17 @@ impl Questions {
         };
         let edns = random.percent(60).then(|| (*random.pick(&SIZES), random.percent(40)));
         let name = if random.percent(50) { spell(&name, random) } else { name };
-        Question { name, qtype: self.qtype(random), edns, recursive: false, unchecked: false }
+        let qtype = self.qtype(random);
+        Question { name, qtype, edns, recursive: false, unchecked: false, wants_ad: false }
+    }
+
+    /// A question for a resolver. None with a type that is never data: Unbound asks for those again and
+    /// again where an authoritative server refuses them, and is silent for a quarter of a minute.
+    pub fn draw_recursive(&self, random: &mut Random) -> Question {
+        let drawn = std::iter::repeat_with(|| self.draw(random));
+        let question = drawn.skip_while(Question::is_meta).next().expect("it draws without end");
+        let (unchecked, wants_ad) = (random.percent(15), random.percent(50));
+        Question { recursive: true, unchecked, wants_ad, ..question }
     }
 
     fn name(&self, random: &mut Random) -> Labels {

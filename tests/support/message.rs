@@ -200,7 +200,8 @@ impl Client {
         self.udp.send(query).expect("loopback");
         let mut answer = vec![0; 65535];
         loop {
-            let len = self.udp.recv(&mut answer).expect("an answer in time");
+            let received = self.udp.recv(&mut answer);
+            let len = received.unwrap_or_else(|error| panic!("no answer to {query:02x?}: {error}"));
             if answer[..2] == query[..2] {
                 answer.truncate(len);
                 return answer;
