@@ -20,6 +20,7 @@ pub mod answer;
 pub mod cookie;
 mod crowd;
 pub mod face;
+mod follow;
 pub mod forward;
 mod holder;
 pub mod icann;

@@ -161,6 +161,8 @@ pub const ADDITIONAL_SETS_MAX: usize = 32;
 /// How long a forwarded question may take, from its arrival to its answer: a stub resolver waits 5 s
 /// (resolv.conf(5)).
 pub const FORWARD_DEADLINE: Duration = Duration::from_secs(4);
+/// What of that is kept for writing and sending the answer (choice).
+pub const FORWARD_FAREWELL: Duration = Duration::from_millis(200);
 /// How long a client waits for a new answer while a stale one is at hand (RFC 8767 section 5).
 pub const FORWARD_STALE_AFTER: Duration = Duration::from_millis(1800);
 /// How long past its time an answer may still be given when nobody answers (RFC 8767 section 5: one to

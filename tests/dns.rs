@@ -1,6 +1,7 @@
 //! Stories of the DNS face: replay files, malformed messages, real sockets, and properties.
 
 mod dns {
+    pub mod aliases;
     pub mod doors;
     pub mod forward;
     pub mod genreport;

@@ -175,13 +175,16 @@ impl<'v> Answer<'v> {
         search.finish()
     }
 
-    /// The aliases of a page, followed by what was found for `name`, where they lead out of the pages.
-    /// Nothing validated the aliases, and so not the whole.
+    /// Aliases, followed by what was found for `name`, to which they lead. If one of them was not
+    /// validated, the whole was not.
     #[must_use]
     pub fn followed_by(mut self, found: Answer<'v>, name: &Path) -> Answer<'v> {
         let named =
             |part: Part<'v>| Part { owner: part.owner.or(Some(name.wire().into())), ..part };
         self.rcode = found.rcode;
+        self.authentic &= found.authentic;
+        self.needed += if self.additional.is_empty() { found.needed } else { 0 };
+        self.additional.extend(found.additional.into_iter().map(named));
         self.answer.extend(found.answer.into_iter().map(named));
         self.authority.extend(found.authority.into_iter().map(named));
         self.errors.extend(found.errors);

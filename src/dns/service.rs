@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use super::{
     Access, Answer, Cookies, Query, Rcode, Transport, View,
     answer::{EDE_OTHER, EDE_PROHIBITED},
+    follow,
     options::{self, Client},
     path::Path,
     query::{Fault, Keepalive},
@@ -115,7 +116,7 @@ impl Service {
         client: Client,
     ) -> Answer<'v> {
         let answer = self.at_once(view, query, client);
-        let (Some(outside), Some(name), Some(question)) =
+        let (Some(outside), Some(_), Some(question)) =
             (&self.outside, answer.outside, &query.question)
         else {
             return answer;
@@ -125,13 +126,9 @@ impl Service {
         }
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
         let checking_disabled = query.checking_disabled;
-        let wanted = Wanted { name, qtype: question.qtype, dnssec_ok, checking_disabled };
-        let mut found = outside.resolve(wanted).await;
-        found.add_hidden(view, &name);
-        let mut answer = match name.wire() == question.path.wire() {
-            true => found,
-            false => answer.followed_by(found, &name),
-        };
+        let wanted =
+            Wanted { name: question.path, qtype: question.qtype, dnssec_ok, checking_disabled };
+        let mut answer = follow::follow(view, answer, wanted, &**outside).await;
         // It wants to be told whether that was validated (RFC 6840 section 5.7).
         let says_ad = message.get(3).is_some_and(|flags| flags & 0x20 != 0);
         answer.authentic &= says_ad || dnssec_ok;

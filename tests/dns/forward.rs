@@ -34,14 +34,14 @@ use super::{
 };
 
 /// What a scripted upstream sends back for a query: any number of datagrams, or one TCP message.
-type Script = Arc<dyn Fn(&[u8], bool) -> Vec<Vec<u8>> + Send + Sync>;
+pub type Script = Arc<dyn Fn(&[u8], bool) -> Vec<Vec<u8>> + Send + Sync>;
 
-struct Upstream {
-    address: SocketAddr,
-    asked: Arc<AtomicUsize>,
+pub struct Upstream {
+    pub address: SocketAddr,
+    pub asked: Arc<AtomicUsize>,
 }
 
-async fn upstream(script: Script) -> Upstream {
+pub async fn upstream(script: Script) -> Upstream {
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = tcp.local_addr().unwrap();
     let udp = UdpSocket::bind(address).await.unwrap();
@@ -106,7 +106,7 @@ fn resolver(upstreams: &[&Upstream]) -> Resolver {
     resolver_beside(upstreams, View::new())
 }
 
-fn resolver_beside(upstreams: &[&Upstream], view: View) -> Resolver {
+pub fn resolver_beside(upstreams: &[&Upstream], view: View) -> Resolver {
     let plain = |upstream: &&Upstream| upstream.address.to_string().parse().unwrap();
     let upstreams = Upstreams::new(upstreams.iter().map(plain).collect(), Vec::new());
     resolver_by(Rules { upstreams, ..Rules::default() }, view)
@@ -124,7 +124,7 @@ pub fn resolver_by(rules: Rules, view: View) -> Resolver {
 }
 
 /// RD, AD, no EDNS.
-fn query(name: &str, id: u16) -> Vec<u8> {
+pub fn query(name: &str, id: u16) -> Vec<u8> {
     let labels =
         name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat());
     let head = [(id >> 8) as u8, id as u8, 1, 0x20, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -132,7 +132,7 @@ fn query(name: &str, id: u16) -> Vec<u8> {
 }
 
 impl Resolver {
-    async fn client(&self) -> UdpSocket {
+    pub async fn client(&self) -> UdpSocket {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(self.address).await.unwrap();
         socket
