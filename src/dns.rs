@@ -13,6 +13,7 @@
 
 mod additional;
 pub mod answer;
+pub mod counters;
 pub mod face;
 pub mod forward;
 mod holder;
@@ -23,6 +24,7 @@ pub mod node;
 pub mod path;
 pub mod query;
 pub mod service;
+pub mod source;
 pub mod special;
 pub mod suffix;
 pub mod upstream;
@@ -31,11 +33,13 @@ pub mod wire;
 
 pub use answer::{Answer, Rcode};
 
+pub use counters::Counters;
 pub use face::Face;
 pub use forward::Forward;
 pub use listeners::{ListenError, Listeners, Serving};
 pub use query::Query;
 pub use service::{Outside, Reply, Seeking, Service, Wanted};
+pub use source::{Source, Told};
 pub use special::Special;
 pub use upstream::{Overrides, Upstream, Upstreams};
 pub use view::{PageMeta, PageView, Trouble, View};

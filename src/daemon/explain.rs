@@ -3,7 +3,7 @@
 use super::{
     node::Node,
     report,
-    resolve::{locate, rcode_word, source, steps},
+    resolve::{locate, source, steps},
     seats::Seats,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
     let page = way.pop();
     let Some((governance, owner)) = locate(node, &view, name).filter(|_| is_said(&answer)) else {
         let why = answer.errors.iter().map(|error| error.text.to_string()).collect();
-        let (status, rcode) = ("none".to_owned(), rcode_word(answer.rcode));
+        let (status, rcode) = ("none".to_owned(), answer.rcode.to_string());
         let name = name.to_string();
         return Explanation { name, page, owner: None, status, rcode, why, operations: vec![] };
     };
@@ -67,7 +67,7 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
         page,
         owner: Some(source.to_string()),
         status: if is_led_softly { "soft" } else { own }.to_owned(),
-        rcode: rcode_word(answer.rcode),
+        rcode: answer.rcode.to_string(),
         why,
         operations,
     }

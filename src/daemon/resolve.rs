@@ -24,7 +24,7 @@ pub fn resolve(node: &Node, name: &Name, rtype: RecordType) -> Resolution {
     Resolution {
         name: name.to_string(),
         rtype: rtype.to_string(),
-        rcode: rcode_word(answer.rcode),
+        rcode: answer.rcode.to_string(),
         status: status(node, &view, &answer, name).to_owned(),
         fresh: false,
         pages: steps(node, &view, name),
@@ -50,19 +50,6 @@ fn rows<'a>(part: &'a Part<'_>, question: &Name) -> impl Iterator<Item = AnswerR
         ttl: record.ttl,
         data: data_text(part.rtype, record.rdata),
     })
-}
-
-/// A response code as people write it.
-pub fn rcode_word(rcode: Rcode) -> String {
-    match rcode {
-        Rcode::NOERROR => "NOERROR".to_owned(),
-        Rcode::SERVFAIL => "SERVFAIL".to_owned(),
-        Rcode::NXDOMAIN => "NXDOMAIN".to_owned(),
-        Rcode::REFUSED => "REFUSED".to_owned(),
-        Rcode::NOTIMP => "NOTIMP".to_owned(),
-        Rcode::YXDOMAIN => "YXDOMAIN".to_owned(),
-        Rcode(other) => format!("RCODE{other}"),
-    }
 }
 
 /// `soft` as soon as one entry that the answer rests on is soft.

@@ -3,18 +3,20 @@
 //! An answer names record sets of the view without copying them. It does not know bytes,
 //! sizes or sockets: [`super::wire`] writes it, and [`super::face`] hands it to hickory.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use super::{
     additional,
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
     query::Query,
+    source::{Source, Told},
     special::{self, Local},
     suffix,
     view::{Found, PageView, Place, Trouble, View},
 };
 use crate::{
+    id::Id,
     limits::{CNAME_CHAIN_MAX, EDE_TEXT_BYTES_MAX, NEGATIVE_TTL},
     page::{apex, record::RecordType},
 };
@@ -40,6 +42,9 @@ pub struct Answer<'v> {
     /// The name that nobody here knows and somebody else may: that of the question, or one that an
     /// alias led to.
     pub outside: Option<Path>,
+    pub source: Source,
+    /// The upstream that it comes from, if one said it.
+    pub told: Option<Told>,
 }
 
 /// One record set of an answer.
@@ -69,6 +74,23 @@ impl Rcode {
     /// A DNAME makes a name that is too long (RFC 6672 section 2.2).
     pub const YXDOMAIN: Rcode = Rcode(6);
     pub const BADVERS: Rcode = Rcode(16);
+}
+
+/// As people write it (RFC 6895 section 2.3).
+impl fmt::Display for Rcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Rcode::NOERROR => "NOERROR",
+            Rcode::FORMERR => "FORMERR",
+            Rcode::SERVFAIL => "SERVFAIL",
+            Rcode::NXDOMAIN => "NXDOMAIN",
+            Rcode::NOTIMP => "NOTIMP",
+            Rcode::REFUSED => "REFUSED",
+            Rcode::YXDOMAIN => "YXDOMAIN",
+            Rcode::BADVERS => "BADVERS",
+            Rcode(other) => return write!(f, "RCODE{other}"),
+        })
+    }
 }
 
 /// Why, in one number and a sentence (RFC 8914).
@@ -145,7 +167,7 @@ impl<'v> Answer<'v> {
     pub fn followed_by(mut self, found: Answer<'v>, name: &Path) -> Answer<'v> {
         let named =
             |part: Part<'v>| Part { owner: part.owner.or(Some(name.wire().into())), ..part };
-        self.rcode = found.rcode;
+        (self.rcode, self.source, self.told) = (found.rcode, found.source, found.told);
         self.answer.extend(found.answer.into_iter().map(named));
         self.authority.extend(found.authority.into_iter().map(named));
         self.errors.extend(found.errors);
@@ -222,6 +244,9 @@ impl<'v> Search<'v> {
                 let at = At { page, name, cut, ttl_max };
                 if first {
                     self.answer.authoritative = true;
+                    // Only `localhost.`, which nobody founded, has no id.
+                    let made = page.meta().id == Id::ZERO;
+                    self.answer.source = if made { Source::Special } else { Source::Page };
                 }
                 if !page.meta().fresh {
                     self.stale = self.stale.or(Some(page));
@@ -239,6 +264,7 @@ impl<'v> Search<'v> {
                     _ => (EDE_NOT_READY, format!("the page {page} is not here yet")),
                 };
                 self.answer = Answer::failed(Rcode::SERVFAIL, code, text);
+                self.answer.source = Source::Page;
                 self.stale = None;
                 None
             }
@@ -296,6 +322,7 @@ impl<'v> Search<'v> {
     ) {
         if self.passed.is_empty() {
             self.answer.authoritative = true;
+            self.answer.source = Source::Special;
             self.stale = None;
         }
         self.answer.rcode = rcode;

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    Answer, Outside, Overrides, Rcode, Upstreams,
+    Answer, Outside, Overrides, Rcode, Source, Upstreams,
     answer::{
         CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_STALE, EDE_STALE_NXDOMAIN,
     },
@@ -41,7 +41,7 @@ pub mod reply;
 
 use cache::{Cache, Freshness, Hit, Key};
 use exchange::Question;
-use pool::Pool;
+use pool::{Failing, Pool};
 use reply::Kept;
 
 /// What a forwarder has from outside itself.
@@ -64,6 +64,10 @@ pub struct Counters {
     pub stale: AtomicU64,
     /// SERVFAIL, because there was nothing to answer.
     pub failures: AtomicU64,
+    /// Questions that waited for the answer to an equal one.
+    pub coalesced: AtomicU64,
+    /// Questions that were asked anew before what is known of them ended.
+    pub prefetched: AtomicU64,
 }
 
 /// The forwarder. Cloning one costs nothing.
@@ -89,6 +93,13 @@ pub struct Rules {
 
 /// What came of asking: nothing yet, an answer, or the failure of all upstreams.
 type Landing = Option<Option<Arc<Kept>>>;
+
+/// A question that is being asked.
+struct Flight {
+    landing: watch::Receiver<Landing>,
+    /// Nobody else had asked it.
+    is_first: bool,
+}
 
 impl Forward {
     /// Asks by these rules.
@@ -116,6 +127,11 @@ impl Forward {
         lock(&self.0.pool).servers().to_vec()
     }
 
+    /// How many answers are kept, and in how many bytes, about.
+    pub fn cache_size(&self) -> (usize, usize) {
+        lock(&self.0.cache).size()
+    }
+
     /// What was done since the start.
     pub fn counters(&self) -> &Counters {
         &self.0.counters
@@ -132,8 +148,8 @@ impl Forward {
         let hit = lock(&self.0.cache).find(&key, now);
         let stale = match hit {
             Some(hit) if hit.freshness != Freshness::Stale => {
-                if hit.freshness == Freshness::Ending {
-                    let _ = self.fly(&key, question);
+                if hit.freshness == Freshness::Ending && self.fly(&key, question).is_first {
+                    self.count(|counters| &counters.prefetched);
                 }
                 self.count(|counters| &counters.hits);
                 return give(name, &hit);
@@ -144,11 +160,14 @@ impl Forward {
             return self.give_stale(name, stale.as_ref(), EDE_CACHED_ERROR);
         }
         self.count(|counters| &counters.misses);
-        let mut landing = self.fly(&key, question);
+        let Flight { mut landing, is_first } = self.fly(&key, question);
+        if !is_first {
+            self.count(|counters| &counters.coalesced);
+        }
         let patience = if stale.is_some() { FORWARD_STALE_AFTER } else { CLIENT_PATIENCE };
         let landed = timeout(patience, landing.wait_for(Option::is_some)).await;
         match landed.ok().and_then(Result::ok).and_then(|landed| landed.clone().flatten()) {
-            Some(kept) => kept.answer(name, 0),
+            Some(kept) => Answer { source: Source::Forwarded, ..kept.answer(name, 0) },
             None => self.give_stale(name, stale.as_ref(), EDE_NO_REACHABLE_AUTHORITY),
         }
     }
@@ -162,7 +181,8 @@ impl Forward {
             }
             None => {
                 self.count(|counters| &counters.failures);
-                Answer::failed(Rcode::SERVFAIL, why, "no upstream resolver answers")
+                let answer = Answer::failed(Rcode::SERVFAIL, why, "no upstream resolver answers");
+                Answer { source: Source::Failed, ..answer }
             }
         }
     }
@@ -173,10 +193,10 @@ impl Forward {
 
     /// Joins those who wait for the answer to this question, or asks it. It goes on when they leave:
     /// the next one finds the answer.
-    fn fly(&self, key: &Key, question: Question) -> watch::Receiver<Landing> {
+    fn fly(&self, key: &Key, question: Question) -> Flight {
         let mut flights = lock(&self.0.flights);
         if let Some(flight) = flights.get(key) {
-            return flight.clone();
+            return Flight { landing: flight.clone(), is_first: false };
         }
         let (land, landing) = watch::channel(None);
         flights.insert(key.clone(), landing.clone());
@@ -192,7 +212,7 @@ impl Forward {
             lock(&inner.flights).remove(&key);
             let _ = land.send(Some(kept));
         });
-        landing
+        Flight { landing, is_first: true }
     }
 }
 
@@ -227,7 +247,7 @@ impl Inner {
                     // An attempt does not panic; if one did, it failed.
                     let Ok((server, result, took)) = done else { continue };
                     match result {
-                        Some(kept) => {
+                        Ok(kept) => {
                             let now = (self.ambient.now)();
                             let mut pool = lock(&self.pool);
                             pool.answered(server, took);
@@ -235,11 +255,11 @@ impl Inner {
                                 let after = now.saturating_sub(*since);
                                 pool.outrun(*other, Duration::from_millis(after));
                             }
-                            return Some(kept);
+                            return Some(Kept { from: Some(server), ..kept });
                         }
-                        None => {
+                        Err(why) => {
                             begun.retain(|one| one.0 != server);
-                            lock(&self.pool).failed(server, (self.ambient.now)());
+                            lock(&self.pool).failed(server, (self.ambient.now)(), &why);
                         }
                     }
                 }
@@ -249,25 +269,25 @@ impl Inner {
     }
 }
 
-/// One attempt: an answer of use or nothing, and how long it took.
+/// One attempt: an answer of use or why there is none, and how long it took.
 async fn attempt(
     server: SocketAddr,
     question: Question,
     ambient: Ambient,
-) -> (SocketAddr, Option<Kept>, Duration) {
+) -> (SocketAddr, Result<Kept, Failing>, Duration) {
     let begun = (ambient.now)();
     let draw = ambient.random;
     let result = exchange::ask(server, &question, &draw, FORWARD_ATTEMPT).await;
     let took = Duration::from_millis((ambient.now)().saturating_sub(begun));
     let kept = match result {
-        Ok(kept) if kept.is_answer() => Some(kept),
+        Ok(kept) if kept.is_answer() => Ok(kept),
         Ok(kept) => {
             tracing::debug!(%server, rcode = kept.rcode.0, "an upstream does not answer this");
-            None
+            Err(Failing::Answered(kept.rcode))
         }
         Err(error) => {
             tracing::debug!(%server, %error, "an upstream failed");
-            None
+            Err(Failing::Silent(error.to_string()))
         }
     };
     (server, kept, took)
@@ -296,9 +316,10 @@ fn asked(wanted: &Wanted) -> (Key, Question) {
 /// What is known of a name, past its time with a word about that.
 fn give(name: &Path, hit: &Hit) -> Answer<'static> {
     if hit.freshness != Freshness::Stale {
-        return hit.kept.answer(name, hit.age);
+        return Answer { source: Source::Cache, ..hit.kept.answer(name, hit.age) };
     }
-    let mut answer = hit.kept.stale(name, FORWARD_STALE_TTL);
+    let stale = hit.kept.stale(name, hit.age, FORWARD_STALE_TTL);
+    let mut answer = Answer { source: Source::Stale, ..stale };
     let code = match answer.rcode {
         Rcode::NXDOMAIN => EDE_STALE_NXDOMAIN,
         _ => EDE_STALE,

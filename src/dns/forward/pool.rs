@@ -2,9 +2,9 @@
 //!
 //! Pure bookkeeping; who is asked, and how, is the driver's.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
-use crate::limits::*;
+use crate::{dns::Rcode, limits::*};
 
 /// An upstream, and how it has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,29 @@ pub struct Server {
     pub round_trip: Option<Duration>,
     /// Failures since the last answer.
     pub failures: u32,
-    /// When it failed last, in milliseconds.
+    /// When the first and the last of them were, in milliseconds.
+    pub failing_since: u64,
     failed_at: u64,
+    /// Why the last one was.
+    pub failing: Option<Failing>,
+}
+
+/// Why an upstream was of no use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// It answered, but with this code: it is there, and the name or this machine is the trouble.
+    Answered(Rcode),
+    /// It did not answer, or not the question: why.
+    Silent(String),
+}
+
+impl fmt::Display for Failing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failing::Answered(rcode) => write!(f, "it answered {rcode}"),
+            Failing::Silent(why) => f.write_str(why),
+        }
+    }
 }
 
 /// All upstreams, in the order of the configuration.
@@ -27,7 +48,14 @@ pub struct Pool {
 impl Pool {
     /// Upstreams of which nothing is known yet.
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Pool {
-        let server = |address| Server { address, round_trip: None, failures: 0, failed_at: 0 };
+        let server = |address| Server {
+            address,
+            round_trip: None,
+            failures: 0,
+            failing_since: 0,
+            failed_at: 0,
+            failing: None,
+        };
         Pool { servers: addresses.into_iter().map(server).collect() }
     }
 
@@ -62,6 +90,7 @@ impl Pool {
         for server in self.servers.iter_mut().filter(|server| server.address == address) {
             let smoothed = server.round_trip.map_or(took, |usual| (usual * 7 + took) / 8);
             (server.round_trip, server.failures) = (Some(smoothed), 0);
+            server.failing = None;
         }
     }
 
@@ -74,10 +103,14 @@ impl Pool {
     }
 
     /// One did not answer, or not usefully.
-    pub fn failed(&mut self, address: SocketAddr, now: u64) {
+    pub fn failed(&mut self, address: SocketAddr, now: u64, why: &Failing) {
         for server in self.servers.iter_mut().filter(|server| server.address == address) {
+            if server.failures == 0 {
+                server.failing_since = now;
+            }
             server.failures = server.failures.saturating_add(1);
             server.failed_at = now;
+            server.failing = Some(why.clone());
         }
     }
 
@@ -104,6 +137,10 @@ mod tests {
         SocketAddr::from(([127, 0, 0, n], 53))
     }
 
+    fn silent() -> Failing {
+        Failing::Silent("silence".to_owned())
+    }
+
     fn order(pool: &Pool, now: u64) -> Vec<u8> {
         let last = |address: &SocketAddr| match address {
             SocketAddr::V4(address) => address.ip().octets()[3],
@@ -120,15 +157,29 @@ mod tests {
             pool.answered(address(n), Duration::from_millis(took));
         }
         assert_eq!(order(&pool, 0), [2, 3, 1]);
-        pool.failed(address(2), 1000);
+        pool.failed(address(2), 1000, &silent());
         assert_eq!(order(&pool, 1000), [3, 1, 2]);
         assert_eq!(order(&pool, 1000 + FORWARD_REST.as_millis() as u64), [2, 3, 1]);
-        pool.failed(address(2), 1000);
+        pool.failed(address(2), 1000, &silent());
         assert_eq!(order(&pool, 1000 + FORWARD_REST.as_millis() as u64), [3, 1, 2]);
         pool.answered(address(2), Duration::from_millis(10));
         assert_eq!(order(&pool, 1000), [2, 3, 1]);
         pool.outrun(address(2), Duration::from_millis(400));
         assert_eq!(order(&pool, 1000), [3, 1, 2]);
+    }
+
+    #[test]
+    fn failures_are_told_with_when_they_began_until_one_answers() {
+        let mut pool = Pool::new([address(1)]);
+        pool.failed(address(1), 1000, &silent());
+        pool.failed(address(1), 3000, &Failing::Answered(Rcode::REFUSED));
+        let server = &pool.servers()[0];
+        assert_eq!((server.failures, server.failing_since), (2, 1000));
+        assert_eq!(server.failing.as_ref().unwrap().to_string(), "it answered REFUSED");
+        pool.answered(address(1), Duration::from_millis(1));
+        assert_eq!(pool.servers()[0].failing, None);
+        pool.failed(address(1), 5000, &silent());
+        assert_eq!(pool.servers()[0].failing_since, 5000);
     }
 
     #[test]
