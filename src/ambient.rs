@@ -62,6 +62,13 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// The memory that this process takes, if the system says it (proc_pid_statm(5)).
+pub fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
 /// Waits: for something of which no event tells.
 pub fn pause(span: Duration) {
     thread::sleep(span);
@@ -84,6 +91,12 @@ pub fn outlive_file_size_limit() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_takes_memory() {
+        let bytes = resident_bytes().unwrap();
+        assert!(bytes > 100_000 && bytes < 1 << 40, "{bytes}");
+    }
 
     #[test]
     fn a_clock_before_1970_is_told_of() {

@@ -19,6 +19,7 @@ use crate::{
     ambient,
     config::{
         Config,
+        door::HttpDoor,
         settings::Settings,
         watch::{self, Watch},
     },
@@ -44,18 +45,24 @@ pub mod many;
 pub mod node;
 mod node_key;
 mod passed;
+pub mod recent;
 mod report;
 mod resolve;
+pub mod running;
 mod sealing;
 mod seats;
 mod session;
 mod shown;
-mod status;
+mod stats;
+pub mod status;
 mod trail;
 mod verify;
+mod web;
 pub mod whole;
 
 use node::Node;
+use recent::Recent;
+use running::Running;
 
 /// How `djdns serve` was called.
 #[derive(Clone, Debug)]
@@ -64,10 +71,14 @@ pub struct ServeOptions {
     pub dns: Vec<SocketAddr>,
     /// Whom to ask for names outside the pages; none: as `config` says.
     pub upstreams: Vec<Upstream>,
+    /// Where to answer HTTP.
+    pub http: HttpDoor,
     /// The configuration; its `dns` is `dns` already.
     pub config: Config,
     /// Says nothing on standard output.
     pub quiet: bool,
+    /// What is remembered of the log.
+    pub recent: Recent,
 }
 
 /// The port that is tried when there is no right to port 53.
@@ -88,14 +99,18 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         .build()
         .context("starting the DNS runtime")?;
     runtime.block_on(async {
-        let listeners = listeners(options)?;
+        let (listeners, instead) = listeners(options)?;
         let addresses = listeners.addresses();
-        let forward = forwarding(options, &addresses)?;
+        let (forward, settings) = forwarding(options, &addresses)?;
+        let recent = options.recent.clone();
+        let running = Running::new(addresses.clone(), forward.clone(), &settings, recent);
+        instead.into_iter().for_each(|sentence| running.note_door(sentence));
         node.serve_by(&options.config);
         let service = Service::new(node.view().clone(), Some(Arc::new(forward)));
         let serving = listeners.serve(&service).context("serving DNS")?;
-        *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            addresses.iter().map(ToString::to_string).collect();
+        node.run(running);
+        follow_settings(node, options, &addresses);
+        let _http = web::serve(node, options.http)?;
         let sessions = node.clone();
         std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
         let host = node.clone();
@@ -125,45 +140,43 @@ pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
 }
 
 /// The sockets that systemd passed, or those asked for, or the defaults.
-fn listeners(options: &ServeOptions) -> anyhow::Result<Listeners> {
+fn listeners(options: &ServeOptions) -> anyhow::Result<(Listeners, Option<String>)> {
     let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
     let mut listeners = Listeners::default();
     if !udp.is_empty() || !tcp.is_empty() {
         listeners.adopt(udp, tcp);
-        return Ok(listeners);
+        return Ok((listeners, None));
     }
     if !options.dns.is_empty() {
-        return bind(&options.dns);
+        return Ok((bind(&options.dns)?, None));
     }
     let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     match Listeners::bind(&loopbacks.map(|ip| SocketAddr::new(ip, 53))) {
-        Ok(listeners) => Ok(listeners),
+        Ok(listeners) => Ok((listeners, None)),
         // No IPv6 on this machine: the other loopback is enough.
         Err(ListenError::NoSuchAddress(_)) => {
-            Ok(Listeners::bind(&[SocketAddr::new(loopbacks[0], 53)])?)
+            Ok((Listeners::bind(&[SocketAddr::new(loopbacks[0], 53)])?, None))
         }
         Err(error) => {
             let second = SocketAddr::new(loopbacks[0], SECOND_PORT);
-            eprintln!(
-                "djdns: {:#}\n       answering on {second} instead; ways out: run as a service \
-                 (systemd/djdns.service), `sudo setcap cap_net_bind_service=+ep` on the program, \
-                 stop who has the port, or choose an address with --dns",
-                anyhow::Error::from(error)
-            );
-            bind(&[second])
+            let why = format!("{:#}", anyhow::Error::from(error));
+            let ways = "run as a service (systemd/djdns.service), `sudo setcap \
+                        cap_net_bind_service=+ep` on the program, stop who has the port, or choose an \
+                        address with --dns";
+            eprintln!("djdns: {why}\n       answering on {second} instead; ways out: {ways}");
+            let instead = format!("DNS is answered on {second} and not on port 53: {why}; {ways}");
+            Ok((bind(&[second])?, Some(instead)))
         }
     }
 }
 
 /// Who resolves names outside the pages, as the arguments, the configuration, and this machine's own
 /// files say; read again when those change.
-fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<Forward> {
+fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<(Forward, Settings)> {
     if options.config.query_log {
         bail!("query-log: the query log is not built yet; leave it out");
     }
-    let (options, own) = (options.clone(), own.to_vec());
-    let read = move || Settings::read(&options.config, &options.upstreams, Path::new("/"), &own);
-    let settings = read();
+    let settings = Settings::read(&options.config, &options.upstreams, Path::new("/"), own);
     let secure = |upstream: &&Upstream| upstream.transport != upstream::Transport::Plain;
     if let Some(upstream) = settings.upstreams.all().into_iter().find(secure) {
         bail!("the upstream {upstream}: DNS over TLS and HTTPS are not built yet; name it plainly");
@@ -175,22 +188,26 @@ fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<Forw
         tracing::info!("not asked: {left_out}");
     }
     let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
-    let forward = Forward::new(rules(settings), ambient);
-    let changing = forward.clone();
+    Ok((Forward::new(rules(&settings), ambient), settings))
+}
+
+/// Reads the settings again whenever this machine's own files change.
+fn follow_settings(node: &Arc<Node>, options: &ServeOptions, own: &[SocketAddr]) {
+    let (node, options, own) = (node.clone(), options.clone(), own.to_vec());
     let watch = Watch::of_system(Path::new("/"));
     std::thread::spawn(move || {
         watch::run(watch, |_| {
-            let settings = read();
+            let settings =
+                Settings::read(&options.config, &options.upstreams, Path::new("/"), &own);
             tracing::info!(from = %settings.upstreams_from, "the upstream resolvers are read again");
-            changing.set_rules(rules(settings));
+            node.running().inspect(|running| running.set_settings(&settings));
             true
         });
     });
-    Ok(forward)
 }
 
-fn rules(settings: Settings) -> Rules {
-    Rules { upstreams: settings.upstreams, overrides: settings.overrides }
+pub(crate) fn rules(settings: &Settings) -> Rules {
+    Rules { upstreams: settings.upstreams.clone(), overrides: settings.overrides.clone() }
 }
 
 /// Listens on these and no others.

@@ -16,7 +16,7 @@ pub mod answer;
 pub mod counters;
 pub mod face;
 pub mod forward;
-mod holder;
+pub mod holder;
 pub mod icann;
 pub mod listeners;
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{context::Context, fault::Outcome};
 use crate::{
+    config::door::HttpDoor,
     daemon::{self, ServeOptions, node::Node},
     dns::Upstream,
 };
@@ -25,6 +26,10 @@ pub struct Serve {
     /// this machine says]
     #[arg(long = "upstream", value_name = "ADDR")]
     upstreams: Vec<Upstream>,
+    /// Answer HTTP here, with metrics and health, or `off` [else the configuration, else
+    /// 127.0.0.1:8053]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<HttpDoor>,
 }
 
 impl Serve {
@@ -42,7 +47,9 @@ impl Serve {
             tracing::warn!("{notice}");
         }
         let (upstreams, quiet) = (self.upstreams, context.quiet);
-        let options = ServeOptions { dns, upstreams, config, quiet };
+        let http = self.http.or(config.http).unwrap_or_default();
+        let recent = context.recent.clone();
+        let options = ServeOptions { dns, upstreams, http, config, quiet, recent };
         Ok(daemon::serve(&node, &options)?)
     }
 }
