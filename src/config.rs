@@ -21,7 +21,7 @@ pub mod system_dns;
 pub mod upstream;
 pub mod watch;
 
-use crate::dns::Upstream;
+use crate::dns::{Upstream, access::Prefix};
 use door::HttpDoor;
 use settings::Origin;
 use upstream::{Addresses, Domain, Servers, TopLevel};
@@ -44,6 +44,9 @@ pub struct Config {
     /// Addresses on which DNS is answered.
     #[serde(default)]
     pub dns: Vec<SocketAddr>,
+    /// Who may ask besides this machine, where an address is reached by others.
+    #[serde(default)]
+    pub allow: Vec<Prefix>,
     /// Who is asked for names outside the pages; none: whom this machine was told to ask.
     #[serde(default)]
     pub upstreams: Vec<Upstream>,
@@ -192,6 +195,7 @@ mod tests {
         check("dns = []\ndata_dir = \"x\"\n", 2, "unknown field `data_dir`");
         check("\n\ndns = [\"localhost\"]", 3, "socket address");
         check("dns = [", 1, "array");
+        check("allow = [\"192.0.2.1/24\"]", 1, "192.0.2.0/24 is the prefix");
         check("data-dir = 5", 1, "invalid type");
         // A list is named by the line that it begins on; the message says which of its values.
         check("hosts = true\nupstreams = [\n\"192.0.2.1\",\n\"dns.example\"]", 2, "accepted are");
@@ -217,7 +221,12 @@ mod tests {
         };
         let full = EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n");
         let full = Config::parse(&full).unwrap();
-        assert!(full.data_dir.is_some() && full.dns.len() == 2 && full.upstreams.len() == 2);
+        assert!(
+            full.data_dir.is_some()
+                && full.dns.len() == 2
+                && full.allow.len() == 2
+                && full.upstreams.len() == 2
+        );
         assert!(full.rules.len() == 1 && full.overrides.len() == 1 && full.allow_tld.len() == 1);
     }
 

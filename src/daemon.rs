@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
         server::{self, Session},
     },
     dns::{
-        Forward, ListenError, Listeners, Service, Upstream,
+        Access, Cookies, Forward, ListenError, Listeners, Service, Upstream,
         forward::{Ambient, Rules},
         upstream,
     },
@@ -100,17 +101,22 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         .context("starting the DNS runtime")?;
     runtime.block_on(async {
         let (listeners, instead) = listeners(options)?;
+        let access = Access::new(options.config.allow.clone());
+        listeners.check(&access)?;
+        let access = Arc::new(ArcSwap::from_pointee(access));
         let addresses = listeners.addresses();
         let (forward, settings) = forwarding(options, &addresses)?;
         let recent = options.recent.clone();
         let running = Running::new(addresses.clone(), forward.clone(), &settings, recent);
         instead.into_iter().for_each(|sentence| running.note_door(sentence));
         node.serve_by(&options.config);
-        let service = Service::new(node.view().clone(), Some(Arc::new(forward)));
+        let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
+            .with_cookies(Cookies::new(ambient::random(), ambient::now))
+            .with_access(access.clone());
         let serving = listeners.serve(&service).context("serving DNS")?;
         node.run(running);
         follow_settings(node, options, &addresses);
-        let _http = web::serve(node, options.http)?;
+        let _http = web::serve(node, options.http, access)?;
         let sessions = node.clone();
         std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
         let host = node.clone();
@@ -142,10 +148,8 @@ pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
 /// The sockets that systemd passed, or those asked for, or the defaults.
 fn listeners(options: &ServeOptions) -> anyhow::Result<(Listeners, Option<String>)> {
     let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
-    let mut listeners = Listeners::default();
     if !udp.is_empty() || !tcp.is_empty() {
-        listeners.adopt(udp, tcp);
-        return Ok((listeners, None));
+        return Ok((Listeners::passed(udp, tcp), None));
     }
     if !options.dns.is_empty() {
         return Ok((bind(&options.dns)?, None));

@@ -1,19 +1,25 @@
 //! The DNS face: questions in, answers out, from an immutable view of the pages.
 //!
 //! [`View`] holds prebuilt answers; [`Answer`] decides; [`respond`] turns the bytes of a query
-//! into the bytes of a response, with no clock, no lock and no socket. [`Face`] and
-//! [`Listeners`] connect that to hickory-server and to the network. Nothing here knows
-//! governance, storage or verification: whoever holds a new truth makes a new view and swaps it
-//! in, and no answer ever waits for that.
+//! into the bytes of a response, with no clock, no lock and no socket. [`Service`] adds what is
+//! resolved elsewhere, and [`Listeners`] connects it to the network, over UDP and TCP. Nothing here
+//! knows governance, storage or verification: whoever holds a new truth makes a new view and swaps
+//! it in, and no answer ever waits for that.
+//!
+//! [`Face`] gives the same answers to hickory-server. No door uses it now: it is for DoT, DoH and
+//! DoQ, which hickory-server speaks, and a test holds it to the answers of the others.
 //!
 //! A name that is special ([`Special`]) is answered at once, one below [`suffix::SUFFIX`] from the
 //! pages, and one that the public DNS has too is outside of them ([`View::collides`]). Names outside
 //! the pages go to [`Forward`], which asks others: RA says whether there is one, and is 0 in what
 //! [`respond`] says.
 
+pub mod access;
 mod additional;
 pub mod answer;
+pub mod cookie;
 pub mod counters;
+mod crowd;
 pub mod face;
 pub mod forward;
 pub mod holder;
@@ -21,22 +27,27 @@ pub mod icann;
 pub mod listeners;
 
 pub mod node;
+pub mod options;
 pub mod path;
 pub mod query;
 pub mod service;
 pub mod source;
 pub mod special;
+mod stream;
 pub mod suffix;
 pub mod upstream;
 pub mod view;
 pub mod wire;
 
+pub use access::Access;
 pub use answer::{Answer, Rcode};
+pub use cookie::Cookies;
 
 pub use counters::Counters;
 pub use face::Face;
 pub use forward::Forward;
 pub use listeners::{ListenError, Listeners, Serving};
+pub use options::Client;
 pub use query::Query;
 pub use service::{Outside, Reply, Seeking, Service, Wanted};
 pub use source::{Source, Told};

@@ -189,10 +189,36 @@ pub const FORWARD_REST: Duration = Duration::from_secs(2);
 /// Datagrams that do not fit a question before it is asked over TCP instead (choice): whoever sends
 /// so many is guessing.
 pub const FORWARD_MISMATCHES_MAX: usize = 8;
-/// Forwarded questions of clients that wait at a time, over all doors (choice).
-pub const FORWARD_WAITING_MAX: usize = 2048;
+/// Forwarded questions of clients that wait at a time, over all doors of UDP, and as many over all of
+/// TCP, so that neither keeps the other waiting (choice).
+pub const FORWARD_WAITING_MAX: usize = 1024;
 /// How long a TCP client may say nothing (RFC 7766 section 6.2.3: in the order of seconds).
 pub const DNS_TCP_IDLE: Duration = Duration::from_secs(10);
+/// How long a message over TCP may take from its first byte to its last, and an answer that waits for
+/// its reader until it is read (choice: a second, and slow lines).
+pub const DNS_TCP_MESSAGE: Duration = Duration::from_secs(5);
+/// TCP connections at a time, over all doors (choice: about ten per program of a busy machine); half
+/// of the files that the process may open, if that is less.
+pub const DNS_TCP_CONNECTIONS_MAX: usize = 1024;
+/// Forwarded questions in flight on one TCP connection (choice: a whole house behind one forwarder).
+pub const DNS_TCP_IN_FLIGHT_MAX: usize = 128;
+/// Bytes of answers that wait for the reader of a TCP connection, past which no more of its questions
+/// are read (choice: one of the longest answers; the system holds more of them).
+pub const DNS_TCP_UNREAD_BYTES: usize = 64 * KIB;
+/// How long what is in flight may take to end when the program does (choice: most upstreams answer
+/// within it, and a restart waits for it).
+pub const DNS_FAREWELL: Duration = Duration::from_secs(1);
+/// Pause before connections are accepted again after the system could not (choice: short for who
+/// waits, long for a processor).
+pub const DNS_TCP_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a server cookie is good (RFC 9018 section 4.3).
+pub const COOKIE_LIFE: Duration = Duration::from_secs(3600);
+/// Age from which a server cookie is replaced (RFC 9018 section 4.3).
+pub const COOKIE_RENEWED_AFTER: Duration = Duration::from_secs(1800);
+/// How far in the future a server cookie may have been made (RFC 9018 section 4.3).
+pub const COOKIE_AHEAD_MAX: Duration = Duration::from_secs(300);
+/// How long one secret makes cookies (RFC 7873 section 7.1: at most 36 days; choice).
+pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(86_400);
 /// Receive buffer of a UDP socket, bytes: answered 1.8 times as much under overload (measured).
 pub const DNS_UDP_BUFFER_BYTES: usize = MIB;
 
@@ -270,4 +296,6 @@ const _: () = {
     assert!(GENESIS_BYTES_MAX < LOG_FRAME_BYTES_MAX);
     assert!(CONTROL_ALIVE.as_secs() * 2 < CONTROL_SILENCE.as_secs());
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
+    assert!(DNS_TCP_IN_FLIGHT_MAX <= FORWARD_WAITING_MAX);
+    assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
 };

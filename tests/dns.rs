@@ -1,6 +1,7 @@
 //! Stories of the DNS face: replay files, malformed messages, real sockets, and properties.
 
 mod dns {
+    pub mod doors;
     pub mod forward;
     pub mod genreport;
     pub mod leaks;
@@ -9,6 +10,7 @@ mod dns {
     pub mod replay;
     pub mod sizes;
     pub mod sockets;
+    pub mod streams;
     pub mod support;
 }
 
@@ -74,7 +76,7 @@ fn malformed() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     })
 }
 
-/// The response code and number of questions, or `silence`.
+/// The response code, the number of questions and whether there is an OPT, or `silence`.
 fn outcome(response: Option<&[u8]>) -> String {
     let Some(response) = response else { return "silence".to_owned() };
     let rcode = match response[3] & 15 {
@@ -82,7 +84,8 @@ fn outcome(response: Option<&[u8]>) -> String {
         4 => "NOTIMP",
         _ => "unexpected",
     };
-    format!("{rcode} {}", response[5])
+    let edns = if response[11] == 0 { "" } else { " edns" };
+    format!("{rcode} {}{edns}", response[5])
 }
 
 #[test]
@@ -95,7 +98,7 @@ fn malformed_messages_get_what_the_table_says() {
                 assert_eq!(response[..2], bytes[..2], "the id");
                 let rd = if expect.starts_with("NOTIMP") { 0 } else { bytes[2] & 1 };
                 assert_eq!(response[2] & 0xf9, bytes[2] & 0x78 | 0x80 | rd, "QR, opcode, RD");
-                assert_eq!(response[6..12], [0; 6], "no records");
+                assert_eq!(response[6..11], [0; 5], "no records but an OPT");
             }
         }
     }

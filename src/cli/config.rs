@@ -118,6 +118,7 @@ fn report(config: &config::Config, data_dir: &str, root: &Path) -> Report {
     let data_from: &str = "--data-dir, $DJDNS_DATA_DIR, the configuration, or else the default";
     row("data-dir", vec![data_dir.to_owned()], &data_from);
     row("dns", texts(&own), &said(!config.dns.is_empty()));
+    row("allow", texts(&config.allow), &said(!config.allow.is_empty()));
     row("upstreams", texts(settings.upstreams.usual()), &settings.upstreams_from);
     for suffix in config.rules.keys() {
         let servers = settings.upstreams.for_name(suffix.0.wire());
@@ -158,7 +159,7 @@ mod tests {
     fn every_setting_is_shown_with_where_it_comes_from() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("djdns.toml");
-        let text = "dns = [\"127.0.0.1:5300\"]\n[rules]\n\"corp.example\" = [\"10.0.0.1\"]\n";
+        let text = "dns = [\"127.0.0.1:5300\"]\nallow = [\"192.0.2.0/24\", \"2001:db8::1\"]\n[rules]\n\"corp.example\" = [\"10.0.0.1\"]\n";
         std::fs::write(&file, text).unwrap();
         std::fs::create_dir(root.path().join("etc")).unwrap();
         std::fs::write(root.path().join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
@@ -172,6 +173,7 @@ mod tests {
         let file = file.display().to_string();
         let pair = |value: &str, from: &str| (value.to_owned(), from.to_owned());
         assert_eq!(from("dns"), pair("127.0.0.1:5300", &file));
+        assert_eq!(from("allow"), pair("192.0.2.0/24 2001:db8::1/128", &file));
         assert_eq!(from("upstreams"), pair("192.0.2.1", "/etc/resolv.conf"));
         assert_eq!(from("rules.\"corp.example.\""), pair("10.0.0.1", &file));
         assert_eq!(from("hosts"), pair("true", "the default"));

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::bail;
+use arc_swap::ArcSwap;
 
 use super::{
     node::Node,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     config::door::HttpDoor,
     control::running::{PageStats, Stats, Times, UpstreamReport},
-    dns::holder,
+    dns::{Access, holder},
     http::{
         Health, Http, Serving, Shown,
         metrics::{Family, Histogram},
@@ -28,18 +29,25 @@ use crate::{
 /// A daemon, as it is shown.
 struct Web(Arc<Node>);
 
-/// Answers HTTP until what this returns is dropped. An address that is not to be had is said, and DNS
+/// Answers HTTP, to those who may ask for names too, until what this returns is dropped. An address that is not to be had is said, and DNS
 /// goes on without.
 ///
 /// # Errors
-/// An address that others can reach.
-pub fn serve(node: &Arc<Node>, door: HttpDoor) -> anyhow::Result<Option<Serving>> {
+/// An address that others can reach, while nobody has said who of them may ask.
+pub fn serve(
+    node: &Arc<Node>,
+    door: HttpDoor,
+    access: Arc<ArcSwap<Access>>,
+) -> anyhow::Result<Option<Serving>> {
     let Some(address) = door.address() else { return Ok(None) };
-    if !address.ip().to_canonical().is_loopback() {
-        bail!("HTTP is answered on this machine only: {address} is no address of localhost");
+    if !access.load().covers(address) {
+        bail!(
+            "HTTP on {address} can be reached from other machines: say in the configuration which may \
+             ask, as in `allow = [\"192.0.2.0/24\"]`, or choose 127.0.0.1 or [::1] with --http"
+        );
     }
     let serving = Http::bind(address).and_then(|http| {
-        let admits = |client: IpAddr| client.is_loopback();
+        let admits = move |client: IpAddr| access.load().allows(client);
         http.serve(Arc::new(Web(node.clone())), Arc::new(admits))
     });
     let running = node.running();

@@ -9,7 +9,7 @@ use super::{
     additional,
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
-    query::Query,
+    query::{Fault, Query},
     source::{Source, Told},
     special::{self, Local},
     suffix,
@@ -74,6 +74,8 @@ impl Rcode {
     /// A DNAME makes a name that is too long (RFC 6672 section 2.2).
     pub const YXDOMAIN: Rcode = Rcode(6);
     pub const BADVERS: Rcode = Rcode(16);
+    /// The server's part of a cookie is not good (RFC 7873 section 8).
+    pub const BADCOOKIE: Rcode = Rcode(23);
 }
 
 /// As people write it (RFC 6895 section 2.3).
@@ -88,6 +90,7 @@ impl fmt::Display for Rcode {
             Rcode::REFUSED => "REFUSED",
             Rcode::YXDOMAIN => "YXDOMAIN",
             Rcode::BADVERS => "BADVERS",
+            Rcode::BADCOOKIE => "BADCOOKIE",
             Rcode(other) => return write!(f, "RCODE{other}"),
         })
     }
@@ -100,10 +103,11 @@ pub struct ExtendedError {
     pub text: Cow<'static, str>,
 }
 
-const EDE_OTHER: u16 = 0;
+pub(super) const EDE_OTHER: u16 = 0;
 pub(super) const EDE_STALE: u16 = 3;
 pub(super) const EDE_CACHED_ERROR: u16 = 13;
 const EDE_NOT_READY: u16 = 14;
+pub(super) const EDE_PROHIBITED: u16 = 18;
 pub(super) const EDE_STALE_NXDOMAIN: u16 = 19;
 pub(super) const EDE_NO_REACHABLE_AUTHORITY: u16 = 22;
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
@@ -119,8 +123,9 @@ const NXNAME: RecordType = RecordType(128);
 impl<'v> Answer<'v> {
     /// Answers a query, well formed or not.
     pub fn of(view: &'v View, query: &Query<'_>) -> Answer<'v> {
-        let Some(question) = query.question.as_ref().filter(|_| query.fault.is_none()) else {
-            return Answer { rcode: query.fault.unwrap_or(Rcode::FORMERR), ..Answer::default() };
+        let question = match (query.fault, &query.question) {
+            (None, Some(question)) => question,
+            (fault, _) => return Answer::faulty(fault.unwrap_or(Fault::Questions)),
         };
         if question.class != CLASS_IN {
             let text = "only class IN is served";
@@ -136,6 +141,14 @@ impl<'v> Answer<'v> {
             }
             qtype => Answer::look_up(view, &question.path, qtype),
         }
+    }
+
+    fn faulty(fault: Fault) -> Answer<'v> {
+        let code = match fault {
+            Fault::Opcode | Fault::Version => EDE_NOT_SUPPORTED,
+            Fault::Form | Fault::Questions | Fault::Option => EDE_OTHER,
+        };
+        Answer::failed(fault.rcode(), code, fault.text())
     }
 
     /// What the pages say about a name: RFC 1034 section 4.3.2 from its first step, again for

@@ -21,9 +21,10 @@ use hickory_server::{
 
 use super::{
     answer::{Answer, ExtendedError, Part},
+    options::Client,
     query::Query,
     service::Service,
-    wire::Transport,
+    wire::{EDE_OPTION, EdnsOption, Transport},
 };
 use crate::limits::UDP_ANSWER_BYTES_MAX;
 
@@ -49,8 +50,10 @@ impl Face {
             _ => Transport::Stream,
         };
         let view = self.service.views().load_full();
-        let answer = self.service.answer(&view, &query, request.as_slice()).await;
-        let reply = Reply::of(&answer, &query, transport);
+        let client = Client { address: request.src().ip(), transport };
+        let answer = self.service.answer(&view, &query, request.as_slice(), client).await;
+        let options = self.service.options(&query, client);
+        let reply = Reply::of(&answer, &query, transport, &options);
         metadata.recursion_available = answer.recursive && query.is_question();
         metadata.authentic_data = answer.authentic;
         // Taken apart before the client is written to: a view is not held while it is slow.
@@ -110,15 +113,21 @@ struct Reply {
 }
 
 impl Reply {
-    fn of(answer: &Answer<'_>, query: &Query<'_>, transport: Transport) -> Reply {
+    fn of(
+        answer: &Answer<'_>,
+        query: &Query<'_>,
+        transport: Transport,
+        options: &[EdnsOption],
+    ) -> Reply {
         let question = query.question.as_ref();
         let asked = question.map_or(&[0][..], |question| question.spelling());
-        let edns = query.edns.map(|edns| opt(edns.dnssec_ok, &answer.errors));
+        let edns = query.edns.map(|edns| opt(edns.dnssec_ok, options, &answer.errors));
         let size = |parts: &[Part<'_>]| -> usize {
             parts.iter().map(|part| octets(part, asked.len())).sum()
         };
         let errors: usize = answer.errors.iter().map(|error| 6 + error.text.len()).sum();
-        let fixed = 12 + question.map_or(0, |question| question.raw.len()) + 11 + errors;
+        let options: usize = options.iter().map(|option| 4 + option.data.len()).sum();
+        let fixed = 12 + question.map_or(0, |question| question.raw.len()) + 11 + options + errors;
         let room = transport.answer_bytes_max(query).saturating_sub(fixed);
         let wanted = size(&answer.answer) + size(&answer.authority);
         let needed = wanted + size(&answer.additional[..answer.needed]);
@@ -156,13 +165,16 @@ fn to_records(part: &Part<'_>, asked: &[u8]) -> Vec<Record> {
         .collect()
 }
 
-fn opt(dnssec_ok: bool, errors: &[ExtendedError]) -> Edns {
-    use hickory_proto::rr::rdata::opt::EdnsOption;
+fn opt(dnssec_ok: bool, options: &[EdnsOption], errors: &[ExtendedError]) -> Edns {
+    use hickory_proto::rr::rdata::opt::EdnsOption::Unknown;
     let mut edns = Edns::new();
     edns.set_max_payload(UDP_ANSWER_BYTES_MAX).set_version(0).set_dnssec_ok(dnssec_ok);
+    for option in options {
+        edns.options_mut().insert(Unknown(option.code, option.data.clone()));
+    }
     for error in errors {
         let data = [&error.code.to_be_bytes()[..], error.text.as_bytes()].concat();
-        edns.options_mut().insert(EdnsOption::Unknown(15, data));
+        edns.options_mut().insert(Unknown(EDE_OPTION, data));
     }
     edns
 }

@@ -1,14 +1,11 @@
-//! The doors of the DNS face: which addresses, UDP and TCP on each, and how to close them.
+//! The doors of the DNS face: which addresses, UDP and TCP on each, who may enter, and how to close
+//! them.
 //!
-//! TCP is hickory-server's: framing, idle timeout, one query after the other on a connection, with
-//! [`Face`] as its handler. UDP datagrams are received here and answered by [`Service`]
-//! in place. hickory's own UDP loop is not used: it starts a task and two copies per
-//! packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
-//! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes.
-//!
-//! hickory 0.26.3 has no limit on TCP connections: a silent one ends after
-//! [`DNS_TCP_IDLE`], and each has at most one query in flight, but how many there may be is up
-//! to the process's limit of open files.
+//! Datagrams are received here and answered by [`Service`] in place; [`super::stream`] has the TCP
+//! connections. hickory-server's loops are not used: the one for UDP starts a task and two
+//! copies per packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
+//! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes; the one
+//! for TCP answers strictly in turn, and has no limit on connections.
 //!
 //! Nothing here decides what is answered.
 
@@ -18,15 +15,21 @@ use std::{
     sync::Arc,
 };
 
-use hickory_server::Server;
+use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
+    time::timeout,
 };
 
-use super::{Face, Reply, Service, Transport, holder};
-use crate::limits::{DNS_TCP_IDLE, DNS_UDP_BUFFER_BYTES, FORWARD_WAITING_MAX};
+use super::{
+    Reply, Service, Transport, access::Access, crowd::Crowd, holder, options::Client,
+    stream::StreamDoor,
+};
+use crate::limits::{
+    DNS_FAREWELL, DNS_TCP_CONNECTIONS_MAX, DNS_UDP_BUFFER_BYTES, FORWARD_WAITING_MAX,
+};
 
 /// Sockets that are bound and wait to be served.
 #[derive(Debug, Default)]
@@ -45,6 +48,11 @@ pub enum ListenError {
     NotAllowed(SocketAddr),
     #[error("{address} ({transport}) is taken{}", by(.holder))]
     Taken { address: SocketAddr, transport: &'static str, holder: Option<String> },
+    #[error(
+        "{0} can be reached from other machines: say in the configuration which may ask, as in \
+         `allow = [\"192.0.2.0/24\"]`, or listen on 127.0.0.1 or [::1]"
+    )]
+    NoAccessList(SocketAddr),
     #[error("this machine has no address {0}")]
     NoSuchAddress(SocketAddr),
     #[error("listening on {address} ({transport})")]
@@ -55,10 +63,8 @@ fn by(holder: &Option<String>) -> String {
     holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
-/// TCP connections that the kernel holds until they are accepted (choice).
-const TCP_BACKLOG: i32 = 128;
-/// Answers that hickory queues for a TCP client that does not read (choice).
-const TCP_ANSWERS_QUEUED: usize = 32;
+/// TCP connections that the kernel holds until they are accepted (choice: as in djdns.socket).
+const TCP_BACKLOG: i32 = 1024;
 /// How often an address with port 0 is tried anew, when the UDP port found is taken on TCP.
 const PORT_TRIES: usize = 16;
 
@@ -77,10 +83,22 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Adds sockets that were bound by somebody else, as systemd does.
-    pub fn adopt(&mut self, udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) {
-        self.udp.extend(udp);
-        self.tcp.extend(tcp);
+    /// Sockets that were bound by somebody else, as systemd does.
+    pub fn passed(udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) -> Listeners {
+        Listeners { udp, tcp }
+    }
+
+    /// Refuses a socket that other machines reach, whoever bound it, while nobody has said which of
+    /// them may ask.
+    ///
+    /// # Errors
+    /// [`ListenError::NoAccessList`].
+    pub fn check(&self, access: &Access) -> Result<(), ListenError> {
+        let tcp = self.tcp.iter().filter_map(|socket| socket.local_addr().ok());
+        match self.addresses().into_iter().chain(tcp).find(|address| !access.covers(*address)) {
+            Some(address) => Err(ListenError::NoAccessList(address)),
+            None => Ok(()),
+        }
     }
 
     /// The addresses served over UDP.
@@ -95,43 +113,51 @@ impl Listeners {
     /// When a socket cannot be given to the runtime.
     pub fn serve(self, service: &Service) -> io::Result<Serving> {
         let (stop, stopped) = watch::channel(());
-        let mut udp = JoinSet::new();
-        let waiting = Arc::new(Semaphore::new(FORWARD_WAITING_MAX));
-        let mut tcp = Server::new(Face::new(service.clone()));
+        let mut doors = JoinSet::new();
+        let room = || Arc::new(Semaphore::new(FORWARD_WAITING_MAX));
+        let (udp_room, tcp_room) = (room(), room());
+        let crowd = Crowd::new(connections_max());
         for socket in self.udp {
             socket.set_nonblocking(true)?;
-            let socket = tokio::net::UdpSocket::from_std(socket)?;
             let door = Door {
-                socket: Arc::new(socket),
+                socket: Arc::new(tokio::net::UdpSocket::from_std(socket)?),
                 service: service.clone(),
-                waiting: waiting.clone(),
+                waiting: udp_room.clone(),
             };
-            udp.spawn(door.answer(stopped.clone()));
+            doors.spawn(door.answer(stopped.clone()));
         }
         for listener in self.tcp {
             listener.set_nonblocking(true)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            tcp.register_listener(listener, DNS_TCP_IDLE, TCP_ANSWERS_QUEUED);
+            let door = StreamDoor {
+                listener: tokio::net::TcpListener::from_std(listener)?,
+                service: service.clone(),
+                crowd: crowd.clone(),
+                waiting: tcp_room.clone(),
+            };
+            doors.spawn(door.answer(stopped.clone()));
         }
-        Ok(Serving { stop, udp, tcp })
+        Ok(Serving { stop, doors })
     }
+}
+
+/// TCP connections at a time: half of the files that this process may open belongs to others.
+fn connections_max() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    DNS_TCP_CONNECTIONS_MAX.min(usize::try_from(files / 2).unwrap_or(usize::MAX))
 }
 
 /// Sockets that are being served. Dropping it closes them at once.
 pub struct Serving {
     stop: watch::Sender<()>,
-    udp: JoinSet<()>,
-    tcp: Server<Face>,
+    doors: JoinSet<()>,
 }
 
 impl Serving {
-    /// Stops accepting, and returns when all sockets are closed.
+    /// Stops accepting, ends what is in flight within
+    /// [`DNS_FAREWELL`], and returns when all sockets are closed.
     pub async fn shutdown(mut self) {
         drop(self.stop);
-        if let Err(error) = self.tcp.shutdown_gracefully().await {
-            tracing::debug!(%error, "the TCP door of the DNS face ended with an error");
-        }
-        while self.udp.join_next().await.is_some() {}
+        while self.doors.join_next().await.is_some() {}
     }
 }
 
@@ -146,16 +172,18 @@ struct Door {
 impl Door {
     /// One datagram after the other: what is in flight is what the kernel's buffer holds, and no
     /// overload makes this process larger. What is forwarded waits in a task of its own, of which
-    /// there are so many; past that a question is dropped, as it would be in a full buffer.
+    /// there are so many. When told to stop, those end first.
     async fn answer(self, mut stopped: watch::Receiver<()>) {
         let mut query = vec![0; usize::from(u16::MAX)];
+        let mut in_flight = JoinSet::new();
         loop {
             let received = tokio::select! {
                 received = self.socket.recv_from(&mut query) => received,
-                _ = stopped.changed() => return,
+                Some(_) = in_flight.join_next() => continue,
+                _ = stopped.changed() => break,
             };
             let sent = match received {
-                Ok((len, from)) => self.answer_one(&query[..len], from).await,
+                Ok((len, from)) => self.answer_one(&query[..len], from, &mut in_flight).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = sent {
@@ -163,24 +191,35 @@ impl Door {
                 tracing::debug!(%error, "a datagram was lost");
             }
         }
+        let ended = async { while in_flight.join_next().await.is_some() {} };
+        let _ = timeout(DNS_FAREWELL, ended).await;
     }
 
-    async fn answer_one(&self, query: &[u8], from: SocketAddr) -> io::Result<()> {
-        match self.service.reply(query, Transport::Udp) {
-            Reply::Silence => Ok(()),
-            Reply::Now(answer) => self.socket.send_to(&answer, from).await.map(drop),
-            Reply::Later => {
-                let Ok(room) = self.waiting.clone().try_acquire_owned() else { return Ok(()) };
-                let (socket, service, query) =
-                    (self.socket.clone(), self.service.clone(), query.to_vec());
-                tokio::spawn(async move {
-                    let answer = service.outside(&query, Transport::Udp).await;
-                    let _ = socket.send_to(&answer, from).await;
-                    drop(room);
-                });
-                Ok(())
-            }
-        }
+    async fn answer_one(
+        &self,
+        query: &[u8],
+        from: SocketAddr,
+        in_flight: &mut JoinSet<()>,
+    ) -> io::Result<()> {
+        let client = Client { address: from.ip(), transport: Transport::Udp };
+        let answer = match self.service.reply(query, client) {
+            Reply::Silence => return Ok(()),
+            Reply::Now(answer) => answer,
+            Reply::Later => match self.waiting.clone().try_acquire_owned() {
+                Ok(room) => {
+                    let (socket, service) = (self.socket.clone(), self.service.clone());
+                    let query = query.to_vec();
+                    in_flight.spawn(async move {
+                        let answer = service.outside(&query, client).await;
+                        let _ = socket.send_to(&answer, from).await;
+                        drop(room);
+                    });
+                    return Ok(());
+                }
+                Err(_) => self.service.overloaded(query, client),
+            },
+        };
+        self.socket.send_to(&answer, from).await.map(drop)
     }
 }
 

@@ -3,7 +3,11 @@
 //! Only what an answer depends on is kept; the question stays as it was written (RFC 4343).
 //! Whether anything is known about the question is [`super::answer`]'s business.
 
-use super::{answer::Rcode, path::Path};
+use super::{
+    answer::Rcode,
+    cookie::{self, Cookie},
+    path::Path,
+};
 use crate::page::record::RecordType;
 
 /// A message that deserves a reply.
@@ -21,7 +25,44 @@ pub struct Query<'q> {
     /// The one OPT record, if there is one (RFC 6891).
     pub edns: Option<Edns>,
     /// Why this cannot be answered, whatever is asked.
-    pub fault: Option<Rcode>,
+    pub fault: Option<Fault>,
+}
+
+/// What keeps a message from being answered, whatever it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is no standard query, but something that is done to a server.
+    Opcode,
+    /// Bytes are missing or left over, or a record stands where it must not.
+    Form,
+    /// It has no question, or more than one (RFC 9619).
+    Questions,
+    /// An option of its OPT has a wrong length (RFC 6891 section 7, RFC 7873 section 5.2.2).
+    Option,
+    /// It is of another version of EDNS (RFC 6891 section 6.1.3).
+    Version,
+}
+
+impl Fault {
+    /// The response code that it gets.
+    pub fn rcode(self) -> Rcode {
+        match self {
+            Fault::Opcode => Rcode::NOTIMP,
+            Fault::Form | Fault::Questions | Fault::Option => Rcode::FORMERR,
+            Fault::Version => Rcode::BADVERS,
+        }
+    }
+
+    /// What to tell whoever sent it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Fault::Opcode => "only standard queries are answered",
+            Fault::Form => "the message is malformed",
+            Fault::Questions => "a query has one question",
+            Fault::Option => "an EDNS option has a wrong length",
+            Fault::Version => "only version 0 of EDNS is spoken",
+        }
+    }
 }
 
 /// The question section of a query.
@@ -49,8 +90,24 @@ pub struct Edns {
     pub version: u8,
     /// DO, to be copied (RFC 3225).
     pub dnssec_ok: bool,
+    /// The first COOKIE option (RFC 7873 section 5.2).
+    pub cookie: Option<Cookie>,
+    pub keepalive: Keepalive,
+    /// An option has a wrong length; what it says is not known.
+    malformed: bool,
 }
 
+/// Whether the client asks how long an idle connection is kept (RFC 7828).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keepalive {
+    NotAsked,
+    Asked,
+    /// With data, which only a response has (RFC 7828 section 3.2.1).
+    Malformed,
+}
+
+/// The edns-tcp-keepalive option's code (RFC 7828 section 3.1).
+pub const KEEPALIVE_OPTION: u16 = 11;
 const HEADER: usize = 12;
 const OPCODE_QUERY: u8 = 0;
 
@@ -76,12 +133,17 @@ impl<'q> Query<'q> {
             query.checking_disabled = header[3] & 0x10 != 0;
         }
         let whole = query.read_sections(header, &bytes[HEADER..]).is_some();
+        let questions = u16::from_be_bytes([header[4], header[5]]);
         query.fault = if !query.is_question() {
-            Some(Rcode::NOTIMP)
+            Some(Fault::Opcode)
         } else if !whole {
-            Some(Rcode::FORMERR)
+            Some(if questions > 1 { Fault::Questions } else { Fault::Form })
         } else if query.edns.is_some_and(|edns| edns.version != 0) {
-            Some(Rcode::BADVERS)
+            Some(Fault::Version)
+        } else if query.edns.is_some_and(|edns| edns.malformed) {
+            Some(Fault::Option)
+        } else if questions == 0 {
+            Some(Fault::Questions)
         } else {
             None
         };
@@ -93,17 +155,20 @@ impl<'q> Query<'q> {
         self.opcode == OPCODE_QUERY
     }
 
-    /// Reads everything after the header. `None` where a query is not well formed: not one
+    /// Reads everything after the header. `None` where a query is not well formed: more than one
     /// question (RFC 9619), records cut short, two OPTs or one that is not at the root
     /// (RFC 6891 section 6.1.1), or bytes left over.
     fn read_sections(&mut self, header: &[u8; HEADER], mut rest: &'q [u8]) -> Option<()> {
         let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        if count(4) != 1 {
-            return None;
+        match count(4) {
+            0 => {}
+            1 => {
+                let (question, after) = read_question(rest)?;
+                self.question = Some(question);
+                rest = after;
+            }
+            _ => return None,
         }
-        let (question, after) = read_question(rest)?;
-        self.question = Some(question);
-        rest = after;
         for _ in 0..u32::from(count(6)) + u32::from(count(8)) {
             let (record, after) = read_record(rest)?;
             if record.rtype == RecordType::OPT {
@@ -175,12 +240,37 @@ fn skip_name(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// `None` when it is not at the root (RFC 6891 section 6.1.1). A broken option is no reason to
+/// overlook the record: the response to it has one too (RFC 6891 section 7).
 fn read_opt(record: &RawRecord<'_>) -> Option<Edns> {
-    let mut options = record.rdata;
-    while !options.is_empty() {
-        let (head, after) = options.split_first_chunk::<4>()?;
-        options = after.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
-    }
     let [_, version, flags, _] = record.ttl;
-    record.at_root.then_some(Edns { payload: record.class, version, dnssec_ok: flags & 0x80 != 0 })
+    let mut edns = Edns {
+        payload: record.class,
+        version,
+        dnssec_ok: flags & 0x80 != 0,
+        cookie: None,
+        keepalive: Keepalive::NotAsked,
+        malformed: false,
+    };
+    edns.malformed = edns.read_options(record.rdata).is_none();
+    record.at_root.then_some(edns)
+}
+
+impl Edns {
+    fn read_options(&mut self, mut options: &[u8]) -> Option<()> {
+        while !options.is_empty() {
+            let (head, after) = options.split_first_chunk::<4>()?;
+            let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
+            let (data, after) = after.split_at_checked(len)?;
+            match u16::from_be_bytes([head[0], head[1]]) {
+                // The first one counts (RFC 7873 section 5.2).
+                cookie::OPTION if self.cookie.is_none() => self.cookie = Some(Cookie::read(data)?),
+                KEEPALIVE_OPTION if data.is_empty() => self.keepalive = Keepalive::Asked,
+                KEEPALIVE_OPTION => self.keepalive = Keepalive::Malformed,
+                _ => {}
+            }
+            options = after;
+        }
+        Some(())
+    }
 }

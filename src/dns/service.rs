@@ -1,5 +1,5 @@
 //! Who answers a message: the pages, at once; or for a name that no page knows, whoever resolves the
-//! rest of the world, later.
+//! rest of the world, later. Who may not ask is refused here, for all doors alike.
 //!
 //! What the pages say never waits for anything. How the rest is resolved, and how a message came, is
 //! not known here.
@@ -8,7 +8,14 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use arc_swap::ArcSwap;
 
-use super::{Answer, Query, Transport, View, path::Path, wire};
+use super::{
+    Access, Answer, Cookies, Query, Rcode, Transport, View,
+    answer::{EDE_OTHER, EDE_PROHIBITED},
+    options::{self, Client},
+    path::Path,
+    query::{Fault, Keepalive},
+    wire,
+};
 use crate::page::record::RecordType;
 
 /// A question about what is in no page.
@@ -48,33 +55,55 @@ pub enum Reply {
 pub struct Service {
     views: Arc<ArcSwap<View>>,
     outside: Option<Arc<dyn Outside>>,
+    access: Arc<ArcSwap<Access>>,
+    cookies: Option<Cookies>,
 }
 
 impl Service {
-    /// Answers from the newest of `views`; names outside the pages are REFUSED where nobody resolves
-    /// them.
+    /// Answers this machine, from the newest of `views`; names outside the pages are REFUSED where
+    /// nobody resolves them.
     pub fn new(views: Arc<ArcSwap<View>>, outside: Option<Arc<dyn Outside>>) -> Service {
-        Service { views, outside }
+        Service { views, outside, access: Arc::default(), cookies: None }
+    }
+
+    /// The same, for whom the newest of these lists names; others are REFUSED.
+    #[must_use]
+    pub fn with_access(self, access: Arc<ArcSwap<Access>>) -> Service {
+        Service { access, ..self }
+    }
+
+    /// The same, with a cookie for clients that send one (RFC 7873).
+    #[must_use]
+    pub fn with_cookies(self, cookies: Cookies) -> Service {
+        Service { cookies: Some(cookies), ..self }
     }
 
     /// Answers what can be answered at once. No bytes make this panic.
-    pub fn reply(&self, message: &[u8], transport: Transport) -> Reply {
+    pub fn reply(&self, message: &[u8], client: Client) -> Reply {
         let Some(query) = Query::read(message) else { return Reply::Silence };
         let view = self.views.load();
-        let mut answer = Answer::of(&view, &query);
-        answer.recursive = self.outside.is_some();
+        let answer = self.at_once(&view, &query, client);
         match answer.outside {
             Some(_) if answer.recursive && query.recursion_desired => Reply::Later,
-            _ => Reply::Now(wire::write(&query, &answer, transport)),
+            _ => Reply::Now(self.write(&query, &answer, client)),
         }
     }
 
     /// The response to a query for which [`Service::reply`] said [`Reply::Later`].
-    pub async fn outside(&self, message: &[u8], transport: Transport) -> Vec<u8> {
+    pub async fn outside(&self, message: &[u8], client: Client) -> Vec<u8> {
         let Some(query) = Query::read(message) else { return Vec::new() };
         let view = self.views.load_full();
-        let answer = self.answer(&view, &query, message).await;
-        wire::write(&query, &answer, transport)
+        let answer = self.answer(&view, &query, message, client).await;
+        self.write(&query, &answer, client)
+    }
+
+    /// SERVFAIL, for a query that [`Service::outside`] has no room for now.
+    pub fn overloaded(&self, message: &[u8], client: Client) -> Vec<u8> {
+        let Some(query) = Query::read(message) else { return Vec::new() };
+        let text = "too many questions wait for an answer here";
+        let mut answer = Answer::failed(Rcode::SERVFAIL, EDE_OTHER, text);
+        answer.recursive = true;
+        self.write(&query, &answer, client)
     }
 
     /// The answer to a query, which is in `message`, however long it takes.
@@ -83,9 +112,9 @@ impl Service {
         view: &'v View,
         query: &Query<'_>,
         message: &[u8],
+        client: Client,
     ) -> Answer<'v> {
-        let mut answer = Answer::of(view, query);
-        answer.recursive = self.outside.is_some();
+        let answer = self.at_once(view, query, client);
         let (Some(outside), Some(name), Some(question)) =
             (&self.outside, answer.outside, &query.question)
         else {
@@ -109,8 +138,46 @@ impl Service {
         answer
     }
 
+    /// What is added to the response for this client, beside the answer.
+    pub fn options(&self, query: &Query<'_>, client: Client) -> Vec<wire::EdnsOption> {
+        options::for_client(query, client, self.cookies.as_ref())
+    }
+
     /// What the pages are.
     pub fn views(&self) -> &Arc<ArcSwap<View>> {
         &self.views
+    }
+
+    fn at_once<'v>(&self, view: &'v View, query: &Query<'_>, client: Client) -> Answer<'v> {
+        if !self.access.load().allows(client.address) {
+            let text = "this address may not ask here";
+            return Answer::failed(Rcode::REFUSED, EDE_PROHIBITED, text);
+        }
+        let mut answer = self.by_options(query, client).unwrap_or_else(|| Answer::of(view, query));
+        answer.recursive = self.outside.is_some();
+        answer
+    }
+
+    /// What its options alone decide about a query.
+    fn by_options(&self, query: &Query<'_>, client: Client) -> Option<Answer<'static>> {
+        let edns = query.edns.filter(|_| matches!(query.fault, None | Some(Fault::Questions)))?;
+        if edns.keepalive == Keepalive::Malformed && client.transport == Transport::Stream {
+            let text = "edns-tcp-keepalive has no data in a query";
+            return Some(Answer::failed(Rcode::FORMERR, EDE_OTHER, text));
+        }
+        // No question, but a cookie: it asks for that (RFC 7873 section 5.4).
+        let (None, Some(cookies), Some(cookie)) = (&query.question, &self.cookies, edns.cookie)
+        else {
+            return None;
+        };
+        let is_good = !cookie.has_server_part() || cookies.knows(&cookie, client.address);
+        Some(match is_good {
+            true => Answer::default(),
+            false => Answer::failed(Rcode::BADCOOKIE, EDE_OTHER, "this server cookie is not good"),
+        })
+    }
+
+    fn write(&self, query: &Query<'_>, answer: &Answer<'_>, client: Client) -> Vec<u8> {
+        wire::write_with(query, answer, client.transport, &self.options(query, client))
     }
 }

@@ -32,9 +32,27 @@ impl Transport {
     }
 }
 
+/// An option of an OPT record (RFC 6891 section 6.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdnsOption {
+    pub code: u16,
+    pub data: Vec<u8>,
+}
+
 /// Writes the whole response to `query`.
 pub fn write(query: &Query<'_>, answer: &Answer<'_>, transport: Transport) -> Vec<u8> {
-    let mut message = Message::begin(query, answer, transport.answer_bytes_max(query));
+    write_with(query, answer, transport, &[])
+}
+
+/// Writes the whole response to `query`, with these EDNS options before those of the answer, if the
+/// client speaks EDNS.
+pub fn write_with(
+    query: &Query<'_>,
+    answer: &Answer<'_>,
+    transport: Transport,
+    options: &[EdnsOption],
+) -> Vec<u8> {
+    let mut message = Message::begin(query, answer, transport.answer_bytes_max(query), options);
     if !message.push_sections(answer) {
         message.truncate();
     }
@@ -53,7 +71,8 @@ const POINTER_MAX: usize = 0x3fff;
 /// Names kept to be pointed to: enough for every usual answer, and a bound on searching.
 const POINTERS_MAX: usize = 64;
 const OPT_HEAD: usize = 11;
-const EDE_OPTION: u16 = 15;
+/// The code of extended errors (RFC 8914 section 2).
+pub(super) const EDE_OPTION: u16 = 15;
 
 struct Message {
     bytes: Vec<u8>,
@@ -67,7 +86,7 @@ struct Message {
 }
 
 impl Message {
-    fn begin(query: &Query<'_>, answer: &Answer<'_>, max: usize) -> Message {
+    fn begin(query: &Query<'_>, answer: &Answer<'_>, max: usize, first: &[EdnsOption]) -> Message {
         let question = query.question.as_ref().map_or(&[][..], |question| question.raw);
         let mut bytes = Vec::with_capacity(UDP_ANSWER_BYTES_PLAIN.into());
         bytes.extend_from_slice(&query.id.to_be_bytes());
@@ -81,8 +100,8 @@ impl Message {
         bytes.push(flags << 4 | (answer.rcode.0 & 0x0f) as u8);
         bytes.extend_from_slice(&[0, u8::from(!question.is_empty()), 0, 0, 0, 0, 0, 0]);
         bytes.extend_from_slice(question);
-        let room = max.saturating_sub(bytes.len());
-        let options = query.edns.map(|_| options(&answer.errors, room.saturating_sub(OPT_HEAD)));
+        let room = max.saturating_sub(bytes.len() + OPT_HEAD);
+        let options = query.edns.map(|_| options(first, &answer.errors, room));
         let kept = options.as_ref().map_or(0, |options| OPT_HEAD + options.len());
         let question_end = bytes.len();
         let mut message = Message {
@@ -252,19 +271,27 @@ impl Message {
     }
 }
 
-/// The OPT options: one extended error each (RFC 8914 section 2), as far as there is room.
-fn options(errors: &[ExtendedError], room: usize) -> Vec<u8> {
-    let mut options = Vec::new();
-    for error in errors {
-        let len = 2 + error.text.len();
-        if options.len() + 4 + len <= room {
-            options.extend_from_slice(&EDE_OPTION.to_be_bytes());
-            options.extend_from_slice(&(len as u16).to_be_bytes());
-            options.extend_from_slice(&error.code.to_be_bytes());
-            options.extend_from_slice(error.text.as_bytes());
-        }
+/// The data of an OPT: these options, and one for each extended error (RFC 8914 section 2), as far as
+/// there is room.
+fn options(first: &[EdnsOption], errors: &[ExtendedError], room: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for option in first {
+        push_option(&mut bytes, option.code, &[&option.data], room);
     }
-    options
+    for error in errors {
+        let parts = [&error.code.to_be_bytes()[..], error.text.as_bytes()];
+        push_option(&mut bytes, EDE_OPTION, &parts, room);
+    }
+    bytes
+}
+
+fn push_option(bytes: &mut Vec<u8>, code: u16, data: &[&[u8]], room: usize) {
+    let len: usize = data.iter().map(|part| part.len()).sum();
+    if bytes.len() + 4 + len <= room {
+        bytes.extend_from_slice(&code.to_be_bytes());
+        bytes.extend_from_slice(&(len as u16).to_be_bytes());
+        data.iter().for_each(|part| bytes.extend_from_slice(part));
+    }
 }
 
 const _: () = assert!(QDCOUNT + 2 == ANCOUNT && Rcode::BADVERS.0 >> 4 == 1);

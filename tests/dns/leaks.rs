@@ -2,11 +2,14 @@
 //! there is below an anchor, a link, the fixed suffix or a special name is answered at once, though
 //! somebody would resolve it elsewhere.
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, LazyLock, Mutex},
+};
 
 use arc_swap::ArcSwap;
 use djdns::dns::{
-    Answer, Outside, Rcode, Reply, Service, Transport, View,
+    Answer, Client, Outside, Rcode, Reply, Service, Transport, View,
     service::{Seeking, Wanted},
 };
 use proptest::prelude::*;
@@ -71,8 +74,9 @@ fn asked_elsewhere(view: &View, name: &str, qtype: u16, edns: Option<u16>) -> Ve
     let query = support::query(name, qtype, edns);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for transport in [Transport::Udp, Transport::Stream] {
-        if service.reply(&query, transport) == Reply::Later {
-            runtime.block_on(service.outside(&query, transport));
+        let client = Client { address: Ipv4Addr::LOCALHOST.into(), transport };
+        if service.reply(&query, client) == Reply::Later {
+            runtime.block_on(service.outside(&query, client));
         }
     }
     let mut asked = std::mem::take(&mut *listener.0.lock().unwrap());

@@ -171,6 +171,7 @@ pub fn render(bytes: &[u8]) -> Vec<String> {
         5 => "REFUSED",
         6 => "YXDOMAIN",
         16 => "BADVERS",
+        23 => "BADCOOKIE",
         _ => "unexpected",
     };
     let flags = [

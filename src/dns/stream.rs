@@ -1,0 +1,314 @@
+//! DNS over TCP (RFC 1035 section 4.2.2, RFC 7766): messages with a length before each, as many at a
+//! time as the client likes, answered as they are ready.
+//!
+//! What the pages say is written at once, past whatever is being forwarded. A connection is one task,
+//! and each of its forwarded questions another; all of it is bounded, and every wait has an end: a
+//! client that is silent, slow to write or slow to read is let go. What is answered is not known here.
+
+use std::{io, net::SocketAddr, ops::ControlFlow, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::{Buf, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, tcp::ReadHalf},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::{Sleep, sleep, timeout},
+};
+
+use super::{
+    Reply, Service, Transport,
+    crowd::{Crowd, Seat},
+    options::Client,
+};
+use crate::limits::{
+    DNS_FAREWELL, DNS_TCP_ACCEPT_PAUSE, DNS_TCP_IDLE, DNS_TCP_IN_FLIGHT_MAX, DNS_TCP_MESSAGE,
+    DNS_TCP_UNREAD_BYTES,
+};
+
+/// Bytes read at a time: a few dozen questions, in one call of the system (choice).
+const READ_BYTES: usize = 4096;
+/// Bytes of the length before each message.
+const LENGTH: usize = 2;
+
+/// A TCP socket that is answered on.
+pub(super) struct StreamDoor {
+    pub(super) listener: TcpListener,
+    pub(super) service: Service,
+    pub(super) crowd: Crowd,
+    /// Room for questions that are forwarded.
+    pub(super) waiting: Arc<Semaphore>,
+}
+
+impl StreamDoor {
+    /// Accepts until told to stop; then ends what is in flight.
+    pub(super) async fn answer(self, mut stopped: watch::Receiver<()>) {
+        let stop = stopped.clone();
+        let mut connections = JoinSet::new();
+        let mut refusals = 0;
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = connections.join_next() => continue,
+                _ = stopped.changed() => break,
+            };
+            match accepted {
+                Ok((stream, from)) => {
+                    let connection = self.connection(&stream, from);
+                    connections.spawn(connection.serve(stream, stop.clone()));
+                }
+                Err(error) if is_the_clients(&error) => {}
+                Err(error) => {
+                    refusals += 1;
+                    self.after_refusal(&error, refusals).await;
+                }
+            }
+        }
+        drop(self.listener);
+        let ended = async { while connections.join_next().await.is_some() {} };
+        let _ = timeout(DNS_FAREWELL, ended).await;
+        // What is left is closed where it stands.
+        connections.shutdown().await;
+    }
+
+    fn connection(&self, stream: &TcpStream, from: SocketAddr) -> Connection {
+        // An answer is written whole, so that nothing is gained by waiting for more.
+        let _ = stream.set_nodelay(true);
+        Connection {
+            service: self.service.clone(),
+            client: Client { address: from.ip(), transport: Transport::Stream },
+            seat: self.crowd.enter(),
+            waiting: self.waiting.clone(),
+            received: BytesMut::new(),
+            unread: BytesMut::new(),
+            due: 0,
+            in_flight: JoinSet::new(),
+            last: false,
+            state: State { patience: Patience::Idle, owed: false },
+        }
+    }
+
+    /// Without files or memory one connection is given up, and the next try waits: the listener stays
+    /// ready, and would be tried for ever. Said again whenever it has happened twice as often.
+    async fn after_refusal(&self, error: &io::Error, refusals: u64) {
+        if refusals.is_power_of_two() {
+            tracing::warn!(%error, refusals, "a TCP connection could not be accepted");
+        }
+        self.crowd.dismiss();
+        sleep(DNS_TCP_ACCEPT_PAUSE).await;
+    }
+}
+
+/// Whether an accept failed because a client had left already.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// An answer that was resolved elsewhere, and its place among those that wait.
+type Resolved = (Vec<u8>, OwnedSemaphorePermit);
+
+struct Connection {
+    service: Service,
+    client: Client,
+    seat: Seat,
+    waiting: Arc<Semaphore>,
+    /// Bytes of messages that were not looked at yet.
+    received: BytesMut,
+    /// Answers that the client did not take yet.
+    unread: BytesMut,
+    /// How many bytes of them it has to take by its deadline; none: it has no deadline.
+    due: usize,
+    in_flight: JoinSet<Resolved>,
+    /// The client says no more, or is not asked to.
+    last: bool,
+    state: State,
+}
+
+/// How a connection stands, as far as others and its deadlines depend on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct State {
+    patience: Patience,
+    /// The client is owed an answer.
+    owed: bool,
+}
+
+/// What a client is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// Nothing: it is owed an answer, or not listened to.
+    Endless,
+    /// The rest of a message.
+    Message,
+    /// Whatever it says next.
+    Idle,
+}
+
+impl Patience {
+    fn span(self) -> Duration {
+        match self {
+            Patience::Message => DNS_TCP_MESSAGE,
+            Patience::Endless | Patience::Idle => DNS_TCP_IDLE,
+        }
+    }
+}
+
+/// What happened on a connection.
+enum Event {
+    Taken(io::Result<usize>),
+    Resolved(Option<Resolved>),
+    Received(io::Result<usize>),
+    Stopping,
+    /// A deadline passed, or somebody else needs the place.
+    Leave,
+}
+
+impl Connection {
+    /// Answers until the client leaves, or has to.
+    async fn serve(mut self, mut stream: TcpStream, stopped: watch::Receiver<()>) {
+        let (mut read, mut write) = stream.split();
+        let (listening, reading) = (sleep(DNS_TCP_IDLE), sleep(DNS_TCP_MESSAGE));
+        let stop = stop(stopped);
+        tokio::pin!(listening, reading, stop);
+        loop {
+            // Not after the end: what is half a message then stays so.
+            let heard = !self.last && self.take_messages();
+            self.set_deadlines(heard, listening.as_mut(), reading.as_mut());
+            if self.last && !self.state.owed {
+                break;
+            }
+            let open = !self.last && self.has_room();
+            let event = tokio::select! {
+                taken = write.write(&self.unread), if !self.unread.is_empty() => {
+                    Event::Taken(taken)
+                }
+                Some(resolved) = self.in_flight.join_next(), if self.may_write() => {
+                    Event::Resolved(resolved.ok())
+                }
+                received = receive(&mut read, &mut self.received), if open => {
+                    Event::Received(received)
+                }
+                () = &mut listening, if self.state.patience != Patience::Endless => Event::Leave,
+                () = &mut reading, if self.due > 0 => Event::Leave,
+                () = self.seat.dismissed() => Event::Leave,
+                () = &mut stop, if !self.last => Event::Stopping,
+            };
+            if self.handle(event).is_break() {
+                return;
+            }
+        }
+        let _ = write.shutdown().await;
+    }
+
+    /// Deadlines begin anew when a message came, when something else is waited for, and when all that
+    /// was due was taken.
+    fn set_deadlines(
+        &mut self,
+        heard: bool,
+        mut listening: Pin<&mut Sleep>,
+        mut reading: Pin<&mut Sleep>,
+    ) {
+        let owed = !self.unread.is_empty() || !self.in_flight.is_empty();
+        let open = !self.last && self.has_room();
+        let patience = match (open, self.received.is_empty(), owed) {
+            (true, false, _) => Patience::Message,
+            (true, true, false) => Patience::Idle,
+            _ => Patience::Endless,
+        };
+        let state = State { patience, owed };
+        if heard || state.patience != self.state.patience {
+            listening.set(sleep(patience.span()));
+        }
+        if heard || state != self.state {
+            self.seat.active(owed);
+        }
+        if patience == Patience::Idle {
+            // Most connections are idle most of the time, and hold nothing then.
+            (self.received, self.unread) = (BytesMut::new(), BytesMut::new());
+        }
+        if self.due == 0 && !self.unread.is_empty() {
+            self.due = self.unread.len();
+            reading.set(sleep(DNS_TCP_MESSAGE));
+        }
+        self.state = state;
+    }
+
+    /// Breaks when there is nobody to answer any more.
+    fn handle(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Taken(Ok(len @ 1..)) => {
+                self.unread.advance(len);
+                self.due = self.due.saturating_sub(len);
+            }
+            Event::Resolved(Some((answer, _room))) => push(&mut self.unread, &answer),
+            Event::Received(Ok(0)) | Event::Stopping => self.last = true,
+            Event::Received(Ok(_)) | Event::Resolved(None) => {}
+            Event::Taken(_) | Event::Received(Err(_)) | Event::Leave => {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Answers the whole messages that were received, while there is room. True if there was one.
+    fn take_messages(&mut self) -> bool {
+        let mut heard = false;
+        while self.has_room()
+            && let Some(message) = next_message(&mut self.received)
+        {
+            heard = true;
+            match self.service.reply(&message, self.client) {
+                Reply::Silence => {}
+                Reply::Now(answer) => push(&mut self.unread, &answer),
+                Reply::Later => self.forward(&message),
+            }
+        }
+        heard
+    }
+
+    fn forward(&mut self, message: &[u8]) {
+        let Ok(room) = self.waiting.clone().try_acquire_owned() else {
+            let answer = self.service.overloaded(message, self.client);
+            return push(&mut self.unread, &answer);
+        };
+        let (service, message, client) = (self.service.clone(), message.to_vec(), self.client);
+        self.in_flight.spawn(async move { (service.outside(&message, client).await, room) });
+    }
+
+    /// Whether there is room for the answer to one more question.
+    fn has_room(&self) -> bool {
+        self.may_write() && self.in_flight.len() < DNS_TCP_IN_FLIGHT_MAX
+    }
+
+    fn may_write(&self) -> bool {
+        self.unread.len() < DNS_TCP_UNREAD_BYTES
+    }
+}
+
+/// Takes a whole message off what was received.
+fn next_message(received: &mut BytesMut) -> Option<BytesMut> {
+    let length = usize::from(u16::from_be_bytes(*received.first_chunk::<LENGTH>()?));
+    if received.len() < LENGTH + length {
+        return None;
+    }
+    received.advance(LENGTH);
+    Some(received.split_to(length))
+}
+
+/// Appends an answer; none is longer than its length can say.
+fn push(unread: &mut BytesMut, answer: &[u8]) {
+    if let Ok(length @ 1..) = u16::try_from(answer.len()) {
+        unread.extend_from_slice(&length.to_be_bytes());
+        unread.extend_from_slice(answer);
+    }
+}
+
+async fn receive(read: &mut ReadHalf<'_>, received: &mut BytesMut) -> io::Result<usize> {
+    received.reserve(READ_BYTES);
+    read.read_buf(received).await
+}
+
+/// Returns when the doors are closed.
+async fn stop(mut stopped: watch::Receiver<()>) {
+    let _ = stopped.changed().await;
+}
