@@ -24,8 +24,17 @@ pub fn milliseconds() -> u64 {
 
 /// Milliseconds of a clock that only goes forward, since it was first asked.
 pub fn ticks() -> u64 {
+    since_begun().as_millis() as u64
+}
+
+/// Microseconds of the same clock.
+pub fn microseconds() -> u64 {
+    since_begun().as_micros() as u64
+}
+
+fn since_begun() -> Duration {
     static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    BEGUN.get_or_init(std::time::Instant::now).elapsed().as_millis() as u64
+    BEGUN.get_or_init(std::time::Instant::now).elapsed()
 }
 
 /// Bits that nobody can foresee.

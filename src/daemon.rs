@@ -108,11 +108,16 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         let (forward, settings) = forwarding(options, &addresses)?;
         let recent = options.recent.clone();
         let running = Running::new(addresses.clone(), forward.clone(), &settings, recent);
+        running.witness.set_logging(options.config.query_log);
+        if options.config.query_log {
+            tracing::warn!("{}", status::QUERY_LOG_IS_ON);
+        }
         instead.into_iter().for_each(|sentence| running.note_door(sentence));
         node.serve_by(&options.config);
         let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
             .with_cookies(Cookies::new(ambient::random(), ambient::now))
-            .with_access(access.clone());
+            .with_access(access.clone())
+            .with_witness(running.witness.clone());
         let serving = listeners.serve(&service).context("serving DNS")?;
         node.run(running);
         follow_settings(node, options, &addresses);
@@ -177,9 +182,6 @@ fn listeners(options: &ServeOptions) -> anyhow::Result<(Listeners, Option<String
 /// Who resolves names outside the pages, as the arguments, the configuration, and this machine's own
 /// files say; read again when those change.
 fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<(Forward, Settings)> {
-    if options.config.query_log {
-        bail!("query-log: the query log is not built yet; leave it out");
-    }
     let settings = Settings::read(&options.config, &options.upstreams, Path::new("/"), own);
     let secure = |upstream: &&Upstream| upstream.transport != upstream::Transport::Plain;
     if let Some(upstream) = settings.upstreams.all().into_iter().find(secure) {

@@ -38,6 +38,7 @@ pub mod suffix;
 pub mod upstream;
 pub mod view;
 pub mod wire;
+pub mod witness;
 
 pub use access::Access;
 pub use answer::{Answer, Rcode};
@@ -55,6 +56,7 @@ pub use special::Special;
 pub use upstream::{Overrides, Upstream, Upstreams};
 pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
+pub use witness::Witness;
 
 /// Seconds that the addresses of `localhost.` may be cached (choice: they never change).
 const LOCALHOST_TTL: u32 = 86_400;

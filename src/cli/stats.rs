@@ -11,7 +11,7 @@ use super::{
 use crate::{
     control::{
         request::{Answer, Request},
-        running::{Stats as Report, Times, UpstreamReport},
+        running::{Queries, Stats as Report, Times, UpstreamReport},
     },
     time::date,
 };
@@ -51,24 +51,20 @@ fn render(stats: &Report, style: Style) -> String {
         counted.get(word).copied().unwrap_or(0)
     };
     let transport = |word| of(&queries.transports, word);
-    let mut rows = vec![
+    let rows = [
         ("over UDP".to_owned(), transport("udp")),
         ("over TCP".to_owned(), transport("tcp")),
         ("too long for UDP, so that TCP was asked for".to_owned(), queries.truncated),
+        ("too many at a time to be asked of others".to_owned(), queries.overloaded),
+        ("no question, and not answered".to_owned(), queries.silent),
     ];
-    let dropped = [
-        ("no_query", "no question, and not answered"),
-        ("overload", "dropped, too many at a time"),
-        ("not_allowed", "not answered, whoever asked may not"),
-    ];
-    rows.extend(dropped.map(|(word, what)| (what.to_owned(), of(&queries.dropped, word))));
     out += &section("questions", &rows, style);
     let rcodes = queries.rcodes.iter().filter(|(_, count)| **count > 0);
     let rcodes: Vec<_> = rcodes.map(|(rcode, count)| (rcode.clone(), *count)).collect();
     out += &section("answers", &rcodes, style);
     let sources = SOURCES.map(|(word, what)| (what.to_owned(), of(&queries.sources, word)));
     out += &section("answers came from", &sources, style);
-    out += &times(&queries.local, &queries.outside, style);
+    out += &times(queries, style);
     out += &forwarding(stats, style);
     out += &upstreams(&stats.upstreams, style);
     out + &pages(stats, style)
@@ -102,9 +98,14 @@ fn section(title: &str, rows: &[(String, u64)], style: Style) -> String {
     head(title, style) + &table.render(style)
 }
 
-fn times(local: &Times, outside: &Times, style: Style) -> String {
+fn times(queries: &Queries, style: Style) -> String {
     let mut table = Table::new(["", "ANSWERED", "HALF IN", "99 OF 100 IN", "ON AVERAGE"]);
-    for (what, times) in [("from this machine", local), ("where others are asked", outside)] {
+    let rows = [
+        ("from pages and this machine", &queries.here),
+        ("from the cache", &queries.cache),
+        ("where an upstream is asked", &queries.upstream),
+    ];
+    for (what, times) in rows {
         if times.count == 0 {
             continue;
         }
@@ -197,7 +198,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::control::running::{Bucket, Forwarded, PageStats, Queries};
+    use crate::control::running::{Bucket, Forwarded, PageStats};
 
     fn counted(rows: &[(&str, u64)]) -> BTreeMap<String, u64> {
         rows.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect()
@@ -218,9 +219,11 @@ mod tests {
                 rcodes: counted(&[("NOERROR", 10), ("SERVFAIL", 0)]),
                 sources: counted(&[("page", 10)]),
                 truncated: 0,
-                dropped: counted(&[]),
-                local: Times { count: 10, sum_seconds: 0.005, buckets },
-                outside: Times::default(),
+                silent: 0,
+                overloaded: 0,
+                here: Times { count: 10, sum_seconds: 0.005, buckets },
+                cache: Times::default(),
+                upstream: Times::default(),
             },
             forwarding: Forwarded {
                 cache_hits: 0,
@@ -253,15 +256,12 @@ mod tests {
             "\nquestions\n  over UDP                                     9\n",
             "\nanswers\n  NOERROR  10\n",
             "  pages                                                 10\n",
-            "  from this machine        10  <= 100 µs     <= 2.5 ms      500 µs\n",
+            "  from pages and this machine        10  <= 100 µs     <= 2.5 ms      500 µs\n",
             "192.0.2.1     12.3 ms         0\n",
             "ct.        3       12     0\n",
         ] {
             assert!(shown.contains(expect), "{expect}\n{shown}");
         }
-        assert!(
-            !shown.contains("SERVFAIL") && !shown.contains("where others are asked"),
-            "{shown}"
-        );
+        assert!(!shown.contains("SERVFAIL") && !shown.contains("where an upstream"), "{shown}");
     }
 }

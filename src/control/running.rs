@@ -61,11 +61,15 @@ pub struct Queries {
     pub sources: BTreeMap<String, u64>,
     /// Answers that did not fit, and said so.
     pub truncated: u64,
-    /// Messages without an answer: `no_query`, `overload`, `not_allowed`.
-    pub dropped: BTreeMap<String, u64>,
-    /// How long answers took that come from this machine, and those for which others are asked.
-    pub local: Times,
-    pub outside: Times,
+    /// Messages that were no question, and got no answer.
+    pub silent: u64,
+    /// Questions that found no room, and were answered with that.
+    pub overloaded: u64,
+    /// How long answers took that come from this machine's own, from the cache, and those for which an
+    /// upstream is asked.
+    pub here: Times,
+    pub cache: Times,
+    pub upstream: Times,
 }
 
 /// How long something took.

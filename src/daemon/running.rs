@@ -4,10 +4,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -19,7 +16,7 @@ use crate::{
     config::settings::Settings,
     control::running::{Forwarding, UpstreamReport},
     dns::{
-        Answer, Counters, Forward, Outside, Rcode, Upstream,
+        Answer, Forward, Outside, Rcode, Upstream, Witness,
         forward::pool::{Failing, Server},
         service::Wanted,
     },
@@ -33,16 +30,14 @@ pub struct Running {
     forward: Forward,
     /// Whom to ask, as it was read last.
     asked: ArcSwap<Asked>,
-    /// What the doors of DNS have done.
-    pub counters: Arc<Counters>,
+    /// What saw every answer of DNS, and may log it.
+    pub witness: Witness,
     /// Where DNS is answered.
     pub dns: Vec<SocketAddr>,
     /// Where HTTP is answered.
     http: Mutex<Option<SocketAddr>>,
     /// What was not to be had at the start, and what is done instead, in sentences.
     doors: Mutex<Vec<String>>,
-    /// Whether every question is logged.
-    query_log: AtomicBool,
     pub recent: Recent,
 }
 
@@ -73,11 +68,10 @@ impl Running {
             runtime: Handle::current(),
             forward,
             asked: ArcSwap::from_pointee(Asked::of(settings)),
-            counters: Arc::default(),
+            witness: Witness::new(ambient::microseconds),
             dns,
             http: Mutex::default(),
             doors: Mutex::default(),
-            query_log: AtomicBool::new(false),
             recent,
         }
     }
@@ -103,14 +97,6 @@ impl Running {
 
     pub fn http(&self) -> Option<SocketAddr> {
         *self.http.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn set_query_log(&self, on: bool) {
-        self.query_log.store(on, Ordering::Relaxed);
-    }
-
-    pub fn query_log(&self) -> bool {
-        self.query_log.load(Ordering::Relaxed)
     }
 
     pub fn forward(&self) -> &Forward {

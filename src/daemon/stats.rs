@@ -18,7 +18,7 @@ pub fn stats(node: &Node, running: &Running) -> Stats {
         started: node.started,
         uptime_seconds: ambient::now().saturating_sub(node.started),
         memory_bytes: ambient::resident_bytes(),
-        queries: queries(&running.counters.read()),
+        queries: queries(&running.witness.counted()),
         forwarding: forwarded(running),
         upstreams: running.forwarding().upstreams,
         pages: in_order(node).iter().map(page).collect(),
@@ -34,9 +34,11 @@ fn queries(counted: &Counted) -> Queries {
         rcodes: counted.rcodes.iter().cloned().collect(),
         sources: named(&counted.sources),
         truncated: counted.truncated,
-        dropped: named(&counted.dropped),
-        local: times(&counted.local),
-        outside: times(&counted.outside),
+        silent: counted.silent,
+        overloaded: counted.overloaded,
+        here: times(&counted.here),
+        cache: times(&counted.cache),
+        upstream: times(&counted.upstream),
     }
 }
 

@@ -76,7 +76,7 @@ pub fn status(node: &Node) -> Status {
         http: running.and_then(Running::http).map(|address| address.to_string()),
         doors: running.map(Running::doors).unwrap_or_default(),
         forwarding,
-        query_log: running.is_some_and(Running::query_log),
+        query_log: running.is_some_and(|running| running.witness.is_logging()),
         resolves,
         pages: pages.len(),
         entries: pages.iter().map(|page| page.page().entry_count()).sum(),

@@ -129,14 +129,23 @@ fn queries(stats: &Stats) -> Vec<Family> {
             .by("source", numbers(&queries.sources)),
         Family::counter("djdns_truncated_answers_total", "Answers that did not fit, and said so.")
             .is(queries.truncated as f64),
-        Family::counter("djdns_dropped_messages_total", "Messages without an answer, by reason.")
-            .by("reason", numbers(&queries.dropped)),
+        Family::counter(
+            "djdns_silent_messages_total",
+            "Messages that were no question, and got no answer.",
+        )
+        .is(queries.silent as f64),
+        Family::counter(
+            "djdns_overloaded_questions_total",
+            "Questions that found no room to wait in, and were answered with that.",
+        )
+        .is(queries.overloaded as f64),
         Family::histogram(
             "djdns_answer_duration_seconds",
-            "From a question's arrival to its answer: out of this machine, and where others are asked.",
+            "From a question's arrival to its answer, by where that comes from.",
         )
-        .spread(from("here"), spread(&queries.local))
-        .spread(from("upstream"), spread(&queries.outside)),
+        .spread(from("here"), spread(&queries.here))
+        .spread(from("cache"), spread(&queries.cache))
+        .spread(from("upstream"), spread(&queries.upstream)),
     ]
 }
 

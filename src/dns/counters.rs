@@ -18,13 +18,15 @@ pub struct Counters {
     rcodes: [AtomicU64; RCODES.len() + 1],
     sources: [AtomicU64; Source::ALL.len()],
     truncated: AtomicU64,
-    dropped: [AtomicU64; Dropped::ALL.len()],
-    local: Spread,
-    outside: Spread,
+    silent: AtomicU64,
+    overloaded: AtomicU64,
+    here: Spread,
+    cache: Spread,
+    upstream: Spread,
 }
 
 /// Response codes that are counted each; all others are counted together (choice: those that are sent).
-const RCODES: [Rcode; 8] = [
+const RCODES: [Rcode; 9] = [
     Rcode::NOERROR,
     Rcode::FORMERR,
     Rcode::SERVFAIL,
@@ -33,32 +35,8 @@ const RCODES: [Rcode; 8] = [
     Rcode::REFUSED,
     Rcode::YXDOMAIN,
     Rcode::BADVERS,
+    Rcode::BADCOOKIE,
 ];
-
-/// Why a message got no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dropped {
-    /// It is no query: shorter than a header, or a response.
-    NoQuery,
-    /// No room for it.
-    Overload,
-    /// Whoever sent it may not ask.
-    NotAllowed,
-}
-
-impl Dropped {
-    /// All of them; the place of each is its number.
-    pub const ALL: [Dropped; 3] = [Dropped::NoQuery, Dropped::Overload, Dropped::NotAllowed];
-
-    /// In a word, as `--json` and metrics have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Dropped::NoQuery => "no_query",
-            Dropped::Overload => "overload",
-            Dropped::NotAllowed => "not_allowed",
-        }
-    }
-}
 
 /// What one answer was like.
 #[derive(Clone, Copy, Debug)]
@@ -81,10 +59,15 @@ pub struct Counted {
     pub rcodes: Vec<(String, u64)>,
     pub sources: Vec<(&'static str, u64)>,
     pub truncated: u64,
-    pub dropped: Vec<(&'static str, u64)>,
-    /// How long answers took that come from this machine, and those for which an upstream is asked.
-    pub local: Times,
-    pub outside: Times,
+    /// Messages that were no question, and got no answer.
+    pub silent: u64,
+    /// Questions that found no room, and were answered with that.
+    pub overloaded: u64,
+    /// How long answers took that come from this machine's own, from the cache, and those for which an
+    /// upstream is asked.
+    pub here: Times,
+    pub cache: Times,
+    pub upstream: Times,
 }
 
 /// How long answers took.
@@ -133,30 +116,37 @@ impl Counters {
         add(&self.sources[source as usize], 1);
         add(&self.truncated, truncated.into());
         match source {
-            Source::Cache | Source::Forwarded | Source::Stale | Source::Failed => &self.outside,
-            _ => &self.local,
+            Source::Cache => &self.cache,
+            Source::Forwarded | Source::Stale | Source::Failed => &self.upstream,
+            _ => &self.here,
         }
         .add(took);
     }
 
-    /// Counts a message that got no answer.
-    pub fn dropped(&self, why: Dropped) {
-        add(&self.dropped[why as usize], 1);
+    /// Counts a message that got no answer, since it is no question.
+    pub fn silent(&self) {
+        add(&self.silent, 1);
+    }
+
+    /// Counts a question that found no room, beside its answer that says so.
+    pub fn overloaded(&self) {
+        add(&self.overloaded, 1);
     }
 
     /// The numbers as they are now.
     pub fn read(&self) -> Counted {
         let words = Source::ALL.map(Source::word).into_iter();
         let rcodes = RCODES.iter().map(ToString::to_string).chain(["other".to_owned()]);
-        let why = Dropped::ALL.map(Dropped::word).into_iter();
         Counted {
             transports: ["udp", "tcp"].into_iter().zip(self.transports.iter().map(get)).collect(),
             rcodes: rcodes.zip(self.rcodes.iter().map(get)).collect(),
             sources: words.zip(self.sources.iter().map(get)).collect(),
             truncated: get(&self.truncated),
-            dropped: why.zip(self.dropped.iter().map(get)).collect(),
-            local: self.local.read(),
-            outside: self.outside.read(),
+            silent: get(&self.silent),
+            overloaded: get(&self.overloaded),
+            here: self.here.read(),
+            cache: self.cache.read(),
+            upstream: self.upstream.read(),
         }
     }
 }
@@ -200,17 +190,17 @@ mod tests {
         answer(Transport::Udp, Rcode::NOERROR, Source::Page, 50);
         answer(Transport::Stream, Rcode::NXDOMAIN, Source::Cache, 51);
         answer(Transport::Udp, Rcode(11), Source::Failed, 5_000_000);
-        counters.dropped(Dropped::Overload);
+        counters.silent();
         let read = counters.read();
         assert_eq!(read.transports, [("udp", 2), ("tcp", 1)]);
         assert_eq!(counted(&read.rcodes, &"NXDOMAIN".to_owned()), 1);
         assert_eq!(counted(&read.rcodes, &"other".to_owned()), 1);
         assert_eq!(counted(&read.sources, &"page"), 1);
-        assert_eq!(read.dropped, [("no_query", 0), ("overload", 1), ("not_allowed", 0)]);
-        assert_eq!((read.local.buckets[0], read.local.buckets[1]), (1, 0));
-        assert_eq!((read.outside.buckets[1], read.outside.buckets[BOUNDS.len()]), (1, 1));
-        assert_eq!(read.outside.sum, Duration::from_micros(5_000_051));
-        for list in [&read.local, &read.outside] {
+        assert_eq!((read.silent, read.overloaded, read.truncated), (1, 0, 0));
+        assert_eq!((read.here.buckets[0], read.here.buckets[1]), (1, 0));
+        assert_eq!((read.cache.buckets[1], read.upstream.buckets[BOUNDS.len()]), (1, 1));
+        assert_eq!(read.upstream.sum, Duration::from_secs(5));
+        for list in [&read.here, &read.cache, &read.upstream] {
             assert_eq!(list.buckets.len(), BOUNDS.len() + 1);
         }
     }

@@ -96,6 +96,13 @@ fn start(home: &Home, upstream: &Upstream) -> Daemon {
     home.start_as(home.serve().args(["--upstream", &upstream.address.to_string()]))
 }
 
+/// A name of these labels, whatever octets they have.
+fn named(labels: &[&[u8]]) -> hickory_proto::rr::Name {
+    let mut name = hickory_proto::rr::Name::from_labels(labels.iter().copied()).expect("a name");
+    name.set_fqdn(true);
+    name
+}
+
 fn web(home: &Home) -> SocketAddr {
     let shown = shown(home, &["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
@@ -124,7 +131,7 @@ fn other_names_are_asked_kept_counted_and_told_of_when_nobody_answers() {
     let daemon = start(&home, &upstream);
     let resolver = daemon.resolver();
     assert_eq!(resolver.addresses("www.example."), [ADDRESS]);
-    assert_eq!(daemon.addresses_over_tcp("www.example."), [ADDRESS]);
+    assert_eq!(daemon.addresses_over_tcp(named(&[b"www", b"example"])), [ADDRESS]);
     assert_eq!(resolver.addresses("brickwindows.ff.ct.").len(), 2);
     assert!(upstream.was_asked("www.example.") && !upstream.was_asked("brickwindows.ff.ct."));
     let traced = shown(&home, &["resolve", "new.example", "--trace"]);
@@ -160,6 +167,13 @@ fn other_names_are_asked_kept_counted_and_told_of_when_nobody_answers() {
     assert_eq!(forwarding["cache_entries"], 2);
     assert!(stats["upstreams"][0]["failures"].as_u64() >= Some(1), "{stats}");
     let told = shown(&home, &["stats"]);
+    let queries = &stats["queries"];
+    assert!(queries["sources"]["page"].as_u64() >= Some(1), "{stats}");
+    assert!(queries["sources"]["cache"].as_u64() >= Some(2), "{stats}");
+    assert_eq!(
+        (&queries["transports"]["tcp"], &queries["rcodes"]["SERVFAIL"]),
+        (&1.into(), &1.into())
+    );
     assert!(told.contains("names outside the pages\n") && told.contains("ff.ct."), "{told}");
     assert!(!told.contains("example"), "no name that was asked for: {told}");
 }
@@ -199,6 +213,46 @@ fn the_log_is_remembered_and_can_be_followed() {
 }
 
 #[test]
+fn questions_are_logged_only_if_somebody_says_so_and_each_on_one_line() {
+    let (home, upstream) = (Home::new(), Upstream::new());
+    let ask = |daemon: &Daemon| {
+        let resolver = daemon.resolver();
+        assert_eq!(resolver.addresses("www.example."), [ADDRESS]);
+        assert_eq!(resolver.addresses("brickwindows.ff.ct.").len(), 2);
+        assert_eq!(daemon.addresses_over_tcp(named(&[b"a\nb\x1b[2J", b"example"])), [ADDRESS]);
+    };
+    let daemon = start(&home, &upstream);
+    ask(&daemon);
+    let lines = shown(&home, &["logs"]);
+    assert!(!lines.contains("example") && !lines.contains("brickwindows"), "{lines}");
+    assert!(!shown(&home, &["status"]).contains("query log"));
+    daemon.kill();
+
+    let file = home.data_dir().with_file_name("djdns.toml");
+    std::fs::write(&file, "query-log = true\n").expect("it is written");
+    let mut serve = home.serve();
+    serve.args(["--upstream", &upstream.address.to_string(), "--config"]).arg(&file);
+    let daemon = home.start_as(&mut serve);
+    ask(&daemon);
+    // Before another program begins the file anew.
+    let written = std::fs::read_to_string(home.data_dir().with_file_name("stderr"));
+    let status = shown(&home, &["status"]);
+    assert!(status.contains("- the query log is on: every question is written"), "{status}");
+    let remembered = shown(&home, &["logs"]);
+    for lines in [remembered, written.expect("it was written to")] {
+        for expect in [
+            "127.0.0.1 udp www.example. A NOERROR forwarded ",
+            "127.0.0.1 udp brickwindows.ff.ct. A NOERROR page ",
+            r"127.0.0.1 tcp a\010b\027[2j.example. A NOERROR forwarded ",
+        ] {
+            let line = lines.lines().find(|line| line.contains(expect));
+            assert!(line.is_some_and(|line| line.ends_with(" ms")), "{expect} in {lines}");
+        }
+        assert!(!lines.contains('\x1b'), "{lines:?}");
+    }
+}
+
+#[test]
 fn http_shows_metrics_and_health_to_this_machine_alone() {
     let (home, upstream) = (Home::new(), Upstream::new());
     let daemon = start(&home, &upstream);
@@ -228,7 +282,15 @@ fn http_shows_metrics_and_health_to_this_machine_alone() {
         let now = after.get(name).unwrap_or_else(|| panic!("{name} is gone"));
         assert!(kind == "gauge" || now.1 >= *value, "{name} fell from {value} to {}", now.1);
     }
-    assert!(after["djdns_cache_misses_total"].1 > before["djdns_cache_misses_total"].1);
+    for name in [
+        "djdns_cache_misses_total",
+        "djdns_queries_total{transport=\"udp\"}",
+        "djdns_responses_total{rcode=\"NOERROR\"}",
+        "djdns_answers_total{source=\"forwarded\"}",
+        "djdns_answer_duration_seconds_count{from=\"upstream\"}",
+    ] {
+        assert_eq!(after[name].1, before[name].1 + 1.0, "{name}");
+    }
     assert_eq!(after["djdns_pages"].1, 4.0);
 }
 

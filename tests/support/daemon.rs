@@ -123,7 +123,7 @@ impl Daemon {
     }
 
     /// The addresses of a name, asked for over TCP, sorted.
-    pub fn addresses_over_tcp(&self, name: &str) -> Vec<Ipv4Addr> {
+    pub fn addresses_over_tcp(&self, name: Name) -> Vec<Ipv4Addr> {
         let address = self.dns.expect("it said where it answers");
         let mut stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");
@@ -167,6 +167,7 @@ impl Resolver {
 
     /// The addresses of a name, sorted.
     pub fn addresses(&self, name: &str) -> Vec<Ipv4Addr> {
+        let name = Name::from_ascii(name).expect("a name");
         self.0.send(&question(name)).expect("loopback");
         let mut answer = [0; 1500];
         let len = self.0.recv(&mut answer).expect("an answer");
@@ -175,10 +176,10 @@ impl Resolver {
 }
 
 /// A question for the addresses of a name, as a stub resolver asks it.
-fn question(name: &str) -> Vec<u8> {
+fn question(name: Name) -> Vec<u8> {
     let mut query = Message::new(1, MessageType::Query, OpCode::Query);
     query.metadata.recursion_desired = true;
-    query.add_query(Query::query(Name::from_ascii(name).expect("a name"), RecordType::A));
+    query.add_query(Query::query(name, RecordType::A));
     query.to_vec().expect("it fits")
 }
 
