@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,7 +30,7 @@ use crate::{
     },
     dns::{
         Access, Cookies, Forward, ListenError, Listeners, Service, Upstream,
-        forward::{Ambient, Rules},
+        forward::{Ambient, Roots, Rules},
         upstream,
     },
 };
@@ -183,10 +183,6 @@ fn listeners(options: &ServeOptions) -> anyhow::Result<(Listeners, Option<String
 /// files say; read again when those change.
 fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<(Forward, Settings)> {
     let settings = Settings::read(&options.config, &options.upstreams, Path::new("/"), own);
-    let secure = |upstream: &&Upstream| upstream.transport != upstream::Transport::Plain;
-    if let Some(upstream) = settings.upstreams.all().into_iter().find(secure) {
-        bail!("the upstream {upstream}: DNS over TLS and HTTPS are not built yet; name it plainly");
-    }
     if let Some(nobody) = &settings.nobody {
         tracing::warn!("names outside the pages are not resolved: {nobody}");
     }
@@ -212,8 +208,13 @@ fn follow_settings(node: &Arc<Node>, options: &ServeOptions, own: &[SocketAddr])
     });
 }
 
-pub(crate) fn rules(settings: &Settings) -> Rules {
-    Rules { upstreams: settings.upstreams.clone(), overrides: settings.overrides.clone() }
+/// What the forwarder goes by.
+fn rules(settings: &Settings) -> Rules {
+    let secure = |upstream: &Upstream| upstream.transport != upstream::Transport::Plain;
+    let any_secure = settings.upstreams.all().into_iter().any(secure);
+    let roots = if any_secure { Roots::of_system() } else { Roots::default() };
+    let (upstreams, overrides) = (settings.upstreams.clone(), settings.overrides.clone());
+    Rules { upstreams, overrides, roots }
 }
 
 /// Listens on these and no others.

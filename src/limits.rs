@@ -189,6 +189,20 @@ pub const FORWARD_REST: Duration = Duration::from_secs(2);
 /// Datagrams that do not fit a question before it is asked over TCP instead (choice): whoever sends
 /// so many is guessing.
 pub const FORWARD_MISMATCHES_MAX: usize = 8;
+/// Questions that wait on one connection to an upstream by TLS or HTTPS (RFC 9113 section 6.5.2: at
+/// least 100 streams).
+pub const SECURE_WAITING_MAX: usize = 100;
+/// How long a connection to such an upstream may take to be made (choice: longer than an attempt, so
+/// that the next one finds it).
+pub const SECURE_CONNECT: Duration = Duration::from_secs(3);
+/// How long after a failure no such connection is tried (choice).
+pub const SECURE_REST: Duration = Duration::from_secs(1);
+/// How long such a connection is kept unused (choice: public resolvers close after 10 s to 60 s).
+pub const SECURE_IDLE: Duration = Duration::from_secs(30);
+/// Octets of which a query over TLS or HTTPS has a multiple (RFC 8467 section 4.1).
+pub const SECURE_PADDING_BYTES: usize = 128;
+/// Bytes of the headers of one HTTP response (choice: a dozen short lines).
+pub const SECURE_HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// Forwarded questions of clients that wait at a time, over all doors of UDP, and as many over all of
 /// TCP, so that neither keeps the other waiting (choice).
 pub const FORWARD_WAITING_MAX: usize = 1024;

@@ -8,6 +8,7 @@ mod dns {
     pub mod naive;
     pub mod properties;
     pub mod replay;
+    pub mod secure;
     pub mod sizes;
     pub mod sockets;
     pub mod streams;

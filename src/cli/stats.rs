@@ -150,7 +150,9 @@ fn upstreams(upstreams: &[UpstreamReport], style: Style) -> String {
     let mut table = Table::new(["UPSTREAM", "ROUND TRIP", "FAILURES", ""]);
     for upstream in upstreams {
         let round_trip = upstream.round_trip_seconds.map_or("not yet".to_owned(), span);
-        let error = upstream.last_error.clone().unwrap_or_default();
+        let looped = || "it asks djdns itself".to_owned();
+        let error = upstream.looped.then(looped).or_else(|| upstream.last_error.clone());
+        let error = error.unwrap_or_default();
         let failures = number(upstream.failures);
         table.row([text(&upstream.upstream), number(round_trip), failures, text(error)]);
     }
@@ -241,6 +243,7 @@ mod tests {
                 failures: 0,
                 failing_since: None,
                 last_error: None,
+                looped: false,
             }],
             pages: vec![PageStats {
                 name: "ct.".into(),

@@ -32,6 +32,8 @@ pub struct UpstreamReport {
     pub failures: u32,
     pub failing_since: Option<u64>,
     pub last_error: Option<String>,
+    /// It asks djdns itself, and is not asked any more.
+    pub looped: bool,
 }
 
 /// `djdns stats`: what was done since the daemon started.

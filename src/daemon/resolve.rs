@@ -1,9 +1,9 @@
 //! Names as the DNS face answers them, with the way that led there and what proves each step.
 
-use super::{node::Node, report::data_text, running::Running};
+use super::{node::Node, report::data_text};
 use crate::{
     control::report::{AnswerRow, ForwardedStep, PageStep, Resolution},
-    dns::{Answer, Rcode, Source, Told, Trouble, View, answer::Part, path::Path, service::Wanted},
+    dns::{Answer, Rcode, Source, Trouble, View, answer::Part, path::Path, service::Wanted},
     governance::{Governance, operation::Register},
     id::Id,
     page::{
@@ -37,7 +37,7 @@ pub fn resolve(node: &Node, name: &Name, rtype: RecordType, offline: bool) -> Re
             false => "a running daemon would ask (`djdns serve`)".to_owned(),
         });
     }
-    let forwarded = forwarded(&answer, running);
+    let forwarded = forwarded(&answer);
     let status = match forwarded {
         Some(_) if answer.answer.is_empty() && answer.rcode != Rcode::NOERROR => "none",
         Some(_) => "forwarded",
@@ -58,13 +58,12 @@ pub fn resolve(node: &Node, name: &Name, rtype: RecordType, offline: bool) -> Re
 }
 
 /// Who else was asked, if the pages do not say it all.
-fn forwarded(answer: &Answer, running: Option<&Running>) -> Option<ForwardedStep> {
+fn forwarded(answer: &Answer) -> Option<ForwardedStep> {
     let is_local = [Source::Nowhere, Source::Page, Source::Special].contains(&answer.source);
-    let by = |told: &Told| running.map(|running| running.called(told.by));
     (!is_local).then(|| ForwardedStep {
         source: answer.source.word().to_owned(),
-        upstream: answer.told.as_ref().and_then(by),
-        age: answer.told.map(|told| told.age),
+        upstream: answer.told.as_ref().map(|told| told.by.to_string()),
+        age: answer.told.as_ref().map(|told| told.age),
     })
 }
 

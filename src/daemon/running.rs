@@ -16,9 +16,7 @@ use crate::{
     config::settings::Settings,
     control::running::{Forwarding, UpstreamReport},
     dns::{
-        Answer, Forward, Outside, Rcode, Upstream, Witness,
-        forward::pool::{Failing, Server},
-        service::Wanted,
+        Answer, Forward, Outside, Rcode, Upstream, Witness, forward::pool::Server, service::Wanted,
     },
     time::date,
 };
@@ -45,8 +43,7 @@ pub struct Running {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// For names that no rule is about.
-    usual: Vec<SocketAddr>,
-    all: Vec<Upstream>,
+    usual: Vec<Upstream>,
     from: String,
     nobody: Option<String>,
     left_out: Vec<String>,
@@ -108,11 +105,6 @@ impl Running {
         self.runtime.block_on(self.forward.resolve(wanted))
     }
 
-    /// How somebody who is asked is called in the configuration.
-    pub fn called(&self, address: SocketAddr) -> String {
-        self.asked.load().called(address)
-    }
-
     /// How names outside the pages are resolved, and what is wrong with that.
     pub fn forwarding(&self) -> Forwarding {
         let asked = self.asked.load();
@@ -121,7 +113,7 @@ impl Running {
         let (works, troubles) = asked.troubles(&servers, clock);
         Forwarding {
             from: asked.from.clone(),
-            upstreams: servers.iter().map(|server| asked.report(server, clock)).collect(),
+            upstreams: servers.iter().map(|server| report(server, clock)).collect(),
             left_out: asked.left_out.clone(),
             works,
             troubles,
@@ -151,28 +143,11 @@ impl Clock {
 
 impl Asked {
     fn of(settings: &Settings) -> Asked {
-        let address = |upstream: &Upstream| upstream.address;
         Asked {
-            usual: settings.upstreams.usual().iter().map(address).collect(),
-            all: settings.upstreams.all().into_iter().cloned().collect(),
+            usual: settings.upstreams.usual().to_vec(),
             from: settings.upstreams_from.to_string(),
             nobody: settings.nobody.as_ref().map(ToString::to_string),
             left_out: settings.left_out.iter().map(ToString::to_string).collect(),
-        }
-    }
-
-    fn called(&self, address: SocketAddr) -> String {
-        let named = self.all.iter().find(|upstream| upstream.address == address);
-        named.map_or_else(|| address.to_string(), ToString::to_string)
-    }
-
-    fn report(&self, server: &Server, clock: Clock) -> UpstreamReport {
-        UpstreamReport {
-            upstream: self.called(server.address),
-            round_trip_seconds: server.round_trip.map(|time| time.as_secs_f64()),
-            failures: server.failures,
-            failing_since: (server.failures > 0).then(|| clock.date(server.failing_since)),
-            last_error: server.failing.as_ref().map(ToString::to_string),
         }
     }
 
@@ -181,63 +156,89 @@ impl Asked {
         if let Some(nobody) = &self.nobody {
             return (false, vec![nobody.clone()]);
         }
-        let usual = servers.iter().filter(|server| self.usual.contains(&server.address));
+        let usual = servers.iter().filter(|server| self.usual.contains(&server.upstream));
         let usual: Vec<&Server> = usual.collect();
-        let failing = |server: &&Server| server.failures > 0 && is_trouble(server);
-        if !usual.is_empty() && usual.iter().all(failing) {
-            return (false, vec![self.all_fail(&usual, clock)]);
+        let (looped, failing): (Vec<&Server>, Vec<&Server>) =
+            usual.iter().copied().filter(|server| fails(server)).partition(|server| server.looped);
+        let works = usual.is_empty() || looped.len() + failing.len() < usual.len();
+        let mut troubles: Vec<String> = servers
+            .iter()
+            .filter(|server| server.looped)
+            .map(|server| self.loops(server))
+            .collect();
+        if works {
+            let told = servers.iter().filter(|server| server.failures >= FAILURES_TOLD);
+            let told = told.filter(|server| !server.looped && fails(server));
+            troubles.extend(told.map(|server| self.one_fails(server, clock)));
+        } else if failing.is_empty() {
+            troubles
+                .insert(0, "names outside the pages do not resolve: nobody is left to ask".into());
+        } else {
+            troubles.insert(0, all_fail(&failing, clock));
         }
-        let told = servers.iter().filter(|server| server.failures >= FAILURES_TOLD);
-        let told = told.filter(|server| is_trouble(server));
-        (true, told.map(|server| self.one_fails(server, clock)).collect())
+        (works, troubles)
     }
 
-    fn all_fail(&self, servers: &[&Server], clock: Clock) -> String {
-        let names: Vec<String> = servers.iter().map(|server| self.called(server.address)).collect();
-        let since = servers.iter().map(|server| server.failing_since).max().unwrap_or_default();
-        let why: Vec<String> = servers
-            .iter()
-            .filter_map(|server| Some(server.failing.as_ref()?.to_string()))
-            .collect();
-        let same = why.iter().all(|one| *one == why[0]);
-        let why = if same { why.first().cloned().unwrap_or_default() } else { why.join("; ") };
-        let who = match &names[..] {
-            [one] => format!("{one} does not answer"),
-            several => format!("none of {} answers", several.join(", ")),
-        };
-        let is_refused =
-            servers.iter().any(|server| matches!(server.failing, Some(Failing::Answered(_))));
-        let hint = match is_refused {
-            true => {
-                "they may not serve this machine: name others, as `upstreams = [\"192.0.2.53\"]`"
-            }
-            false => "is the network there?",
-        };
+    fn loops(&self, server: &Server) -> String {
+        let Server { upstream, .. } = server;
         format!(
-            "names outside the pages do not resolve: {who} since {} ({why}): {hint} What was asked for \
-             before is still answered, for three days",
-            date(clock.date(since)),
+            "{upstream} asks djdns itself, and is not asked any more: name in {} the resolver that is \
+             meant to answer",
+            self.from
         )
     }
 
     fn one_fails(&self, server: &Server, clock: Clock) -> String {
-        let why = server.failing.as_ref().map(ToString::to_string).unwrap_or_default();
+        let Server { upstream, .. } = server;
         format!(
-            "{} does not answer since {} ({why}): others are asked first; if it is gone, take it out of {}",
-            self.called(server.address),
+            "{upstream} does not answer since {} ({}): others are asked first; if it is gone, take it \
+             out of {}",
             date(clock.date(server.failing_since)),
+            server.last_error.as_deref().unwrap_or_default(),
             self.from,
         )
     }
 }
 
-/// Whether the last failure is the upstream's own: SERVFAIL may be the name's, as when a zone is broken.
-fn is_trouble(server: &Server) -> bool {
-    match &server.failing {
-        Some(Failing::Answered(rcode)) => *rcode != Rcode::SERVFAIL,
-        Some(Failing::Silent(_)) => true,
-        None => false,
+fn report(server: &Server, clock: Clock) -> UpstreamReport {
+    let is_failing = server.failures > 0;
+    UpstreamReport {
+        upstream: server.upstream.to_string(),
+        round_trip_seconds: server.round_trip.map(|time| time.as_secs_f64()),
+        failures: server.failures,
+        failing_since: is_failing.then(|| clock.date(server.failing_since)),
+        last_error: server.last_error.clone().filter(|_| is_failing),
+        looped: server.looped,
     }
+}
+
+/// What to say when there are some to ask, and none of them answers.
+fn all_fail(servers: &[&Server], clock: Clock) -> String {
+    let names: Vec<String> = servers.iter().map(|server| server.upstream.to_string()).collect();
+    let since = servers.iter().map(|server| server.failing_since).max().unwrap_or_default();
+    let mut why: Vec<&str> =
+        servers.iter().filter_map(|server| server.last_error.as_deref()).collect();
+    why.dedup();
+    let who = match &names[..] {
+        [one] => format!("{one} does not answer"),
+        several => format!("none of {} answers", several.join(", ")),
+    };
+    let hint = match servers.iter().any(|server| server.refusal.is_some()) {
+        true => "they may not serve this machine: name others, as `upstreams = [\"192.0.2.53\"]`.",
+        false => "is the network there?",
+    };
+    format!(
+        "names outside the pages do not resolve: {who} since {} ({}): {hint} What was asked for before \
+         is still answered, for three days",
+        date(clock.date(since)),
+        why.join("; "),
+    )
+}
+
+/// Whether nothing is to be had of an upstream. SERVFAIL may be the name's fault, as when a zone is
+/// broken.
+fn fails(server: &Server) -> bool {
+    server.looped || server.failures > 0 && server.refusal != Some(Rcode::SERVFAIL)
 }
 
 #[cfg(test)]
@@ -249,19 +250,19 @@ mod tests {
 
     const CLOCK: Clock = Clock { now: 1_800_000_100, ticks: 100_000 };
 
-    fn address(n: u8) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, n], 53))
+    fn upstream(n: u8) -> Upstream {
+        Upstream::plain([192, 0, 2, n].into())
     }
 
     fn asked() -> Asked {
-        let all: Vec<Upstream> = (1..=3).map(|n| Upstream::plain(address(n).ip())).collect();
-        let usual = vec![address(1), address(2)];
-        Asked { usual, all, from: "/etc/resolv.conf".to_owned(), ..Asked::default() }
+        let usual = vec![upstream(1), upstream(2)];
+        Asked { usual, from: "/etc/resolv.conf".to_owned(), ..Asked::default() }
     }
 
+    /// Of three upstreams the third is named by a rule alone. They are meant by their places.
     #[track_caller]
     fn check(asked: &Asked, done: impl FnOnce(&mut Pool), works: bool, expect: &[&str]) {
-        let mut pool = Pool::new((1..=3).map(address));
+        let mut pool = Pool::new((1..=3).map(upstream));
         done(&mut pool);
         let (found, troubles) = asked.troubles(pool.servers(), CLOCK);
         assert_eq!((found, troubles.is_empty()), (works, expect.is_empty()), "{troubles:?}");
@@ -273,37 +274,60 @@ mod tests {
         }
     }
 
+    /// Fails so many times, with a code or in silence.
+    fn fail(pool: &mut Pool, n: usize, times: u64, rcode: Option<Rcode>) {
+        for time in 0..times {
+            let why = rcode.map_or("it did not answer in time".to_owned(), |code| {
+                format!("it answered {code}")
+            });
+            pool.failed(n, why, 40_000 + time);
+            rcode.into_iter().for_each(|rcode| pool.refused(n, rcode));
+        }
+    }
+
     #[test]
     fn what_is_wrong_with_forwarding_is_said_so_that_one_can_act() {
-        let silent = Failing::Silent("it did not answer in time".to_owned());
-        let refused = Failing::Answered(Rcode::REFUSED);
-        let broken = Failing::Answered(Rcode::SERVFAIL);
-        let fail = |pool: &mut Pool, n: u8, times: u64, why: &Failing| {
-            (0..times).for_each(|time| pool.failed(address(n), 40_000 + time, why));
-        };
         check(&asked(), |_| (), true, &[]);
-        check(&asked(), |pool| fail(pool, 1, 1, &silent), true, &[]);
+        check(&asked(), |pool| fail(pool, 0, 1, None), true, &[]);
         let one = [
             "192.0.2.1 does not answer since 2027-01-15T08:00:40Z",
             "take it out of /etc/resolv.conf",
         ];
-        check(&asked(), |pool| fail(pool, 1, 2, &silent), true, &one);
+        check(&asked(), |pool| fail(pool, 0, 2, None), true, &one);
+        let both = |times, rcode| {
+            move |pool: &mut Pool| [0, 1].iter().for_each(|n| fail(pool, *n, times, rcode))
+        };
         let all = [
-            "none of 192.0.2.1, 192.0.2.2 answers since 2027-01-15T08:00:40Z (it did not answer in time)",
-            "is the network there?",
+            "none of 192.0.2.1, 192.0.2.2 answers since 2027-01-15T08:00:40Z (it did not answer in \
+             time): is the network there?",
         ];
-        check(&asked(), |pool| [1, 2].iter().for_each(|n| fail(pool, *n, 1, &silent)), false, &all);
-        let refuse = |pool: &mut Pool| [1, 2].iter().for_each(|n| fail(pool, *n, 1, &refused));
-        check(&asked(), refuse, false, &["it answered REFUSED", "name others"]);
+        check(&asked(), both(1, None), false, &all);
+        let refused = Some(Rcode::REFUSED);
+        check(&asked(), both(1, refused), false, &["it answered REFUSED", "name others"]);
         // A broken zone is not the network, and one that only a rule names is not everybody.
-        check(&asked(), |pool| [1, 2].iter().for_each(|n| fail(pool, *n, 4, &broken)), true, &[]);
-        check(&asked(), |pool| fail(pool, 3, 2, &silent), true, &["192.0.2.3 does not answer"]);
+        check(&asked(), both(4, Some(Rcode::SERVFAIL)), true, &[]);
+        check(&asked(), |pool| fail(pool, 2, 2, None), true, &["192.0.2.3 does not answer"]);
         let back = |pool: &mut Pool| {
-            [1, 2].iter().for_each(|n| fail(pool, *n, 4, &silent));
-            pool.answered(address(2), Duration::from_millis(1));
+            both(4, None)(pool);
+            pool.answered(1, Duration::from_millis(1));
         };
         check(&asked(), back, true, &["192.0.2.1 does not answer"]);
         let nobody = Asked { nobody: Some("nobody to ask".to_owned()), ..Asked::default() };
         check(&nobody, |_| (), false, &["nobody to ask"]);
+    }
+
+    #[test]
+    fn one_that_asks_back_is_told_of() {
+        let loops = |pool: &mut Pool| pool.loops(0).is_some();
+        let words =
+            "192.0.2.1 asks djdns itself, and is not asked any more: name in /etc/resolv.conf";
+        check(&asked(), |pool| assert!(loops(pool)), true, &[words]);
+        let other_fails = |pool: &mut Pool| {
+            assert!(loops(pool));
+            fail(pool, 1, 1, None);
+        };
+        check(&asked(), other_fails, false, &[words, "192.0.2.2 does not answer since"]);
+        let alone = Asked { usual: vec![upstream(1)], ..asked() };
+        check(&alone, |pool| assert!(loops(pool)), false, &[words, "nobody is left to ask"]);
     }
 }

@@ -5,29 +5,17 @@
 //! (RFC 8767), or SERVFAIL with a reason. Every client has its answer within [`FORWARD_DEADLINE`].
 //!
 //! What is kept is [`cache`]'s business, who is asked first [`pool`]'s, what is believed [`reply`]'s:
-//! none of them knows a clock or a socket. Pages are not known here at all.
+//! none of them knows a clock or a socket. [`exchange`] asks plainly, [`secure`] by TLS and HTTPS, and
+//! [`network`] drives it all. Pages are not known here at all.
 
 use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
-};
-
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{sleep, timeout},
 };
 
 use super::{
     Answer, Outside, Overrides, Rcode, Source, Upstreams,
-    answer::{
-        CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_STALE, EDE_STALE_NXDOMAIN,
-    },
+    answer::{EDE_OTHER, EDE_STALE, EDE_STALE_NXDOMAIN},
     path::Path,
     service::{Seeking, Wanted},
 };
@@ -36,13 +24,14 @@ use crate::limits::*;
 pub mod cache;
 pub mod exchange;
 mod local;
+mod network;
 pub mod pool;
 pub mod reply;
+pub mod secure;
 
-use cache::{Cache, Freshness, Hit, Key};
-use exchange::Question;
-use pool::{Failing, Pool};
-use reply::Kept;
+use cache::{Freshness, Hit};
+use network::Network;
+pub use secure::Roots;
 
 /// What a forwarder has from outside itself.
 #[derive(Clone, Copy)]
@@ -76,11 +65,7 @@ pub struct Forward(Arc<Inner>);
 
 struct Inner {
     ambient: Ambient,
-    rules: Mutex<Arc<Rules>>,
-    pool: Mutex<Pool>,
-    cache: Mutex<Cache>,
-    /// Questions that are being asked, with what comes of them.
-    flights: Mutex<HashMap<Key, watch::Receiver<Landing>>>,
+    network: Mutex<Arc<Network>>,
     counters: Counters,
 }
 
@@ -89,47 +74,33 @@ struct Inner {
 pub struct Rules {
     pub upstreams: Upstreams,
     pub overrides: Overrides,
-}
-
-/// What came of asking: nothing yet, an answer, or the failure of all upstreams.
-type Landing = Option<Option<Arc<Kept>>>;
-
-/// A question that is being asked.
-struct Flight {
-    landing: watch::Receiver<Landing>,
-    /// Nobody else had asked it.
-    is_first: bool,
+    /// Whose word counts for the certificates of upstreams by TLS and HTTPS.
+    pub roots: Roots,
 }
 
 impl Forward {
     /// Asks by these rules.
     pub fn new(rules: Rules, ambient: Ambient) -> Forward {
-        Forward(Arc::new(Inner {
-            ambient,
-            pool: Mutex::new(Pool::new(addresses(&rules))),
-            rules: Mutex::new(Arc::new(rules)),
-            cache: Mutex::new(Cache::new(FORWARD_CACHE_BYTES)),
-            flights: Mutex::default(),
-            counters: Counters::default(),
-        }))
+        let network = Mutex::new(Arc::new(Network::new(rules, ambient)));
+        Forward(Arc::new(Inner { ambient, network, counters: Counters::default() }))
     }
 
     /// From now on asks by these. The network may be another one, where names mean other things: what
-    /// is known is forgotten.
+    /// is known is forgotten, connections are closed, and what is being asked is asked anew.
     pub fn set_rules(&self, rules: Rules) {
-        *lock(&self.0.pool) = Pool::new(addresses(&rules));
-        *lock(&self.0.rules) = Arc::new(rules);
-        lock(&self.0.cache).clear();
+        let new = Arc::new(Network::new(rules, self.0.ambient));
+        let old = std::mem::replace(&mut *lock(&self.0.network), new);
+        old.end();
     }
 
     /// The upstreams, and how they do.
     pub fn upstreams(&self) -> Vec<pool::Server> {
-        lock(&self.0.pool).servers().to_vec()
+        self.network().upstreams()
     }
 
     /// How many answers are kept, and in how many bytes, about.
     pub fn cache_size(&self) -> (usize, usize) {
-        lock(&self.0.cache).size()
+        self.network().cache_size()
     }
 
     /// What was done since the start.
@@ -137,82 +108,26 @@ impl Forward {
         &self.0.counters
     }
 
+    fn network(&self) -> Arc<Network> {
+        lock(&self.0.network).clone()
+    }
+
     async fn answer(&self, wanted: Wanted) -> Answer<'static> {
-        let (key, question) = asked(&wanted);
-        let name = &wanted.name;
-        let rules = lock(&self.0.rules).clone();
-        if let Some(answer) = local::answer(&rules.overrides, &wanted) {
-            return answer;
-        }
-        let now = (self.0.ambient.now)();
-        let hit = lock(&self.0.cache).find(&key, now);
-        let stale = match hit {
-            Some(hit) if hit.freshness != Freshness::Stale => {
-                if hit.freshness == Freshness::Ending && self.fly(&key, question).is_first {
-                    self.count(|counters| &counters.prefetched);
+        let begun = (self.0.ambient.now)();
+        loop {
+            let passed = Duration::from_millis((self.0.ambient.now)().saturating_sub(begun));
+            let patience = CLIENT_PATIENCE.saturating_sub(passed);
+            let network = self.network();
+            match network.answer(&wanted, &self.0.counters, patience).await {
+                Some(answer) => return answer,
+                // It ended, and the next one is asked.
+                None if !patience.is_zero() => {}
+                None => {
+                    let answer = Answer::failed(Rcode::SERVFAIL, EDE_OTHER, "the network changed");
+                    return Answer { source: Source::Failed, ..answer };
                 }
-                self.count(|counters| &counters.hits);
-                return give(name, &hit);
-            }
-            stale => stale,
-        };
-        if lock(&self.0.cache).has_failed(&key, now) {
-            return self.give_stale(name, stale.as_ref(), EDE_CACHED_ERROR);
-        }
-        self.count(|counters| &counters.misses);
-        let Flight { mut landing, is_first } = self.fly(&key, question);
-        if !is_first {
-            self.count(|counters| &counters.coalesced);
-        }
-        let patience = if stale.is_some() { FORWARD_STALE_AFTER } else { CLIENT_PATIENCE };
-        let landed = timeout(patience, landing.wait_for(Option::is_some)).await;
-        match landed.ok().and_then(Result::ok).and_then(|landed| landed.clone().flatten()) {
-            Some(kept) => Answer { source: Source::Forwarded, ..kept.answer(name, 0) },
-            None => self.give_stale(name, stale.as_ref(), EDE_NO_REACHABLE_AUTHORITY),
-        }
-    }
-
-    /// What was known before, or that nothing is to be had, and why.
-    fn give_stale(&self, name: &Path, stale: Option<&Hit>, why: u16) -> Answer<'static> {
-        match stale {
-            Some(hit) => {
-                self.count(|counters| &counters.stale);
-                give(name, hit)
-            }
-            None => {
-                self.count(|counters| &counters.failures);
-                let answer = Answer::failed(Rcode::SERVFAIL, why, "no upstream resolver answers");
-                Answer { source: Source::Failed, ..answer }
             }
         }
-    }
-
-    fn count(&self, of: impl Fn(&Counters) -> &AtomicU64) {
-        of(&self.0.counters).fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Joins those who wait for the answer to this question, or asks it. It goes on when they leave:
-    /// the next one finds the answer.
-    fn fly(&self, key: &Key, question: Question) -> Flight {
-        let mut flights = lock(&self.0.flights);
-        if let Some(flight) = flights.get(key) {
-            return Flight { landing: flight.clone(), is_first: false };
-        }
-        let (land, landing) = watch::channel(None);
-        flights.insert(key.clone(), landing.clone());
-        let (inner, key) = (self.0.clone(), key.clone());
-        tokio::spawn(async move {
-            let asked = timeout(FLIGHT_PATIENCE, inner.ask(&key.name, &question)).await;
-            let kept = asked.ok().flatten().map(Arc::new);
-            let now = (inner.ambient.now)();
-            match &kept {
-                Some(kept) => lock(&inner.cache).keep(key.clone(), kept.clone(), now),
-                None => lock(&inner.cache).fail(key.clone(), now),
-            }
-            lock(&inner.flights).remove(&key);
-            let _ = land.send(Some(kept));
-        });
-        Flight { landing, is_first: true }
     }
 }
 
@@ -223,94 +138,10 @@ const FLIGHT_PATIENCE: Duration = FORWARD_DEADLINE.saturating_sub(Duration::from
 /// How often each upstream is asked before it is given up (choice: a datagram may be lost).
 const TRIES: usize = 2;
 
-impl Inner {
-    /// Asks one upstream after the other, without waiting for the first to fail.
-    async fn ask(&self, name: &[u8], question: &Question) -> Option<Kept> {
-        let rules = lock(&self.rules).clone();
-        let candidates = rules.upstreams.for_name(name);
-        let is_candidate = |address: &SocketAddr| candidates.iter().any(|c| c.address == *address);
-        let order = lock(&self.pool).order((self.ambient.now)());
-        let order: Vec<SocketAddr> = order.into_iter().filter(is_candidate).collect();
-        let hedge = lock(&self.pool).hedge_after(*order.first()?);
-        let mut left = order.repeat(TRIES).into_iter();
-        let mut asked = JoinSet::new();
-        let mut begun: Vec<(SocketAddr, u64)> = Vec::new();
-        loop {
-            if let Some(server) = left.next() {
-                begun.push((server, (self.ambient.now)()));
-                asked.spawn(attempt(server, question.clone(), self.ambient));
-            } else if asked.is_empty() {
-                return None;
-            }
-            tokio::select! {
-                Some(done) = asked.join_next() => {
-                    // An attempt does not panic; if one did, it failed.
-                    let Ok((server, result, took)) = done else { continue };
-                    match result {
-                        Ok(kept) => {
-                            let now = (self.ambient.now)();
-                            let mut pool = lock(&self.pool);
-                            pool.answered(server, took);
-                            for (other, since) in begun.iter().filter(|one| one.0 != server) {
-                                let after = now.saturating_sub(*since);
-                                pool.outrun(*other, Duration::from_millis(after));
-                            }
-                            return Some(Kept { from: Some(server), ..kept });
-                        }
-                        Err(why) => {
-                            begun.retain(|one| one.0 != server);
-                            lock(&self.pool).failed(server, (self.ambient.now)(), &why);
-                        }
-                    }
-                }
-                () = sleep(hedge), if left.len() > 0 => {}
-            }
-        }
-    }
-}
-
-/// One attempt: an answer of use or why there is none, and how long it took.
-async fn attempt(
-    server: SocketAddr,
-    question: Question,
-    ambient: Ambient,
-) -> (SocketAddr, Result<Kept, Failing>, Duration) {
-    let begun = (ambient.now)();
-    let draw = ambient.random;
-    let result = exchange::ask(server, &question, &draw, FORWARD_ATTEMPT).await;
-    let took = Duration::from_millis((ambient.now)().saturating_sub(begun));
-    let kept = match result {
-        Ok(kept) if kept.is_answer() => Ok(kept),
-        Ok(kept) => {
-            tracing::debug!(%server, rcode = kept.rcode.0, "an upstream does not answer this");
-            Err(Failing::Answered(kept.rcode))
-        }
-        Err(error) => {
-            tracing::debug!(%server, %error, "an upstream failed");
-            Err(Failing::Silent(error.to_string()))
-        }
-    };
-    (server, kept, took)
-}
-
 impl Outside for Forward {
     fn resolve(&self, wanted: Wanted) -> Seeking<'_> {
         Box::pin(self.answer(wanted))
     }
-}
-
-/// All who may be asked, whatever for.
-fn addresses(rules: &Rules) -> Vec<SocketAddr> {
-    rules.upstreams.all().into_iter().map(|upstream| upstream.address).collect()
-}
-
-/// The question as it is kept, and as it is asked.
-fn asked(wanted: &Wanted) -> (Key, Question) {
-    let Wanted { name, qtype, dnssec_ok, checking_disabled } = *wanted;
-    let name: Box<[u8]> = name.wire().into();
-    let raw = [&name[..], &qtype.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat().into();
-    let key = Key { name, qtype: qtype.0, dnssec_ok, checking_disabled };
-    (key, Question { raw, dnssec_ok, checking_disabled })
 }
 
 /// What is known of a name, past its time with a word about that.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here decides anything.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Where an answer comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,9 +55,10 @@ impl Source {
 }
 
 /// Which upstream said something, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    pub by: SocketAddr,
+    /// As a configuration has it.
+    pub by: Arc<str>,
     /// Seconds ago.
     pub age: u32,
 }

@@ -100,6 +100,9 @@ fn read_https(rest: &str) -> Result<Upstream, &'static str> {
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) || path.contains('{') {
         return Err("the path of the URL is not plain ASCII");
     }
+    if path.parse::<http::uri::PathAndQuery>().is_err() {
+        return Err("the path of the URL is none");
+    }
     let path = path.to_owned();
     if let Ok(address) = read_address(authority, HTTPS_PORT) {
         let ip = match bootstrap {
@@ -407,6 +410,7 @@ mod tests {
         check("https://dns.example/dns-query#dns.example", "IP address");
         check("https://dns.example:x/#192.0.2.1", "port");
         check("https://dns.example/dns-query{?dns}#192.0.2.1", "path");
+        check("https://dns.example/dns<query#192.0.2.1", "path");
     }
 
     #[test]

@@ -70,13 +70,17 @@ async fn upstream(script: Script) -> Upstream {
     Upstream { address, asked }
 }
 
-/// Where the question of a query ends: there is one, and then an OPT.
-fn question(query: &[u8]) -> &[u8] {
-    &query[12..query.len() - 11]
+/// The question of a query: there is one.
+pub fn question(query: &[u8]) -> &[u8] {
+    let mut end = 12;
+    while query[end] != 0 {
+        end += 1 + usize::from(query[end]);
+    }
+    &query[12..end + 5]
 }
 
 /// A response with one address, which lasts so many seconds; `change` makes it another one.
-fn address(query: &[u8], last: u8, ttl: u8, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+pub fn address(query: &[u8], last: u8, ttl: u8, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let head = [query[0], query[1], 0x81, 0xa0, 0, 1, 0, 1, 0, 0, 0, 0];
     let record = [0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 192, 0, 2, last];
     let mut response = [&head[..], question(query), &record].concat();
@@ -92,9 +96,9 @@ fn silent() -> Script {
     Arc::new(|_, _| vec![])
 }
 
-struct Resolver {
-    address: SocketAddr,
-    forward: Forward,
+pub struct Resolver {
+    pub address: SocketAddr,
+    pub forward: Forward,
     _serving: Serving,
 }
 
@@ -103,10 +107,14 @@ fn resolver(upstreams: &[&Upstream]) -> Resolver {
 }
 
 fn resolver_beside(upstreams: &[&Upstream], view: View) -> Resolver {
-    let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
     let plain = |upstream: &&Upstream| upstream.address.to_string().parse().unwrap();
     let upstreams = Upstreams::new(upstreams.iter().map(plain).collect(), Vec::new());
-    let forward = Forward::new(Rules { upstreams, ..Rules::default() }, ambient);
+    resolver_by(Rules { upstreams, ..Rules::default() }, view)
+}
+
+pub fn resolver_by(rules: Rules, view: View) -> Resolver {
+    let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
+    let forward = Forward::new(rules, ambient);
     let views = Arc::new(ArcSwap::from_pointee(view));
     let service = Service::new(views, Some(Arc::new(forward.clone())));
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
@@ -131,7 +139,7 @@ impl Resolver {
     }
 
     /// The code, the addresses with their TTLs, and how long it took.
-    async fn ask(&self, name: &str) -> (ResponseCode, Vec<String>) {
+    pub async fn ask(&self, name: &str) -> (ResponseCode, Vec<String>) {
         let socket = self.client().await;
         socket.send(&query(name, 7)).await.unwrap();
         let mut buffer = [0; 2048];
@@ -145,11 +153,11 @@ impl Resolver {
     }
 }
 
-fn found(rows: &[&str]) -> (ResponseCode, Vec<String>) {
+pub fn found(rows: &[&str]) -> (ResponseCode, Vec<String>) {
     (ResponseCode::NoError, rows.iter().map(|row| (*row).to_owned()).collect())
 }
 
-fn nothing() -> (ResponseCode, Vec<String>) {
+pub fn nothing() -> (ResponseCode, Vec<String>) {
     (ResponseCode::ServFail, vec![])
 }
 

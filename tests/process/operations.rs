@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+use djdns::limits::{HTTP_CONNECTIONS_MAX, HTTP_REQUEST_BYTES_MAX};
+
 use crate::support::daemon::{Daemon, Home, PATIENCE};
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 99);
@@ -155,7 +157,8 @@ fn other_names_are_asked_kept_counted_and_told_of_when_nobody_answers() {
     let failed = run(&home, &["resolve", "other.example"]);
     let said = text(&failed.stderr);
     assert_eq!(failed.status.code(), Some(4), "{said}");
-    assert!(said.contains("no upstream resolver answers; `djdns status`"), "{said}");
+    let words = format!("no upstream resolver answers: {address}: ");
+    assert!(said.contains(&words) && said.contains("; `djdns status` says more"), "{said}");
     let offline = run(&home, &["resolve", "www.example", "--offline"]);
     assert_eq!(offline.status.code(), Some(1), "{}", text(&offline.stdout));
 
@@ -333,6 +336,22 @@ fn series(metrics: &str) -> BTreeMap<String, (String, f64)> {
         }
     }
     found
+}
+
+#[test]
+fn clients_of_http_that_say_nothing_keep_nobody_from_dns() {
+    let home = Home::new();
+    let daemon = home.start();
+    let address = web(&home);
+    let silent: Vec<TcpStream> =
+        (0..HTTP_CONNECTIONS_MAX + 10).filter_map(|_| TcpStream::connect(address).ok()).collect();
+    assert!(silent.len() > HTTP_CONNECTIONS_MAX);
+    assert_eq!(daemon.resolver().addresses("brickwindows.ff.ct.").len(), 2);
+    let long = "x".repeat(HTTP_REQUEST_BYTES_MAX);
+    drop(silent);
+    let answer = fetched(address, &format!("GET /{long} HTTP/1.1\r\nHost: {address}\r\n\r\n"));
+    assert!([414, 431].contains(&answer.0), "{answer:?}");
+    assert_eq!(got(address, "/health").0, 200);
 }
 
 #[test]

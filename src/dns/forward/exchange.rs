@@ -16,8 +16,14 @@ use tokio::{
     time::timeout,
 };
 
-use super::reply::{self, Asked, Fault, Kept, Response};
-use crate::limits::{FORWARD_MISMATCHES_MAX, UDP_ANSWER_BYTES_MAX};
+use super::{
+    reply::{self, Asked, Fault, Kept, Response},
+    secure::Trouble,
+};
+use crate::{
+    dns::Rcode,
+    limits::{FORWARD_MISMATCHES_MAX, SECURE_PADDING_BYTES, UDP_ANSWER_BYTES_MAX},
+};
 
 /// Why an upstream gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +34,11 @@ pub enum ExchangeError {
     Io(#[from] io::Error),
     #[error("what it sent over TCP: {0}")]
     Fault(#[from] Fault),
+    #[error(transparent)]
+    Secure(#[from] Trouble),
+    /// It says that it cannot or will not.
+    #[error("it answers {0}")]
+    Refusal(Rcode),
 }
 
 /// What is asked of an upstream, but for the id and the letters' case, which each attempt draws anew.
@@ -51,17 +62,57 @@ impl Question {
                 letter.make_ascii_uppercase();
             }
         }
+        (self.message(id, &question, &[]), Asked { id, question })
+    }
+
+    /// The message and what its response must show, for a connection that nobody else can write into
+    /// or read: in plain letters, and as long as others (RFC 8467 section 4.1).
+    pub fn padded(&self, id: u16) -> (Vec<u8>, Asked) {
+        let question = self.raw.to_vec();
+        let bare = HEADER + question.len() + OPT + PADDING_HEAD;
+        let padding = bare.next_multiple_of(SECURE_PADDING_BYTES) - bare;
+        let [high, low] = (padding as u16).to_be_bytes();
+        // Option 12 (RFC 7830 section 3).
+        let option = [&[0, 12, high, low][..], &vec![0; padding]].concat();
+        (self.message(id, &question, &option), Asked { id, question })
+    }
+
+    fn message(&self, id: u16, question: &[u8], options: &[u8]) -> Vec<u8> {
         // RD; AD asks to be told whether it was validated (RFC 6840 section 5.7).
         let flags = [0x01, 0x20 | u8::from(self.checking_disabled) << 4];
         let mut message = id.to_be_bytes().to_vec();
         message.extend_from_slice(&flags);
         message.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, 1]);
-        message.extend_from_slice(&question);
+        message.extend_from_slice(question);
         // OPT: how much fits a datagram, and DO.
         message.extend_from_slice(&[0, 0, 41]);
         message.extend_from_slice(&UDP_ANSWER_BYTES_MAX.to_be_bytes());
-        message.extend_from_slice(&[0, 0, u8::from(self.dnssec_ok) << 7, 0, 0, 0]);
-        (message, Asked { id, question })
+        message.extend_from_slice(&[0, 0, u8::from(self.dnssec_ok) << 7, 0]);
+        message.extend_from_slice(&(options.len() as u16).to_be_bytes());
+        message.extend_from_slice(options);
+        message
+    }
+}
+
+/// Octets of a message's header, of an OPT without options, and of an option without content.
+const HEADER: usize = 12;
+const OPT: usize = 11;
+const PADDING_HEAD: usize = 4;
+
+/// Reads a response that came over a connection. Who answers there heard the question: it may write
+/// it in its own letters, and has no reason to cut it short.
+///
+/// # Errors
+/// [`Fault`].
+pub fn heard(response: &mut [u8], asked: &Asked) -> Result<Kept, Fault> {
+    if let Some(question) = response.get_mut(HEADER..HEADER + asked.question.len())
+        && question.eq_ignore_ascii_case(&asked.question)
+    {
+        question.copy_from_slice(&asked.question);
+    }
+    match reply::read(response, asked)? {
+        Response::Whole(kept) => Ok(kept),
+        Response::Truncated => Err(Fault::Malformed),
     }
 }
 
@@ -126,17 +177,7 @@ async fn over_tcp(
     let len = stream.read_u16().await?;
     let mut response = vec![0; usize::from(len)];
     stream.read_exact(&mut response).await?;
-    // Who answers on a connection heard the question: it may write it in its own letters.
-    let len = asked.question.len();
-    if let Some(question) = response.get_mut(12..12 + len)
-        && question.eq_ignore_ascii_case(&asked.question)
-    {
-        question.copy_from_slice(&asked.question);
-    }
-    match reply::read(&response, asked)? {
-        Response::Whole(kept) => Ok(kept),
-        Response::Truncated => Err(Fault::Malformed.into()),
-    }
+    Ok(heard(&mut response, asked)?)
 }
 
 #[cfg(test)]
@@ -156,5 +197,24 @@ mod tests {
         let plain = Question { dnssec_ok: false, checking_disabled: false, ..question };
         let (message, _) = plain.ask([0; 5]);
         assert_eq!((message[3], message[36]), (0x20, 0));
+    }
+
+    #[test]
+    fn padded_questions_are_as_long_as_each_other() {
+        let check = |name: &[u8], expect: usize| {
+            let raw = [name, &[0, 0, 1, 0, 1]].concat().into();
+            let question = Question { raw, dnssec_ok: false, checking_disabled: false };
+            let (message, asked) = question.padded(7);
+            assert_eq!((message.len(), asked.id), (expect, 7));
+            let opt = &message[12 + question.raw.len()..];
+            let option = usize::from(u16::from_be_bytes([opt[9], opt[10]]));
+            assert_eq!((opt.len() - 11, opt[11..13].to_vec()), (option, vec![0, 12]));
+            assert_eq!(option - 4, usize::from(u16::from_be_bytes([opt[13], opt[14]])));
+        };
+        check(b"\x01a", 128);
+        check(b"\x03www\x07example", 128);
+        check(&[&[50; 51][..], &[43; 44]].concat(), 128);
+        check(&[&[50; 51][..], &[44; 45]].concat(), 128);
+        check(&[&[50; 51][..], &[45; 46]].concat(), 256);
     }
 }

@@ -2,41 +2,34 @@
 //!
 //! Pure bookkeeping; who is asked, and how, is the driver's.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use crate::{dns::Rcode, limits::*};
+use crate::{
+    dns::{Rcode, Upstream},
+    limits::*,
+};
 
 /// An upstream, and how it has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
+    /// Shown as it is written in a configuration.
+    pub upstream: Upstream,
     pub address: SocketAddr,
     /// Smoothed, as TCP does (RFC 6298): an eighth of each new one. `None` before the first answer.
     pub round_trip: Option<Duration>,
     /// Failures since the last answer.
     pub failures: u32,
-    /// When the first and the last of them were, in milliseconds.
+    /// When the first of them was, in milliseconds.
     pub failing_since: u64,
+    /// What the last failure was, whether it answered since or not: a clause about "it".
+    pub last_error: Option<String>,
+    /// The code, if the last failure was an answer of no use: it is there, and the name, or that it
+    /// does not serve this machine, is the trouble.
+    pub refusal: Option<Rcode>,
+    /// Whether what it is asked comes back to djdns. It is not asked any more.
+    pub looped: bool,
+    /// When it failed last, in milliseconds.
     failed_at: u64,
-    /// Why the last one was.
-    pub failing: Option<Failing>,
-}
-
-/// Why an upstream was of no use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failing {
-    /// It answered, but with this code: it is there, and the name or this machine is the trouble.
-    Answered(Rcode),
-    /// It did not answer, or not the question: why.
-    Silent(String),
-}
-
-impl fmt::Display for Failing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failing::Answered(rcode) => write!(f, "it answered {rcode}"),
-            Failing::Silent(why) => f.write_str(why),
-        }
-    }
 }
 
 /// All upstreams, in the order of the configuration.
@@ -46,17 +39,20 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Upstreams of which nothing is known yet.
-    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Pool {
-        let server = |address| Server {
-            address,
+    /// Upstreams of which nothing is known yet. They are meant by their places here.
+    pub fn new(upstreams: impl IntoIterator<Item = Upstream>) -> Pool {
+        let server = |upstream: Upstream| Server {
+            address: upstream.address,
+            upstream,
             round_trip: None,
             failures: 0,
             failing_since: 0,
+            last_error: None,
+            refusal: None,
+            looped: false,
             failed_at: 0,
-            failing: None,
         };
-        Pool { servers: addresses.into_iter().map(server).collect() }
+        Pool { servers: upstreams.into_iter().map(server).collect() }
     }
 
     /// The upstreams as they are.
@@ -64,58 +60,71 @@ impl Pool {
         &self.servers
     }
 
-    /// The order in which to ask. One that failed comes behind those that did not, until it has
-    /// rested: longer after each failure.
-    pub fn order(&self, now: u64) -> Vec<SocketAddr> {
+    /// The order in which to ask those of `candidates`. One that failed comes behind those that did
+    /// not, until it has rested: longer after each failure.
+    pub fn order(&self, candidates: &[Upstream], now: u64) -> Vec<usize> {
+        let may = |server: &Server| !server.looped && candidates.contains(&server.upstream);
         let mut order: Vec<(bool, Duration, usize)> = self
             .servers
             .iter()
             .enumerate()
+            .filter(|(_, server)| may(server))
             .map(|(n, server)| (server.rests(now), server.round_trip.unwrap_or_default(), n))
             .collect();
         order.sort();
-        order.into_iter().map(|(_, _, n)| self.servers[n].address).collect()
+        order.into_iter().map(|(_, _, n)| n).collect()
     }
 
     /// How long to wait for the first before the second is asked as well: twice its usual time.
-    pub fn hedge_after(&self, first: SocketAddr) -> Duration {
-        let usual = self.server(first).and_then(|server| server.round_trip);
+    pub fn hedge_after(&self, first: usize) -> Duration {
+        let usual = self.servers.get(first).and_then(|server| server.round_trip);
         usual
             .map_or(FORWARD_HEDGE_MAX, |usual| usual * 2)
             .clamp(FORWARD_HEDGE_MIN, FORWARD_HEDGE_MAX)
     }
 
     /// One answered, after so long.
-    pub fn answered(&mut self, address: SocketAddr, took: Duration) {
-        for server in self.servers.iter_mut().filter(|server| server.address == address) {
+    pub fn answered(&mut self, n: usize, took: Duration) {
+        if let Some(server) = self.servers.get_mut(n) {
             let smoothed = server.round_trip.map_or(took, |usual| (usual * 7 + took) / 8);
             (server.round_trip, server.failures) = (Some(smoothed), 0);
-            server.failing = None;
+            server.refusal = None;
         }
     }
 
     /// One had not answered after so long, when another did: it takes at least that.
-    pub fn outrun(&mut self, address: SocketAddr, after: Duration) {
-        for server in self.servers.iter_mut().filter(|server| server.address == address) {
+    pub fn outrun(&mut self, n: usize, after: Duration) {
+        if let Some(server) = self.servers.get_mut(n) {
             let longer = |usual: Duration| usual.max((usual * 7 + after) / 8);
             server.round_trip = Some(server.round_trip.map_or(after, longer));
         }
     }
 
-    /// One did not answer, or not usefully.
-    pub fn failed(&mut self, address: SocketAddr, now: u64, why: &Failing) {
-        for server in self.servers.iter_mut().filter(|server| server.address == address) {
+    /// One did not answer, or not usefully, and why.
+    pub fn failed(&mut self, n: usize, why: String, now: u64) {
+        if let Some(server) = self.servers.get_mut(n) {
             if server.failures == 0 {
                 server.failing_since = now;
             }
+            server.refusal = None;
             server.failures = server.failures.saturating_add(1);
+            server.last_error = Some(why);
             server.failed_at = now;
-            server.failing = Some(why.clone());
         }
     }
 
-    fn server(&self, address: SocketAddr) -> Option<&Server> {
-        self.servers.iter().find(|server| server.address == address)
+    /// The last failure of one was an answer with this code.
+    pub fn refused(&mut self, n: usize, rcode: Rcode) {
+        if let Some(server) = self.servers.get_mut(n) {
+            server.refusal = Some(rcode);
+        }
+    }
+
+    /// What one is asked comes back here. Says whom, if that is news.
+    pub fn loops(&mut self, n: usize) -> Option<&Upstream> {
+        let server = self.servers.get_mut(n).filter(|server| !server.looped)?;
+        server.looped = true;
+        Some(&server.upstream)
     }
 }
 
@@ -133,62 +142,70 @@ const FAILURES_COUNTED: u32 = 30;
 mod tests {
     use super::*;
 
-    fn address(n: u8) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, n], 53))
+    fn pool(count: u8) -> Pool {
+        Pool::new((1..=count).map(|n| Upstream::plain([127, 0, 0, n].into())))
     }
 
-    fn silent() -> Failing {
-        Failing::Silent("silence".to_owned())
-    }
-
-    fn order(pool: &Pool, now: u64) -> Vec<u8> {
-        let last = |address: &SocketAddr| match address {
-            SocketAddr::V4(address) => address.ip().octets()[3],
-            SocketAddr::V6(_) => 0,
-        };
-        pool.order(now).iter().map(last).collect()
+    fn order(pool: &Pool, now: u64) -> Vec<usize> {
+        let all: Vec<Upstream> = pool.servers().iter().map(|one| one.upstream.clone()).collect();
+        pool.order(&all, now)
     }
 
     #[test]
     fn the_fastest_is_asked_first_and_one_that_failed_last() {
-        let mut pool = Pool::new((1..=3).map(address));
-        assert_eq!(order(&pool, 0), [1, 2, 3]);
-        for (n, took) in [(1, 30), (2, 10), (3, 20)] {
-            pool.answered(address(n), Duration::from_millis(took));
+        let mut pool = pool(3);
+        assert_eq!(order(&pool, 0), [0, 1, 2]);
+        for (n, took) in [(0, 30), (1, 10), (2, 20)] {
+            pool.answered(n, Duration::from_millis(took));
         }
-        assert_eq!(order(&pool, 0), [2, 3, 1]);
-        pool.failed(address(2), 1000, &silent());
-        assert_eq!(order(&pool, 1000), [3, 1, 2]);
-        assert_eq!(order(&pool, 1000 + FORWARD_REST.as_millis() as u64), [2, 3, 1]);
-        pool.failed(address(2), 1000, &silent());
-        assert_eq!(order(&pool, 1000 + FORWARD_REST.as_millis() as u64), [3, 1, 2]);
-        pool.answered(address(2), Duration::from_millis(10));
-        assert_eq!(order(&pool, 1000), [2, 3, 1]);
-        pool.outrun(address(2), Duration::from_millis(400));
-        assert_eq!(order(&pool, 1000), [3, 1, 2]);
+        let rest = FORWARD_REST.as_millis() as u64;
+        assert_eq!(order(&pool, 0), [1, 2, 0]);
+        pool.failed(1, String::new(), 1000);
+        assert_eq!(order(&pool, 1000), [2, 0, 1]);
+        assert_eq!(order(&pool, 1000 + rest), [1, 2, 0]);
+        pool.failed(1, String::new(), 1000);
+        assert_eq!(order(&pool, 1000 + rest), [2, 0, 1]);
+        pool.answered(1, Duration::from_millis(10));
+        assert_eq!(order(&pool, 1000), [1, 2, 0]);
+        pool.outrun(1, Duration::from_millis(400));
+        assert_eq!(order(&pool, 1000), [2, 0, 1]);
+    }
+
+    #[test]
+    fn one_address_in_two_ways_is_two_upstreams_and_one_that_loops_is_none() {
+        let upstream = |text: &str| text.parse::<Upstream>().unwrap();
+        let (plain, tls) = (upstream("192.0.2.1:853"), upstream("tls://192.0.2.1#dns.example"));
+        let mut pool = Pool::new([plain.clone(), tls.clone()]);
+        assert_eq!(pool.order(std::slice::from_ref(&tls), 0), [1]);
+        pool.failed(1, "it is silent".to_owned(), 0);
+        assert_eq!((pool.servers()[0].failures, pool.servers()[1].failures), (0, 1));
+        assert_eq!(pool.loops(0), Some(&plain));
+        assert_eq!(pool.loops(0), None);
+        assert_eq!(pool.order(&[plain, tls], 0), [1]);
     }
 
     #[test]
     fn failures_are_told_with_when_they_began_until_one_answers() {
-        let mut pool = Pool::new([address(1)]);
-        pool.failed(address(1), 1000, &silent());
-        pool.failed(address(1), 3000, &Failing::Answered(Rcode::REFUSED));
-        let server = &pool.servers()[0];
+        let mut pool = pool(1);
+        pool.failed(0, "it is silent".to_owned(), 1000);
+        pool.failed(0, "it answered REFUSED".to_owned(), 3000);
+        pool.refused(0, Rcode::REFUSED);
+        let server = pool.servers()[0].clone();
         assert_eq!((server.failures, server.failing_since), (2, 1000));
-        assert_eq!(server.failing.as_ref().unwrap().to_string(), "it answered REFUSED");
-        pool.answered(address(1), Duration::from_millis(1));
-        assert_eq!(pool.servers()[0].failing, None);
-        pool.failed(address(1), 5000, &silent());
-        assert_eq!(pool.servers()[0].failing_since, 5000);
+        assert_eq!(server.refusal, Some(Rcode::REFUSED));
+        pool.answered(0, Duration::from_millis(1));
+        assert_eq!(pool.servers()[0].refusal, None);
+        pool.failed(0, "it is silent".to_owned(), 5000);
+        assert_eq!((pool.servers()[0].failing_since, pool.servers()[0].refusal), (5000, None));
     }
 
     #[test]
     fn a_second_is_asked_after_twice_the_usual_time() {
-        let mut pool = Pool::new([address(1)]);
-        assert_eq!(pool.hedge_after(address(1)), FORWARD_HEDGE_MAX);
-        pool.answered(address(1), Duration::from_millis(80));
-        assert_eq!(pool.hedge_after(address(1)), Duration::from_millis(160));
-        (0..40).for_each(|_| pool.answered(address(1), Duration::from_millis(1)));
-        assert_eq!(pool.hedge_after(address(1)), FORWARD_HEDGE_MIN);
+        let mut pool = pool(1);
+        assert_eq!(pool.hedge_after(0), FORWARD_HEDGE_MAX);
+        pool.answered(0, Duration::from_millis(80));
+        assert_eq!(pool.hedge_after(0), Duration::from_millis(160));
+        (0..40).for_each(|_| pool.answered(0, Duration::from_millis(1)));
+        assert_eq!(pool.hedge_after(0), FORWARD_HEDGE_MIN);
     }
 }

@@ -5,7 +5,7 @@
 //! by an answer about another. Names in record data are written out (RFC 3597 section 4), so that
 //! what is kept can be written into any message. No clock and no socket is known here.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::{
     dns::{
@@ -59,7 +59,7 @@ pub struct Kept {
     /// For a negative answer the SOA, and proofs.
     pub authority: Vec<Record>,
     /// The upstream that said it, once that is known.
-    pub from: Option<SocketAddr>,
+    pub from: Option<Arc<str>>,
 }
 
 /// One record, nothing in it compressed.
@@ -290,6 +290,13 @@ impl Kept {
         least(&self.answer).unwrap_or(0)
     }
 
+    /// Lowers its TTLs by so many seconds, which it spent on its way.
+    pub fn age(&mut self, seconds: u32) {
+        for record in self.answer.iter_mut().chain(&mut self.authority) {
+            record.ttl = record.ttl.saturating_sub(seconds);
+        }
+    }
+
     /// Whether it says that there is no such name, or nothing of the type that was asked for.
     pub fn is_negative(&self) -> bool {
         self.rcode == Rcode::NXDOMAIN
@@ -330,7 +337,7 @@ impl Kept {
             authentic: self.authentic,
             answer: parts(&self.answer),
             authority: parts(&self.authority),
-            told: self.from.map(|by| Told { by, age }),
+            told: self.from.clone().map(|by| Told { by, age }),
             ..Answer::default()
         }
     }

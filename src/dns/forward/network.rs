@@ -1,0 +1,308 @@
+//! What forwarding knows of one network: whom to ask there, how they do, and what they said.
+//!
+//! When the network becomes another one, all of this goes at once, with the connections and the
+//! questions that are being asked: what comes of them then has no place where it could be kept.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+    time::{sleep, timeout},
+};
+
+use super::{
+    Ambient, Counters, FLIGHT_PATIENCE, Rules, TRIES,
+    cache::{Cache, Freshness, Hit, Key},
+    exchange::{self, ExchangeError, Question},
+    give, local, lock,
+    pool::{Pool, Server},
+    reply::Kept,
+    secure::Line,
+};
+use crate::{
+    dns::{
+        Answer, Rcode, Source, Wanted,
+        answer::{CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY},
+        path::Path,
+        upstream::Upstream,
+    },
+    limits::*,
+};
+
+/// One network, as its rules describe it.
+pub struct Network {
+    ambient: Ambient,
+    rules: Rules,
+    /// How to speak to the upstreams, each in its place in `pool`.
+    ways: Vec<Way>,
+    /// What the upstreams are called, each in the same place.
+    called: Vec<Arc<str>>,
+    pool: Mutex<Pool>,
+    cache: Mutex<Cache>,
+    /// Questions that are being asked; `None` after the end.
+    flights: Mutex<Option<HashMap<Key, Flight>>>,
+}
+
+/// A question that is being asked, with what comes of it.
+struct Flight {
+    landing: watch::Receiver<Landing>,
+    task: AbortHandle,
+}
+
+/// A place among those who wait for what comes of a question.
+struct Joined {
+    landing: watch::Receiver<Landing>,
+    /// Nobody else had asked it.
+    is_first: bool,
+}
+
+/// What came of asking: nothing yet, an answer, or the failure of all upstreams.
+type Landing = Option<Option<Arc<Kept>>>;
+
+/// How an upstream is spoken to.
+#[derive(Clone)]
+enum Way {
+    Plain(SocketAddr),
+    Secure(Arc<Line>),
+}
+
+impl Network {
+    /// A network of which nothing is known yet but its rules.
+    pub fn new(rules: Rules, ambient: Ambient) -> Network {
+        let all: Vec<Upstream> = rules.upstreams.all().into_iter().cloned().collect();
+        let way = |upstream: &Upstream| match Line::new(upstream, &rules.roots, ambient) {
+            Some(line) => Way::Secure(Arc::new(line)),
+            None => Way::Plain(upstream.address),
+        };
+        Network {
+            ambient,
+            ways: all.iter().map(way).collect(),
+            called: all.iter().map(|upstream| upstream.to_string().into()).collect(),
+            pool: Mutex::new(Pool::new(all)),
+            rules,
+            cache: Mutex::new(Cache::new(FORWARD_CACHE_BYTES)),
+            flights: Mutex::new(Some(HashMap::new())),
+        }
+    }
+
+    /// Asks nothing any more: whoever waits here learns that there is another network.
+    pub fn end(&self) {
+        for flight in lock(&self.flights).take().into_iter().flatten() {
+            flight.1.task.abort();
+        }
+    }
+
+    /// The upstreams, and how they do.
+    pub fn upstreams(&self) -> Vec<Server> {
+        lock(&self.pool).servers().to_vec()
+    }
+
+    /// How many answers are kept, and in how many bytes, about.
+    pub fn cache_size(&self) -> (usize, usize) {
+        lock(&self.cache).size()
+    }
+
+    /// The answer, within `patience`; `None` when the network ended meanwhile.
+    pub async fn answer(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        counters: &Counters,
+        patience: Duration,
+    ) -> Option<Answer<'static>> {
+        let (key, question) = asked(wanted);
+        let name = &wanted.name;
+        if let Some(answer) = local::answer(&self.rules.overrides, wanted) {
+            return Some(answer);
+        }
+        let now = (self.ambient.now)();
+        let hit = lock(&self.cache).find(&key, now);
+        let stale = match hit {
+            Some(hit) if hit.freshness != Freshness::Stale => {
+                if hit.freshness == Freshness::Ending
+                    && self.fly(&key, question).is_some_and(|joined| joined.is_first)
+                {
+                    count(&counters.prefetched);
+                }
+                count(&counters.hits);
+                return Some(give(name, &hit));
+            }
+            stale => stale,
+        };
+        if lock(&self.cache).has_failed(&key, now) {
+            return Some(self.give_stale(name, stale.as_ref(), EDE_CACHED_ERROR, counters));
+        }
+        count(&counters.misses);
+        let Joined { mut landing, is_first } = self.fly(&key, question)?;
+        if !is_first {
+            count(&counters.coalesced);
+        }
+        let patience = if stale.is_some() { patience.min(FORWARD_STALE_AFTER) } else { patience };
+        let landed = match timeout(patience, landing.wait_for(Option::is_some)).await {
+            Ok(landed) => landed.ok()?.clone().flatten(),
+            Err(_) => None,
+        };
+        Some(match landed {
+            Some(kept) => Answer { source: Source::Forwarded, ..kept.answer(name, 0) },
+            None => self.give_stale(name, stale.as_ref(), EDE_NO_REACHABLE_AUTHORITY, counters),
+        })
+    }
+
+    /// What was known before, or that nothing is to be had, and why.
+    fn give_stale(
+        &self,
+        name: &Path,
+        stale: Option<&Hit>,
+        why: u16,
+        counters: &Counters,
+    ) -> Answer<'static> {
+        match stale {
+            Some(hit) => {
+                count(&counters.stale);
+                give(name, hit)
+            }
+            None => {
+                count(&counters.failures);
+                let answer = Answer::failed(Rcode::SERVFAIL, why, self.trouble(name));
+                Answer { source: Source::Failed, ..answer }
+            }
+        }
+    }
+
+    /// Why there is no answer: in ASCII, as all errors here are.
+    fn trouble(&self, name: &Path) -> Cow<'static, str> {
+        let candidates = self.rules.upstreams.for_name(name.wire());
+        let pool = lock(&self.pool);
+        let mut servers = pool.servers().iter().filter(|one| candidates.contains(&one.upstream));
+        if candidates.is_empty() {
+            return "no upstream resolver is known for this name".into();
+        }
+        match servers.find_map(|one| Some((&one.upstream, one.last_error.as_ref()?))) {
+            Some((upstream, error)) => {
+                format!("no upstream resolver answers: {upstream}: {error}").into()
+            }
+            None => "no upstream resolver answers".into(),
+        }
+    }
+
+    /// Joins those who wait for the answer to this question, or asks it. It goes on when they leave:
+    /// the next one finds the answer. `None` after the end.
+    fn fly(self: &Arc<Self>, key: &Key, question: Question) -> Option<Joined> {
+        let mut flights = lock(&self.flights);
+        let flights = flights.as_mut()?;
+        let living = |flight: &&Flight| flight.landing.has_changed().is_ok();
+        if let Some(flight) = flights.get(key).filter(living) {
+            return Some(Joined { landing: flight.landing.clone(), is_first: false });
+        }
+        let (land, landing) = watch::channel(None);
+        let (network, new) = (self.clone(), key.clone());
+        let task = tokio::spawn(async move {
+            let asked = timeout(FLIGHT_PATIENCE, network.ask(&new.name, &question)).await;
+            let kept = asked.ok().flatten().map(Arc::new);
+            let now = (network.ambient.now)();
+            match &kept {
+                Some(kept) => lock(&network.cache).keep(new.clone(), kept.clone(), now),
+                None => lock(&network.cache).fail(new.clone(), now),
+            }
+            lock(&network.flights).as_mut().map(|flights| flights.remove(&new));
+            let _ = land.send(Some(kept));
+        });
+        let task = task.abort_handle();
+        flights.insert(key.clone(), Flight { landing: landing.clone(), task });
+        Some(Joined { landing, is_first: true })
+    }
+
+    /// Asks one upstream after the other, without waiting for the first to fail.
+    async fn ask(&self, name: &[u8], question: &Question) -> Option<Kept> {
+        let now = self.ambient.now;
+        let order = lock(&self.pool).order(self.rules.upstreams.for_name(name), now());
+        let hedge = lock(&self.pool).hedge_after(*order.first()?);
+        let mut left = order.repeat(TRIES).into_iter();
+        let mut asked = JoinSet::new();
+        let mut begun: Vec<(usize, u64)> = Vec::new();
+        loop {
+            if let Some(n) = left.next() {
+                begun.push((n, now()));
+                asked.spawn(attempt(n, self.ways[n].clone(), question.clone(), self.ambient));
+            } else if asked.is_empty() {
+                return None;
+            }
+            tokio::select! {
+                Some(done) = asked.join_next() => {
+                    // An attempt does not panic; if one did, it failed.
+                    let Ok((n, result, took)) = done else { continue };
+                    match result {
+                        Ok(kept) => {
+                            let mut pool = lock(&self.pool);
+                            pool.answered(n, took);
+                            for (other, since) in begun.iter().filter(|one| one.0 != n) {
+                                let after = now().saturating_sub(*since);
+                                pool.outrun(*other, Duration::from_millis(after));
+                            }
+                            return Some(Kept { from: Some(self.called[n].clone()), ..kept });
+                        }
+                        Err(error) => {
+                            begun.retain(|one| one.0 != n);
+                            self.note_failure(n, &error);
+                        }
+                    }
+                }
+                () = sleep(hedge), if left.len() > 0 => {}
+            }
+        }
+    }
+
+    fn note_failure(&self, n: usize, error: &ExchangeError) {
+        let mut pool = lock(&self.pool);
+        let Some(server) = pool.servers().get(n) else { return };
+        tracing::debug!(upstream = %server.upstream, %error, "an upstream failed");
+        pool.failed(n, error.to_string(), (self.ambient.now)());
+        if let ExchangeError::Refusal(rcode) = error {
+            pool.refused(n, *rcode);
+        }
+    }
+}
+
+/// One attempt: an answer of use, or why there is none, and how long it took.
+async fn attempt(
+    n: usize,
+    way: Way,
+    question: Question,
+    ambient: Ambient,
+) -> (usize, Result<Kept, ExchangeError>, Duration) {
+    let begun = (ambient.now)();
+    let result = match way {
+        Way::Plain(server) => {
+            exchange::ask(server, &question, &ambient.random, FORWARD_ATTEMPT).await
+        }
+        Way::Secure(line) => line.ask(&question).await.map_err(ExchangeError::from),
+    };
+    let took = Duration::from_millis((ambient.now)().saturating_sub(begun));
+    let result = result.and_then(|kept| match kept.is_answer() {
+        true => Ok(kept),
+        false => Err(ExchangeError::Refusal(kept.rcode)),
+    });
+    (n, result, took)
+}
+
+/// The question as it is kept, and as it is asked.
+fn asked(wanted: &Wanted) -> (Key, Question) {
+    let Wanted { name, qtype, dnssec_ok, checking_disabled } = *wanted;
+    let name: Box<[u8]> = name.wire().into();
+    let raw = [&name[..], &qtype.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat().into();
+    let key = Key { name, qtype: qtype.0, dnssec_ok, checking_disabled };
+    (key, Question { raw, dnssec_ok, checking_disabled })
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
