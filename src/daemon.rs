@@ -119,6 +119,7 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
             .with_access(access.clone())
             .with_witness(running.witness.clone());
         let serving = listeners.serve(&service).context("serving DNS")?;
+        running.find_loops();
         node.run(running);
         follow_settings(node, options, &addresses);
         let _http = web::serve(node, options.http, access)?;

@@ -5,6 +5,7 @@ mod dns {
     pub mod forward;
     pub mod genreport;
     pub mod leaks;
+    pub mod loops;
     pub mod naive;
     pub mod properties;
     pub mod replay;

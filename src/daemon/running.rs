@@ -77,6 +77,13 @@ impl Running {
     pub fn set_settings(&self, settings: &Settings) {
         self.forward.set_rules(rules(settings));
         self.asked.store(Asked::of(settings).into());
+        self.find_loops();
+    }
+
+    /// Looks for upstreams that ask djdns itself, while everything else goes on.
+    pub fn find_loops(&self) {
+        let forward = self.forward.clone();
+        self.runtime.spawn(async move { forward.find_loops().await });
     }
 
     /// Somebody should know this of the doors.

@@ -7,6 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use super::{
     additional,
+    forward::loops,
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
     query::{Fault, Query},
@@ -252,6 +253,10 @@ impl<'v> Search<'v> {
     /// One round of the algorithm for one name. Returns the next name, if this one is an alias.
     fn step(&mut self, name: &Path) -> Option<Path> {
         let first = self.passed.is_empty();
+        if loops::is_probe(name) {
+            self.unknown(name);
+            return None;
+        }
         match self.view.place(name, self.qtype) {
             Place::Page(Found { page, cut, ttl_max }) => {
                 let at = At { page, name, cut, ttl_max };

@@ -24,6 +24,7 @@ use crate::limits::*;
 pub mod cache;
 pub mod exchange;
 mod local;
+pub mod loops;
 mod network;
 pub mod pool;
 pub mod reply;
@@ -91,6 +92,12 @@ impl Forward {
         let new = Arc::new(Network::new(rules, self.0.ambient));
         let old = std::mem::replace(&mut *lock(&self.0.network), new);
         old.end();
+    }
+
+    /// Finds out which upstreams ask djdns itself: to be called once after every change of the rules,
+    /// while the own doors are open. Takes as long as the slowest upstream.
+    pub async fn find_loops(&self) {
+        self.network().find_loops().await;
     }
 
     /// The upstreams, and how they do.

@@ -25,6 +25,7 @@ use super::{
     cache::{Cache, Freshness, Hit, Key},
     exchange::{self, ExchangeError, Question},
     give, local, lock,
+    loops::Probes,
     pool::{Pool, Server},
     reply::Kept,
     secure::Line,
@@ -32,11 +33,12 @@ use super::{
 use crate::{
     dns::{
         Answer, Rcode, Source, Wanted,
-        answer::{CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY},
+        answer::{CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_OTHER},
         path::Path,
         upstream::Upstream,
     },
     limits::*,
+    page::record::RecordType,
 };
 
 /// One network, as its rules describe it.
@@ -48,6 +50,7 @@ pub struct Network {
     /// What the upstreams are called, each in the same place.
     called: Vec<Arc<str>>,
     pool: Mutex<Pool>,
+    probes: Probes,
     cache: Mutex<Cache>,
     /// Questions that are being asked; `None` after the end.
     flights: Mutex<Option<HashMap<Key, Flight>>>,
@@ -88,6 +91,7 @@ impl Network {
             ambient,
             ways: all.iter().map(way).collect(),
             called: all.iter().map(|upstream| upstream.to_string().into()).collect(),
+            probes: Probes::new(all.len(), ambient.random),
             pool: Mutex::new(Pool::new(all)),
             rules,
             cache: Mutex::new(Cache::new(FORWARD_CACHE_BYTES)),
@@ -112,6 +116,35 @@ impl Network {
         lock(&self.cache).size()
     }
 
+    /// Asks each upstream once for a name that only this network can have asked for. What comes back
+    /// to [`Network::answer`] tells of a loop; what else comes of it tells how the upstream does.
+    pub async fn find_loops(&self) {
+        let mut asked = JoinSet::new();
+        for (n, name) in self.probes.names().enumerate() {
+            let raw = [name, &RecordType::A.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat();
+            let question = Question { raw: raw.into(), dnssec_ok: false, checking_disabled: false };
+            asked.spawn(attempt(n, self.ways[n].clone(), question, self.ambient));
+        }
+        while let Some(done) = asked.join_next().await {
+            match done {
+                Ok((n, Ok(_), took)) => lock(&self.pool).answered(n, took),
+                Ok((n, Err(error), _)) => self.note_failure(n, &error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// A question that only this network can have asked of an upstream has come here.
+    fn note_loop(&self, n: usize) -> Answer<'static> {
+        let mut pool = lock(&self.pool);
+        if let Some(upstream) = pool.loops(n) {
+            tracing::warn!("the upstream {upstream} asks djdns itself: it is not asked any more");
+        }
+        let text = "djdns asked this itself: a loop";
+        let answer = Answer::failed(Rcode::SERVFAIL, EDE_OTHER, text);
+        Answer { source: Source::Failed, ..answer }
+    }
+
     /// The answer, within `patience`; `None` when the network ended meanwhile.
     pub async fn answer(
         self: &Arc<Self>,
@@ -121,6 +154,9 @@ impl Network {
     ) -> Option<Answer<'static>> {
         let (key, question) = asked(wanted);
         let name = &wanted.name;
+        if let Some(n) = self.probes.asked_of(name) {
+            return Some(self.note_loop(n));
+        }
         if let Some(answer) = local::answer(&self.rules.overrides, wanted) {
             return Some(answer);
         }
@@ -186,9 +222,9 @@ impl Network {
         if candidates.is_empty() {
             return "no upstream resolver is known for this name".into();
         }
-        match servers.find_map(|one| Some((&one.upstream, one.last_error.as_ref()?))) {
-            Some((upstream, error)) => {
-                format!("no upstream resolver answers: {upstream}: {error}").into()
+        match servers.find_map(|one| Some((&one.upstream, one.trouble()?))) {
+            Some((upstream, trouble)) => {
+                format!("no upstream resolver answers: {upstream}: {trouble}").into()
             }
             None => "no upstream resolver answers".into(),
         }

@@ -129,6 +129,14 @@ impl Pool {
 }
 
 impl Server {
+    /// What is wrong with it now: a clause about "it". `None` when it answered last, or was not asked.
+    pub fn trouble(&self) -> Option<&str> {
+        match self.looped {
+            true => Some("it asks djdns itself"),
+            false => self.last_error.as_deref().filter(|_| self.failures > 0),
+        }
+    }
+
     fn rests(&self, now: u64) -> bool {
         let rest = FORWARD_REST.as_millis() as u64 * u64::from(self.failures.min(FAILURES_COUNTED));
         self.failures > 0 && now < self.failed_at.saturating_add(rest)
@@ -181,6 +189,8 @@ mod tests {
         assert_eq!((pool.servers()[0].failures, pool.servers()[1].failures), (0, 1));
         assert_eq!(pool.loops(0), Some(&plain));
         assert_eq!(pool.loops(0), None);
+        let troubles: Vec<_> = pool.servers().iter().map(Server::trouble).collect();
+        assert_eq!(troubles, [Some("it asks djdns itself"), Some("it is silent")]);
         assert_eq!(pool.order(&[plain, tls], 0), [1]);
     }
 
