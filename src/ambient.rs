@@ -9,7 +9,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rustix::process::Signal;
+use rustix::{
+    process::Signal,
+    time::{ClockId, clock_gettime},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Seconds since 1970 (UTC); a clock before that reads 0.
@@ -35,6 +38,12 @@ pub fn microseconds() -> u64 {
 fn since_begun() -> Duration {
     static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     BEGUN.get_or_init(std::time::Instant::now).elapsed()
+}
+
+/// Microseconds of CLOCK_MONOTONIC, by which service managers order events (sd_notify(3)).
+pub fn monotonic_microseconds() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
 }
 
 /// Bits that nobody can foresee.

@@ -16,6 +16,7 @@ use serde::Deserialize;
 pub mod door;
 pub mod hosts;
 pub mod resolv_conf;
+pub mod resolved_conf;
 pub mod settings;
 pub mod system_dns;
 pub mod upstream;

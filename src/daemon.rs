@@ -4,49 +4,40 @@
 //! node's.
 
 use std::{
-    env,
     io::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context, anyhow};
-use arc_swap::ArcSwap;
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Context;
 
 use crate::{
     ambient,
-    config::{
-        Config,
-        door::HttpDoor,
-        settings::Settings,
-        watch::{self, Watch},
-    },
+    config::{Config, door::HttpDoor},
     control::{
         report::Status,
         server::{self, Session},
     },
-    dns::{
-        Access, Cookies, Forward, ListenError, Listeners, Service, Upstream,
-        forward::{Ambient, Roots, Rules},
-        upstream,
-    },
+    dns::{Cookies, Service, Upstream},
 };
 
 mod anchors;
 mod batch;
 mod carry;
 mod damage;
+pub mod doors;
 mod explain;
 mod history;
 mod inbox;
+mod manager;
 pub mod many;
 pub mod node;
 mod node_key;
 mod passed;
+mod privileges;
 pub mod recent;
+mod reload;
 mod report;
 mod resolve;
 pub mod running;
@@ -54,6 +45,7 @@ mod sealing;
 mod seats;
 mod session;
 mod shown;
+mod signals;
 mod stats;
 pub mod status;
 mod trail;
@@ -61,9 +53,12 @@ mod verify;
 mod web;
 pub mod whole;
 
+use doors::Doors;
 use node::Node;
 use recent::Recent;
+use reload::InForce;
 use running::Running;
+use signals::{Asked, Signals};
 
 /// How `djdns serve` was called.
 #[derive(Clone, Debug)]
@@ -82,14 +77,11 @@ pub struct ServeOptions {
     pub recent: Recent,
 }
 
-/// The port that is tried when there is no right to port 53.
-const SECOND_PORT: u16 = 5300;
-
-/// Serves the node until SIGINT or SIGTERM.
+/// Serves the node until SIGINT or SIGTERM, at doors that [`doors::open`] opened.
 ///
 /// # Errors
-/// When no address can be listened on, or the control socket cannot be made.
-pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
+/// When the sockets cannot be served, or the control socket cannot be made.
+pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::Result<()> {
     let control = server::bind(node.data_dir()).with_context(|| {
         let path = crate::control::socket_path(node.data_dir());
         format!("making the control socket {}", path.display())
@@ -100,42 +92,64 @@ pub fn serve(node: &Arc<Node>, options: &ServeOptions) -> anyhow::Result<()> {
         .build()
         .context("starting the DNS runtime")?;
     runtime.block_on(async {
-        let (listeners, instead) = listeners(options)?;
-        let access = Access::new(options.config.allow.clone());
-        listeners.check(&access)?;
-        let access = Arc::new(ArcSwap::from_pointee(access));
-        let addresses = listeners.addresses();
-        let (forward, settings) = forwarding(options, &addresses)?;
-        let recent = options.recent.clone();
-        let running = Running::new(addresses.clone(), forward.clone(), &settings, recent);
-        running.witness.set_logging(options.config.query_log);
-        if options.config.query_log {
-            tracing::warn!("{}", status::QUERY_LOG_IS_ON);
-        }
-        instead.into_iter().for_each(|sentence| running.note_door(sentence));
-        node.serve_by(&options.config);
+        doors.tell();
+        let (listeners, http, notes) = (doors.listeners, doors.http, doors.notes);
+        let (addresses, doors) = (listeners.addresses(), listeners.doors());
+        let in_force = Arc::new(InForce::begin(node, options, &doors)?);
+        let forward = in_force.forward.clone();
+        let running = Running::new(addresses.clone(), forward.clone(), options.recent.clone());
+        notes.into_iter().for_each(|note| running.note_door(note));
         let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
             .with_cookies(Cookies::new(ambient::random(), ambient::now))
-            .with_access(access.clone())
+            .with_access(in_force.access.clone())
             .with_witness(running.witness.clone());
         let serving = listeners.serve(&service).context("serving DNS")?;
-        running.find_loops();
         node.run(running);
-        follow_settings(node, options, &addresses);
-        let _http = web::serve(node, options.http, access)?;
+        in_force.tell_node();
+        in_force.clone().follow_machine();
+        let http = http.map(|http| web::serve(node, http, in_force.access.clone()));
+        let _http = http.transpose().context("serving HTTP")?;
         let sessions = node.clone();
         std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
         let host = node.clone();
         std::thread::spawn(move || seal_when_due(&host));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
-        let stopped = stopped().context("listening for signals")?;
+        let mut signals = Signals::listen().context("listening for signals")?;
         announce(node, &addresses, options.quiet);
-        notify_ready();
-        stopped.await;
+        let status = format!("answering DNS on {}", list(&addresses));
+        manager::ready(&status);
+        let watched = tokio::spawn(manager::keep_watch(addresses));
+        while signals.next().await == Asked::Reload {
+            manager::reloading();
+            let in_force = in_force.clone();
+            // Files may be slow, and answers are not to wait for them.
+            let told = tokio::task::spawn_blocking(move || reload(&in_force)).await;
+            manager::ready(&format!("{status}; {}", told.unwrap_or_default()));
+        }
+        tracing::info!("stopping");
+        manager::stopping();
+        watched.abort();
         serving.shutdown().await;
         let _ = std::fs::remove_file(crate::control::socket_path(node.data_dir()));
         anyhow::Ok(())
     })
+}
+
+/// Reads the configuration again, and says what came of it.
+fn reload(in_force: &InForce) -> String {
+    match in_force.reload() {
+        Ok(reloaded) => {
+            match reloaded.restart.is_empty() {
+                true => tracing::info!("the configuration was read again: {reloaded}"),
+                false => tracing::warn!("the configuration was read again: {reloaded}"),
+            }
+            format!("reloaded, {reloaded}")
+        }
+        Err(refusal) => {
+            tracing::error!("nothing was changed: {refusal}");
+            format!("nothing was changed: {refusal}")
+        }
+    }
 }
 
 /// Seals what is due, second by second: an interval is a minute, so nobody waits longer for that.
@@ -151,87 +165,9 @@ pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
     Box::new(session::NodeSession::new(node.clone()))
 }
 
-/// The sockets that systemd passed, or those asked for, or the defaults.
-fn listeners(options: &ServeOptions) -> anyhow::Result<(Listeners, Option<String>)> {
-    let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
-    if !udp.is_empty() || !tcp.is_empty() {
-        return Ok((Listeners::passed(udp, tcp), None));
-    }
-    if !options.dns.is_empty() {
-        return Ok((bind(&options.dns)?, None));
-    }
-    let loopbacks = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    match Listeners::bind(&loopbacks.map(|ip| SocketAddr::new(ip, 53))) {
-        Ok(listeners) => Ok((listeners, None)),
-        // No IPv6 on this machine: the other loopback is enough.
-        Err(ListenError::NoSuchAddress(_)) => {
-            Ok((Listeners::bind(&[SocketAddr::new(loopbacks[0], 53)])?, None))
-        }
-        Err(error) => {
-            let second = SocketAddr::new(loopbacks[0], SECOND_PORT);
-            let why = format!("{:#}", anyhow::Error::from(error));
-            let ways = "run as a service (systemd/djdns.service), `sudo setcap \
-                        cap_net_bind_service=+ep` on the program, stop who has the port, or choose an \
-                        address with --dns";
-            eprintln!("djdns: {why}\n       answering on {second} instead; ways out: {ways}");
-            let instead = format!("DNS is answered on {second} and not on port 53: {why}; {ways}");
-            Ok((bind(&[second])?, Some(instead)))
-        }
-    }
-}
-
-/// Who resolves names outside the pages, as the arguments, the configuration, and this machine's own
-/// files say; read again when those change.
-fn forwarding(options: &ServeOptions, own: &[SocketAddr]) -> anyhow::Result<(Forward, Settings)> {
-    let settings = Settings::read(&options.config, &options.upstreams, Path::new("/"), own);
-    if let Some(nobody) = &settings.nobody {
-        tracing::warn!("names outside the pages are not resolved: {nobody}");
-    }
-    for left_out in &settings.left_out {
-        tracing::info!("not asked: {left_out}");
-    }
-    let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
-    Ok((Forward::new(rules(&settings), ambient), settings))
-}
-
-/// Reads the settings again whenever this machine's own files change.
-fn follow_settings(node: &Arc<Node>, options: &ServeOptions, own: &[SocketAddr]) {
-    let (node, options, own) = (node.clone(), options.clone(), own.to_vec());
-    let watch = Watch::of_system(Path::new("/"));
-    std::thread::spawn(move || {
-        watch::run(watch, |_| {
-            let settings =
-                Settings::read(&options.config, &options.upstreams, Path::new("/"), &own);
-            tracing::info!(from = %settings.upstreams_from, "the upstream resolvers are read again");
-            node.running().inspect(|running| running.set_settings(&settings));
-            true
-        });
-    });
-}
-
-/// What the forwarder goes by.
-fn rules(settings: &Settings) -> Rules {
-    let secure = |upstream: &Upstream| upstream.transport != upstream::Transport::Plain;
-    let any_secure = settings.upstreams.all().into_iter().any(secure);
-    let roots = if any_secure { Roots::of_system() } else { Roots::default() };
-    let (upstreams, overrides) = (settings.upstreams.clone(), settings.overrides.clone());
-    Rules { upstreams, overrides, roots }
-}
-
-/// Listens on these and no others.
-fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Listeners> {
-    Listeners::bind(addresses).map_err(|error| match error {
-        ListenError::Taken { .. } => {
-            anyhow!("{error}: stop that program, or choose another address or port with --dns")
-        }
-        error => error.into(),
-    })
-}
-
 /// Says where DNS is answered, with a line to try.
 fn announce(node: &Node, addresses: &[SocketAddr], quiet: bool) {
-    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    tracing::info!(dns = %list.join(", "), "ready");
+    tracing::info!(dns = %list(addresses), "ready");
     if quiet {
         return;
     }
@@ -240,8 +176,7 @@ fn announce(node: &Node, addresses: &[SocketAddr], quiet: bool) {
 }
 
 fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {
-    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let mut lines = vec![format!("djdns {} answers DNS on {}", status.version, list.join(" and "))];
+    let mut lines = vec![format!("djdns {} answers DNS on {}", status.version, list(addresses))];
     if status.demonstration {
         lines.push(
             "The root page is the demonstration: its keys are public, so anybody can try voting,\n\
@@ -257,23 +192,7 @@ fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Tells systemd that questions are answered (sd_notify(3)).
-fn notify_ready() {
-    let Some(path) = env::var_os("NOTIFY_SOCKET") else { return };
-    if let Err(error) = passed::notify(&path, b"READY=1") {
-        tracing::warn!(%error, "systemd could not be told that djdns is ready");
-    }
-}
-
-/// Waits for SIGINT or SIGTERM, from this call on.
-fn stopped() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-    })
+fn list(addresses: &[SocketAddr]) -> String {
+    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    list.join(" and ")
 }

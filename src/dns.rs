@@ -47,6 +47,7 @@ pub use cookie::Cookies;
 pub use counters::Counters;
 pub use face::Face;
 pub use forward::Forward;
+pub use holder::Holder;
 pub use listeners::{ListenError, Listeners, Serving};
 pub use options::Client;
 pub use query::Query;

@@ -8,6 +8,7 @@ mod dns {
     pub mod loops;
     pub mod naive;
     pub mod properties;
+    pub mod refusals;
     pub mod replay;
     pub mod secure;
     pub mod sizes;

@@ -13,6 +13,12 @@ use std::{
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
+mod support {
+    pub mod tools;
+}
+
+use support::tools::tool;
+
 use djdns::page::{
     entry::RecordSets,
     name::{Name, Owner},
@@ -92,14 +98,6 @@ fn every_bad_sample_is_refused_with_its_sentence() {
         let expect = fs::read_to_string(path.with_extension("err")).unwrap_or_default();
         assert_eq!(error, expect.trim_end(), "{}", path.display());
     }
-}
-
-/// Finds a program where Debian puts it, also when `sbin` is not in the path of a normal user.
-fn tool(name: &str, package: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/bin".into(), "/usr/sbin".into()]);
-    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
-    found.unwrap_or_else(|| panic!("{name} is missing: install the package {package}"))
 }
 
 /// Both programs accept the page's export.

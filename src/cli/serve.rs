@@ -7,14 +7,15 @@ use clap::Args;
 use super::{context::Context, fault::Outcome};
 use crate::{
     config::door::HttpDoor,
-    daemon::{self, ServeOptions, node::Node},
+    daemon::{self, ServeOptions, doors, node::Node},
     dns::Upstream,
 };
 
 /// Run the node: answer DNS on this machine from verified pages.
 ///
 /// Answers on 127.0.0.1:53 and [::1]:53 unless told otherwise, and on sockets that systemd passes.
-/// It is ready when it answers, and then prints the line to try. Stop it with Ctrl-C.
+/// It is ready when it answers, and then prints the line to try. Stop it with Ctrl-C. On SIGHUP it reads
+/// its configuration again, and loses no question meanwhile.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns serve --dns 127.0.0.1:5300 --dns '[::1]:5300'")]
 pub struct Serve {
@@ -37,19 +38,22 @@ impl Serve {
         let data_dir = context.data_dir()?;
         let config = context.config()?;
         let dns = if self.dns.is_empty() { config.dns.clone() } else { self.dns };
-        let node = {
-            let mut progress = context.progress();
-            Node::open(&data_dir, "djdns serve", &mut |label, done, total| {
-                progress.tell(label, done, total);
-            })?
-        };
-        for notice in node.notices() {
-            tracing::warn!("{notice}");
-        }
         let (upstreams, quiet) = (self.upstreams, context.quiet);
         let http = self.http.or(config.http).unwrap_or_default();
         let recent = context.recent.clone();
         let options = ServeOptions { dns, upstreams, http, config, quiet, recent };
-        Ok(daemon::serve(&node, &options)?)
+        // First of all: no thread that is started later has rights that this took.
+        let doors = doors::open(&options)?;
+        let node = {
+            let mut progress = context.progress();
+            Node::open(&data_dir, "djdns serve", &mut |label, done, total| {
+                progress.tell(label, done, total);
+            })
+            .map_err(doors::about_rights)?
+        };
+        for notice in node.notices() {
+            tracing::warn!("{notice}");
+        }
+        Ok(daemon::serve(&node, doors, &options)?)
     }
 }

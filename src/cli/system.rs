@@ -6,7 +6,7 @@
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -34,7 +34,10 @@ use super::{
 use crate::{ambient, time};
 use files::{Root, Thing};
 use plan::{Plan, Wish};
-use turn::Done;
+use turn::{Done, Due};
+
+/// What the timer that ends a pause is called.
+const TIMER: &str = "djdns-system-pause";
 
 /// Make djdns this machine's nameserver, and undo it.
 ///
@@ -58,7 +61,6 @@ enum What {
     Disable(Disable),
     Status(Status),
     Pause(Pause),
-    #[command(hide = true)]
     Resume(Resume),
 }
 
@@ -92,13 +94,17 @@ struct Enable {
 
 /// Put back what was there before djdns.
 ///
-/// May be run any number of times, and after any interruption.
+/// May be run any number of times, and after any interruption. Where a DHCP client wrote resolv.conf
+/// anew meanwhile, and the units that come with djdns took that up, what it wrote last comes back.
 #[derive(Args)]
-#[command(after_help = "EXAMPLE\n  djdns system disable --help\n  sudo djdns system disable")]
+#[command(after_help = "EXAMPLE\n  djdns system disable --dry-run\n  sudo djdns system disable")]
 struct Disable {
     /// Put back what was there even where somebody edited it since
     #[arg(long)]
     force: bool,
+    /// Show what would be put back and run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Say who governs this machine's nameserver, whether it is djdns, and what was changed.
@@ -108,11 +114,15 @@ struct Status {}
 
 /// Step aside for a while, and return by itself.
 ///
-/// What was there before djdns is put back. A timer of systemd brings djdns back, where systemd runs;
-/// elsewhere a process that waits. Neither survives a restart of the machine: then `djdns system status`
-/// says so, and `djdns system enable` returns, as it does at any time.
+/// What was there before djdns is put back, and until when is written down. A timer of systemd brings
+/// djdns back, where systemd runs; elsewhere a process that waits. If the machine restarts before, or that
+/// process is ended, whoever runs `djdns system resume` does: the unit djdns-system.service at every start,
+/// where it was installed and enabled. `djdns system enable` returns at any time, and `djdns system status`
+/// says when a pause is over and nobody returned.
 #[derive(Args)]
-#[command(after_help = "EXAMPLE\n  djdns system pause --help\n  sudo djdns system pause 10m")]
+#[command(
+    after_help = "EXAMPLE\n  djdns system pause 10m --dry-run\n  sudo djdns system pause 10m"
+)]
 struct Pause {
     /// For how long, or until when: 10m, 2h, 1d, 2027-01-15T08:30:00Z
     #[arg(value_name = "DURATION")]
@@ -120,11 +130,19 @@ struct Pause {
     /// Put back what was there even where somebody edited it since
     #[arg(long)]
     force: bool,
+    /// Show what would be put back and run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
-/// Return from a pause, if it is over.
+/// Do what is due: return from a pause that is over, finish what was interrupted, follow a DHCP client.
+///
+/// For scripts and units, at a start of the machine and when /etc/resolv.conf changed: where nothing is
+/// due it does nothing. What a DHCP client wrote into a plain resolv.conf is taken for what was there
+/// before djdns: djdns asks the servers in it, and `disable` puts it back. A file with a line of djdns
+/// left in it was edited by somebody, and stays.
 #[derive(Args)]
-#[command(after_help = "EXAMPLE\n  djdns system resume")]
+#[command(after_help = "EXAMPLE\n  sudo djdns system resume")]
 struct Resume {
     /// Wait until it is over
     #[arg(long)]
@@ -176,9 +194,7 @@ impl Enable {
             return output::print(&shown(&record.manager, &plan));
         }
         needs_root(root)?;
-        if root.is_real() {
-            ask::check(&wish)?;
-        }
+        may_enable(root, &wish)?;
         if let Some((status, _)) = daemon {
             context.note(format!("djdns serves {} pages: {}", status.pages, status.health));
         }
@@ -196,6 +212,9 @@ fn enable(context: &Context, root: &Root, wish: &Wish, force: bool) -> Outcome {
 
 impl Disable {
     fn run(self, context: &mut Context, root: &Root) -> Outcome {
+        if self.dry_run {
+            return would_undo(root, self.force);
+        }
         needs_root(root)?;
         let done = turn::disable(root, self.force, &mut runner(context, root))?;
         let said = match done.already {
@@ -204,6 +223,13 @@ impl Disable {
         };
         finish(context, done, said)
     }
+}
+
+fn would_undo(root: &Root, force: bool) -> Outcome {
+    output::print(&match turn::undone(root, force)? {
+        None => "this machine is not pointed at djdns: nothing would be done\n".to_owned(),
+        Some((record, plan)) => shown(&record.manager, &plan),
+    })
 }
 
 fn status(context: &Context, root: &Root) -> Outcome {
@@ -220,6 +246,9 @@ impl Pause {
         let until = time::when(&self.duration, now).map_err(Fault::usage)?;
         if until <= now {
             return Err(Fault::usage(format!("`{}` is not in the future", self.duration)));
+        }
+        if self.dry_run {
+            return would_undo(root, self.force);
         }
         needs_root(root)?;
         let mut how = "";
@@ -239,16 +268,23 @@ impl Resume {
         if self.wait {
             wait(root)?;
         }
-        match turn::due(root, ambient::now())? {
-            None => output::print("no pause is over: nothing was changed\n"),
-            Some(wish) => {
-                if root.is_real() {
-                    ask::check(&wish)?;
-                }
-                enable(context, root, &wish, false)
+        let now = ambient::now();
+        let wish = match turn::due(root, now)? {
+            Due::Nothing => return output::print("nothing is due: nothing was changed\n"),
+            Due::Later(until) => {
+                let how = schedule(root, until - now)?;
+                return output::print(&format!("paused until {}; {how}\n", time::date(until)));
             }
-        }
+            Due::Enable(wish) => wish,
+        };
+        may_enable(root, &wish)?;
+        turn::adopt(root)?;
+        enable(context, root, &wish, false)
     }
+}
+
+fn may_enable(root: &Root, wish: &Wish) -> Outcome {
+    if root.is_real() { ask::check(wish) } else { Ok(()) }
 }
 
 /// Waits until no pause is left to wait for. The clock may be set, and the pause be changed, meanwhile.
@@ -304,17 +340,11 @@ fn schedule(root: &Root, seconds: u64) -> Outcome<&'static str> {
         return Ok("nothing brings a directory back: `djdns system enable` does");
     }
     let program = std::env::current_exe().map_err(Fault::refused)?;
-    if root.has("/run/systemd/system") {
-        let timer = Command::new("systemd-run")
-            .args(["--quiet", "--collect", "--timer-property=AccuracySec=1s"])
-            .arg(format!("--on-active={seconds}s"))
-            .arg(&program)
-            .args(["system", "resume"])
-            .stdin(Stdio::null())
-            .status();
-        if timer.is_ok_and(|status| status.success()) {
-            return Ok("a timer of systemd brings djdns back, unless the machine restarts before");
-        }
+    if root.has("/run/systemd/system") && timer(&program, seconds) {
+        return Ok(match detect::is_kept(root) {
+            true => "a timer of systemd brings djdns back, or the next start of the machine",
+            false => "a timer of systemd brings djdns back, unless the machine restarts before",
+        });
     }
     // In a group of its own: it does not end with this command's terminal.
     Command::new(&program)
@@ -326,6 +356,22 @@ fn schedule(root: &Root, seconds: u64) -> Outcome<&'static str> {
         .spawn()
         .map_err(|error| Fault::refused(format!("nothing can bring djdns back: {error}")))?;
     Ok("a process that waits brings djdns back, unless the machine restarts before")
+}
+
+/// The one timer that returns, instead of any that was there.
+fn timer(program: &Path, seconds: u64) -> bool {
+    let quiet = |command: &mut Command| {
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    quiet(Command::new("systemctl").args(["stop", &format!("{TIMER}.timer")]));
+    quiet(
+        Command::new("systemd-run")
+            .args(["--quiet", "--collect", "--timer-property=AccuracySec=1s"])
+            .args([format!("--unit={TIMER}"), format!("--on-active={seconds}s")])
+            .arg(program)
+            .args(["system", "resume"]),
+    )
 }
 
 fn finish(context: &Context, done: Done, said: &str) -> Outcome {
@@ -355,5 +401,7 @@ fn shown(manager: &str, plan: &Plan) -> String {
     out + &plan.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>()
 }
 
+#[cfg(test)]
+mod stories;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,8 @@ pub struct ResolvConf {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nameserver {
     pub ip: IpAddr,
+    /// 53: this file knows no other; what else names servers so may.
+    pub port: u16,
     /// The interface of a link-local address, `eth0` or its number (RFC 4007 section 11).
     pub scope: Option<String>,
 }
@@ -104,7 +106,7 @@ impl Nameserver {
         }
         // What glibc takes for this machine itself (an old habit of BSD).
         let ip = if ip == Ipv4Addr::UNSPECIFIED { Ipv4Addr::LOCALHOST.into() } else { ip };
-        Ok(Nameserver { ip, scope })
+        Ok(Nameserver { ip, port: 53, scope })
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::resolv_conf::{Nameserver, ResolvConf};
+use super::{
+    resolv_conf::{Nameserver, ResolvConf},
+    resolved_conf::{self, ResolvedConf},
+};
 use crate::dns::Upstream;
 
 /// The servers that were found.
@@ -78,24 +81,41 @@ fn because(left_out: &[LeftOut]) -> String {
     left_out.iter().map(|one| format!(" ({one})")).collect()
 }
 
-/// Where the settings are: a file, or a directory whose files are read together.
+/// Where settings are.
 struct Place {
     path: &'static str,
-    directory: bool,
+    kind: Kind,
+}
+
+/// What is at a place.
+#[derive(Clone, Copy)]
+enum Kind {
+    File,
+    /// Its files are read together.
+    Directory,
+    /// What systemd-resolved was told, while it runs: this file, and those beside it.
+    Resolved,
+    /// Whom it falls back to.
+    ResolvedFallback,
 }
 
 const fn file(path: &'static str) -> Place {
-    Place { path, directory: false }
+    Place { path, kind: Kind::File }
 }
 
 const fn directory(path: &'static str) -> Place {
-    Place { path, directory: true }
+    Place { path, kind: Kind::Directory }
 }
 
+/// systemd-resolved.service(8), /etc/resolv.conf: the servers of its settings, then those of the
+/// interfaces that any name may be asked of; a VPN for some domains alone is not among them. Where
+/// djdns is in its settings, only the interfaces' remain beside it.
+const UPLINKS: &str = "/run/systemd/resolve/resolv.conf";
+
 /// In the order of being asked.
-const PLACES: [Place; 18] = [
-    // systemd-resolved(8), /etc/resolv.conf: the uplinks, without the stub.
-    file("/run/systemd/resolve/resolv.conf"),
+const PLACES: [Place; 20] = [
+    Place { path: "/etc/systemd/resolved.conf", kind: Kind::Resolved },
+    file(UPLINKS),
     // NetworkManager.conf(5), rc-manager: what it would write if it used no local resolver.
     file("/run/NetworkManager/no-stub-resolv.conf"),
     file("/var/run/NetworkManager/no-stub-resolv.conf"),
@@ -104,26 +124,29 @@ const PLACES: [Place; 18] = [
     // resolvconf(8) of Debian: a file for each interface and program.
     directory("/run/resolvconf/interface"),
     directory("/etc/resolvconf/run/interface"),
-    // resolvconf(8) of openresolv: since 3.13 in `keys`, before in `interfaces`.
+    // resolvconf(8) of openresolv: since 3.16 in `keys`, before in `interfaces`.
     directory("/run/resolvconf/keys"),
     directory("/run/resolvconf/interfaces"),
     directory("/var/run/resolvconf/interfaces"),
-    // What `djdns system enable` puts aside.
-    file("/etc/resolv.conf.before-djdns"),
-    // dhcpcd-run-hooks(8), 20-resolv.conf.
+    // dhcpcd-run-hooks(8), 20-resolv.conf: a file for each interface, where there is no resolvconf.
     directory("/run/dhcpcd/hook-state/resolv.conf"),
     directory("/run/dhcpcd/resolv.conf"),
     directory("/var/run/dhcpcd/resolv.conf"),
+    // Before what was put aside: when a DHCP client wrote it anew, it knows the network of today.
     file("/etc/resolv.conf"),
+    // What `djdns system enable` puts aside.
+    file("/etc/resolv.conf.before-djdns"),
     // What was there before somebody took the file over.
     file("/etc/resolvconf/resolv.conf.d/original"),
     file("/etc/resolvconf/resolv.conf.d/base"),
     file("/etc/resolv.conf.bak"),
+    Place { path: "/etc/systemd/resolved.conf", kind: Kind::ResolvedFallback },
 ];
 
 /// Every file and directory that [`find`] looks at: to be watched.
 pub fn places() -> impl Iterator<Item = &'static str> {
-    PLACES.iter().map(|place| place.path)
+    let own = PLACES.iter().filter(|place| matches!(place.kind, Kind::File | Kind::Directory));
+    own.map(|place| place.path).chain(resolved_conf::places())
 }
 
 /// The servers of the first place that names one that may be asked. `own`: where djdns answers.
@@ -134,12 +157,7 @@ pub fn find(root: &Path, own: &[SocketAddr]) -> Result<Found, NothingFound> {
     let mut left_out = Vec::new();
     for place in &PLACES {
         let from = PathBuf::from(place.path);
-        let text = match place.directory {
-            true => read_directory(root, &from),
-            false => read(root, &from),
-        };
-        let Some(text) = text else { continue };
-        let conf = ResolvConf::parse(&text);
+        let Some(conf) = conf(root, place) else { continue };
         let mut upstreams = Vec::new();
         for server in &conf.nameservers {
             let (address, verdict) = judge(root, server, own);
@@ -156,15 +174,38 @@ pub fn find(root: &Path, own: &[SocketAddr]) -> Result<Found, NothingFound> {
     Err(NothingFound { left_out })
 }
 
+fn conf(root: &Path, place: &Place) -> Option<ResolvConf> {
+    let path = Path::new(place.path);
+    let uplinks = || Some(ResolvConf::parse(&read(root, Path::new(UPLINKS))?));
+    match place.kind {
+        Kind::File => Some(ResolvConf::parse(&read(root, path)?)),
+        Kind::Directory => Some(ResolvConf::parse(&read_directory(root, path)?)),
+        Kind::Resolved => {
+            let (mut uplinks, told) = (uplinks()?, ResolvedConf::read(root));
+            if told.servers.is_empty() {
+                return None;
+            }
+            let others = if told.alone { Vec::new() } else { uplinks.nameservers };
+            uplinks.nameservers = [told.servers, others].concat();
+            Some(uplinks)
+        }
+        Kind::ResolvedFallback => {
+            let nameservers = ResolvedConf::read(root).fallback;
+            Some(ResolvConf { nameservers, ..uplinks()? })
+        }
+    }
+}
+
 fn judge(
     root: &Path,
     server: &Nameserver,
     own: &[SocketAddr],
 ) -> (SocketAddr, Result<Upstream, Reason>) {
     let mut upstream = Upstream::plain(server.ip);
+    upstream.address.set_port(server.port);
     if let (IpAddr::V6(ip), Some(scope)) = (server.ip, &server.scope) {
         match interface(root, scope) {
-            Some(index) => upstream.address = SocketAddrV6::new(ip, 53, 0, index).into(),
+            Some(index) => upstream.address = SocketAddrV6::new(ip, server.port, 0, index).into(),
             None => return (upstream.address, Err(Reason::NoInterface)),
         }
     }

@@ -14,6 +14,7 @@ use std::{
             net::{SocketAddr, UnixDatagram},
         },
     },
+    time::Duration,
 };
 
 use rustix::net::{SocketType, sockopt::socket_type};
@@ -51,6 +52,16 @@ fn take(fd: RawFd) -> OwnedFd {
     // SAFETY: LISTEN_PID names this process, so the descriptors from 3 on were passed to it, and
     // `sockets` is called once, before anything else could have opened or taken them.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// How often the service manager wants to hear from this process, if it does
+/// (sd_watchdog_enabled(3)).
+pub fn watchdog() -> Option<Duration> {
+    let number = |name| env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let for_another = env::var_os("WATCHDOG_PID").is_some()
+        && number("WATCHDOG_PID") != Some(std::process::id().into());
+    let microseconds = number("WATCHDOG_USEC").filter(|span| *span > 0 && !for_another)?;
+    Some(Duration::from_micros(microseconds))
 }
 
 /// Sends a state to the service manager.

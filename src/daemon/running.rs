@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{recent::Recent, rules};
+use super::recent::Recent;
 use crate::{
     ambient,
     config::settings::Settings,
@@ -55,16 +55,11 @@ const FAILURES_TOLD: u32 = 2;
 
 impl Running {
     /// A daemon that answers DNS on these addresses, by the runtime that this is called in.
-    pub fn new(
-        dns: Vec<SocketAddr>,
-        forward: Forward,
-        settings: &Settings,
-        recent: Recent,
-    ) -> Running {
+    pub fn new(dns: Vec<SocketAddr>, forward: Forward, recent: Recent) -> Running {
         Running {
             runtime: Handle::current(),
             forward,
-            asked: ArcSwap::from_pointee(Asked::of(settings)),
+            asked: ArcSwap::default(),
             witness: Witness::new(ambient::microseconds),
             dns,
             http: Mutex::default(),
@@ -73,15 +68,10 @@ impl Running {
         }
     }
 
-    /// The settings were read again: they hold from now on.
-    pub fn set_settings(&self, settings: &Settings) {
-        self.forward.set_rules(rules(settings));
+    /// The forwarder asks by these from now on. Whether anybody of them asks djdns back is found out
+    /// while everything else goes on.
+    pub fn asks_by(&self, settings: &Settings) {
         self.asked.store(Asked::of(settings).into());
-        self.find_loops();
-    }
-
-    /// Looks for upstreams that ask djdns itself, while everything else goes on.
-    pub fn find_loops(&self) {
         let forward = self.forward.clone();
         self.runtime.spawn(async move { forward.find_loops().await });
     }

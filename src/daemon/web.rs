@@ -29,46 +29,39 @@ use crate::{
 /// A daemon, as it is shown.
 struct Web(Arc<Node>);
 
-/// Answers HTTP, to those who may ask for names too, until what this returns is dropped. An address that is not to be had is said, and DNS
-/// goes on without.
+/// Listens for HTTP, if anybody wants it; or says in a sentence why not, and DNS goes on without.
 ///
 /// # Errors
 /// An address that others can reach, while nobody has said who of them may ask.
-pub fn serve(
-    node: &Arc<Node>,
-    door: HttpDoor,
-    access: Arc<ArcSwap<Access>>,
-) -> anyhow::Result<Option<Serving>> {
-    let Some(address) = door.address() else { return Ok(None) };
-    if !access.load().covers(address) {
+pub fn bind(door: HttpDoor, access: &Access) -> anyhow::Result<(Option<Http>, Option<String>)> {
+    let Some(address) = door.address() else { return Ok((None, None)) };
+    if !access.covers(address) {
         bail!(
             "HTTP on {address} can be reached from other machines: say in the configuration which may \
              ask, as in `allow = [\"192.0.2.0/24\"]`, or choose 127.0.0.1 or [::1] with --http"
         );
     }
-    let serving = Http::bind(address).and_then(|http| {
-        let admits = move |client: IpAddr| access.load().allows(client);
-        http.serve(Arc::new(Web(node.clone())), Arc::new(admits))
-    });
-    let running = node.running();
-    match serving {
-        Ok(serving) => {
-            running.inspect(|running| running.set_http(Some(serving.address())));
-            Ok(Some(serving))
-        }
-        Err(error) => {
-            let sentence = not_had(address, &error);
-            tracing::warn!("{sentence}");
-            running.inspect(|running| running.note_door(sentence));
-            Ok(None)
-        }
-    }
+    Ok(match Http::bind(address) {
+        Ok(http) => (Some(http), None),
+        Err(error) => (None, Some(not_had(address, &error))),
+    })
+}
+
+/// Answers those who may ask for names too, until what this returns is dropped.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub fn serve(node: &Arc<Node>, http: Http, access: Arc<ArcSwap<Access>>) -> io::Result<Serving> {
+    let admits = move |client: IpAddr| access.load().allows(client);
+    let serving = http.serve(Arc::new(Web(node.clone())), Arc::new(admits))?;
+    node.running().inspect(|running| running.set_http(Some(serving.address())));
+    Ok(serving)
 }
 
 fn not_had(address: SocketAddr, error: &io::Error) -> String {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            let by = holder::of_port("tcp", address.port());
+            let by = holder::of("tcp", address);
             format!("{address} is taken{}", by.map_or_else(String::new, |by| format!(" by {by}")))
         }
         _ => format!("{address}: {error}"),

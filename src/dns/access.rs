@@ -112,7 +112,26 @@ impl Access {
     pub fn covers(&self, door: SocketAddr) -> bool {
         door.ip().to_canonical().is_loopback() || !self.prefixes.is_empty()
     }
+
+    /// Refuses a door that other machines reach while nobody has said which of them may ask.
+    ///
+    /// # Errors
+    /// [`NoAccessList`], for the first such door.
+    pub fn check(&self, doors: &[SocketAddr]) -> Result<(), NoAccessList> {
+        match doors.iter().find(|door| !self.covers(**door)) {
+            Some(door) => Err(NoAccessList(*door)),
+            None => Ok(()),
+        }
+    }
 }
+
+/// A door that others reach, without a list of those who may ask at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} can be reached from other machines: say in the configuration which may ask, as in \
+     `allow = [\"192.0.2.0/24\"]`, or listen on 127.0.0.1 or [::1]"
+)]
+pub struct NoAccessList(pub SocketAddr);
 
 #[cfg(test)]
 mod tests {

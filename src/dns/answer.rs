@@ -140,7 +140,14 @@ impl<'v> Answer<'v> {
             qtype if !qtype.is_data() && qtype != RecordType::ANY => {
                 Answer::failed(Rcode::NOTIMP, EDE_INVALID_TYPE, "a type that is never an answer")
             }
-            qtype => Answer::look_up(view, &question.path, qtype),
+            qtype => {
+                let mut answer = Answer::look_up(view, &question.path, qtype);
+                if !query.edns.is_some_and(|edns| edns.dnssec_ok) {
+                    // The DS of a referral is for those who validate (RFC 4035 section 3.1).
+                    answer.authority.retain(|part| part.rtype != RecordType::DS);
+                }
+                answer
+            }
         }
     }
 
@@ -195,6 +202,16 @@ impl<'v> Answer<'v> {
         answer
     }
 
+    /// Tells who was not helped elsewhere where the pages say something of a name that others have too.
+    pub(super) fn add_hidden(&mut self, view: &View, name: &Path) {
+        if ![Rcode::SERVFAIL, Rcode::NXDOMAIN].contains(&self.rcode) {
+            return;
+        }
+        if let Some(words) = hidden_words(view, name) {
+            self.add_error(EDE_NOT_AUTHORITATIVE, words);
+        }
+    }
+
     pub(super) fn add_error(&mut self, code: u16, text: impl Into<Cow<'static, str>>) {
         let mut text = text.into();
         if text.len() > EDE_TEXT_BYTES_MAX {
@@ -226,6 +243,16 @@ impl<'v> Part<'v> {
         let cap = |record: Record<'_>| record.ttl.min(self.ttl_max);
         records(&self.records).map(move |record| Record { ttl: cap(record), ..record })
     }
+}
+
+/// Of a name that the public DNS has too, and that the pages would know something about.
+fn hidden_words(view: &View, name: &Path) -> Option<String> {
+    view.hides(name).then(|| {
+        let name = name.to_name();
+        format!(
+            "{name} is outside the pages: ICANN has this name too; {name}djdns.alt. is what the pages say"
+        )
+    })
 }
 
 /// A lookup in progress.
@@ -298,6 +325,7 @@ impl<'v> Search<'v> {
         if let Some(real) = suffix::strip(name) {
             // Nobody else knows anything below the suffix, and nobody is asked.
             let zone = name.suffix(real.labels());
+            self.answer.add_error(EDE_SYNTHESIZED, "only pages have names here, and none has this");
             self.local(name, zone, Rcode::NXDOMAIN, None);
         } else if let Some(local) = self.view.special().look_up(name, self.qtype) {
             let Local { zone, rcode, record, why } = local;
@@ -313,15 +341,9 @@ impl<'v> Search<'v> {
     /// Nothing here says anything about a name; somebody else may.
     fn unknown(&mut self, name: &Path) {
         if self.passed.is_empty() {
-            let text = if self.view.hides(name) {
-                let name = name.to_name();
-                format!(
-                    "{name} is outside the pages: ICANN has this name too; {name}djdns.alt. is \
-                         what the pages say"
-                )
-                .into()
-            } else {
-                Cow::Borrowed("outside the pages, and nobody else is asked")
+            let text = match hidden_words(self.view, name) {
+                Some(words) => words.into(),
+                None => Cow::Borrowed("outside the pages, and nobody else is asked"),
             };
             self.answer = Answer::failed(Rcode::REFUSED, EDE_NOT_AUTHORITATIVE, text);
             self.stale = None;
@@ -455,12 +477,13 @@ impl<'v> Search<'v> {
         self.answer.answer.push(Part::held(Some(at.name.suffix(label)), set, at.ttl_max));
         let Some(target) = at.name.graft(label, record.rdata) else {
             self.answer.rcode = Rcode::YXDOMAIN;
+            self.answer.add_error(EDE_OTHER, "a DNAME makes this name too long");
             return None;
         };
         let owner = self.owner(at.name);
         let ttl = record.ttl.min(at.ttl_max);
         self.answer.answer.push(Part::made(owner, RecordType::CNAME, ttl, target.wire()));
-        (![RecordType::CNAME, RecordType::ANY].contains(&self.qtype)).then_some(target)
+        (self.qtype != RecordType::CNAME).then_some(target)
     }
 
     /// Step 3c: nothing at the name; the closest encloser begins at label `encloser`

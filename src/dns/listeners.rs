@@ -15,7 +15,10 @@ use std::{
     sync::Arc,
 };
 
-use rustix::process::{Resource, getrlimit};
+use rustix::{
+    io::Errno,
+    process::{Resource, getrlimit},
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     sync::{Semaphore, watch},
@@ -24,7 +27,10 @@ use tokio::{
 };
 
 use super::{
-    Reply, Service, Transport, access::Access, crowd::Crowd, holder, options::Client,
+    Reply, Service, Transport,
+    crowd::Crowd,
+    holder::{self, Holder},
+    options::Client,
     stream::StreamDoor,
 };
 use crate::limits::{
@@ -47,19 +53,14 @@ pub enum ListenError {
     )]
     NotAllowed(SocketAddr),
     #[error("{address} ({transport}) is taken{}", by(.holder))]
-    Taken { address: SocketAddr, transport: &'static str, holder: Option<String> },
-    #[error(
-        "{0} can be reached from other machines: say in the configuration which may ask, as in \
-         `allow = [\"192.0.2.0/24\"]`, or listen on 127.0.0.1 or [::1]"
-    )]
-    NoAccessList(SocketAddr),
+    Taken { address: SocketAddr, transport: &'static str, holder: Option<Holder> },
     #[error("this machine has no address {0}")]
     NoSuchAddress(SocketAddr),
     #[error("listening on {address} ({transport})")]
     Io { address: SocketAddr, transport: &'static str, source: io::Error },
 }
 
-fn by(holder: &Option<String>) -> String {
+fn by(holder: &Option<Holder>) -> String {
     holder.as_ref().map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
@@ -88,22 +89,26 @@ impl Listeners {
         Listeners { udp, tcp }
     }
 
-    /// Refuses a socket that other machines reach, whoever bound it, while nobody has said which of
-    /// them may ask.
-    ///
-    /// # Errors
-    /// [`ListenError::NoAccessList`].
-    pub fn check(&self, access: &Access) -> Result<(), ListenError> {
-        let tcp = self.tcp.iter().filter_map(|socket| socket.local_addr().ok());
-        match self.addresses().into_iter().chain(tcp).find(|address| !access.covers(*address)) {
-            Some(address) => Err(ListenError::NoAccessList(address)),
-            None => Ok(()),
-        }
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, others: Listeners) -> Listeners {
+        self.udp.extend(others.udp);
+        self.tcp.extend(others.tcp);
+        self
     }
 
     /// The addresses served over UDP.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// All addresses that are listened on: systemd may have passed one of TCP alone.
+    pub fn doors(&self) -> Vec<SocketAddr> {
+        let tcp = self.tcp.iter().filter_map(|socket| socket.local_addr().ok());
+        let mut doors: Vec<SocketAddr> = self.addresses().into_iter().chain(tcp).collect();
+        doors.sort_unstable();
+        doors.dedup();
+        doors
     }
 
     /// Answers by `service` on all sockets, as tasks of the current tokio runtime. That
@@ -271,12 +276,14 @@ fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 }
 
 fn refusal(error: io::Error, address: SocketAddr, transport: &'static str) -> ListenError {
+    // A kernel without IPv6 has not even such sockets.
+    let has_no_such_sockets = error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
     match error.kind() {
         io::ErrorKind::PermissionDenied => ListenError::NotAllowed(address),
         io::ErrorKind::AddrNotAvailable => ListenError::NoSuchAddress(address),
+        _ if has_no_such_sockets => ListenError::NoSuchAddress(address),
         io::ErrorKind::AddrInUse => {
-            let holder = holder::of_port(transport, address.port());
-            ListenError::Taken { address, transport, holder }
+            ListenError::Taken { address, transport, holder: holder::of(transport, address) }
         }
         _ => ListenError::Io { address, transport, source: error },
     }

@@ -140,7 +140,8 @@ impl Service {
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
         let checking_disabled = query.checking_disabled;
         let wanted = Wanted { name, qtype: question.qtype, dnssec_ok, checking_disabled };
-        let found = outside.resolve(wanted).await;
+        let mut found = outside.resolve(wanted).await;
+        found.add_hidden(view, &name);
         let mut answer = match name.wire() == question.path.wire() {
             true => found,
             false => answer.followed_by(found, &name),

@@ -39,7 +39,7 @@ fn page() -> View {
 }
 
 /// A query for `www.ct. A`, or one without a question, with these EDNS options.
-fn query(question: bool, options: &[u8]) -> Vec<u8> {
+pub fn query(question: bool, options: &[u8]) -> Vec<u8> {
     let mut bytes = match question {
         true => support::query("www.ct.", 1, None),
         false => vec![0x12, 0x34, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -49,12 +49,12 @@ fn query(question: bool, options: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn cookie(data: &[u8]) -> Vec<u8> {
+pub fn cookie(data: &[u8]) -> Vec<u8> {
     [&[0, 10, 0, data.len() as u8], data].concat()
 }
 
 /// The data of the first option with this code.
-fn option(response: &[u8], code: u16) -> Option<Vec<u8>> {
+pub fn option(response: &[u8], code: u16) -> Option<Vec<u8>> {
     use hickory_proto::rr::rdata::opt::EdnsOption;
     let message = hickory_proto::op::Message::from_vec(response).unwrap();
     let edns = message.edns?;
@@ -153,7 +153,7 @@ async fn keepalive_has_a_meaning_over_tcp_only() {
 }
 
 /// A query of the replay files, with other flags, sizes and options.
-fn queries() -> impl Strategy<Value = (usize, Vec<u8>)> {
+pub fn queries() -> impl Strategy<Value = (usize, Vec<u8>)> {
     let files = [crate::ANSWERS, crate::CUTS, crate::SPECIAL, crate::COLLISIONS];
     let asks = files.map(|text| replay::read(text).asks);
     let asks: Vec<(usize, Vec<u8>)> = asks

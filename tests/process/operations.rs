@@ -366,8 +366,6 @@ fn a_taken_http_port_is_told_of_and_dns_goes_on() {
     let status = shown(&home, &["status"]);
     let words = format!("no HTTP is answered, and so no metrics: {taken} is taken by ");
     assert!(status.contains(&words) && status.contains("--http"), "{status}");
-    let logged = shown(&home, &["logs"]);
-    assert!(logged.contains(&format!(" warn  {words}")), "{logged}");
     let elsewhere = run(&Home::new(), &["serve", "--dns", "127.0.0.1:0", "--http", "0.0.0.0:0"]);
     let said = text(&elsewhere.stderr);
     assert_eq!(elsewhere.status.code(), Some(1), "{said}");

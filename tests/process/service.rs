@@ -1,14 +1,18 @@
 //! What a service manager and a second starter see: the lock, signals, sockets passed in.
 
 use std::{
-    net::{Ipv4Addr, TcpListener, UdpSocket},
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     os::{
         fd::OwnedFd,
         unix::net::{UnixDatagram, UnixStream},
     },
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
+
+use rustix::process::Signal;
 
 use crate::support::daemon::{Home, PATIENCE, Resolver};
 
@@ -71,21 +75,180 @@ fn a_daemon_that_nobody_reads_says_to_the_service_manager_that_it_is_ready() {
     let home = Home::new();
     let (reader, output) = UnixStream::pair().expect("two ends");
     drop(reader);
-    let manager = tempfile::tempdir().expect("a directory");
-    let notify = manager.path().join("notify");
-    let socket = UnixDatagram::bind(&notify).expect("a socket");
+    let manager = Manager::new();
     let mut command = home.serve();
     let mut child = command
         .stdout(OwnedFd::from(output))
-        .env("NOTIFY_SOCKET", &notify)
+        .env("NOTIFY_SOCKET", &manager.path)
         .spawn()
         .expect("the program starts");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a time");
-    let mut said = [0; 64];
-    let len = socket.recv(&mut said);
+    let said = manager.hear();
     let running = child.try_wait();
     child.kill().expect("it is not waited for yet");
     child.wait().expect("it has ended");
-    assert_eq!(&said[..len.expect("it says something")], b"READY=1");
+    assert!(said.starts_with("READY=1\nSTATUS=answering DNS on 127.0.0.1:"), "{said}");
     assert!(matches!(running, Ok(None)), "{running:?}");
+}
+
+/// A service manager: what is said to it.
+struct Manager {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+    socket: UnixDatagram,
+}
+
+impl Manager {
+    fn new() -> Manager {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time");
+        Manager { _dir: dir, path, socket }
+    }
+
+    fn hear(&self) -> String {
+        let mut said = [0; 1024];
+        let len = self.socket.recv(&mut said).expect("it says something");
+        String::from_utf8_lossy(&said[..len]).into_owned()
+    }
+
+    /// What it says next, but that it lives.
+    fn news(&self) -> String {
+        loop {
+            let said = self.hear();
+            if said != "WATCHDOG=1" {
+                return said;
+            }
+        }
+    }
+}
+
+/// sd_notify(3): that it answers, that it reloads, with what came of it, and that it stops.
+#[test]
+fn the_service_manager_hears_that_the_daemon_lives_reloads_and_stops() {
+    let home = Home::new();
+    let manager = Manager::new();
+    let config = home.write("djdns.toml", "hosts = true\n");
+    let mut command = home.serve();
+    command.arg("--config").arg(&config);
+    command.env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "2000000");
+    let daemon = home.start_as(&mut command);
+    assert!(manager.hear().starts_with("READY=1\n"));
+    assert_eq!([manager.hear(), manager.hear()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    let reload = |text: &str| {
+        home.write("djdns.toml", text);
+        daemon.signal(Signal::HUP);
+        let begun = manager.news();
+        let since: Option<u64> =
+            begun.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|text| text.parse().ok());
+        assert!(since.is_some_and(|time| time > 0), "{begun}");
+        manager.news()
+    };
+    let said = reload("hosts = false\n");
+    assert!(said.starts_with("READY=1\nSTATUS=") && said.contains("changed: hosts"), "{said}");
+    let said = reload("host = true\n");
+    let is_told = said.contains("nothing was changed") && said.contains("line 1");
+    assert!(said.starts_with("READY=1\n") && is_told, "{said}");
+    assert_eq!(daemon.terminate().code(), Some(0));
+    assert!(manager.news().starts_with("STOPPING=1\n"));
+}
+
+/// A reload puts new values in place of old ones; whoever asks meanwhile notices nothing.
+#[test]
+fn no_question_is_lost_while_the_configuration_is_read_again() {
+    let home = Home::new();
+    let text = |n: u8| {
+        format!(
+            "hosts = false\nallow-tld = [\"dev\"]\n[overrides]\n\"printer.lan\" = [\"192.0.2.{n}\"]\n"
+        )
+    };
+    let config = home.write("djdns.toml", &text(0));
+    let mut command = home.serve();
+    command.arg("--config").arg(&config).args(["--upstream", "127.0.0.1:9"]);
+    let daemon = home.start_as(&mut command);
+    let resolver = daemon.resolver();
+    let mut asked = 0;
+    for n in 1..=20 {
+        home.write("djdns.toml", &text(n));
+        daemon.signal(Signal::HUP);
+        // Each of these panics if it has no answer.
+        while resolver.addresses("printer.lan.") != [Ipv4Addr::new(192, 0, 2, n)] {
+            assert_eq!(resolver.addresses("localhost."), [Ipv4Addr::LOCALHOST]);
+            asked += 1;
+            assert!(asked < 100_000, "the new value never came");
+        }
+    }
+    // A fault changes nothing, and the daemon goes on.
+    home.write("djdns.toml", "[overrides]\n\"printer.lan\" = [\"x\"]\n");
+    daemon.signal(Signal::HUP);
+    let told = |words: &str| home.errors_until(words);
+    let said = told("nothing was changed");
+    assert!(said.contains("line 2") && said.contains("is no IP address"), "{said}");
+    // What was bound stays so.
+    home.write("djdns.toml", "dns = [\"127.0.0.1:5353\"]\n");
+    daemon.signal(Signal::HUP);
+    told("only a restart changes: dns");
+    assert!(resolver.addresses("printer.lan.").is_empty());
+}
+
+/// capabilities(7): no thread of a daemon that answers can do more than its user.
+#[test]
+fn a_daemon_that_answers_has_given_up_its_rights() {
+    let home = Home::new();
+    let daemon = home.start();
+    let root = rustix::process::geteuid().is_root();
+    let threads = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("it runs");
+    let mut seen = 0;
+    for thread in threads {
+        let status = thread.expect("a thread").path().join("status");
+        let status = std::fs::read_to_string(status).expect("it lives");
+        for line in status.lines() {
+            match line.split_once(":\t") {
+                Some(("NoNewPrivs", value)) => assert_eq!(value, "1"),
+                // Only root could narrow what it could have at most, which with no_new_privs is nothing.
+                Some(("CapBnd", _)) if !root => {}
+                Some((name, mask)) if name.starts_with("Cap") => {
+                    assert!(mask.bytes().all(|digit| digit == b'0'), "{line}");
+                    seen += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(seen >= 8, "two threads at least");
+    if root {
+        let said = home.errors_until("need not be root");
+        assert!(said.contains("djdns.service"), "{said}");
+    }
+}
+
+/// With as few files as there are, those who ask over UDP are answered, those over TCP when one of the
+/// others makes room, and the processor rests.
+#[test]
+fn a_daemon_without_files_for_more_connections_neither_spins_nor_falls_silent() {
+    let home = Home::new();
+    let script = "ulimit -n 40; exec \"$0\" \"$@\"";
+    let serve = home.serve();
+    let mut command = home.program(Path::new("/bin/sh"));
+    command.args(["-c", script]).arg(serve.get_program()).args(serve.get_args());
+    let daemon = home.start_as(&mut command);
+    let resolver = daemon.resolver();
+    let silent: Vec<TcpStream> = (0..200)
+        .map(|_| TcpStream::connect(daemon.address()).expect("the system accepts for it"))
+        .collect();
+    assert_eq!(resolver.addresses("localhost."), [Ipv4Addr::LOCALHOST]);
+    // The last of them is served, though it waits behind those before it.
+    let mut last = silent.last().expect("two hundred");
+    last.set_read_timeout(Some(PATIENCE)).expect("a time");
+    last.write_all(
+        b"\x00\x1bdj\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhost\x00\x00\x01\x00\x01",
+    )
+    .expect("it is open");
+    let mut length = [0; 2];
+    last.read_exact(&mut length).expect("an answer");
+    let before = daemon.processor_ticks();
+    djdns::ambient::pause(Duration::from_millis(500));
+    // Ticks of 10 ms (proc_pid_stat(5)).
+    assert!(daemon.processor_ticks() - before < 25, "it spins");
+    assert_eq!(resolver.addresses("localhost."), [Ipv4Addr::LOCALHOST]);
 }

@@ -14,9 +14,12 @@ use std::{
     time::Duration,
 };
 
-use djdns::control::{
-    client::Client,
-    request::{Answer, Failure, Request},
+use djdns::{
+    ambient,
+    control::{
+        client::Client,
+        request::{Answer, Failure, Request},
+    },
 };
 use hickory_proto::{
     op::{Message, MessageType, OpCode, Query},
@@ -80,6 +83,27 @@ impl Home {
         panic!("the daemon ended before it answered: {:?} {errors}", daemon.said);
     }
 
+    /// A file beside the data.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.0.path().join(name);
+        std::fs::write(&file, text).expect("the directory is there");
+        file
+    }
+
+    /// What the program said on standard error, once it says this.
+    pub fn errors_until(&self, words: &str) -> String {
+        let begun = ambient::ticks();
+        loop {
+            let said = std::fs::read_to_string(self.0.path().join("stderr")).unwrap_or_default();
+            if said.contains(words) {
+                return said;
+            }
+            let waited = Duration::from_millis(ambient::ticks() - begun);
+            assert!(waited < PATIENCE, "no word of `{words}`: {said}");
+            ambient::pause(Duration::from_millis(5));
+        }
+    }
+
     fn errors(&self) -> File {
         File::create(self.0.path().join("stderr")).expect("the directory is there")
     }
@@ -105,6 +129,19 @@ impl Daemon {
         self.child.wait().expect("it has ended");
     }
 
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Processor time that it used, in ticks of 10 ms (proc_pid_stat(5)).
+    pub fn processor_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("it runs");
+        let (_, after) = stat.rsplit_once(')').expect("a name in parentheses");
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let number = |at: usize| fields[at].parse::<u64>().expect("a number");
+        number(11) + number(12)
+    }
+
     /// SIGTERM; how it ended.
     pub fn terminate(mut self) -> ExitStatus {
         let pid = Pid::from_child(&self.child);
@@ -124,8 +161,7 @@ impl Daemon {
 
     /// The addresses of a name, asked for over TCP, sorted.
     pub fn addresses_over_tcp(&self, name: Name) -> Vec<Ipv4Addr> {
-        let address = self.dns.expect("it said where it answers");
-        let mut stream = TcpStream::connect(address).expect("it listens");
+        let mut stream = TcpStream::connect(self.address()).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time");
         let query = question(name);
         let framed = [&(query.len() as u16).to_be_bytes()[..], &query].concat();
@@ -137,9 +173,14 @@ impl Daemon {
         addresses_in(&answer)
     }
 
+    /// Where it answers DNS.
+    pub fn address(&self) -> SocketAddr {
+        self.dns.expect("it said where it answers")
+    }
+
     /// A connection to its DNS.
     pub fn resolver(&self) -> Resolver {
-        Resolver::new(self.dns.expect("it said where it answers"))
+        Resolver::new(self.address())
     }
 }
 

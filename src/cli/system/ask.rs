@@ -28,6 +28,11 @@ use crate::{
 /// The data directory of the service.
 const SERVICE: &str = "/var/lib/djdns";
 
+/// Response codes (RFC 1035 section 4.1.1).
+const NOERROR: u8 = 0;
+const SERVFAIL: u8 = 2;
+const NXDOMAIN: u8 = 3;
+
 /// How long a daemon on this machine is waited for; a guess, far over what an answer takes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -59,30 +64,57 @@ pub fn daemon(context: &Context) -> Option<(Status, Vec<String>)> {
     Some((status, domains))
 }
 
+/// How often a djdns that answers SERVFAIL is asked, and how long is waited in between (choice: over
+/// twice [`crate::config::watch::EVERY`], after which it knows the servers of a network that just came).
+const TRIES: u32 = 4;
+const BETWEEN: Duration = Duration::from_secs(2);
+
 /// Refuses to point a machine at an address where nobody answers what it will be asked.
 pub fn check(wish: &Wish) -> Outcome {
-    for address in &wish.addresses {
-        // A name in no page and in no special zone: whether it is there does not matter (RFC 2606).
-        let elsewhere = "example.com";
-        let name =
-            if wish.split { wish.domains.first().map_or("", |name| name) } else { elsewhere };
-        let rcode = ask(*address, name).map_err(|error| {
-            Fault::refused(format!(
-                "djdns does not answer at {address} ({error}), and this machine would resolve nothing: \
-                 start it (`systemctl start djdns`, or `djdns serve`), or say where it answers with \
-                 --address"
-            ))
-        })?;
-        // NOERROR and NXDOMAIN are answers; whoever refuses or fails is no resolver for this.
-        if rcode != 0 && rcode != 3 {
-            return Err(Fault::refused(format!(
-                "what answers at {address} does not resolve `{name}` (RCODE {rcode}), so this machine \
-                 would be left without other names: let it forward them, or send only names of pages \
-                 there with --split"
-            )));
+    wish.addresses.iter().try_for_each(|address| check_one(*address, wish))
+}
+
+fn check_one(address: SocketAddr, wish: &Wish) -> Outcome {
+    // A name in no page and in no special zone: whether it is there does not matter (RFC 2606).
+    let elsewhere = "example.com";
+    let name = if wish.split { wish.domains.first().map_or("", |name| name) } else { elsewhere };
+    let mut rcode = SERVFAIL;
+    for tried in 0..TRIES {
+        if tried > 0 {
+            ambient::pause(BETWEEN);
+        }
+        rcode = ask(address, name).map_err(|error| silent(address, &error))?;
+        if rcode != SERVFAIL {
+            break;
         }
     }
-    Ok(())
+    match rcode {
+        NOERROR | NXDOMAIN => Ok(()),
+        SERVFAIL => Err(Fault::refused(format!(
+            "djdns at {address} could not resolve `{name}` (SERVFAIL), so this machine would be left \
+             without names: is there a network? `djdns config show` says whom djdns asks for other \
+             names; --split sends only names of pages there"
+        ))),
+        rcode => Err(Fault::refused(format!(
+            "what answers at {address} does not resolve `{name}` (RCODE {rcode}), so this machine \
+             would be left without other names: let it forward them, or send only names of pages \
+             there with --split"
+        ))),
+    }
+}
+
+fn silent(address: SocketAddr, error: &std::io::Error) -> Fault {
+    let why = match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            format!("nothing came within {} s", PATIENCE.as_secs())
+        }
+        ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+        _ => error.to_string(),
+    };
+    Fault::refused(format!(
+        "djdns does not answer at {address} ({why}), and this machine would resolve nothing: start it \
+         (`systemctl start djdns`, or `djdns serve`), or say where it answers with --address"
+    ))
 }
 
 /// Asks for the address of a name: the response code.

@@ -7,7 +7,7 @@ use super::{
     files::{Root, Thing},
     record::Record,
 };
-use crate::cli::fault::Outcome;
+use crate::{cli::fault::Outcome, config::resolved_conf::ResolvedConf};
 
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -52,6 +52,12 @@ pub struct Found {
     pub uplink: bool,
     /// NetworkManager's `dns=`.
     pub network_manager_dns: Option<String>,
+    /// systemd-resolved was told to ask over TLS.
+    pub encrypted: bool,
+    /// systemd-resolved runs beside whoever governs, and programs ask it (nss-resolve(8)).
+    pub resolved_beside: bool,
+    /// The units are there that follow a DHCP client, and return from a pause after a restart.
+    pub kept: bool,
     /// A negative trust anchor of somebody else is there already.
     pub other_negative_anchors: bool,
     /// `/etc/unbound` is there; and whether it includes a directory of parts.
@@ -105,7 +111,7 @@ pub fn detect(root: &Root, sight: &Sight) -> Outcome<Found> {
     let network_manager_dns = network_manager_dns(root, sight)?;
     let manager = manager(root, &target, &text, network_manager_dns.as_deref());
     let mounts = sight.root_text("/proc/self/mountinfo");
-    let negative = root.names("/etc/dnssec-trust-anchors.d");
+    let negative = ANCHORS.iter().flat_map(|dir| root.names(dir));
     let unbound = sight.text("/etc/unbound/unbound.conf")?;
     Ok(Found {
         manager,
@@ -117,12 +123,38 @@ pub fn detect(root: &Root, sight: &Sight) -> Outcome<Found> {
         systemd: systemd_version(root),
         uplink: manager == Governor::Resolved && target == "/run/systemd/resolve/resolv.conf",
         network_manager_dns,
+        encrypted: ResolvedConf::read(&root.at("/")).encrypted,
+        resolved_beside: manager != Governor::Resolved
+            && root.has("/run/systemd/resolve/resolv.conf")
+            && asks_resolved(&sight.text("/etc/nsswitch.conf")?),
+        kept: is_kept(root),
         other_negative_anchors: negative
-            .iter()
+            .into_iter()
             .any(|name| name.ends_with(".negative") && name != "djdns.negative"),
         unbound: root.has("/etc/unbound"),
         unbound_parts: unbound.contains("unbound.conf.d/"),
     })
+}
+
+/// Where negative trust anchors are (dnssec-trust-anchors.d(5)).
+const ANCHORS: [&str; 4] = [
+    "/etc/dnssec-trust-anchors.d",
+    "/run/dnssec-trust-anchors.d",
+    "/usr/local/lib/dnssec-trust-anchors.d",
+    "/usr/lib/dnssec-trust-anchors.d",
+];
+
+/// Whether the units that act on the record without being told are there, and wanted at a start.
+pub fn is_kept(root: &Root) -> bool {
+    ["/etc", "/usr/lib", "/lib"].iter().any(|at| {
+        root.has(&format!("{at}/systemd/system/multi-user.target.wants/djdns-system.service"))
+    })
+}
+
+/// nsswitch.conf(5): whether the C library asks systemd-resolved for hosts.
+fn asks_resolved(text: &str) -> bool {
+    let mut lines = text.lines().filter_map(|line| line.trim().strip_prefix("hosts:"));
+    lines.any(|line| line.split_whitespace().any(|word| word == "resolve"))
 }
 
 impl Sight<'_> {

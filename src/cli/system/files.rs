@@ -62,6 +62,16 @@ impl Thing {
         }
     }
 
+    /// Whether the bytes of this file are the first ones of the other.
+    pub fn begins(&self, other: &Thing) -> bool {
+        match (self, other) {
+            (Thing::File { content, .. }, Thing::File { content: other, .. }) => {
+                other.bytes().starts_with(&content.bytes())
+            }
+            _ => false,
+        }
+    }
+
     /// As a person compares it.
     pub fn lines(&self) -> Vec<String> {
         match self {
@@ -120,10 +130,23 @@ impl Root {
     }
 
     /// Puts that there, synced: a crash leaves what was there or this. Only where a file cannot be
-    /// replaced, as one that a container's engine mounted, it is written in place.
+    /// replaced, as one that a container's engine mounted, it is written in place: then a crash may
+    /// leave the beginning of it, and the record has both.
     pub fn put(&self, path: &str, thing: &Thing) -> Outcome {
         let at = self.at(path);
-        self.put_at(&at, thing).map_err(|error| Fault::file("written", &at, &error))
+        self.put_at(&at, thing).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied if self.is_immutable(path) => Fault::refused(format!(
+                "{} cannot be written: it is immutable, so somebody means it to stay as it is; \
+                 `chattr -i {0}` lets it be changed",
+                at.display()
+            )),
+            ErrorKind::ResourceBusy => Fault::refused(format!(
+                "{} cannot be replaced: it is mounted there by itself, as containers have it; \
+                 `umount {0}` shows what is below, or leave it to the container's engine",
+                at.display()
+            )),
+            _ => Fault::file("written", &at, &error),
+        })
     }
 
     fn put_at(&self, at: &Path, thing: &Thing) -> io::Result<()> {

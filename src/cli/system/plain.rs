@@ -17,10 +17,10 @@ pub fn plan(found: &Found, wish: &Wish) -> Outcome<Plan> {
             "WSL writes resolv.conf at every start: `generateResolvConf=false` under `[network]` of \
              /etc/wsl.conf keeps this one",
         );
-    } else {
+    } else if !found.kept {
         plan.note(
-            "if a DHCP client writes resolv.conf by itself, it will undo this: `djdns system status` \
-             shows it",
+            "a DHCP client that writes resolv.conf by itself will undo this: `systemctl enable --now \
+             djdns-system.path djdns-system.service`, whose files come with djdns, does it anew",
         );
     }
     Ok(plan)

@@ -85,6 +85,13 @@ pub fn plan(found: &Found, sight: &Sight, wish: &Wish) -> Outcome<Plan> {
         Governor::Openresolv => resolvconf::plan_settings(sight, wish),
         Governor::Plain => plain::plan(found, wish),
     }?;
+    if found.resolved_beside {
+        // It takes our resolv.conf's server for one among those of the interfaces.
+        let mut beside = resolved::plan(found, wish)?;
+        beside.notes.clear();
+        plan.files.append(&mut beside.files);
+        plan.commands.append(&mut beside.commands);
+    }
     let touches = plan.files.iter().any(|(path, _)| path == RESOLV_CONF);
     if touches && found.immutable {
         return Err(Fault::refused(format!(

@@ -102,10 +102,20 @@ impl Record {
     pub fn standings(&self, root: &Root) -> Outcome<Vec<(&Change, Thing, Standing)>> {
         let stand = |change| {
             let now = root.read(&Change::path(change))?;
-            let standing = change.standing(&now);
+            let standing = match change.standing(&now) {
+                Standing::Edited if self.is_torn(change, &now) => Standing::AsBefore,
+                standing => standing,
+            };
             Ok((change, now, standing))
         };
         self.changes.iter().map(stand).collect()
+    }
+
+    /// Whether it was being written in place, as a mounted file must be, when that was interrupted:
+    /// what is there is the beginning of what was to be there.
+    fn is_torn(&self, change: &Change, now: &Thing) -> bool {
+        let under_way = matches!(self.phase, Phase::Enabling | Phase::Undoing);
+        under_way && [&change.before, &change.after].iter().any(|thing| now.begins(thing))
     }
 
     /// In lines, what was edited since: `-` is what djdns wrote and `+` what is there now.

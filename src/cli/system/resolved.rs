@@ -1,6 +1,7 @@
 //! What systemd-resolved understands: a drop-in, delegate files since 258, negative trust anchors.
 //!
-//! Formats: resolved.conf(5), systemd.dns-delegate(5), dnssec-trust-anchors.d(5).
+//! Formats: resolved.conf(5), systemd.dns-delegate(5), dnssec-trust-anchors.d(5). It was tried with
+//! systemd-resolved 257 and 262 running.
 
 use std::net::SocketAddr;
 
@@ -17,9 +18,14 @@ const NEGATIVE: &str = "/etc/dnssec-trust-anchors.d/djdns.negative";
 /// The first systemd that reads delegate files.
 const DELEGATES_SINCE: u32 = 258;
 
-/// What systemd-resolved takes for unsigned as long as no negative trust anchor is configured at all:
-/// ours must repeat it (`dns_trust_anchor_add_builtin_negative` of its source).
-const BUILT_IN: [&str; 31] = [
+/// Pages answer below it as well, so it goes where they go.
+const SUFFIX: &str = "djdns.alt";
+
+/// What systemd-resolved takes for unsigned as long as no negative trust anchor is configured at all
+/// (dnssec-trust-anchors.d(5)): ours must repeat it. All that any version has up to 262
+/// (`dns_trust_anchor_add_builtin_negative` of its source).
+const BUILT_IN: [&str; 33] = [
+    "alt",
     "home.arpa",
     "10.in-addr.arpa",
     "16.172.in-addr.arpa",
@@ -50,37 +56,16 @@ const BUILT_IN: [&str; 31] = [
     "intranet",
     "lan",
     "local",
+    "private",
     "test",
 ];
 
 pub fn plan(found: &Found, wish: &Wish) -> Outcome<Plan> {
     let mut plan = Plan::default();
-    let servers: Vec<String> = wish.addresses.iter().map(server).collect();
-    let servers = servers.join(" ");
-    let routes: Vec<String> = wish.domains.iter().map(|domain| format!("~{domain}")).collect();
-    let routes = routes.join(" ");
-    if !wish.split {
-        // An empty `DNS=` forgets the servers named before; a link's own are not asked while `~.`
-        // leads here. djdns speaks no TLS on localhost.
-        let dnssec = if wish.domains.is_empty() { "DNSSEC=no\n" } else { "" };
-        plan.put(
-            DROP_IN,
-            format!("{HEAD}[Resolve]\nDNS=\nDNS={servers}\nDomains=~.\nDNSOverTLS=no\n{dnssec}"),
-        );
-        if wish.domains.is_empty() {
-            plan.note(
-                "DNSSEC validation by systemd-resolved is turned off, since which domains are of \
-                 pages is not known: name them with --domain to keep it",
-            );
-        }
-    } else if found.systemd.is_some_and(|version| version >= DELEGATES_SINCE) {
-        plan.put(DELEGATE, format!("{HEAD}[Delegate]\nDNS={servers}\nDomains={routes}\n"));
+    if wish.split {
+        split(found, wish, &mut plan);
     } else {
-        plan.put(DROP_IN, format!("{HEAD}[Resolve]\nDNS={servers}\nDomains={routes}\n"));
-        plan.note(format!(
-            "systemd before {DELEGATES_SINCE} asks a server of its global settings for other names \
-             too, beside those of the network: names of pages go to djdns alone, other names to both"
-        ));
+        whole(found, wish, &mut plan);
     }
     if !wish.domains.is_empty() {
         plan.put(NEGATIVE, negative(found, wish));
@@ -97,6 +82,60 @@ pub fn plan(found: &Found, wish: &Wish) -> Outcome<Plan> {
     Ok(plan)
 }
 
+/// All names.
+///
+/// An empty `DNS=` forgets the servers named before: djdns reads those from the files themselves. With
+/// `~.` a link's own servers are asked only for the domains that it has, as a VPN's. A VPN for
+/// everything has `~.` too, and both are asked; so that no name of a page goes there, pages' domains
+/// are said as well: the longest match alone is asked (systemd-resolved.service(8), "Protocols and
+/// Routing"). djdns speaks no TLS on localhost.
+fn whole(found: &Found, wish: &Wish, plan: &mut Plan) {
+    let dnssec = if wish.domains.is_empty() { "DNSSEC=no\n" } else { "" };
+    plan.put(
+        DROP_IN,
+        format!(
+            "{HEAD}[Resolve]\nDNS=\nDNS={}\nDomains=~. {}\nDNSOverTLS=no\n{dnssec}",
+            servers(wish),
+            routes(wish)
+        ),
+    );
+    if wish.domains.is_empty() {
+        plan.note(
+            "DNSSEC validation by systemd-resolved is turned off, since which domains are of \
+             pages is not known: name them with --domain to keep it",
+        );
+    }
+    if found.encrypted {
+        plan.note(
+            "systemd-resolved asked its servers over TLS (DNSOverTLS), and djdns asks the same ones \
+             without, unless `upstreams` of its configuration names them as tls://…",
+        );
+    }
+}
+
+/// Names of pages alone.
+fn split(found: &Found, wish: &Wish, plan: &mut Plan) {
+    let (servers, routes) = (servers(wish), routes(wish));
+    if found.systemd.is_some_and(|version| version >= DELEGATES_SINCE) {
+        plan.put(DELEGATE, format!("{HEAD}[Delegate]\nDNS={servers}\nDomains={routes}\n"));
+    } else {
+        plan.put(DROP_IN, format!("{HEAD}[Resolve]\nDNS={servers}\nDomains={routes}\n"));
+        plan.note(format!(
+            "systemd before {DELEGATES_SINCE} asks a server of its global settings for other names \
+             too, beside those of the network: names of pages go to djdns alone, other names to both"
+        ));
+    }
+}
+
+fn servers(wish: &Wish) -> String {
+    wish.addresses.iter().map(server).collect::<Vec<_>>().join(" ")
+}
+
+fn routes(wish: &Wish) -> String {
+    let domains = wish.domains.iter().map(String::as_str).chain([SUFFIX]);
+    domains.map(|domain| format!("~{domain}")).collect::<Vec<_>>().join(" ")
+}
+
 /// `127.0.0.1`, `127.0.0.1:5300`, `[::1]:5300`: port 53 need not be said.
 fn server(address: &SocketAddr) -> String {
     if address.port() == 53 { address.ip().to_string() } else { address.to_string() }
@@ -104,7 +143,8 @@ fn server(address: &SocketAddr) -> String {
 
 fn negative(found: &Found, wish: &Wish) -> String {
     let mut text = format!(
-        "; Written by `djdns system enable`: names of pages are signed, but not by DNSSEC.\n{}\n",
+        "; Written by `djdns system enable`: names of pages are signed, but not by DNSSEC.\n{}\n\
+         {SUFFIX}\n",
         wish.domains.join("\n")
     );
     if !found.other_negative_anchors {

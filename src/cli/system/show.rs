@@ -6,6 +6,7 @@ use super::{
     detect::{Governor, RESOLV_CONF, Sight, detect, nameservers},
     files::{Root, Thing},
     record::{Phase, Record, Standing},
+    turn,
 };
 use crate::{cli::fault::Outcome, time::date};
 
@@ -76,7 +77,8 @@ pub fn status(root: &Root, now: u64) -> Outcome<SystemStatus> {
         changes,
         advice: Vec::new(),
     };
-    status.advice = advice(&status, now);
+    let rewritten = held.is_some() && turn::due(root, now)? != turn::Due::Nothing;
+    status.advice = advice(&status, rewritten, now);
     Ok(status)
 }
 
@@ -93,7 +95,7 @@ fn changed(root: &Root, held: Option<&Record>) -> Outcome<Vec<Changed>> {
     Ok(standings.collect())
 }
 
-fn advice(status: &SystemStatus, now: u64) -> Vec<String> {
+fn advice(status: &SystemStatus, rewritten: bool, now: u64) -> Vec<String> {
     let mut advice = Vec::new();
     match (status.state, status.paused_until) {
         ("interrupted", _) => advice.push(
@@ -102,8 +104,8 @@ fn advice(status: &SystemStatus, now: u64) -> Vec<String> {
                 .to_owned(),
         ),
         ("paused", Some(until)) if until <= now => advice.push(
-            "the pause is over and djdns did not return, as after a restart of the machine: `djdns \
-             system enable` does it"
+            "the pause is over and djdns did not return, as after a restart of the machine without \
+             the unit djdns-system.service: `djdns system resume` does it, and says why it cannot"
                 .to_owned(),
         ),
         ("paused", _) => advice.push("`djdns system enable` ends the pause".to_owned()),
@@ -112,7 +114,14 @@ fn advice(status: &SystemStatus, now: u64) -> Vec<String> {
     }
     let edited = status.changes.iter().any(|change| change.state == Standing::Edited);
     let gone = status.changes.iter().any(|change| change.state == Standing::AsBefore);
-    if edited {
+    if edited && rewritten {
+        advice.push(
+            "a program wrote resolv.conf anew, as DHCP clients do: `djdns system resume` points it at \
+             djdns again, which then asks the servers in it; the units djdns-system.path and \
+             djdns-system.service do so by themselves"
+                .to_owned(),
+        );
+    } else if edited {
         advice.push(
             "files were edited since: `djdns system enable --force` writes them again, `djdns system \
              disable --force` puts back what was there before djdns"

@@ -11,7 +11,7 @@ const STUB: &str = "# This is /run/systemd/resolve/stub-resolv.conf managed by m
                     nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch lan\n";
 
 /// A machine with these files; `-> x` makes a symbolic link.
-fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(super) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("var/lib")).unwrap();
     for (path, text) in files {
@@ -90,15 +90,15 @@ fn picture(dir: &Path) -> BTreeMap<String, String> {
     found
 }
 
-fn enable_on(root: &Root, force: bool) -> Outcome<Done> {
+pub(super) fn enable_on(root: &Root, force: bool) -> Outcome<Done> {
     turn::enable(root, &wish(false), force, &mut |_| Vec::new())
 }
 
-fn disable_on(root: &Root, force: bool) -> Outcome<Done> {
+pub(super) fn disable_on(root: &Root, force: bool) -> Outcome<Done> {
     turn::disable(root, force, &mut |_| Vec::new())
 }
 
-fn text(dir: &Path, path: &str) -> String {
+pub(super) fn text(dir: &Path, path: &str) -> String {
     fs::read_to_string(dir.join(path.trim_start_matches('/'))).unwrap()
 }
 
@@ -124,7 +124,7 @@ fn each_manager_is_told_what_it_understands() {
         "systemd-resolved",
         &[
             "write /etc/systemd/resolved.conf.d/djdns.conf",
-            "    DNS=127.0.0.1\n    Domains=~.\n",
+            "    DNS=127.0.0.1\n    Domains=~. ~ct ~djdns.alt\n",
             "write /etc/dnssec-trust-anchors.d/djdns.negative",
             "    ct\n",
             "    home.arpa\n",
@@ -174,7 +174,10 @@ fn each_manager_is_told_what_it_understands() {
 #[test]
 fn only_systemd_resolved_is_split_and_since_258_cleanly() {
     let old = planned(&resolved(), &wish(true));
-    assert!(old.contains("Domains=~ct\n") && old.contains("note: systemd before 258"), "{old}");
+    assert!(
+        old.contains("Domains=~ct ~djdns.alt\n") && old.contains("note: systemd before 258"),
+        "{old}"
+    );
     let new = resolved();
     let library = new.path().join("usr/lib/systemd/libsystemd-shared-258.2-1.so");
     fs::create_dir_all(library.parent().unwrap()).unwrap();
@@ -302,7 +305,7 @@ fn enabling_again_changes_nothing_and_another_wish_starts_from_what_was_there() 
     assert!(enable_on(&root, false).unwrap().already);
     turn::enable(&root, &wish(true), false, &mut |_| Vec::new()).unwrap();
     let drop_in = text(dir.path(), "/etc/systemd/resolved.conf.d/djdns.conf");
-    assert!(drop_in.contains("Domains=~ct\n") && !drop_in.contains("~."), "{drop_in}");
+    assert!(drop_in.contains("Domains=~ct ~djdns.alt\n") && !drop_in.contains("~."), "{drop_in}");
     let record = Record::load(&root).unwrap().unwrap();
     assert!(record.changes.iter().all(|change| change.before == Thing::Absent));
 }
@@ -325,14 +328,14 @@ fn a_pause_puts_back_what_was_there_and_ends_when_it_is_due() {
     assert_eq!(text(dir.path(), "/etc/resolv.conf"), before);
     let status = show::status(&root, 0).unwrap();
     assert_eq!((status.state, status.paused_until), ("paused", Some(900)));
-    assert_eq!(turn::due(&root, 899).unwrap(), None);
+    assert_eq!(turn::due(&root, 899).unwrap(), Due::Later(900));
     let overdue = show::render(&show::status(&root, 900).unwrap());
     assert!(overdue.contains("did not return"), "{overdue}");
-    let wish = turn::due(&root, 900).unwrap().unwrap();
-    turn::enable(&root, &wish, false, &mut run).unwrap();
+    assert_eq!(turn::due(&root, 900).unwrap(), Due::Enable(wish(false)));
+    turn::enable(&root, &wish(false), false, &mut run).unwrap();
     let status = show::status(&root, 901).unwrap();
     assert!(status.points_to_djdns && status.paused_until.is_none());
-    assert_eq!(turn::due(&root, 901).unwrap(), None);
+    assert_eq!(turn::due(&root, 901).unwrap(), Due::Nothing);
 }
 
 #[test]

@@ -5,10 +5,10 @@
 //! wise was decided before.
 
 use super::{
-    detect::{Sight, detect},
-    files::Root,
-    plan::{Plan, Wish, plan},
-    record::{Change, Phase, RECORD, RECORD_DIR, Record},
+    detect::{Governor, RESOLV_CONF, Sight, detect, nameservers},
+    files::{Root, Thing},
+    plan::{HEAD, Plan, Wish, plan},
+    record::{Change, Phase, RECORD, RECORD_DIR, Record, Standing},
 };
 use crate::cli::fault::{Fault, Outcome};
 
@@ -25,9 +25,28 @@ pub struct Done {
     pub failed: Vec<String>,
 }
 
+/// The record. In a pause nothing of djdns is there, so whatever became of files meanwhile, as when
+/// NetworkManager wrote its own again in another network, is what was there before djdns.
+fn held(root: &Root) -> Outcome<Option<Record>> {
+    let Some(mut held) = Record::load(root)? else { return Ok(None) };
+    if held.phase == Phase::Paused {
+        let standings = held.standings(root)?.into_iter();
+        let before: Vec<_> = standings
+            .map(|(change, now, standing)| match standing {
+                Standing::Edited => now,
+                Standing::AsWritten | Standing::AsBefore => change.before.clone(),
+            })
+            .collect();
+        for (change, before) in held.changes.iter_mut().zip(before) {
+            change.before = before;
+        }
+    }
+    Ok(Some(held))
+}
+
 /// What enabling would do, on the machine as it would be without djdns.
 pub fn planned(root: &Root, wish: &Wish) -> Outcome<(Record, Plan)> {
-    let held = Record::load(root)?;
+    let held = held(root)?;
     let sight = Sight::new(root, held.as_ref());
     let found = detect(root, &sight)?;
     let plan = plan(&found, &sight, wish)?;
@@ -61,7 +80,7 @@ pub fn planned(root: &Root, wish: &Wish) -> Outcome<(Record, Plan)> {
 /// That a file was edited since, with the difference; or what cannot be read or written.
 pub fn enable(root: &Root, wish: &Wish, force: bool, run: Run) -> Outcome<Done> {
     let (mut record, plan) = planned(root, wish)?;
-    if let Some(mut held) = Record::load(root)? {
+    if let Some(mut held) = held(root)? {
         refuse_edits(root, &held, force)?;
         let same =
             (held.phase, &held.wish, &held.changes) == (Phase::Enabled, wish, &record.changes);
@@ -86,7 +105,7 @@ pub fn enable(root: &Root, wish: &Wish, force: bool, run: Run) -> Outcome<Done> 
 /// # Errors
 /// As [`enable`].
 pub fn disable(root: &Root, force: bool, run: Run) -> Outcome<Done> {
-    let Some(mut held) = Record::load(root)? else {
+    let Some(mut held) = held(root)? else {
         // Where it was interrupted before there was a record, or after.
         root.sweep(RECORD)?;
         root.remove_empty(RECORD_DIR)?;
@@ -101,6 +120,22 @@ pub fn disable(root: &Root, force: bool, run: Run) -> Outcome<Done> {
     Ok(Done { failed, ..Done::default() })
 }
 
+/// What putting back would do; `None` where there is nothing to put back.
+///
+/// # Errors
+/// As [`disable`].
+pub fn undone(root: &Root, force: bool) -> Outcome<Option<(Record, Plan)>> {
+    let Some(held) = held(root)? else { return Ok(None) };
+    refuse_edits(root, &held, force)?;
+    let mut plan = Plan { commands: held.commands.clone(), ..Plan::default() };
+    for change in held.changes.iter().rev() {
+        if root.read(&change.path)? != change.before {
+            plan.files.push((change.path.clone(), change.before.clone()));
+        }
+    }
+    Ok(Some((held, plan)))
+}
+
 /// Puts back what was there until a time; `schedule` sees to the return before anything changes.
 ///
 /// # Errors
@@ -112,7 +147,7 @@ pub fn pause(
     run: Run,
     schedule: &mut dyn FnMut() -> Outcome,
 ) -> Outcome<Done> {
-    let Some(mut held) = Record::load(root)? else {
+    let Some(mut held) = held(root)? else {
         return Err(Fault::refused(
             "this machine is not pointed at djdns, so there is nothing to pause",
         ));
@@ -133,12 +168,52 @@ pub fn pause(
     Ok(Done { failed, ..Done::default() })
 }
 
-/// Whose pause is over: what to return to.
-pub fn due(root: &Root, now: u64) -> Outcome<Option<Wish>> {
-    let held = Record::load(root)?;
-    Ok(held
-        .filter(|held| held.paused_until.is_some_and(|until| until <= now))
-        .map(|held| held.wish))
+/// What the record asks of whoever reads it later: after a pause, a restart, or a DHCP client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    Nothing,
+    /// A pause ends then, seconds since 1970 (UTC).
+    Later(u64),
+    /// To be pointed at djdns: a pause is over, the change was interrupted, or a program wrote
+    /// `/etc/resolv.conf` anew.
+    Enable(Wish),
+}
+
+/// What is due.
+pub fn due(root: &Root, now: u64) -> Outcome<Due> {
+    let Some(held) = Record::load(root)? else { return Ok(Due::Nothing) };
+    Ok(match (held.phase, held.paused_until) {
+        (_, Some(until)) if until > now => Due::Later(until),
+        (_, Some(_)) | (Phase::Enabling, None) => Due::Enable(held.wish),
+        _ if rewritten(root, &held)?.is_some() => Due::Enable(held.wish),
+        _ => Due::Nothing,
+    })
+}
+
+/// Takes what a program wrote into `/etc/resolv.conf` for what was there before
+/// djdns, so that the next [`enable`] replaces it, djdns asks its servers, and [`disable`] puts it back.
+pub fn adopt(root: &Root) -> Outcome {
+    let Some(mut held) = Record::load(root)? else { return Ok(()) };
+    let Some(now) = rewritten(root, &held)? else { return Ok(()) };
+    let ours = held.changes.iter_mut().filter(|change| change.path == RESOLV_CONF);
+    ours.for_each(|change| change.before = now.clone());
+    held.save(root)
+}
+
+/// What stands in `/etc/resolv.conf` where it is ours and a program wrote it anew: nothing of ours
+/// is left in it, as somebody who edits it would leave, and it names a server that is not djdns.
+fn rewritten(root: &Root, held: &Record) -> Outcome<Option<Thing>> {
+    let writes = [Governor::Plain.name(), Governor::NetworkManager.name()];
+    if held.phase != Phase::Enabled || !writes.contains(&&*held.manager) {
+        return Ok(None);
+    }
+    let now = root.read(RESOLV_CONF)?;
+    let Thing::File { content, .. } = &now else { return Ok(None) };
+    let text = String::from_utf8_lossy(&content.bytes()).into_owned();
+    let own: Vec<String> =
+        held.wish.addresses.iter().map(|address| address.ip().to_string()).collect();
+    let others = nameservers(&text).iter().any(|server| !own.iter().any(|own| own == server));
+    Ok((others && !text.contains(HEAD)).then_some(now))
 }
 
 fn refuse_edits(root: &Root, held: &Record, force: bool) -> Outcome {

@@ -103,7 +103,9 @@ pub(super) fn label(label: &[u8], out: &mut String) {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'*' | b'/' => {
                 out.push(char::from(*byte));
             }
-            b'!'..=b'~' => out.extend(['\\', char::from(*byte)]),
+            // `\[` begins a bit string in BIND (RFC 2673), and NSD 4.6 takes the second backslash of
+            // `\\.` for one that escapes the dot.
+            b'!'..=b'~' if !b"[\\".contains(byte) => out.extend(['\\', char::from(*byte)]),
             _ => {
                 // Writing into a String cannot fail.
                 let _ = write!(out, "\\{byte:03}");

@@ -1,0 +1,284 @@
+//! What a running daemon goes by, and how that changes: the configuration, read again on SIGHUP, and
+//! this machine's own files, whenever they change.
+//!
+//! A new value is put in place of the old one while answers go on: nothing is closed, and no question
+//! is lost. A faulty configuration changes nothing. What a setting means is not known here.
+
+use std::{
+    env, fmt,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+
+use super::{ServeOptions, node::Node, status::QUERY_LOG_IS_ON};
+use crate::{
+    ambient,
+    config::{
+        Config, ConfigError,
+        settings::Settings,
+        watch::{self, Watch},
+    },
+    dns::{
+        Access, Forward, Upstream,
+        access::NoAccessList,
+        forward::{Ambient, Roots, Rules},
+        upstream,
+    },
+};
+
+/// What is in force.
+pub struct InForce {
+    node: Arc<Node>,
+    /// What `--upstream` says, which beats the configuration.
+    upstreams: Vec<Upstream>,
+    /// Where DNS is answered.
+    doors: Vec<SocketAddr>,
+    pub access: Arc<ArcSwap<Access>>,
+    pub forward: Forward,
+    state: Mutex<State>,
+}
+
+struct State {
+    config: Config,
+    settings: Settings,
+}
+
+/// Why a configuration is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Access(#[from] NoAccessList),
+}
+
+/// What a reload did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Settings that have other values now.
+    pub changed: Vec<&'static str>,
+    /// Settings that have other values in the file, and will have them after a restart.
+    pub restart: Vec<&'static str>,
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.changed[..] {
+            [] => f.write_str("nothing changed")?,
+            changed => write!(f, "changed: {}", changed.join(", "))?,
+        }
+        match &self.restart[..] {
+            [] => Ok(()),
+            restart => write!(f, "; only a restart changes: {}", restart.join(", ")),
+        }
+    }
+}
+
+impl InForce {
+    /// What the arguments, the configuration, and this machine's own files say.
+    ///
+    /// # Errors
+    /// A [`Refusal`].
+    pub fn begin(
+        node: &Arc<Node>,
+        options: &ServeOptions,
+        doors: &[SocketAddr],
+    ) -> Result<InForce, Refusal> {
+        let config = options.config.clone();
+        let settings = Settings::read(&config, &options.upstreams, Path::new("/"), doors);
+        let access = check(&config, doors)?;
+        tell(&settings);
+        node.serve_by(&config);
+        let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
+        Ok(InForce {
+            node: node.clone(),
+            upstreams: options.upstreams.clone(),
+            doors: doors.to_vec(),
+            access: Arc::new(ArcSwap::from_pointee(access)),
+            forward: Forward::new(rules(&settings), ambient),
+            state: Mutex::new(State { config, settings }),
+        })
+    }
+
+    /// Reads the configuration again, from the file that it came from, and goes by it.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; all is as before then.
+    pub fn reload(&self) -> Result<Reloaded, Refusal> {
+        let mut state = self.state();
+        let config = Config::load(state.config.file.as_deref(), &|name| env::var_os(name))?;
+        let settings = self.read(&config);
+        let access = check(&config, &self.doors)?;
+        let reloaded = compare(&state.config, &config);
+        self.access.store(Arc::new(access));
+        if (&config.allow_tld, &config.rules) != (&state.config.allow_tld, &state.config.rules) {
+            self.node.serve_by(&config);
+        }
+        self.go_by(&mut state, settings);
+        self.log_queries(config.query_log);
+        state.config = config;
+        Ok(reloaded)
+    }
+
+    /// Follows this machine's own files, in a thread of its own.
+    pub fn follow_machine(self: Arc<Self>) {
+        let watch = Watch::of_system(Path::new("/"));
+        std::thread::spawn(move || {
+            watch::run(watch, |change| {
+                let mut state = self.state();
+                let settings = self.read(&state.config);
+                tracing::info!(from = %settings.upstreams_from, "the upstream resolvers are read again");
+                // After a sleep the network may be another one, though the files are the same.
+                if change.slept && settings == state.settings {
+                    self.ask_by(&settings);
+                }
+                self.go_by(&mut state, settings);
+                true
+            });
+        });
+    }
+
+    fn read(&self, config: &Config) -> Settings {
+        Settings::read(config, &self.upstreams, Path::new("/"), &self.doors)
+    }
+
+    /// What is cached is forgotten only when somebody else is asked from now on.
+    fn go_by(&self, state: &mut State, settings: Settings) {
+        if settings != state.settings {
+            tell(&settings);
+            self.ask_by(&settings);
+            state.settings = settings;
+        }
+    }
+
+    /// Asks by these, and knows nothing yet of whom it asks.
+    fn ask_by(&self, settings: &Settings) {
+        self.forward.set_rules(rules(settings));
+        self.node.running().inspect(|running| running.asks_by(settings));
+    }
+
+    /// Says to the node, which is a daemon now, what is in force.
+    pub fn tell_node(&self) {
+        let state = self.state();
+        self.node.running().inspect(|running| running.asks_by(&state.settings));
+        self.log_queries(state.config.query_log);
+    }
+
+    /// Whoever reads the log is told that it has questions in it.
+    fn log_queries(&self, on: bool) {
+        let Some(running) = self.node.running() else { return };
+        if on && !running.witness.is_logging() {
+            tracing::warn!("{QUERY_LOG_IS_ON}");
+        }
+        running.witness.set_logging(on);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether this can be gone by; who may ask then.
+fn check(config: &Config, doors: &[SocketAddr]) -> Result<Access, Refusal> {
+    let access = Access::new(config.allow.clone());
+    access.check(doors)?;
+    Ok(access)
+}
+
+/// What was left out of the settings, and why.
+fn tell(settings: &Settings) {
+    if let Some(nobody) = &settings.nobody {
+        tracing::warn!("names outside the pages are not resolved: {nobody}");
+    }
+    for left_out in &settings.left_out {
+        tracing::info!("not asked: {left_out}");
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    let Settings { upstreams, overrides, .. } = settings;
+    let secure = |upstream: &Upstream| upstream.transport != upstream::Transport::Plain;
+    let any_secure = upstreams.all().into_iter().any(secure);
+    let roots = if any_secure { Roots::of_system() } else { Roots::default() };
+    Rules { upstreams: upstreams.clone(), overrides: overrides.clone(), roots }
+}
+
+/// Which settings of a configuration differ.
+fn compare(old: &Config, new: &Config) -> Reloaded {
+    // Every setting is named here, so that none is forgotten.
+    let Config {
+        data_dir,
+        dns,
+        allow,
+        upstreams,
+        rules,
+        overrides,
+        hosts,
+        allow_tld,
+        http,
+        query_log,
+        file: _,
+    } = new;
+    let live = [
+        ("allow", *allow != old.allow),
+        ("upstreams", *upstreams != old.upstreams),
+        ("rules", *rules != old.rules),
+        ("overrides", *overrides != old.overrides),
+        ("hosts", *hosts != old.hosts),
+        ("allow-tld", *allow_tld != old.allow_tld),
+        ("query-log", *query_log != old.query_log),
+    ];
+    let restart = [
+        ("data-dir", *data_dir != old.data_dir),
+        ("dns", *dns != old.dns),
+        ("http", *http != old.http),
+    ];
+    let names = |rows: &[(&'static str, bool)]| {
+        rows.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect()
+    };
+    Reloaded { changed: names(&live), restart: names(&restart) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_names_what_changed_and_what_only_a_restart_changes() {
+        let old = Config::default();
+        let check = |new: Config, expect: &str| {
+            assert_eq!(compare(&old, &new).to_string(), expect);
+        };
+        check(Config::default(), "nothing changed");
+        let hosts = Some(false);
+        check(Config { hosts, ..Config::default() }, "changed: hosts");
+        let dns = vec!["127.0.0.1:5300".parse().unwrap()];
+        check(
+            Config { dns: dns.clone(), ..Config::default() },
+            "nothing changed; only a restart changes: dns",
+        );
+        let data_dir = Some("/srv".into());
+        let allow = vec!["192.0.2.0/24".parse().unwrap()];
+        check(
+            Config { dns, data_dir, hosts, allow, ..Config::default() },
+            "changed: allow, hosts; only a restart changes: data-dir, dns",
+        );
+    }
+
+    #[test]
+    fn a_door_that_others_reach_is_not_left_without_a_list() {
+        let (lan, home) = ("0.0.0.0:53".parse().unwrap(), "127.0.0.1:53".parse().unwrap());
+        let checked = |config: &Config, doors: &[SocketAddr]| {
+            check(config, doors).map_err(|refusal| refusal.to_string())
+        };
+        let nobody = Config::default();
+        let allow = vec!["192.0.2.0/24".parse().unwrap()];
+        let some = Config { allow, ..Config::default() };
+        assert_eq!(checked(&nobody, &[home]), Ok(Access::default()));
+        assert!(checked(&nobody, &[home, lan]).is_err_and(|said| said.contains("0.0.0.0:53")));
+        assert!(checked(&some, &[home, lan]).is_ok());
+    }
+}
