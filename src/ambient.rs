@@ -27,8 +27,17 @@ pub fn milliseconds() -> u64 {
 
 /// Milliseconds of a clock that only goes forward, since it was first asked.
 pub fn ticks() -> u64 {
+    since_begun().as_millis() as u64
+}
+
+/// Microseconds of the same clock.
+pub fn microseconds() -> u64 {
+    since_begun().as_micros() as u64
+}
+
+fn since_begun() -> Duration {
     static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    BEGUN.get_or_init(std::time::Instant::now).elapsed().as_millis() as u64
+    BEGUN.get_or_init(std::time::Instant::now).elapsed()
 }
 
 /// Microseconds of CLOCK_MONOTONIC, by which service managers order events (sd_notify(3)).
@@ -71,6 +80,13 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// The memory that this process takes, if the system says it (proc_pid_statm(5)).
+pub fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
 /// Waits: for something of which no event tells.
 pub fn pause(span: Duration) {
     thread::sleep(span);
@@ -93,6 +109,12 @@ pub fn outlive_file_size_limit() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_takes_memory() {
+        let bytes = resident_bytes().unwrap();
+        assert!(bytes > 100_000 && bytes < 1 << 40, "{bytes}");
+    }
 
     #[test]
     fn a_clock_before_1970_is_told_of() {

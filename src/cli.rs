@@ -17,6 +17,7 @@ mod fault;
 mod fold;
 mod inbox;
 mod key;
+mod logs;
 mod output;
 mod page;
 mod presence;
@@ -28,13 +29,14 @@ mod resolve;
 mod serve;
 mod shell;
 mod signing;
+mod stats;
 mod status;
 mod system;
 mod table;
 mod vote;
 mod zone;
 
-use crate::ambient;
+use crate::{ambient, daemon::recent::Recent};
 use context::Context;
 use fault::Outcome;
 
@@ -85,6 +87,8 @@ enum Command {
     Resolve(resolve::Resolve),
     Explain(explain::Explain),
     Status(status::Status),
+    Stats(stats::Stats),
+    Logs(logs::Logs),
     System(system::System),
     Key(key::Key),
     Page(page::Page),
@@ -113,11 +117,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(error.exit_code() as u8);
         }
     };
-    output::log_to_stderr(cli.global.verbose, cli.global.quiet);
+    // Only a daemon lives long enough to be asked what it said.
+    let recent = Recent::default();
+    let kept = matches!(cli.command, Command::Serve(_)).then(|| recent.clone());
+    output::log_to_stderr(cli.global.verbose, cli.global.quiet, kept);
     if let Err(error) = ambient::outlive_file_size_limit() {
         tracing::warn!(%error, "a limit on the size of files would end this process");
     }
-    let mut context = Context::new(&cli.global, cli.command.name());
+    let mut context = Context::new(&cli.global, cli.command.name(), recent);
     match cli.command.run(&mut context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => output::report(&fault),
@@ -131,6 +138,8 @@ impl Command {
             Command::Resolve(command) => command.run(context),
             Command::Explain(command) => command.run(context),
             Command::Status(command) => command.run(context),
+            Command::Stats(command) => command.run(context),
+            Command::Logs(command) => command.run(context),
             Command::System(command) => command.run(context),
             Command::Key(command) => command.run(context),
             Command::Page(command) => command.run(context),
@@ -157,6 +166,8 @@ impl Command {
             Command::Resolve(_) => "djdns resolve",
             Command::Explain(_) => "djdns explain",
             Command::Status(_) => "djdns status",
+            Command::Stats(_) => "djdns stats",
+            Command::Logs(_) => "djdns logs",
             Command::System(_) => "djdns system",
             Command::Key(_) => "djdns key",
             Command::Page(_) => "djdns page",

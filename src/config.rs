@@ -13,6 +13,7 @@ use std::{
 
 use serde::Deserialize;
 
+pub mod door;
 pub mod hosts;
 pub mod resolv_conf;
 pub mod resolved_conf;
@@ -22,6 +23,7 @@ pub mod upstream;
 pub mod watch;
 
 use crate::dns::{Upstream, access::Prefix};
+use door::HttpDoor;
 use settings::Origin;
 use upstream::{Addresses, Domain, Servers, TopLevel};
 
@@ -60,6 +62,8 @@ pub struct Config {
     /// Top-level domains that pages may have although ICANN has them too.
     #[serde(default)]
     pub allow_tld: Vec<TopLevel>,
+    /// Where HTTP is answered; none: the usual place.
+    pub http: Option<HttpDoor>,
     /// Whether every question is logged.
     #[serde(default)]
     pub query_log: bool,
@@ -202,12 +206,14 @@ mod tests {
         check("[overrides]\n\n\"printer.lan\" = [\"nas.lan\"]", 3, "accepted are");
         check("allow-tld = [\"a.dev\"]", 1, "one label");
         check("hosts = \"no\"", 1, "boolean");
+        check("\nhttp = \"8053\"", 2, "as 127.0.0.1:8053, or off");
     }
 
     #[test]
     fn the_example_is_in_order_with_every_line_and_says_what_is_so_anyway() {
         let example = Config::parse(EXAMPLE).unwrap();
-        let said = Config { hosts: Some(true), ..Config::default() };
+        let http = Some(HttpDoor::default());
+        let said = Config { hosts: Some(true), http, ..Config::default() };
         assert_eq!(example, said);
         // A setting that is commented out has a name, ` = ` and a value.
         let line = |line: &'static str| match line.strip_prefix("# ") {

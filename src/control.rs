@@ -7,6 +7,7 @@
 pub mod client;
 pub mod report;
 pub mod request;
+pub mod running;
 pub mod server;
 
 use std::{

@@ -14,7 +14,7 @@ use anyhow::Context;
 
 use crate::{
     ambient,
-    config::Config,
+    config::{Config, door::HttpDoor},
     control::{
         report::Status,
         server::{self, Session},
@@ -36,22 +36,28 @@ pub mod node;
 mod node_key;
 mod passed;
 mod privileges;
+pub mod recent;
 mod reload;
 mod report;
 mod resolve;
+pub mod running;
 mod sealing;
 mod seats;
 mod session;
 mod shown;
 mod signals;
-mod status;
+mod stats;
+pub mod status;
 mod trail;
 mod verify;
+mod web;
 pub mod whole;
 
 use doors::Doors;
 use node::Node;
+use recent::Recent;
 use reload::InForce;
+use running::Running;
 use signals::{Asked, Signals};
 
 /// How `djdns serve` was called.
@@ -61,10 +67,14 @@ pub struct ServeOptions {
     pub dns: Vec<SocketAddr>,
     /// Whom to ask for names outside the pages; none: as `config` says.
     pub upstreams: Vec<Upstream>,
+    /// Where to answer HTTP.
+    pub http: HttpDoor,
     /// The configuration; its `dns` is `dns` already.
     pub config: Config,
     /// Says nothing on standard output.
     pub quiet: bool,
+    /// What is remembered of the log.
+    pub recent: Recent,
 }
 
 /// Serves the node until SIGINT or SIGTERM, at doors that [`doors::open`] opened.
@@ -83,16 +93,22 @@ pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::
         .context("starting the DNS runtime")?;
     runtime.block_on(async {
         doors.tell();
-        let listeners = doors.listeners;
+        let (listeners, http, notes) = (doors.listeners, doors.http, doors.notes);
         let (addresses, doors) = (listeners.addresses(), listeners.doors());
         let in_force = Arc::new(InForce::begin(node, options, &doors)?);
-        let service = Service::new(node.view().clone(), Some(Arc::new(in_force.forward.clone())))
+        let forward = in_force.forward.clone();
+        let running = Running::new(addresses.clone(), forward.clone(), options.recent.clone());
+        notes.into_iter().for_each(|note| running.note_door(note));
+        let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
             .with_cookies(Cookies::new(ambient::random(), ambient::now))
-            .with_access(in_force.access.clone());
+            .with_access(in_force.access.clone())
+            .with_witness(running.witness.clone());
         let serving = listeners.serve(&service).context("serving DNS")?;
+        node.run(running);
+        in_force.tell_node();
         in_force.clone().follow_machine();
-        *node.serving.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            addresses.iter().map(ToString::to_string).collect();
+        let http = http.map(|http| web::serve(node, http, in_force.access.clone()));
+        let _http = http.transpose().context("serving HTTP")?;
         let sessions = node.clone();
         std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
         let host = node.clone();

@@ -18,11 +18,12 @@ pub mod access;
 mod additional;
 pub mod answer;
 pub mod cookie;
+pub mod counters;
 mod crowd;
 pub mod face;
 mod follow;
 pub mod forward;
-mod holder;
+pub mod holder;
 pub mod icann;
 pub mod listeners;
 
@@ -31,17 +32,20 @@ pub mod options;
 pub mod path;
 pub mod query;
 pub mod service;
+pub mod source;
 pub mod special;
 mod stream;
 pub mod suffix;
 pub mod upstream;
 pub mod view;
 pub mod wire;
+pub mod witness;
 
 pub use access::Access;
 pub use answer::{Answer, Rcode};
 pub use cookie::Cookies;
 
+pub use counters::Counters;
 pub use face::Face;
 pub use forward::Forward;
 pub use holder::Holder;
@@ -49,10 +53,12 @@ pub use listeners::{ListenError, Listeners, Serving};
 pub use options::Client;
 pub use query::Query;
 pub use service::{Outside, Reply, Seeking, Service, Wanted};
+pub use source::{Source, Told};
 pub use special::Special;
 pub use upstream::{Overrides, Upstream, Upstreams};
 pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
+pub use witness::Witness;
 
 /// Seconds that the addresses of `localhost.` may be cached (choice: they never change).
 const LOCALHOST_TTL: u32 = 86_400;

@@ -90,6 +90,7 @@ pub mod daemon;
 pub mod demo;
 pub mod dns;
 pub mod governance;
+pub mod http;
 pub mod id;
 pub mod key;
 pub mod limits;

@@ -268,7 +268,30 @@ pub const NICE_OF_IMPORTS: i32 = 10;
 /// Clients of the control socket at one time (choice).
 pub const CONTROL_CLIENTS_MAX: usize = 64;
 
+/// Lines of its log that a daemon remembers (choice: a day of one that has nothing to complain of).
+pub const LOG_LINES_MAX: usize = 1000;
+/// Characters of one such line (choice): with [`LOG_LINES_MAX`] at most a few megabytes.
+pub const LOG_LINE_CHARACTERS_MAX: usize = 1000;
+/// How long a node waits for a line of the log that somebody follows, before it says that there is none
+/// (choice: one who left is noticed then).
+pub const LOG_WAIT: Duration = Duration::from_secs(5);
+/// Pages that metrics tell of, each by itself (choice): what reads them holds a series for each.
+pub const METRICS_PAGES_MAX: usize = 1000;
+/// Connections of the HTTP face at one time (choice: a monitoring program, a probe and a few people).
+pub const HTTP_CONNECTIONS_MAX: usize = 32;
+/// How long a client may take to send the head of its request (choice).
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(5);
+/// How long a connection may last in all, its answer read (choice).
+pub const HTTP_CONNECTION_TIME: Duration = Duration::from_secs(15);
+/// Headers of one request (choice: browsers send about fifteen).
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// Bytes of a request that are held (the least that hyper takes).
+pub const HTTP_REQUEST_BYTES_MAX: usize = 8 * KIB;
+/// How long no connection is taken after one could not be (choice).
+pub const HTTP_RETRY: Duration = Duration::from_millis(100);
+
 const _: () = {
+    assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
     assert!(TRACK2_BP_DEFAULT >= TRACK2_BP_MIN);
     assert!(TRACK1_BP_DEFAULT as u32 + TRACK2_BP_DEFAULT as u32 > 10_000);

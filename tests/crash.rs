@@ -8,6 +8,7 @@ mod process {
     pub mod examples;
     pub mod kills;
     pub mod load;
+    pub mod operations;
     pub mod service;
 }
 mod support {

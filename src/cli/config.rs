@@ -132,6 +132,7 @@ fn report(config: &config::Config, data_dir: &str, root: &Path) -> Report {
     row("hosts", vec![hosts.to_string()], &said(config.hosts.is_some()));
     let allowed = config.allow_tld.iter().map(|tld| tld.0.to_string()).collect();
     row("allow-tld", allowed, &said(!config.allow_tld.is_empty()));
+    row("http", vec![config.http.unwrap_or_default().to_string()], &said(config.http.is_some()));
     row("query-log", vec![config.query_log.to_string()], &said(config.query_log));
     let mut notes = Vec::new();
     match &settings.nobody {

@@ -23,7 +23,7 @@ use crate::{
         request::{Answer, Failure, FailureKind, Request},
         server::Session,
     },
-    daemon::{self, node::Node},
+    daemon::{self, node::Node, recent::Recent},
     limits::CONTROL_SILENCE,
     store::StoreError,
 };
@@ -33,6 +33,8 @@ pub struct Context {
     pub json: bool,
     pub quiet: bool,
     pub style: Style,
+    /// What a daemon of this process remembers of its log.
+    pub recent: Recent,
     global: Global,
     command: &'static str,
     link: Option<Link>,
@@ -95,10 +97,10 @@ pub(super) use ask;
 
 impl Context {
     /// A context of the command with this name; nothing is opened yet.
-    pub(super) fn new(global: &Global, command: &'static str) -> Context {
+    pub(super) fn new(global: &Global, command: &'static str, recent: Recent) -> Context {
         let global = global.clone();
         let (json, quiet, style) = (global.json, global.quiet, Style::of_stdout());
-        Context { json, quiet, style, global, command, link: None }
+        Context { json, quiet, style, recent, global, command, link: None }
     }
 
     /// The configuration.
@@ -142,6 +144,27 @@ impl Context {
             Link::Daemon(client) => client.ask(&request, tell)?,
             Link::Direct(session) => session.handle(request, tell)?,
         })
+    }
+
+    /// Asks the daemon, and nobody else: this is of a process that runs.
+    ///
+    /// # Errors
+    /// As [`Context::ask`], and that none runs.
+    pub fn ask_daemon(&mut self, request: &Request) -> Outcome<Answer> {
+        if !matches!(self.link, Some(Link::Daemon(_))) {
+            let dir = self.data_dir()?;
+            let client = Client::connect(&dir).map_err(|error| unreachable(&dir, &error))?;
+            let nobody = || {
+                let dir = dir.display();
+                let message = format!("no daemon runs for {dir}: `djdns serve` starts one");
+                Failure::unreachable(message)
+            };
+            self.link = Some(Link::Daemon(client.ok_or_else(nobody)?));
+        }
+        match &mut self.link {
+            Some(Link::Daemon(client)) => Ok(client.ask(request, &mut |_, _, _| {})?),
+            _ => Err(Fault::other_answer()),
+        }
     }
 
     fn connect(&self, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {

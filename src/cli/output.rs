@@ -11,12 +11,13 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use tracing_subscriber::{EnvFilter, prelude::*};
 
 use super::{
     fault::{Fault, Outcome},
     fold::fold,
 };
-use crate::control::request::Failure;
+use crate::{control::request::Failure, daemon::recent::Recent};
 
 /// Whether and how text is coloured, and how much fits on a line.
 #[derive(Clone, Copy)]
@@ -188,22 +189,23 @@ fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Sends the library's log to standard error.
-pub fn log_to_stderr(verbose: u8, quiet: bool) {
+/// Sends the library's log to standard error, and to `kept` what is worth knowing, whatever is shown.
+pub fn log_to_stderr(verbose: u8, quiet: bool, kept: Option<Recent>) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
-        (_, 0) => "warn",
+        // Whoever has questions logged wants to see them.
+        (_, 0) => "warn,djdns::query=info",
         (_, 1) => "djdns=info,warn",
         _ => "djdns=trace,info",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("DJDNS_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let filter = EnvFilter::try_from_env("DJDNS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // Only the first subscriber of a process counts; tests may have set theirs.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let shown = tracing_subscriber::fmt::layer()
         .with_ansi(Style::of(&io::stderr()).colour)
         .with_writer(io::stderr)
-        .try_init();
+        .with_filter(filter);
+    let kept = kept.map(|kept| kept.with_filter(EnvFilter::new("djdns=info,warn")));
+    let _ = tracing_subscriber::registry().with(shown).with(kept).try_init();
 }
 
 /// A bar on a terminal's standard error while something takes long. Gone when dropped.

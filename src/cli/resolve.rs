@@ -11,17 +11,18 @@ use super::{
 };
 use crate::{
     control::{
-        report::{PageStep, Resolution},
-        request::{Answer, Request},
+        report::{ForwardedStep, PageStep, Resolution},
+        request::{Answer, Failure, Request},
     },
     page::{name::Name, record::RecordType},
 };
 
-/// Answer a name from verified pages, as the DNS face would.
+/// Answer a name as the DNS face would: from verified pages, or else by asking others.
 ///
-/// Prints the records as `dig` does. Exit code 3 means that the name does not exist. With --trace
-/// the pages that were walked come first, from the anchor down: what proved each, its newest seal,
-/// and the operation that set the entry leading on.
+/// Prints the records as `dig` does. A name in no page is asked of upstream resolvers by the running
+/// daemon. Exit code 3 means that the name does not exist, 4 that no upstream answers. With --trace the
+/// pages that were walked come first, from the anchor down: what proved each, its newest seal, and the
+/// operation that set the entry leading on; then who else was asked.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns resolve brickwindows.ff.ct AAAA --trace")]
 pub struct Resolve {
@@ -34,18 +35,18 @@ pub struct Resolve {
     /// Show each page walked and what was checked
     #[arg(long)]
     trace: bool,
-    /// Ask nobody else: pages come from this machine only, as they always do in this version
+    /// Ask nobody else: only from pages that are on this machine
     #[arg(long)]
     offline: bool,
 }
 
 impl Resolve {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let Resolve { name, rtype, trace, offline: _ } = self;
+        let Resolve { name, rtype, trace, offline } = self;
         if !rtype.is_data() && rtype != RecordType::ANY {
             return Err(Fault::usage(format!("{rtype} is no type of record: nothing holds one")));
         }
-        let request = Request::Resolve { name, rtype };
+        let request = Request::Resolve { name, rtype, offline };
         let resolution = ask!(context, request, Answer::Resolved(resolution) => resolution);
         if context.json {
             output::print_json(&resolution)?;
@@ -62,6 +63,7 @@ fn render(resolution: &Resolution, trace: bool, style: Style) -> String {
         for step in &resolution.pages {
             out += &step_text(step, style);
         }
+        out += &resolution.forwarded.iter().map(asked_text).collect::<String>();
         let fresh = if resolution.fresh { "fresh" } else { "as this machine knows it" };
         let line = format!("{} {}, {fresh}\n", resolution.rcode, resolution.status);
         out += &style.paint(Paint::Bold, &line);
@@ -99,6 +101,19 @@ pub fn step_text(step: &PageStep, style: Style) -> String {
     out
 }
 
+/// Who else was asked, in a line.
+fn asked_text(step: &ForwardedStep) -> String {
+    let upstream = step.upstream.as_deref().unwrap_or("an upstream");
+    let ago = step.age.map_or_else(String::new, |age| format!(", {age} s ago"));
+    clean(&match step.source.as_str() {
+        "override" => "from this machine's overrides or hosts file\n".to_owned(),
+        "cache" => format!("from the cache: {upstream} said it{ago}\n"),
+        "stale" => format!("from the cache, past its time: {upstream} said it{ago}\n"),
+        "forwarded" => format!("asked: {upstream} says it now\n"),
+        _ => "asked: no upstream answers\n".to_owned(),
+    })
+}
+
 /// The first eight digits of an id.
 pub fn short(id: &str) -> String {
     id.chars().take(8).collect()
@@ -124,7 +139,15 @@ fn judge(context: &Context, resolution: &Resolution) -> Outcome {
             Ok(())
         }
         "NXDOMAIN" => Err(Fault::not_found(format!("{name} does not exist (NXDOMAIN){notes}"))),
-        _ => Err(Fault::refused(format!("{name} is not answered ({rcode}){notes}"))),
+        _ => {
+            let is_unreachable =
+                resolution.forwarded.as_ref().is_some_and(|step| step.source == "failed");
+            let message = format!("{name} is not answered ({rcode}){notes}");
+            Err(match is_unreachable {
+                true => Failure::unreachable(message + "; `djdns status` says more").into(),
+                false => Fault::refused(message),
+            })
+        }
     }
 }
 
@@ -157,6 +180,7 @@ mod tests {
             rcode: "NOERROR".into(),
             answers: vec![answer],
             status: "sealed".into(),
+            forwarded: None,
             fresh: true,
             pages: vec![step],
             referral: Vec::new(),
@@ -183,5 +207,18 @@ NOERROR sealed, fresh
 a.ct. 60 IN A 192.0.2.1
 ";
         assert_eq!(render(&resolution(), true, Style::plain()), expect);
+    }
+
+    #[test]
+    fn a_trace_says_who_else_was_asked() {
+        let check = |source: &str, age, expect: &str| {
+            let upstream = Some("192.0.2.53".to_owned());
+            let step = ForwardedStep { source: source.to_owned(), upstream, age };
+            let shown = Resolution { forwarded: Some(step), pages: vec![], ..resolution() };
+            assert_eq!(render(&shown, true, Style::plain()).lines().next(), Some(expect));
+        };
+        check("forwarded", Some(0), "asked: 192.0.2.53 says it now");
+        check("cache", Some(7), "from the cache: 192.0.2.53 said it, 7 s ago");
+        check("failed", None, "asked: no upstream answers");
     }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{context::Context, fault::Outcome};
 use crate::{
+    config::door::HttpDoor,
     daemon::{self, ServeOptions, doors, node::Node},
     dns::Upstream,
 };
@@ -26,6 +27,10 @@ pub struct Serve {
     /// this machine says]
     #[arg(long = "upstream", value_name = "ADDR")]
     upstreams: Vec<Upstream>,
+    /// Answer HTTP here, with metrics and health, or `off` [else the configuration, else
+    /// 127.0.0.1:8053]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<HttpDoor>,
 }
 
 impl Serve {
@@ -34,7 +39,9 @@ impl Serve {
         let config = context.config()?;
         let dns = if self.dns.is_empty() { config.dns.clone() } else { self.dns };
         let (upstreams, quiet) = (self.upstreams, context.quiet);
-        let options = ServeOptions { dns, upstreams, config, quiet };
+        let http = self.http.or(config.http).unwrap_or_default();
+        let recent = context.recent.clone();
+        let options = ServeOptions { dns, upstreams, http, config, quiet, recent };
         // First of all: no thread that is started later has rights that this took.
         let doors = doors::open(&options)?;
         let node = {

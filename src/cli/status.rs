@@ -10,15 +10,19 @@ use super::{
     signing::Acquaintances,
     table::{Table, text},
 };
-use crate::control::{
-    report,
-    request::{Answer, Request},
+use crate::{
+    control::{
+        report,
+        request::{Answer, Request},
+        running::Forwarding,
+    },
+    daemon::status::QUERY_LOG_IS_ON,
 };
 
 /// Say in words how the node is.
 ///
-/// Whether a daemon runs and where it answers, which pages are held, which root they are resolved
-/// from, and what needs attention.
+/// Whether a daemon runs and where it answers, whom it asks for other names and how that goes, which
+/// pages are held, which root they are resolved from, and what needs attention.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns status --json")]
 pub struct Status {}
@@ -52,6 +56,12 @@ fn render(context: &Context, status: &report::Status) -> String {
     if !status.dns.is_empty() {
         row("DNS", status.dns.join(", "));
     }
+    if let Some(address) = &status.http {
+        row("HTTP", format!("http://{address}/"));
+    }
+    if let Some(forwarding) = &status.forwarding {
+        row("other names", asked_of(forwarding));
+    }
     row("pages", format!("{}, with {} entries", status.pages, status.entries));
     row("open", format!("{} operations that have not ended", status.open_operations));
     let root = status.root.as_deref().unwrap_or("none");
@@ -61,6 +71,11 @@ fn render(context: &Context, status: &report::Status) -> String {
         row("trusted", format!("{} {}", anchor.name, anchor.page_id));
     }
     out += &table.render(style);
+    let troubles = status.forwarding.iter().flat_map(|forwarding| &forwarding.troubles);
+    let logged = status.query_log.then(|| QUERY_LOG_IS_ON.to_owned());
+    for sentence in troubles.chain(&status.doors).chain(&logged) {
+        out += &style.paint(Paint::Notice, &format!("- {}\n", output::clean(sentence)));
+    }
     let known = Acquaintances::of(context);
     for (n, waiting) in status.waiting.iter().enumerate() {
         out += &waiting_for(waiting, &known);
@@ -82,6 +97,16 @@ fn render(context: &Context, status: &report::Status) -> String {
         out += &style.paint(Paint::Notice, &format!("- {}\n", output::clean(notice)));
     }
     out
+}
+
+/// Whom names outside the pages are asked of, and who says so.
+fn asked_of(forwarding: &Forwarding) -> String {
+    let upstreams = &forwarding.upstreams;
+    let names: Vec<&str> = upstreams.iter().map(|one| one.upstream.as_str()).collect();
+    match names[..] {
+        [] => "asked of nobody".to_owned(),
+        _ => format!("asked of {} (from {})", names.join(", "), forwarding.from),
+    }
 }
 
 /// Whose ballots an operation waits for, in a line.

@@ -123,7 +123,7 @@ fn what_is_wrong_or_comes_later_is_a_usage_error() {
     for line in [
         "serve --listen 127.0.0.1:1",
         "serve --upstream dns.example",
-        "stats",
+        "serve --http 8053",
         "resolve a..b",
         "resolve a NOTYPE",
         "page create a.ct",

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::running::Forwarding;
 use crate::{id::Id, limits::POWER_UNITS};
 
 /// Power in units of a millionth; as JSON a number of whole powers.
@@ -21,6 +22,16 @@ pub struct Status {
     pub data_dir: String,
     /// Addresses on which DNS is answered.
     pub dns: Vec<String>,
+    /// Address on which HTTP is answered.
+    pub http: Option<String>,
+    /// What was not to be had when the daemon started, and what is done instead.
+    pub doors: Vec<String>,
+    /// How names outside the pages are resolved; none without a daemon.
+    pub forwarding: Option<Forwarding>,
+    /// Whether every question is logged.
+    pub query_log: bool,
+    /// Whether names of pages resolve: there is a root, and every page that is trusted.
+    pub resolves: bool,
     pub pages: usize,
     pub entries: usize,
     pub open_operations: usize,
@@ -403,12 +414,25 @@ pub struct Resolution {
     pub answers: Vec<AnswerRow>,
     /// `sealed`, `soft`, `forwarded` or `none`.
     pub status: String,
+    /// Who else was asked, if the name is in no page.
+    pub forwarded: Option<ForwardedStep>,
     pub fresh: bool,
     pub pages: Vec<PageStep>,
     /// The servers that the name is delegated to, if it is.
     pub referral: Vec<String>,
     /// The extended DNS errors, in words (RFC 8914).
     pub notes: Vec<String>,
+}
+
+/// How a name in no page was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardedStep {
+    /// `override`, `cache`, `forwarded`, `stale` or `failed`.
+    pub source: String,
+    /// Who said it.
+    pub upstream: Option<String>,
+    /// Seconds ago.
+    pub age: Option<u32>,
 }
 
 /// One record of an answer.

@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::report::*;
+use super::{
+    report::*,
+    running::{LogPart, Stats},
+};
 use crate::{
     governance::presence::Presence,
     id::Id,
@@ -24,6 +27,10 @@ pub type PageSelector = String;
 pub enum Request {
     /// Health in words.
     Status,
+    /// What a daemon has counted.
+    Stats,
+    /// Lines of a daemon's log from number `from` on; `wait`: a while for the first of them.
+    Log { from: u64, wait: bool },
     /// All pages held.
     Pages,
     /// One page and its participants.
@@ -76,8 +83,8 @@ pub enum Request {
     Forget { page: PageSelector },
     /// Trusts a page for a name and everything below it (T2).
     Join { name: Name, page: Id },
-    /// Answers as the DNS face would, and says from where.
-    Resolve { name: Name, rtype: RecordType },
+    /// Answers as the DNS face would, and says from where; `offline`: asks nobody else.
+    Resolve { name: Name, rtype: RecordType, offline: bool },
     /// Why a name is answered as it is.
     Explain { name: Name },
 }
@@ -86,6 +93,8 @@ pub enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Answer {
     Status(Status),
+    Stats(Box<Stats>),
+    Log(LogPart),
     Pages(Vec<PageSummary>),
     Page(PageReport),
     History(Vec<Event>),
@@ -202,6 +211,11 @@ impl Failure {
     /// Refused or failed.
     pub fn refused(message: impl std::fmt::Display) -> Failure {
         Failure { kind: FailureKind::Refused, message: message.to_string() }
+    }
+
+    /// Nobody is there who could answer.
+    pub fn unreachable(message: impl std::fmt::Display) -> Failure {
+        Failure { kind: FailureKind::Unreachable, message: message.to_string() }
     }
 
     /// No such thing.

@@ -1,4 +1,4 @@
-//! The doors of DNS: opened before anything else is done, and what is said when they cannot be.
+//! The doors of DNS, and that of HTTP: opened before anything else is done, and what is said when they cannot be.
 //!
 //! What is asked at them is not known here.
 
@@ -9,12 +9,16 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
-use super::{ServeOptions, passed, privileges};
-use crate::dns::{Access, ListenError, Listeners};
+use super::{ServeOptions, passed, privileges, web};
+use crate::{
+    dns::{Access, ListenError, Listeners},
+    http::Http,
+};
 
 /// Doors that are open, and what somebody should know of them.
 pub struct Doors {
     pub(super) listeners: Listeners,
+    pub(super) http: Option<Http>,
     /// What was not to be had, what is done instead, and the ways out, in sentences.
     pub notes: Vec<String>,
 }
@@ -31,8 +35,12 @@ const SECOND_PORT: u16 = 5300;
 /// When no address can be listened on, or one of them is reached by others without a list of who may
 /// ask.
 pub fn open(options: &ServeOptions) -> anyhow::Result<Doors> {
-    let doors = Doors::find(options)?;
-    Access::new(options.config.allow.clone()).check(&doors.listeners.doors())?;
+    let mut doors = Doors::find(options)?;
+    let access = Access::new(options.config.allow.clone());
+    access.check(&doors.listeners.doors())?;
+    let (http, note) = web::bind(options.http, &access)?;
+    doors.http = http;
+    doors.notes.extend(note);
     // A system without capabilities has none to give up.
     if let Err(error) = privileges::give_up() {
         tracing::warn!(%error, "the rights of this process could not be given up");
@@ -68,14 +76,19 @@ impl Doors {
         }
     }
 
+    /// Of DNS alone, and nothing that anybody should know.
+    fn at(listeners: Listeners) -> Doors {
+        Doors { listeners, http: None, notes: Vec::new() }
+    }
+
     /// The sockets that systemd passed, or those asked for, or the defaults.
     fn find(options: &ServeOptions) -> anyhow::Result<Doors> {
         let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
         if !udp.is_empty() || !tcp.is_empty() {
-            return Ok(Doors { listeners: Listeners::passed(udp, tcp), notes: Vec::new() });
+            return Ok(Doors::at(Listeners::passed(udp, tcp)));
         }
         if !options.dns.is_empty() {
-            return Ok(Doors { listeners: bind(&options.dns)?, notes: Vec::new() });
+            return Ok(Doors::at(bind(&options.dns)?));
         }
         Doors::usual()
     }
@@ -89,16 +102,16 @@ impl Doors {
             Err(error) => {
                 let second = SocketAddr::new(v4.ip(), SECOND_PORT);
                 let listeners = bind(&[second]).with_context(|| sentence(&error))?;
-                return Ok(Doors { listeners, notes: vec![instead(&error, second)] });
+                return Ok(Doors { notes: vec![instead(&error, second)], ..Doors::at(listeners) });
             }
         };
         Ok(match Listeners::bind(&[v6]) {
-            Ok(more) => Doors { listeners: listeners.and(more), notes: Vec::new() },
+            Ok(more) => Doors::at(listeners.and(more)),
             // No IPv6 on this machine: the other loopback is enough.
-            Err(ListenError::NoSuchAddress(_)) => Doors { listeners, notes: Vec::new() },
+            Err(ListenError::NoSuchAddress(_)) => Doors::at(listeners),
             Err(error) => {
                 let note = format!("{}; DNS is answered on {v4} alone", sentence(&error));
-                Doors { listeners, notes: vec![note] }
+                Doors { notes: vec![note], ..Doors::at(listeners) }
             }
         })
     }

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     mem::ManuallyDrop,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -19,6 +19,7 @@ use super::{
     damage::{Damage, is_prefix},
     inbox::Inboxes,
     node_key::{self, UnfitKey},
+    running::Running,
     shown::{built, with_entries, with_page},
     whole::{self, Check, Note, WholePage, WholeRefusal},
 };
@@ -64,8 +65,8 @@ pub struct Node {
     state: Mutex<ManuallyDrop<State>>,
     /// Replaced only while `state` is held, so that no change of it is lost.
     pub(super) view: ManuallyDrop<Arc<ArcSwap<View>>>,
-    /// Where DNS is answered, once it is.
-    pub(super) serving: Mutex<Vec<String>>,
+    /// What it is besides, once it is a daemon.
+    running: OnceLock<Running>,
     /// What the pages are asked for. Locked before `state`, never while that is held.
     pub(super) inboxes: Inboxes,
     /// Participants who said something since the start.
@@ -147,7 +148,7 @@ impl Node {
             store,
             state: Mutex::new(ManuallyDrop::new(state)),
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
-            serving: Mutex::new(Vec::new()),
+            running: OnceLock::new(),
             inboxes: Inboxes::default(),
             known_keys: Mutex::default(),
         });
@@ -278,6 +279,16 @@ impl Node {
             state.forks.keys().for_each(|id| self.mark(&state, id));
         }
         &self.view
+    }
+
+    /// It is a daemon from now on; false if it was one before.
+    pub fn run(&self, running: Running) -> bool {
+        self.running.set(running).is_ok()
+    }
+
+    /// What it is besides, if it is a daemon.
+    pub fn running(&self) -> Option<&Running> {
+        self.running.get()
     }
 
     /// Where the pages are.

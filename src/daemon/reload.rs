@@ -12,9 +12,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::runtime::Handle;
 
-use super::{ServeOptions, node::Node};
+use super::{ServeOptions, node::Node, status::QUERY_LOG_IS_ON};
 use crate::{
     ambient,
     config::{
@@ -39,8 +38,6 @@ pub struct InForce {
     doors: Vec<SocketAddr>,
     pub access: Arc<ArcSwap<Access>>,
     pub forward: Forward,
-    /// Of the DNS face, which this is begun in.
-    runtime: Handle,
     state: Mutex<State>,
 }
 
@@ -56,8 +53,6 @@ pub enum Refusal {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Access(#[from] NoAccessList),
-    #[error("query-log: the query log is not built yet; leave it out")]
-    QueryLog,
 }
 
 /// What a reload did.
@@ -104,7 +99,6 @@ impl InForce {
             doors: doors.to_vec(),
             access: Arc::new(ArcSwap::from_pointee(access)),
             forward: Forward::new(rules(&settings), ambient),
-            runtime: Handle::current(),
             state: Mutex::new(State { config, settings }),
         })
     }
@@ -127,13 +121,13 @@ impl InForce {
         if settings != state.settings {
             self.go_by(&mut state, settings);
         }
+        self.log_queries(config.query_log);
         state.config = config;
         Ok(reloaded)
     }
 
-    /// Follows this machine's own files, in a thread of its own; questions must be answered by now.
+    /// Follows this machine's own files, in a thread of its own.
     pub fn follow_machine(self: Arc<Self>) {
-        self.find_loops();
         let watch = Watch::of_system(Path::new("/"));
         std::thread::spawn(move || {
             watch::run(watch, |_| {
@@ -151,17 +145,28 @@ impl InForce {
         Settings::read(config, &self.upstreams, Path::new("/"), &self.doors)
     }
 
+    /// Asks by these, and knows nothing yet of whom it asks.
     fn go_by(&self, state: &mut State, settings: Settings) {
         tell(&settings);
         self.forward.set_rules(rules(&settings));
-        self.find_loops();
+        self.node.running().inspect(|running| running.asks_by(&settings));
         state.settings = settings;
     }
 
-    /// Looks for upstreams that ask djdns itself, while everything else goes on.
-    fn find_loops(&self) {
-        let forward = self.forward.clone();
-        self.runtime.spawn(async move { forward.find_loops().await });
+    /// Says to the node, which is a daemon now, what is in force.
+    pub fn tell_node(&self) {
+        let state = self.state();
+        self.node.running().inspect(|running| running.asks_by(&state.settings));
+        self.log_queries(state.config.query_log);
+    }
+
+    /// Whoever reads the log is told that it has questions in it.
+    fn log_queries(&self, on: bool) {
+        let Some(running) = self.node.running() else { return };
+        if on && !running.witness.is_logging() {
+            tracing::warn!("{QUERY_LOG_IS_ON}");
+        }
+        running.witness.set_logging(on);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,9 +176,6 @@ impl InForce {
 
 /// Whether this can be gone by; who may ask then.
 fn check(config: &Config, doors: &[SocketAddr]) -> Result<Access, Refusal> {
-    if config.query_log {
-        return Err(Refusal::QueryLog);
-    }
     let access = Access::new(config.allow.clone());
     access.check(doors)?;
     Ok(access)
@@ -209,6 +211,7 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
         overrides,
         hosts,
         allow_tld,
+        http,
         query_log,
         file: _,
     } = new;
@@ -221,7 +224,11 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
         ("allow-tld", *allow_tld != old.allow_tld),
         ("query-log", *query_log != old.query_log),
     ];
-    let restart = [("data-dir", *data_dir != old.data_dir), ("dns", *dns != old.dns)];
+    let restart = [
+        ("data-dir", *data_dir != old.data_dir),
+        ("dns", *dns != old.dns),
+        ("http", *http != old.http),
+    ];
     let names = |rows: &[(&'static str, bool)]| {
         rows.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect()
     };

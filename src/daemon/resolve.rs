@@ -2,8 +2,8 @@
 
 use super::{node::Node, report::data_text};
 use crate::{
-    control::report::{AnswerRow, PageStep, Resolution},
-    dns::{Answer, Rcode, Trouble, View, answer::Part, path::Path},
+    control::report::{AnswerRow, ForwardedStep, PageStep, Resolution},
+    dns::{Answer, Rcode, Source, Trouble, View, answer::Part, path::Path, service::Wanted},
     governance::{Governance, operation::Register},
     id::Id,
     page::{
@@ -13,25 +13,58 @@ use crate::{
     },
 };
 
-/// `djdns resolve`: the answer, whether it is sealed, and every page walked.
-pub fn resolve(node: &Node, name: &Name, rtype: RecordType) -> Resolution {
+/// `djdns resolve`: the answer, whether it is sealed, every page walked, and who else was asked.
+pub fn resolve(node: &Node, name: &Name, rtype: RecordType, offline: bool) -> Resolution {
     let view = node.view().load_full();
-    let notes =
-        |answer: &Answer| answer.errors.iter().map(|error| error.text.to_string()).collect();
     let Some(path) = Path::read(name.wire()) else { unreachable!("a name is a path") };
     let answer = Answer::look_up(&view, &path, rtype);
+    let running = node.running();
+    let (answer, is_left) = match (answer.outside, running) {
+        (Some(outside), Some(running)) if !offline => {
+            let (dnssec_ok, checking_disabled) = (false, false);
+            let wanted = Wanted { name: outside, qtype: rtype, dnssec_ok, checking_disabled };
+            let found = running.resolve(wanted);
+            let is_same = outside.wire() == path.wire();
+            (if is_same { found } else { answer.followed_by(found, &outside) }, false)
+        }
+        (outside, _) => (answer, outside.is_some()),
+    };
     let answers: Vec<AnswerRow> = answer.answer.iter().flat_map(|part| rows(part, name)).collect();
+    let mut notes: Vec<String> = answer.errors.iter().map(|error| error.text.to_string()).collect();
+    if is_left {
+        notes.push(match offline {
+            true => "that is what --offline is for".to_owned(),
+            false => "a running daemon would ask (`djdns serve`)".to_owned(),
+        });
+    }
+    let forwarded = forwarded(&answer);
+    let status = match forwarded {
+        Some(_) if answer.answer.is_empty() && answer.rcode != Rcode::NOERROR => "none",
+        Some(_) => "forwarded",
+        None => status(node, &view, &answer, name),
+    };
     Resolution {
         name: name.to_string(),
         rtype: rtype.to_string(),
         rcode: answer.rcode.to_string(),
-        status: status(node, &view, &answer, name).to_owned(),
-        fresh: false,
+        status: status.to_owned(),
+        fresh: [Source::Override, Source::Cache, Source::Forwarded].contains(&answer.source),
+        forwarded,
         pages: steps(node, &view, name),
         referral: referral(&answer),
-        notes: notes(&answer),
+        notes,
         answers,
     }
+}
+
+/// Who else was asked, if the pages do not say it all.
+fn forwarded(answer: &Answer) -> Option<ForwardedStep> {
+    let is_local = [Source::Nowhere, Source::Page, Source::Special].contains(&answer.source);
+    (!is_local).then(|| ForwardedStep {
+        source: answer.source.word().to_owned(),
+        upstream: answer.told.as_ref().map(|told| told.by.to_string()),
+        age: answer.told.as_ref().map(|told| told.age),
+    })
 }
 
 /// The servers that answer instead, when the name is delegated to them.

@@ -1,12 +1,14 @@
 //! Carries out what a client asks, on a node.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     carry, explain, history, inbox,
     many::admit_all,
     node::{Node, Progress, sentence},
-    report, resolve, status, verify,
+    report, resolve,
+    running::Running,
+    stats, status, verify,
     whole::{self, WholePage},
 };
 use crate::{
@@ -20,7 +22,9 @@ use crate::{
     },
     id::{Id, Kind},
     key::{PublicKey, RawKey},
-    limits::{BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX, OPEN_OPERATIONS_MAX},
+    limits::{
+        BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX, LOG_WAIT, OPEN_OPERATIONS_MAX,
+    },
     page::{entry::Rdata, name::Owner},
     store::Cursor,
 };
@@ -43,6 +47,11 @@ impl Session for NodeSession {
         let node = self.node.clone();
         Ok(match request {
             Request::Status => Answer::Status(status::status(&node)),
+            Request::Stats => Answer::Stats(Box::new(stats::stats(&node, running(&node)?))),
+            Request::Log { from, wait } => {
+                let patience = if wait { LOG_WAIT } else { Duration::ZERO };
+                Answer::Log(running(&node)?.recent.read(from, patience))
+            }
             Request::Pages => Answer::Pages(status::pages(&node)),
             Request::Page { page } => Answer::Page(status::page(&node, &node.select(&page)?)),
             Request::History { page } => Answer::History(history::of(&node, &node.select(&page)?)?),
@@ -95,8 +104,8 @@ impl Session for NodeSession {
                 Answer::Committed { page: status::summary(&node, &page) }
             }
             Request::Join { name, page } => node.join(&name, &page).map(|()| Answer::Joined)?,
-            Request::Resolve { name, rtype } => {
-                Answer::Resolved(resolve::resolve(&node, &name, rtype))
+            Request::Resolve { name, rtype, offline } => {
+                Answer::Resolved(resolve::resolve(&node, &name, rtype, offline))
             }
             Request::Explain { name } => Answer::Explained(explain::explain(&node, &name)),
         })
@@ -163,6 +172,11 @@ impl NodeSession {
         self.reading = more.then_some(reading);
         Ok(answer)
     }
+}
+
+/// What only a daemon has.
+fn running(node: &Node) -> Result<&Running, Failure> {
+    node.running().ok_or_else(|| Failure::unreachable("no daemon runs, and only a daemon counts"))
 }
 
 /// The next part of a page's log, by record number.

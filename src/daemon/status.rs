@@ -1,6 +1,6 @@
 //! Health in words, and the pages as tables show them.
 
-use super::{damage::Damage, inbox, node::Node, report, seats::Seats};
+use super::{damage::Damage, inbox, node::Node, report, running::Running, seats::Seats};
 use crate::{
     ambient,
     control::report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
@@ -21,7 +21,9 @@ pub fn status(node: &Node) -> Status {
     let demonstration = root
         .and_then(|id| pages.iter().find(|page| page.page().id() == *id))
         .is_some_and(|page| page.page().is_demonstration());
-    let dns = node.serving.lock().map(|dns| dns.clone()).unwrap_or_default();
+    let running = node.running();
+    let dns: Vec<String> = running.map_or_else(Vec::new, |running| texts(&running.dns));
+    let forwarding = running.map(Running::forwarding);
     let is_held = |id: &Id| pages.iter().any(|page| page.page().id() == *id);
     let missing = anchors.iter().find(|(_, id)| !is_held(id));
     let forked = node.forked();
@@ -45,6 +47,9 @@ pub fn status(node: &Node) -> Status {
         _ if !forked.is_empty() => {
             "a page has two histories, see the notices: it stays as it was until you decide"
         }
+        _ if forwarding.as_ref().is_some_and(|forwarding| !forwarding.works) => {
+            "names of pages resolve; other names do not, see below"
+        }
         (_, _, false) => "names resolve; something happened that you should know, see the notices",
         _ if !unsealed.is_empty() => {
             "names resolve; a page is not sealed, so what is decided there does not become final"
@@ -52,6 +57,7 @@ pub fn status(node: &Node) -> Status {
         _ if !waiting.is_nothing() => "names resolve; something waits for people, see below",
         _ => "all is well",
     };
+    let resolves = root.is_some() && missing.is_none();
     let idle = if dns.is_empty() { "; no daemon runs, so nothing answers DNS" } else { "" };
     let missing = missing.filter(|(_, id)| !is_damaged(id));
     let missing =
@@ -64,9 +70,14 @@ pub fn status(node: &Node) -> Status {
     Status {
         health: format!("{health}{idle}"),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        daemon: (!dns.is_empty()).then(std::process::id),
+        daemon: running.map(|_| std::process::id()),
         data_dir: node.data_dir().display().to_string(),
         dns,
+        http: running.and_then(Running::http).map(|address| address.to_string()),
+        doors: running.map(Running::doors).unwrap_or_default(),
+        forwarding,
+        query_log: running.is_some_and(|running| running.witness.is_logging()),
+        resolves,
         pages: pages.len(),
         entries: pages.iter().map(|page| page.page().entry_count()).sum(),
         open_operations: pages.iter().map(open_operations).sum(),
@@ -83,6 +94,22 @@ pub fn status(node: &Node) -> Status {
         notices,
     }
 }
+
+fn texts(list: &[impl ToString]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
+/// The health, and every sentence that a person of this machine should act on.
+pub fn in_words(status: &Status) -> Vec<String> {
+    let troubles = status.forwarding.iter().flat_map(|forwarding| &forwarding.troubles);
+    let logged = status.query_log.then(|| QUERY_LOG_IS_ON.to_owned());
+    let all = [&status.health].into_iter().chain(troubles).chain(&status.doors);
+    all.chain(&status.unsealed).chain(&status.notices).cloned().chain(logged).collect()
+}
+
+/// What is said while every question is logged.
+pub const QUERY_LOG_IS_ON: &str = "the query log is on: every question is written to the log, with who asked; `query-log = false` \
+     in the configuration ends that";
 
 /// `djdns page list`: all pages, by their names from the root down.
 pub fn pages(node: &Node) -> Vec<PageSummary> {

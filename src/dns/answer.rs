@@ -11,11 +11,13 @@ use super::{
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
     query::{Fault, Query},
+    source::{Source, Told},
     special::{self, Local},
     suffix,
     view::{Found, PageView, Place, Trouble, View},
 };
 use crate::{
+    id::Id,
     limits::{CNAME_CHAIN_MAX, EDE_TEXT_BYTES_MAX, NEGATIVE_TTL},
     page::{apex, record::RecordType},
 };
@@ -41,6 +43,9 @@ pub struct Answer<'v> {
     /// The name that nobody here knows and somebody else may: that of the question, or one that an
     /// alias led to.
     pub outside: Option<Path>,
+    pub source: Source,
+    /// The upstream that it comes from, if one said it.
+    pub told: Option<Told>,
 }
 
 /// One record set of an answer.
@@ -74,19 +79,21 @@ impl Rcode {
     pub const BADCOOKIE: Rcode = Rcode(23);
 }
 
-/// As people write it.
+/// As people write it (RFC 6895 section 2.3).
 impl fmt::Display for Rcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Rcode::NOERROR => f.write_str("NOERROR"),
-            Rcode::FORMERR => f.write_str("FORMERR"),
-            Rcode::SERVFAIL => f.write_str("SERVFAIL"),
-            Rcode::NXDOMAIN => f.write_str("NXDOMAIN"),
-            Rcode::NOTIMP => f.write_str("NOTIMP"),
-            Rcode::REFUSED => f.write_str("REFUSED"),
-            Rcode::YXDOMAIN => f.write_str("YXDOMAIN"),
-            Rcode(other) => write!(f, "RCODE{other}"),
-        }
+        f.write_str(match *self {
+            Rcode::NOERROR => "NOERROR",
+            Rcode::FORMERR => "FORMERR",
+            Rcode::SERVFAIL => "SERVFAIL",
+            Rcode::NXDOMAIN => "NXDOMAIN",
+            Rcode::NOTIMP => "NOTIMP",
+            Rcode::REFUSED => "REFUSED",
+            Rcode::YXDOMAIN => "YXDOMAIN",
+            Rcode::BADVERS => "BADVERS",
+            Rcode::BADCOOKIE => "BADCOOKIE",
+            Rcode(other) => return write!(f, "RCODE{other}"),
+        })
     }
 }
 
@@ -181,7 +188,7 @@ impl<'v> Answer<'v> {
     pub fn followed_by(mut self, found: Answer<'v>, name: &Path) -> Answer<'v> {
         let named =
             |part: Part<'v>| Part { owner: part.owner.or(Some(name.wire().into())), ..part };
-        self.rcode = found.rcode;
+        (self.rcode, self.source, self.told) = (found.rcode, found.source, found.told);
         self.authentic &= found.authentic;
         self.needed += if self.additional.is_empty() { found.needed } else { 0 };
         self.additional.extend(found.additional.into_iter().map(named));
@@ -285,6 +292,9 @@ impl<'v> Search<'v> {
                 let at = At { page, name, cut, ttl_max };
                 if first {
                     self.answer.authoritative = true;
+                    // Only `localhost.`, which nobody founded, has no id.
+                    let made = page.meta().id == Id::ZERO;
+                    self.answer.source = if made { Source::Special } else { Source::Page };
                 }
                 if !page.meta().fresh {
                     self.stale = self.stale.or(Some(page));
@@ -302,6 +312,7 @@ impl<'v> Search<'v> {
                     _ => (EDE_NOT_READY, format!("the page {page} is not here yet")),
                 };
                 self.answer = Answer::failed(Rcode::SERVFAIL, code, text);
+                self.answer.source = Source::Page;
                 self.stale = None;
                 None
             }
@@ -354,6 +365,7 @@ impl<'v> Search<'v> {
     ) {
         if self.passed.is_empty() {
             self.answer.authoritative = true;
+            self.answer.source = Source::Special;
             self.stale = None;
         }
         self.answer.rcode = rcode;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    Answer, Outside, Overrides, Rcode, Upstreams,
+    Answer, Outside, Overrides, Rcode, Source, Upstreams,
     answer::{EDE_OTHER, EDE_STALE, EDE_STALE_NXDOMAIN},
     path::Path,
     service::{Seeking, Wanted},
@@ -54,6 +54,10 @@ pub struct Counters {
     pub stale: AtomicU64,
     /// SERVFAIL, because there was nothing to answer.
     pub failures: AtomicU64,
+    /// Questions that waited for the answer to an equal one.
+    pub coalesced: AtomicU64,
+    /// Questions that were asked anew before what is known of them ended.
+    pub prefetched: AtomicU64,
 }
 
 /// The forwarder. Cloning one costs nothing.
@@ -101,6 +105,11 @@ impl Forward {
         self.network().upstreams()
     }
 
+    /// How many answers are kept, and in how many bytes, about.
+    pub fn cache_size(&self) -> (usize, usize) {
+        self.network().cache_size()
+    }
+
     /// What was done since the start.
     pub fn counters(&self) -> &Counters {
         &self.0.counters
@@ -120,7 +129,10 @@ impl Forward {
                 Some(answer) => return answer,
                 // It ended, and the next one is asked.
                 None if !patience.is_zero() => {}
-                None => return Answer::failed(Rcode::SERVFAIL, EDE_OTHER, "the network changed"),
+                None => {
+                    let answer = Answer::failed(Rcode::SERVFAIL, EDE_OTHER, "the network changed");
+                    return Answer { source: Source::Failed, ..answer };
+                }
             }
         }
     }
@@ -142,9 +154,10 @@ impl Outside for Forward {
 /// What is known of a name, past its time with a word about that.
 fn give(name: &Path, hit: &Hit) -> Answer<'static> {
     if hit.freshness != Freshness::Stale {
-        return hit.kept.answer(name, hit.age);
+        return Answer { source: Source::Cache, ..hit.kept.answer(name, hit.age) };
     }
-    let mut answer = hit.kept.stale(name, FORWARD_STALE_TTL);
+    let stale = hit.kept.stale(name, hit.age, FORWARD_STALE_TTL);
+    let mut answer = Answer { source: Source::Stale, ..stale };
     let code = match answer.rcode {
         Rcode::NXDOMAIN => EDE_STALE_NXDOMAIN,
         _ => EDE_STALE,

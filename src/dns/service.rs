@@ -9,7 +9,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    Access, Answer, Cookies, Query, Rcode, Transport, View,
+    Access, Answer, Cookies, Query, Rcode, Transport, View, Witness,
     answer::{EDE_OTHER, EDE_PROHIBITED},
     follow,
     options::{self, Client},
@@ -58,13 +58,14 @@ pub struct Service {
     outside: Option<Arc<dyn Outside>>,
     access: Arc<ArcSwap<Access>>,
     cookies: Option<Cookies>,
+    witness: Option<Witness>,
 }
 
 impl Service {
     /// Answers this machine, from the newest of `views`; names outside the pages are REFUSED where
     /// nobody resolves them.
     pub fn new(views: Arc<ArcSwap<View>>, outside: Option<Arc<dyn Outside>>) -> Service {
-        Service { views, outside, access: Arc::default(), cookies: None }
+        Service { views, outside, access: Arc::default(), cookies: None, witness: None }
     }
 
     /// The same, for whom the newest of these lists names; others are REFUSED.
@@ -79,32 +80,45 @@ impl Service {
         Service { cookies: Some(cookies), ..self }
     }
 
+    /// The same, with every answer seen by somebody.
+    #[must_use]
+    pub fn with_witness(self, witness: Witness) -> Service {
+        Service { witness: Some(witness), ..self }
+    }
+
     /// Answers what can be answered at once. No bytes make this panic.
     pub fn reply(&self, message: &[u8], client: Client) -> Reply {
-        let Some(query) = Query::read(message) else { return Reply::Silence };
+        let arrival = self.arrival();
+        let Some(query) = Query::read(message) else {
+            self.witness.iter().for_each(Witness::silent);
+            return Reply::Silence;
+        };
         let view = self.views.load();
         let answer = self.at_once(&view, &query, client);
         match answer.outside {
             Some(_) if answer.recursive && query.recursion_desired => Reply::Later,
-            _ => Reply::Now(self.write(&query, &answer, client)),
+            _ => Reply::Now(self.write(&query, &answer, client, arrival)),
         }
     }
 
     /// The response to a query for which [`Service::reply`] said [`Reply::Later`].
     pub async fn outside(&self, message: &[u8], client: Client) -> Vec<u8> {
+        let arrival = self.arrival();
         let Some(query) = Query::read(message) else { return Vec::new() };
         let view = self.views.load_full();
         let answer = self.answer(&view, &query, message, client).await;
-        self.write(&query, &answer, client)
+        self.write(&query, &answer, client, arrival)
     }
 
     /// SERVFAIL, for a query that [`Service::outside`] has no room for now.
     pub fn overloaded(&self, message: &[u8], client: Client) -> Vec<u8> {
+        let arrival = self.arrival();
+        self.witness.iter().for_each(Witness::overloaded);
         let Some(query) = Query::read(message) else { return Vec::new() };
         let text = "too many questions wait for an answer here";
         let mut answer = Answer::failed(Rcode::SERVFAIL, EDE_OTHER, text);
         answer.recursive = true;
-        self.write(&query, &answer, client)
+        self.write(&query, &answer, client, arrival)
     }
 
     /// The answer to a query, which is in `message`, however long it takes.
@@ -175,7 +189,23 @@ impl Service {
         })
     }
 
-    fn write(&self, query: &Query<'_>, answer: &Answer<'_>, client: Client) -> Vec<u8> {
-        wire::write_with(query, answer, client.transport, &self.options(query, client))
+    fn arrival(&self) -> u64 {
+        self.witness.as_ref().map_or(0, Witness::arrival)
+    }
+
+    /// Writes the response to a question that came at `arrival`, by the witness' clock.
+    fn write(
+        &self,
+        query: &Query<'_>,
+        answer: &Answer<'_>,
+        client: Client,
+        arrival: u64,
+    ) -> Vec<u8> {
+        let options = self.options(query, client);
+        let response = wire::write_with(query, answer, client.transport, &options);
+        if let Some(witness) = &self.witness {
+            witness.answered(query, answer, client, &response, arrival);
+        }
+        response
     }
 }

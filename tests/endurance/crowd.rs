@@ -89,7 +89,7 @@ fn a_crowd_of_silent_and_slow_connections_keeps_nobody_from_page_names() {
     raise_limit((silent + 2 * slow + 100) as u64);
     let home = Home::new();
     let daemon = start(&home);
-    let address = daemon.address();
+    let address = daemon.dns();
     let client = Client::new(address);
     let expect = client.over_udp(QUERY);
     assert_eq!(expect[6..8], [0, 2], "two addresses");

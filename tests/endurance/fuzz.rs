@@ -172,7 +172,7 @@ impl Fuzzer {
 fn random_packets_do_not_stop_it_confuse_it_or_make_it_grow() {
     let home = Home::new();
     let daemon = start(&home);
-    let mut fuzzer = Fuzzer::new(daemon.address(), Random::seed(1));
+    let mut fuzzer = Fuzzer::new(daemon.dns(), Random::seed(1));
     let all = if is_full() { PACKETS_FULL } else { PACKETS };
     let mut early = None;
     for batch in 0.. {

@@ -119,7 +119,7 @@ fn requests() -> Vec<Vec<u8>> {
         Request::Submit { statements: vec![] },
         Request::Petitions { page: page(), all: true },
         Request::Petition { prefix: "012345".to_owned() },
-        Request::Resolve { name: Name::root(), rtype: RecordType::A },
+        Request::Resolve { name: Name::root(), rtype: RecordType::A, offline: true },
     ];
     requests.iter().map(|request| rmp_serde::to_vec_named(request).unwrap()).collect()
 }

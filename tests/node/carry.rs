@@ -221,8 +221,11 @@ fn a_forked_page_stays_as_it_was_until_somebody_decides() {
         let failure = home.carry(&one.bundle()).unwrap_err();
         assert!(failure.message.contains("is forked"), "{failure}");
         assert!(verify(&mut home, &id, true).unwrap().forked.as_ref().is_some_and(is_it));
-        let resolve =
-            Request::Resolve { name: name("brick.forked.ct"), rtype: "A".parse().unwrap() };
+        let resolve = Request::Resolve {
+            name: name("brick.forked.ct"),
+            rtype: "A".parse().unwrap(),
+            offline: false,
+        };
         let Answer::Resolved(resolved) = home.ask(resolve).unwrap() else { panic!() };
         assert_eq!(resolved.pages.last().unwrap().forked, Some(1));
         let named = "forked.ct. is forked: two seals of height 1 contradict each other";

@@ -12,12 +12,15 @@ use std::{
 use crate::support::daemon::Home;
 
 /// What an example with one of these in it needs is not here.
-const ELSEWHERE: [&str; 13] = [
+const ELSEWHERE: [&str; 15] = [
     "…",
     "/media/",
     "--passphrase",
     "--follow",
     "djdns serve",
+    // They want a daemon.
+    "djdns stats",
+    "djdns logs",
     "| man",
     ". ./djdns.bash",
     "ct.bundle",

@@ -7,8 +7,8 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -45,7 +45,9 @@ impl Home {
     /// `djdns serve` on a free port of loopback, with nothing of this user's environment.
     pub fn serve(&self) -> Command {
         let mut command = self.program(Path::new(env!("CARGO_BIN_EXE_djdns")));
-        command.args(["serve", "--dns", "127.0.0.1:0", "--data-dir"]).arg(self.data_dir());
+        command
+            .args(["serve", "--dns", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir"])
+            .arg(self.data_dir());
         command
     }
 
@@ -162,6 +164,20 @@ impl Daemon {
         ask(&mut self.client(), request)
     }
 
+    /// The addresses of a name, asked for over TCP, sorted.
+    pub fn addresses_over_tcp(&self, name: Name) -> Vec<Ipv4Addr> {
+        let mut stream = TcpStream::connect(self.dns()).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        let query = question(name);
+        let framed = [&(query.len() as u16).to_be_bytes()[..], &query].concat();
+        stream.write_all(&framed).expect("loopback");
+        let mut len = [0; 2];
+        stream.read_exact(&mut len).expect("an answer");
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(len))];
+        stream.read_exact(&mut answer).expect("all of it");
+        addresses_in(&answer)
+    }
+
     /// A connection to its DNS.
     pub fn resolver(&self) -> Resolver {
         Resolver::new(self.dns())
@@ -192,20 +208,30 @@ impl Resolver {
 
     /// The addresses of a name, sorted.
     pub fn addresses(&self, name: &str) -> Vec<Ipv4Addr> {
-        let mut query = Message::new(1, MessageType::Query, OpCode::Query);
-        query.metadata.recursion_desired = true;
-        query.add_query(Query::query(Name::from_ascii(name).expect("a name"), RecordType::A));
-        self.0.send(&query.to_vec().expect("it fits")).expect("loopback");
+        let name = Name::from_ascii(name).expect("a name");
+        self.0.send(&question(name)).expect("loopback");
         let mut answer = [0; 1500];
         let len = self.0.recv(&mut answer).expect("an answer");
-        let answer = Message::from_vec(&answer[..len]).expect("a message");
-        let address = |data: &RData| match data {
-            RData::A(address) => Some(address.0),
-            _ => None,
-        };
-        let mut found: Vec<_> =
-            answer.answers.iter().filter_map(|record| address(&record.data)).collect();
-        found.sort();
-        found
+        addresses_in(&answer[..len])
     }
+}
+
+/// A question for the addresses of a name, as a stub resolver asks it.
+fn question(name: Name) -> Vec<u8> {
+    let mut query = Message::new(1, MessageType::Query, OpCode::Query);
+    query.metadata.recursion_desired = true;
+    query.add_query(Query::query(name, RecordType::A));
+    query.to_vec().expect("it fits")
+}
+
+fn addresses_in(answer: &[u8]) -> Vec<Ipv4Addr> {
+    let answer = Message::from_vec(answer).expect("a message");
+    let address = |data: &RData| match data {
+        RData::A(address) => Some(address.0),
+        _ => None,
+    };
+    let mut found: Vec<_> =
+        answer.answers.iter().filter_map(|record| address(&record.data)).collect();
+    found.sort();
+    found
 }

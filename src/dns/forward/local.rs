@@ -3,7 +3,7 @@
 //! They are answered before anybody is asked. Where they were read is not known here.
 
 use crate::{
-    dns::{Answer, Overrides, answer::Part, service::Wanted},
+    dns::{Answer, Overrides, Source, answer::Part, service::Wanted},
     page::record::RecordType,
 };
 
@@ -29,7 +29,8 @@ pub fn answer(overrides: &Overrides, wanted: &Wanted) -> Option<Answer<'static>>
         }
     };
     let part = |rdata: &Vec<u8>| Part::made(None, wanted.qtype, TTL, rdata);
-    Some(Answer { answer: rdata.iter().map(part).collect(), ..Answer::default() })
+    let answer = rdata.iter().map(part).collect();
+    Some(Answer { answer, source: Source::Override, ..Answer::default() })
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     dns::{
-        Answer, Rcode, Wanted,
+        Answer, Rcode, Source, Wanted,
         answer::{CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_OTHER},
         path::Path,
         upstream::Upstream,
@@ -47,6 +47,8 @@ pub struct Network {
     rules: Rules,
     /// How to speak to the upstreams, each in its place in `pool`.
     ways: Vec<Way>,
+    /// What the upstreams are called, each in the same place.
+    called: Vec<Arc<str>>,
     pool: Mutex<Pool>,
     probes: Probes,
     cache: Mutex<Cache>,
@@ -58,6 +60,13 @@ pub struct Network {
 struct Flight {
     landing: watch::Receiver<Landing>,
     task: AbortHandle,
+}
+
+/// A place among those who wait for what comes of a question.
+struct Joined {
+    landing: watch::Receiver<Landing>,
+    /// Nobody else had asked it.
+    is_first: bool,
 }
 
 /// What came of asking: nothing yet, an answer, or the failure of all upstreams.
@@ -81,6 +90,7 @@ impl Network {
         Network {
             ambient,
             ways: all.iter().map(way).collect(),
+            called: all.iter().map(|upstream| upstream.to_string().into()).collect(),
             probes: Probes::new(all.len(), ambient.random),
             pool: Mutex::new(Pool::new(all)),
             rules,
@@ -99,6 +109,11 @@ impl Network {
     /// The upstreams, and how they do.
     pub fn upstreams(&self) -> Vec<Server> {
         lock(&self.pool).servers().to_vec()
+    }
+
+    /// How many answers are kept, and in how many bytes, about.
+    pub fn cache_size(&self) -> (usize, usize) {
+        lock(&self.cache).size()
     }
 
     /// Asks each upstream once for a name that only this network can have asked for. What comes back
@@ -125,7 +140,9 @@ impl Network {
         if let Some(upstream) = pool.loops(n) {
             tracing::warn!("the upstream {upstream} asks djdns itself: it is not asked any more");
         }
-        Answer::failed(Rcode::SERVFAIL, EDE_OTHER, "djdns asked this itself: a loop")
+        let text = "djdns asked this itself: a loop";
+        let answer = Answer::failed(Rcode::SERVFAIL, EDE_OTHER, text);
+        Answer { source: Source::Failed, ..answer }
     }
 
     /// The answer, within `patience`; `None` when the network ended meanwhile.
@@ -147,8 +164,10 @@ impl Network {
         let hit = lock(&self.cache).find(&key, now);
         let stale = match hit {
             Some(hit) if hit.freshness != Freshness::Stale => {
-                if hit.freshness == Freshness::Ending {
-                    let _ = self.fly(&key, question);
+                if hit.freshness == Freshness::Ending
+                    && self.fly(&key, question).is_some_and(|joined| joined.is_first)
+                {
+                    count(&counters.prefetched);
                 }
                 count(&counters.hits);
                 return Some(give(name, &hit));
@@ -159,14 +178,17 @@ impl Network {
             return Some(self.give_stale(name, stale.as_ref(), EDE_CACHED_ERROR, counters));
         }
         count(&counters.misses);
-        let mut landing = self.fly(&key, question)?;
+        let Joined { mut landing, is_first } = self.fly(&key, question)?;
+        if !is_first {
+            count(&counters.coalesced);
+        }
         let patience = if stale.is_some() { patience.min(FORWARD_STALE_AFTER) } else { patience };
         let landed = match timeout(patience, landing.wait_for(Option::is_some)).await {
             Ok(landed) => landed.ok()?.clone().flatten(),
             Err(_) => None,
         };
         Some(match landed {
-            Some(kept) => kept.answer(name, 0),
+            Some(kept) => Answer { source: Source::Forwarded, ..kept.answer(name, 0) },
             None => self.give_stale(name, stale.as_ref(), EDE_NO_REACHABLE_AUTHORITY, counters),
         })
     }
@@ -186,7 +208,8 @@ impl Network {
             }
             None => {
                 count(&counters.failures);
-                Answer::failed(Rcode::SERVFAIL, why, self.trouble(name))
+                let answer = Answer::failed(Rcode::SERVFAIL, why, self.trouble(name));
+                Answer { source: Source::Failed, ..answer }
             }
         }
     }
@@ -209,12 +232,12 @@ impl Network {
 
     /// Joins those who wait for the answer to this question, or asks it. It goes on when they leave:
     /// the next one finds the answer. `None` after the end.
-    fn fly(self: &Arc<Self>, key: &Key, question: Question) -> Option<watch::Receiver<Landing>> {
+    fn fly(self: &Arc<Self>, key: &Key, question: Question) -> Option<Joined> {
         let mut flights = lock(&self.flights);
         let flights = flights.as_mut()?;
         let living = |flight: &&Flight| flight.landing.has_changed().is_ok();
         if let Some(flight) = flights.get(key).filter(living) {
-            return Some(flight.landing.clone());
+            return Some(Joined { landing: flight.landing.clone(), is_first: false });
         }
         let (land, landing) = watch::channel(None);
         let (network, new) = (self.clone(), key.clone());
@@ -231,7 +254,7 @@ impl Network {
         });
         let task = task.abort_handle();
         flights.insert(key.clone(), Flight { landing: landing.clone(), task });
-        Some(landing)
+        Some(Joined { landing, is_first: true })
     }
 
     /// Asks one upstream after the other, without waiting for the first to fail.
@@ -261,7 +284,7 @@ impl Network {
                                 let after = now().saturating_sub(*since);
                                 pool.outrun(*other, Duration::from_millis(after));
                             }
-                            return Some(kept);
+                            return Some(Kept { from: Some(self.called[n].clone()), ..kept });
                         }
                         Err(error) => {
                             begun.retain(|one| one.0 != n);
@@ -279,6 +302,9 @@ impl Network {
         let Some(server) = pool.servers().get(n) else { return };
         tracing::debug!(upstream = %server.upstream, %error, "an upstream failed");
         pool.failed(n, error.to_string(), (self.ambient.now)());
+        if let ExchangeError::Refusal(rcode) = error {
+            pool.refused(n, *rcode);
+        }
     }
 }
 

@@ -4,7 +4,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::{dns::Upstream, limits::*};
+use crate::{
+    dns::{Rcode, Upstream},
+    limits::*,
+};
 
 /// An upstream, and how it has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +19,13 @@ pub struct Server {
     pub round_trip: Option<Duration>,
     /// Failures since the last answer.
     pub failures: u32,
+    /// When the first of them was, in milliseconds.
+    pub failing_since: u64,
     /// What the last failure was, whether it answered since or not: a clause about "it".
     pub last_error: Option<String>,
+    /// The code, if the last failure was an answer of no use: it is there, and the name, or that it
+    /// does not serve this machine, is the trouble.
+    pub refusal: Option<Rcode>,
     /// Whether what it is asked comes back to djdns. It is not asked any more.
     pub looped: bool,
     /// When it failed last, in milliseconds.
@@ -38,7 +46,9 @@ impl Pool {
             upstream,
             round_trip: None,
             failures: 0,
+            failing_since: 0,
             last_error: None,
+            refusal: None,
             looped: false,
             failed_at: 0,
         };
@@ -78,6 +88,7 @@ impl Pool {
         if let Some(server) = self.servers.get_mut(n) {
             let smoothed = server.round_trip.map_or(took, |usual| (usual * 7 + took) / 8);
             (server.round_trip, server.failures) = (Some(smoothed), 0);
+            server.refusal = None;
         }
     }
 
@@ -92,9 +103,20 @@ impl Pool {
     /// One did not answer, or not usefully, and why.
     pub fn failed(&mut self, n: usize, why: String, now: u64) {
         if let Some(server) = self.servers.get_mut(n) {
+            if server.failures == 0 {
+                server.failing_since = now;
+            }
+            server.refusal = None;
             server.failures = server.failures.saturating_add(1);
             server.last_error = Some(why);
             server.failed_at = now;
+        }
+    }
+
+    /// The last failure of one was an answer with this code.
+    pub fn refused(&mut self, n: usize, rcode: Rcode) {
+        if let Some(server) = self.servers.get_mut(n) {
+            server.refusal = Some(rcode);
         }
     }
 
@@ -170,6 +192,21 @@ mod tests {
         let troubles: Vec<_> = pool.servers().iter().map(Server::trouble).collect();
         assert_eq!(troubles, [Some("it asks djdns itself"), Some("it is silent")]);
         assert_eq!(pool.order(&[plain, tls], 0), [1]);
+    }
+
+    #[test]
+    fn failures_are_told_with_when_they_began_until_one_answers() {
+        let mut pool = pool(1);
+        pool.failed(0, "it is silent".to_owned(), 1000);
+        pool.failed(0, "it answered REFUSED".to_owned(), 3000);
+        pool.refused(0, Rcode::REFUSED);
+        let server = pool.servers()[0].clone();
+        assert_eq!((server.failures, server.failing_since), (2, 1000));
+        assert_eq!(server.refusal, Some(Rcode::REFUSED));
+        pool.answered(0, Duration::from_millis(1));
+        assert_eq!(pool.servers()[0].refusal, None);
+        pool.failed(0, "it is silent".to_owned(), 5000);
+        assert_eq!((pool.servers()[0].failing_since, pool.servers()[0].refusal), (5000, None));
     }
 
     #[test]

@@ -5,11 +5,14 @@
 //! by an answer about another. Names in record data are written out (RFC 3597 section 4), so that
 //! what is kept can be written into any message. No clock and no socket is known here.
 
+use std::sync::Arc;
+
 use crate::{
     dns::{
         answer::{Answer, Part, Rcode},
         node::push_record,
         path::Path,
+        source::Told,
     },
     limits::NAME_BYTES_MAX,
     page::record::RecordType,
@@ -55,6 +58,8 @@ pub struct Kept {
     pub answer: Vec<Record>,
     /// For a negative answer the SOA, and proofs.
     pub authority: Vec<Record>,
+    /// The upstream that said it, once that is known.
+    pub from: Option<Arc<str>>,
 }
 
 /// One record, nothing in it compressed.
@@ -117,6 +122,7 @@ pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
         authentic: header[3] & 0x20 != 0,
         answer: chain(answer, name.wire()),
         authority: authority.into_iter().filter(|record| proves(record.rtype)).collect(),
+        from: None,
     };
     Ok(Response::Whole(kept))
 }
@@ -312,15 +318,15 @@ impl Kept {
 
     /// The answer to the question for `name`, `age` seconds later, its TTLs lowered by that.
     pub fn answer(&self, name: &Path, age: u32) -> Answer<'static> {
-        self.with_ttls(name, |ttl| ttl.saturating_sub(age))
+        self.with_ttls(name, age, |ttl| ttl.saturating_sub(age))
     }
 
     /// The same for longer than its TTLs allow, with this one (RFC 8767 section 4).
-    pub fn stale(&self, name: &Path, ttl: u32) -> Answer<'static> {
-        self.with_ttls(name, |_| ttl)
+    pub fn stale(&self, name: &Path, age: u32, ttl: u32) -> Answer<'static> {
+        self.with_ttls(name, age, |_| ttl)
     }
 
-    fn with_ttls(&self, name: &Path, ttl: impl Fn(u32) -> u32) -> Answer<'static> {
+    fn with_ttls(&self, name: &Path, age: u32, ttl: impl Fn(u32) -> u32) -> Answer<'static> {
         let parts = |records: &[Record]| -> Vec<Part<'static>> {
             let same =
                 |one: &Record, other: &Record| one.rtype == other.rtype && one.owner == other.owner;
@@ -331,6 +337,7 @@ impl Kept {
             authentic: self.authentic,
             answer: parts(&self.answer),
             authority: parts(&self.authority),
+            told: self.from.clone().map(|by| Told { by, age }),
             ..Answer::default()
         }
     }
@@ -450,6 +457,6 @@ mod tests {
         let ttl = |answer: Answer<'_>| answer.answer[0].iter().map(|record| record.ttl).max();
         assert_eq!(ttl(kept.answer(&name, 100)), Some(200));
         assert_eq!(ttl(kept.answer(&name, 301)), Some(0));
-        assert_eq!(ttl(kept.stale(&name, 30)), Some(30));
+        assert_eq!(ttl(kept.stale(&name, 500, 30)), Some(30));
     }
 }

@@ -1,0 +1,330 @@
+//! What a daemon is besides its pages: its doors, whom it asks, and how that goes.
+//!
+//! A command that works on the data directory itself has none of this.
+
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+
+use super::recent::Recent;
+use crate::{
+    ambient,
+    config::settings::Settings,
+    control::running::{Forwarding, UpstreamReport},
+    dns::{
+        Answer, Forward, Outside, Rcode, Upstream, Witness, forward::pool::Server, service::Wanted,
+    },
+    time::date,
+};
+
+/// A running daemon.
+pub struct Running {
+    /// The runtime that answers DNS.
+    runtime: Handle,
+    forward: Forward,
+    /// Whom to ask, as it was read last.
+    asked: ArcSwap<Asked>,
+    /// What saw every answer of DNS, and may log it.
+    pub witness: Witness,
+    /// Where DNS is answered.
+    pub dns: Vec<SocketAddr>,
+    /// Where HTTP is answered.
+    http: Mutex<Option<SocketAddr>>,
+    /// What was not to be had at the start, and what is done instead, in sentences.
+    doors: Mutex<Vec<String>>,
+    pub recent: Recent,
+}
+
+/// Whom to ask, and where that is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// For names that no rule is about.
+    usual: Vec<Upstream>,
+    from: String,
+    nobody: Option<String>,
+    left_out: Vec<String>,
+}
+
+/// Failures in a row after which somebody does not answer, where others do (choice: each question is
+/// asked twice, and a datagram may be lost).
+const FAILURES_TOLD: u32 = 2;
+
+impl Running {
+    /// A daemon that answers DNS on these addresses, by the runtime that this is called in.
+    pub fn new(dns: Vec<SocketAddr>, forward: Forward, recent: Recent) -> Running {
+        Running {
+            runtime: Handle::current(),
+            forward,
+            asked: ArcSwap::default(),
+            witness: Witness::new(ambient::microseconds),
+            dns,
+            http: Mutex::default(),
+            doors: Mutex::default(),
+            recent,
+        }
+    }
+
+    /// The forwarder asks by these from now on. Whether anybody of them asks djdns back is found out
+    /// while everything else goes on.
+    pub fn asks_by(&self, settings: &Settings) {
+        self.asked.store(Asked::of(settings).into());
+        let forward = self.forward.clone();
+        self.runtime.spawn(async move { forward.find_loops().await });
+    }
+
+    /// Somebody should know this of the doors.
+    pub fn note_door(&self, sentence: String) {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
+    }
+
+    pub fn doors(&self) -> Vec<String> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_http(&self, address: Option<SocketAddr>) {
+        *self.http.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    }
+
+    pub fn http(&self) -> Option<SocketAddr> {
+        *self.http.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn forward(&self) -> &Forward {
+        &self.forward
+    }
+
+    /// What others say of a name. Not to be called on the thread that answers DNS.
+    pub fn resolve(&self, wanted: Wanted) -> Answer<'static> {
+        self.runtime.block_on(self.forward.resolve(wanted))
+    }
+
+    /// How names outside the pages are resolved, and what is wrong with that.
+    pub fn forwarding(&self) -> Forwarding {
+        let asked = self.asked.load();
+        let servers = self.forward.upstreams();
+        let clock = Clock::read();
+        let (works, troubles) = asked.troubles(&servers, clock);
+        Forwarding {
+            from: asked.from.clone(),
+            upstreams: servers.iter().map(|server| report(server, clock)).collect(),
+            left_out: asked.left_out.clone(),
+            works,
+            troubles,
+        }
+    }
+}
+
+/// One moment, by both clocks.
+#[derive(Clone, Copy)]
+struct Clock {
+    /// Seconds since 1970 (UTC).
+    now: u64,
+    /// Milliseconds, as the forwarder has them.
+    ticks: u64,
+}
+
+impl Clock {
+    fn read() -> Clock {
+        Clock { now: ambient::now(), ticks: ambient::ticks() }
+    }
+
+    /// When that was, in seconds since 1970.
+    fn date(self, ticks: u64) -> u64 {
+        self.now.saturating_sub(self.ticks.saturating_sub(ticks) / 1000)
+    }
+}
+
+impl Asked {
+    fn of(settings: &Settings) -> Asked {
+        Asked {
+            usual: settings.upstreams.usual().to_vec(),
+            from: settings.upstreams_from.to_string(),
+            nobody: settings.nobody.as_ref().map(ToString::to_string),
+            left_out: settings.left_out.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Whether names outside the pages can be expected to resolve, and what is wrong.
+    fn troubles(&self, servers: &[Server], clock: Clock) -> (bool, Vec<String>) {
+        if let Some(nobody) = &self.nobody {
+            return (false, vec![nobody.clone()]);
+        }
+        let usual = servers.iter().filter(|server| self.usual.contains(&server.upstream));
+        let usual: Vec<&Server> = usual.collect();
+        let (looped, failing): (Vec<&Server>, Vec<&Server>) =
+            usual.iter().copied().filter(|server| fails(server)).partition(|server| server.looped);
+        let works = usual.is_empty() || looped.len() + failing.len() < usual.len();
+        let mut troubles: Vec<String> = servers
+            .iter()
+            .filter(|server| server.looped)
+            .map(|server| self.loops(server))
+            .collect();
+        if works {
+            let told = servers.iter().filter(|server| server.failures >= FAILURES_TOLD);
+            let told = told.filter(|server| !server.looped && fails(server));
+            troubles.extend(told.map(|server| self.one_fails(server, clock)));
+        } else if failing.is_empty() {
+            troubles
+                .insert(0, "names outside the pages do not resolve: nobody is left to ask".into());
+        } else {
+            troubles.insert(0, all_fail(&failing, clock));
+        }
+        (works, troubles)
+    }
+
+    fn loops(&self, server: &Server) -> String {
+        let Server { upstream, .. } = server;
+        format!(
+            "{upstream} asks djdns itself, and is not asked any more: name in {} the resolver that is \
+             meant to answer",
+            self.from
+        )
+    }
+
+    fn one_fails(&self, server: &Server, clock: Clock) -> String {
+        let Server { upstream, .. } = server;
+        format!(
+            "{upstream} does not answer since {} ({}): others are asked first; if it is gone, take it \
+             out of {}",
+            date(clock.date(server.failing_since)),
+            server.last_error.as_deref().unwrap_or_default(),
+            self.from,
+        )
+    }
+}
+
+fn report(server: &Server, clock: Clock) -> UpstreamReport {
+    let is_failing = server.failures > 0;
+    UpstreamReport {
+        upstream: server.upstream.to_string(),
+        round_trip_seconds: server.round_trip.map(|time| time.as_secs_f64()),
+        failures: server.failures,
+        failing_since: is_failing.then(|| clock.date(server.failing_since)),
+        last_error: server.last_error.clone().filter(|_| is_failing),
+        looped: server.looped,
+    }
+}
+
+/// What to say when there are some to ask, and none of them answers.
+fn all_fail(servers: &[&Server], clock: Clock) -> String {
+    let names: Vec<String> = servers.iter().map(|server| server.upstream.to_string()).collect();
+    let since = servers.iter().map(|server| server.failing_since).max().unwrap_or_default();
+    let mut why: Vec<&str> =
+        servers.iter().filter_map(|server| server.last_error.as_deref()).collect();
+    why.dedup();
+    let who = match &names[..] {
+        [one] => format!("{one} does not answer"),
+        several => format!("none of {} answers", several.join(", ")),
+    };
+    let hint = match servers.iter().any(|server| server.refusal.is_some()) {
+        true => "they may not serve this machine: name others, as `upstreams = [\"192.0.2.53\"]`.",
+        false => "is the network there?",
+    };
+    format!(
+        "names outside the pages do not resolve: {who} since {} ({}): {hint} What was asked for before \
+         is still answered, for three days",
+        date(clock.date(since)),
+        why.join("; "),
+    )
+}
+
+/// Whether nothing is to be had of an upstream. SERVFAIL may be the name's fault, as when a zone is
+/// broken.
+fn fails(server: &Server) -> bool {
+    server.looped || server.failures > 0 && server.refusal != Some(Rcode::SERVFAIL)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::dns::forward::pool::Pool;
+
+    const CLOCK: Clock = Clock { now: 1_800_000_100, ticks: 100_000 };
+
+    fn upstream(n: u8) -> Upstream {
+        Upstream::plain([192, 0, 2, n].into())
+    }
+
+    fn asked() -> Asked {
+        let usual = vec![upstream(1), upstream(2)];
+        Asked { usual, from: "/etc/resolv.conf".to_owned(), ..Asked::default() }
+    }
+
+    /// Of three upstreams the third is named by a rule alone. They are meant by their places.
+    #[track_caller]
+    fn check(asked: &Asked, done: impl FnOnce(&mut Pool), works: bool, expect: &[&str]) {
+        let mut pool = Pool::new((1..=3).map(upstream));
+        done(&mut pool);
+        let (found, troubles) = asked.troubles(pool.servers(), CLOCK);
+        assert_eq!((found, troubles.is_empty()), (works, expect.is_empty()), "{troubles:?}");
+        for words in expect {
+            assert!(
+                troubles.iter().any(|trouble| trouble.contains(words)),
+                "{words}: {troubles:?}"
+            );
+        }
+    }
+
+    /// Fails so many times, with a code or in silence.
+    fn fail(pool: &mut Pool, n: usize, times: u64, rcode: Option<Rcode>) {
+        for time in 0..times {
+            let why = rcode.map_or("it did not answer in time".to_owned(), |code| {
+                format!("it answered {code}")
+            });
+            pool.failed(n, why, 40_000 + time);
+            rcode.into_iter().for_each(|rcode| pool.refused(n, rcode));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_forwarding_is_said_so_that_one_can_act() {
+        check(&asked(), |_| (), true, &[]);
+        check(&asked(), |pool| fail(pool, 0, 1, None), true, &[]);
+        let one = [
+            "192.0.2.1 does not answer since 2027-01-15T08:00:40Z",
+            "take it out of /etc/resolv.conf",
+        ];
+        check(&asked(), |pool| fail(pool, 0, 2, None), true, &one);
+        let both = |times, rcode| {
+            move |pool: &mut Pool| [0, 1].iter().for_each(|n| fail(pool, *n, times, rcode))
+        };
+        let all = [
+            "none of 192.0.2.1, 192.0.2.2 answers since 2027-01-15T08:00:40Z (it did not answer in \
+             time): is the network there?",
+        ];
+        check(&asked(), both(1, None), false, &all);
+        let refused = Some(Rcode::REFUSED);
+        check(&asked(), both(1, refused), false, &["it answered REFUSED", "name others"]);
+        // A broken zone is not the network, and one that only a rule names is not everybody.
+        check(&asked(), both(4, Some(Rcode::SERVFAIL)), true, &[]);
+        check(&asked(), |pool| fail(pool, 2, 2, None), true, &["192.0.2.3 does not answer"]);
+        let back = |pool: &mut Pool| {
+            both(4, None)(pool);
+            pool.answered(1, Duration::from_millis(1));
+        };
+        check(&asked(), back, true, &["192.0.2.1 does not answer"]);
+        let nobody = Asked { nobody: Some("nobody to ask".to_owned()), ..Asked::default() };
+        check(&nobody, |_| (), false, &["nobody to ask"]);
+    }
+
+    #[test]
+    fn one_that_asks_back_is_told_of() {
+        let loops = |pool: &mut Pool| pool.loops(0).is_some();
+        let words =
+            "192.0.2.1 asks djdns itself, and is not asked any more: name in /etc/resolv.conf";
+        check(&asked(), |pool| assert!(loops(pool)), true, &[words]);
+        let other_fails = |pool: &mut Pool| {
+            assert!(loops(pool));
+            fail(pool, 1, 1, None);
+        };
+        check(&asked(), other_fails, false, &[words, "192.0.2.2 does not answer since"]);
+        let alone = Asked { usual: vec![upstream(1)], ..asked() };
+        check(&alone, |pool| assert!(loops(pool)), false, &[words, "nobody is left to ask"]);
+    }
+}

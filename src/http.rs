@@ -1,0 +1,331 @@
+//! The HTTP face: a page for people, metrics for a monitoring program, health for a probe.
+//!
+//! What it shows is handed to it, made anew for each request; it knows no node. It has a thread and a
+//! runtime of its own, so that no request delays an answer of DNS, and takes so many connections, of
+//! which each is answered once, within [`HTTP_CONNECTION_TIME`].
+//!
+//! A page of some web site could make a browser on this machine ask here, by a name of its own that
+//! leads to 127.0.0.1 (DNS rebinding). So only requests that name this very machine are answered.
+//! Of hyper no more is used than its HTTP/1: a framework would bring nothing for three pages.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{self, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{sleep, timeout},
+};
+
+pub mod metrics;
+
+use crate::limits::{
+    HTTP_CONNECTION_TIME, HTTP_CONNECTIONS_MAX, HTTP_HEAD_TIME, HTTP_HEADERS_MAX,
+    HTTP_REQUEST_BYTES_MAX, HTTP_RETRY,
+};
+use metrics::Family;
+
+/// What there is to show, made when it is asked for.
+pub trait Shown: Send + Sync {
+    /// Everything that is counted and measured.
+    fn metrics(&self) -> Vec<Family>;
+    /// How the node is.
+    fn health(&self) -> Health;
+}
+
+/// How the node is, in words that a person can act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it does what it is for: a probe that hears no may start it again.
+    pub serves: bool,
+    /// The first says how it is, and what comes then what needs attention.
+    pub words: Vec<String>,
+}
+
+/// Whether a client may ask.
+pub type Admits = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// A socket that waits to be served.
+pub struct Http {
+    listener: TcpListener,
+}
+
+/// A face that is being served; it closes when this is dropped.
+pub struct Serving {
+    address: SocketAddr,
+    _stop: watch::Sender<()>,
+}
+
+impl Http {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When the address is not to be had.
+    pub fn bind(address: SocketAddr) -> io::Result<Http> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(Http { listener })
+    }
+
+    /// Answers those whom `admits` admits, on a thread of its own.
+    ///
+    /// # Errors
+    /// When there is no thread or no runtime to be had.
+    pub fn serve(self, shown: Arc<dyn Shown>, admits: Admits) -> io::Result<Serving> {
+        let address = self.listener.local_addr()?;
+        let (stop, mut stopped) = watch::channel(());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("http".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let Ok(listener) = tokio::net::TcpListener::from_std(self.listener) else { return };
+                tokio::select! {
+                    () = accept(listener, &shown, &admits) => {}
+                    _ = stopped.changed() => {}
+                }
+            });
+        })?;
+        Ok(Serving { address, _stop: stop })
+    }
+}
+
+impl Serving {
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Takes one connection after the other, as long as there is room: others wait in the kernel.
+async fn accept(listener: tokio::net::TcpListener, shown: &Arc<dyn Shown>, admits: &Admits) {
+    let room = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
+    loop {
+        // It is never closed.
+        let Ok(seat) = room.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, from)) if admits(from.ip().to_canonical()) => {
+                tokio::spawn(converse(stream, shown.clone(), seat));
+            }
+            Ok((_, from)) => tracing::debug!(%from, "a client of the HTTP face was turned away"),
+            Err(error) => {
+                // No file descriptor is free, for example, and no event tells when one is.
+                tracing::warn!(%error, "a client of the HTTP face was not taken");
+                sleep(HTTP_RETRY).await;
+            }
+        }
+    }
+}
+
+/// One request and its answer.
+async fn converse(stream: TcpStream, shown: Arc<dyn Shown>, _seat: OwnedSemaphorePermit) {
+    let Ok(here) = stream.local_addr() else { return };
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = answer(&request, here.ip().to_canonical(), &*shown);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_HEAD_TIME)
+        .max_headers(HTTP_HEADERS_MAX)
+        .max_buf_size(HTTP_REQUEST_BYTES_MAX)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(HTTP_CONNECTION_TIME, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a client of the HTTP face left"),
+        Err(_) => tracing::debug!("a client of the HTTP face took too long"),
+    }
+}
+
+fn answer<B>(request: &Request<B>, here: IpAddr, shown: &dyn Shown) -> Response<Full<Bytes>> {
+    if !is_meant(request, here) {
+        let words = "This is djdns on localhost, and answers nobody who calls it anything else.\n";
+        return plain(StatusCode::MISDIRECTED_REQUEST, words.to_owned());
+    }
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET is.\n".to_owned());
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match request.uri().path() {
+        "/" => page(&shown.health()),
+        "/metrics" => {
+            let text = metrics::text(&shown.metrics());
+            response(StatusCode::OK, metrics::CONTENT_TYPE, text)
+        }
+        "/health" => {
+            let Health { serves, words } = shown.health();
+            let status = if serves { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            plain(status, words.join("\n") + "\n")
+        }
+        _ => plain(StatusCode::NOT_FOUND, "There are /, /metrics and /health.\n".to_owned()),
+    }
+}
+
+/// Whether the request names this machine: localhost, or the address that it came to. Which port it
+/// says does not matter: it may come through a tunnel.
+fn is_meant<B>(request: &Request<B>, here: IpAddr) -> bool {
+    let named = match request.uri().host() {
+        Some(host) => Some(host),
+        None => request.headers().get(header::HOST).and_then(|host| host.to_str().ok()),
+    };
+    let Some(named) = named else { return false };
+    let host = match named.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => named,
+    };
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match inside.unwrap_or(host).parse::<IpAddr>() {
+        Ok(address) => {
+            let address = address.to_canonical();
+            address == here || here.is_loopback() && address.is_loopback()
+        }
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    response(status, "text/plain; charset=utf-8", text)
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+    ];
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The page for people.
+fn page(health: &Health) -> Response<Full<Bytes>> {
+    let mut words = health.words.iter().map(|word| escaped(word));
+    let first = words.next().unwrap_or_default();
+    let rest: String = words.map(|word| format!("<li>{word}</li>\n")).collect();
+    let text = PAGE.replace("{health}", &first).replace("{words}", &rest);
+    response(StatusCode::OK, "text/html; charset=utf-8", text)
+}
+
+const PAGE: &str = "<!DOCTYPE html>
+<html lang=\"en\">
+<head>
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
+<title>djdns</title>
+<style>
+body { font: 1rem/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem;
+  overflow-wrap: anywhere; color-scheme: light dark; }
+</style>
+</head>
+<body>
+<h1>djdns</h1>
+<p>The name server of this machine. <strong>{health}</strong></p>
+<ul>
+{words}</ul>
+<p><a href=\"/health\">/health</a> says the same to a probe, <a href=\"/metrics\">/metrics</a> has the
+numbers for Prometheus. On the command line: <code>djdns status</code>, <code>djdns stats</code>.</p>
+</body>
+</html>
+";
+
+/// Text as HTML shows it.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sample(bool);
+
+    impl Shown for Sample {
+        fn metrics(&self) -> Vec<Family> {
+            vec![Family::counter("x_total", "X.").is(1.0)]
+        }
+
+        fn health(&self) -> Health {
+            let words = vec!["all is <well>".to_owned(), "note".to_owned()];
+            Health { serves: self.0, words }
+        }
+    }
+
+    fn asked(method: &str, path: &str, host: Option<&str>, serves: bool) -> u16 {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        let here = "127.0.0.1".parse().unwrap();
+        answer(&request.body(()).unwrap(), here, &Sample(serves)).status().as_u16()
+    }
+
+    #[test]
+    fn each_path_has_its_answer_and_nothing_else_is_done() {
+        let check = |method: &str, path: &str, serves: bool, expect: u16| {
+            let found = asked(method, path, Some("localhost:8053"), serves);
+            assert_eq!(found, expect, "{method} {path}");
+        };
+        check("GET", "/", true, 200);
+        check("GET", "/", false, 200);
+        check("HEAD", "/metrics?x=y", true, 200);
+        check("GET", "/health", true, 200);
+        check("GET", "/health", false, 503);
+        check("GET", "/metrics/", true, 404);
+        check("GET", "/../etc/passwd", true, 404);
+        check("POST", "/metrics", true, 405);
+        check("DELETE", "/nothing", true, 405);
+    }
+
+    #[test]
+    fn only_who_names_this_machine_is_answered() {
+        let check = |host: Option<&str>, expect: u16| {
+            assert_eq!(asked("GET", "/health", host, true), expect, "{host:?}");
+        };
+        for host in ["localhost", "LocalHost:8053", "127.0.0.1", "127.0.0.1:9", "[::1]:8053"] {
+            check(Some(host), 200);
+        }
+        for host in ["evil.example", "localhost.evil.example", "192.0.2.1:8053", "", "[::2]", "::x"]
+        {
+            check(Some(host), 421);
+        }
+        check(None, 421);
+        let absolute = Request::builder().uri("http://evil.example/health");
+        let request = absolute.header("host", "localhost").body(()).unwrap();
+        let here = "127.0.0.1".parse().unwrap();
+        assert_eq!(answer(&request, here, &Sample(true)).status().as_u16(), 421);
+    }
+
+    #[test]
+    fn text_on_the_page_is_no_markup() {
+        assert_eq!(escaped("<a b=\"c\">&"), "&lt;a b=&quot;c&quot;&gt;&amp;");
+    }
+}
