@@ -110,8 +110,8 @@ impl Questions {
     /// A question for a resolver. None with a type that is never data: Unbound asks for those again and
     /// again where an authoritative server refuses them, and is silent for a quarter of a minute.
     pub fn draw_recursive(&self, random: &mut Random) -> Question {
-        let drawn = std::iter::repeat_with(|| self.draw(random));
-        let question = drawn.skip_while(Question::is_meta).next().expect("it draws without end");
+        let mut drawn = std::iter::repeat_with(|| self.draw(random));
+        let question = drawn.find(|question| !question.is_meta()).expect("it draws without end");
         let (unchecked, wants_ad) = (random.percent(15), random.percent(50));
         Question { recursive: true, unchecked, wants_ad, ..question }
     }
