@@ -121,8 +121,11 @@ impl Config {
         Ok(config)
     }
 
-    /// An error is a line, counted from 1, and what is wrong in it.
-    fn parse(text: &str) -> Result<Config, (usize, String)> {
+    /// Reads the text of a configuration file.
+    ///
+    /// # Errors
+    /// The line of the first fault, counted from 1, and what is wrong in it.
+    pub fn parse(text: &str) -> Result<Config, (usize, String)> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = 1 + text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();

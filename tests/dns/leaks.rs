@@ -72,7 +72,7 @@ fn asked_elsewhere(view: &View, name: &str, qtype: u16, edns: Option<u16>) -> Ve
     let listener = Arc::new(Listener::default());
     let service = service(view.clone(), listener.clone());
     let query = support::query(name, qtype, edns);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for transport in [Transport::Udp, Transport::Stream] {
         let client = Client { address: Ipv4Addr::LOCALHOST.into(), transport };
         if service.reply(&query, client) == Reply::Later {

@@ -7,9 +7,19 @@
 use std::sync::OnceLock;
 
 use djdns::{
+    config::{Config, hosts::Hosts, resolv_conf::ResolvConf},
     control::request::Request,
     daemon::whole::WholePage,
-    dns::{PageMeta, Transport, View, respond},
+    dns::{
+        PageMeta, Transport, Upstream, View,
+        forward::{
+            exchange::Question,
+            reply::{self, Asked, Response},
+            secure::dot::Pipeline,
+        },
+        path::Path,
+        respond,
+    },
     governance::{
         Governance,
         petition::{
@@ -36,7 +46,7 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 15] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
@@ -46,6 +56,12 @@ pub const TARGETS: [Target; 9] = [
     ("rdata_text", rdata_text),
     ("dns_respond", dns_respond),
     ("control_request", control_request),
+    ("upstream_response", upstream_response),
+    ("dot_stream", dot_stream),
+    ("upstream_text", upstream_text),
+    ("resolv_conf", resolv_conf),
+    ("hosts_file", hosts_file),
+    ("config_file", config_file),
 ];
 
 /// They are refused, or they are the one encoding of the entry that they decode to (P1).
@@ -202,6 +218,85 @@ pub fn control_request(bytes: &[u8]) {
     let again = rmp_serde::to_vec_named(&request).expect("a request encodes");
     let again: Request = rmp_serde::from_slice(&again).expect("what was encoded decodes");
     assert_eq!(format!("{again:?}"), format!("{request:?}"));
+}
+
+/// A message as the response to its own question: refused, or records that can be answered, all of
+/// them about that question.
+pub fn upstream_response(bytes: &[u8]) {
+    let mut message = bytes.to_vec();
+    let Some(name) = bytes.get(12..).and_then(Path::read) else { return };
+    let Some(question) = bytes.get(12..16 + name.wire().len()) else { return };
+    message[2] |= 0x80;
+    let asked = Asked { id: u16::from_be_bytes([bytes[0], bytes[1]]), question: question.to_vec() };
+    let Ok(Response::Whole(mut kept)) = reply::read(&message, &asked) else { return };
+    for record in kept.answer.iter().chain(&kept.authority) {
+        let owner = Path::read(&record.owner).expect("an owner is a name");
+        assert_eq!(owner.wire().len(), record.owner.len());
+    }
+    kept.age(kept.ttl() / 2);
+    let count = kept.answer.len();
+    let answer = kept.answer(&name, 1);
+    assert_eq!(answer.answer.iter().map(|part| part.iter().count()).sum::<usize>(), count);
+}
+
+/// What a server says on a connection with two questions: each is answered once at most, and what is
+/// not whole is no longer than a message.
+pub fn dot_stream(bytes: &[u8]) {
+    let mut pipeline = Pipeline::default();
+    for who in 0..2 {
+        let raw = [&b"\x01a\x07example\0\0"[..], &[who + 1, 0, 1]].concat().into();
+        let question = Question { raw, dnssec_ok: false, checking_disabled: false };
+        assert!(pipeline.ask(&question, who, || [0; 5]).is_ok());
+    }
+    let mut answered = Vec::new();
+    for part in bytes.chunks(7) {
+        let received = pipeline.receive(part, &mut |who, _| answered.push(who));
+        if received.is_err() {
+            break;
+        }
+    }
+    let before = answered.len();
+    pipeline.end(None, |who, _| answered.push(who));
+    assert!(before <= 2);
+    answered.sort_unstable();
+    assert_eq!(answered, [0, 1]);
+}
+
+/// Refused, or an upstream that is read back from how it is shown.
+pub fn upstream_text(bytes: &[u8]) {
+    let Some(upstream) = text(bytes).and_then(|text| text.parse::<Upstream>().ok()) else { return };
+    let shown = upstream.to_string();
+    let again: Upstream = shown.parse().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(again.to_string(), shown);
+}
+
+/// Every line is understood, or named.
+pub fn resolv_conf(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let lines = text.lines().count();
+    let read = ResolvConf::parse(text);
+    assert!(read.nameservers.len() <= lines);
+    assert!(read.faults.iter().all(|(line, _)| (1..=lines).contains(line)));
+}
+
+/// Every line is understood, or named.
+pub fn hosts_file(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let lines = text.lines().count();
+    assert!(Hosts::parse(text).faults.iter().all(|(line, _)| (1..=lines).contains(line)));
+}
+
+/// A configuration, or the line of the first fault.
+pub fn config_file(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    if let Err((line, fault)) = Config::parse(text) {
+        assert!(line <= 1 + text.bytes().filter(|byte| *byte == b'\n').count());
+        assert!(!fault.is_empty());
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(bytes).ok()
 }
 
 /// A small page of two, its contents those of [`ZONE`].

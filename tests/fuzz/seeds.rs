@@ -32,6 +32,37 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "rdata_text" => texts(),
         "dns_respond" => messages(),
         "control_request" => requests(),
+        "upstream_response" => responses(),
+        "dot_stream" => {
+            let framed = |response: &Vec<u8>| {
+                [&(response.len() as u16).to_be_bytes()[..], response].concat()
+            };
+            responses()
+                .iter()
+                .map(framed)
+                .chain([responses().iter().flat_map(framed).collect()])
+                .collect()
+        }
+        "upstream_text" => lines(
+            "192.0.2.53\n192.0.2.53:5353\n[2001:db8::53]:5353\n2001:db8::53\n\
+             tls://192.0.2.1#dns.example\ntls://[2001:db8::1]:8853\n\
+             https://dns.example:8443/dns-query#192.0.2.1\nhttps://[2001:db8::1]/q",
+        ),
+        "resolv_conf" => lines(
+            "# made by nobody\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\nsearch a.example b\n\
+             domain example\noptions timeout:3 attempts:2 edns0 trust-ad\nnonsense",
+        ),
+        "hosts_file" => {
+            lines("127.0.0.1 localhost\n::1 a b # c\nfe80::1%lo x\n192.0.2.1\nrubbish y")
+        }
+        "config_file" => {
+            let example = include_str!("../../src/config/example.toml");
+            let full: Vec<&str> =
+                example.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+            // Short ones: a long text is read a long time, for the same faults.
+            let parts = full.chunks(6).map(|part| part.join("\n").into_bytes());
+            parts.chain(full.iter().map(|line| line.as_bytes().to_vec())).collect()
+        }
         other => panic!("there is no target {other}"),
     }
 }
@@ -107,6 +138,37 @@ fn messages() -> Vec<Vec<u8>> {
         }
     }
     seeds
+}
+
+/// Responses to the questions of the fuzzed connection: an address, an alias with its target, a
+/// denial with a SOA, and types whose data has names.
+fn responses() -> Vec<Vec<u8>> {
+    let message = |id: u8, counts: [u8; 2], records: &[u8]| {
+        let head = [0, id, 0x81, 0xa0, 0, 1, 0, counts[0], 0, counts[1], 0, 0];
+        [&head[..], b"\x01a\x07example\0\0", &[id + 1, 0, 1], records].concat()
+    };
+    let record = |rtype: u8, rdata: &[u8]| {
+        [&[0xc0, 12, 0, rtype, 0, 1, 0, 0, 0, 60, 0, rdata.len() as u8][..], rdata].concat()
+    };
+    let soa = [&b"\x02ns\xc0\x0e\x04host\xc0\x0e"[..], &[0, 0, 0, 9].repeat(5)].concat();
+    let alias = record(5, b"\x01b\xc0\x0e");
+    let target = b"\x01b\x07example\0\0\x01\0\x01\0\0\0\x09\0\x04\xc0\0\x02\x01";
+    let named = [record(15, b"\0\x0a\xc0\x0c"), record(33, b"\0\0\0\0\0\x35\xc0\x0c")].concat();
+    vec![
+        message(0, [1, 0], &record(1, &[192, 0, 2, 1])),
+        message(1, [2, 0], &[&alias[..], target].concat()),
+        message(0, [0, 1], &record(6, &soa)),
+        message(
+            1,
+            [2, 1],
+            &[named, record(46, &[&[0; 18][..], b"\xc0\x0c\x01\x02"].concat())].concat(),
+        ),
+    ]
+}
+
+/// Each line, and all of them.
+fn lines(text: &str) -> Vec<Vec<u8>> {
+    text.lines().chain([text]).map(|line| line.as_bytes().to_vec()).collect()
 }
 
 fn requests() -> Vec<Vec<u8>> {
