@@ -186,6 +186,9 @@ pub const FORWARD_HEDGE_MIN: Duration = Duration::from_millis(50);
 pub const FORWARD_HEDGE_MAX: Duration = Duration::from_millis(400);
 /// How long one upstream may take for one attempt (choice): a lost datagram is sent again then.
 pub const FORWARD_ATTEMPT: Duration = Duration::from_millis(1500);
+/// Failures of an upstream in a row after which people are told (choice: each question is asked twice,
+/// and a datagram may be lost).
+pub const FORWARD_FAILURES_TOLD: u32 = 2;
 /// How long an upstream that failed rests, times its failures in a row (choice).
 pub const FORWARD_REST: Duration = Duration::from_secs(2);
 /// Datagrams that do not fit a question before it is asked over TCP instead (choice): whoever sends

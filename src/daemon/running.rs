@@ -18,6 +18,7 @@ use crate::{
     dns::{
         Answer, Forward, Outside, Rcode, Upstream, Witness, forward::pool::Server, service::Wanted,
     },
+    limits::FORWARD_FAILURES_TOLD,
     time::date,
 };
 
@@ -48,10 +49,6 @@ pub struct Asked {
     nobody: Option<String>,
     left_out: Vec<String>,
 }
-
-/// Failures in a row after which somebody does not answer, where others do (choice: each question is
-/// asked twice, and a datagram may be lost).
-const FAILURES_TOLD: u32 = 2;
 
 impl Running {
     /// A daemon that answers DNS on these addresses, by the runtime that this is called in.
@@ -164,7 +161,7 @@ impl Asked {
             .map(|server| self.loops(server))
             .collect();
         if works {
-            let told = servers.iter().filter(|server| server.failures >= FAILURES_TOLD);
+            let told = servers.iter().filter(|server| server.failures >= FORWARD_FAILURES_TOLD);
             let told = told.filter(|server| !server.looped && fails(server));
             troubles.extend(told.map(|server| self.one_fails(server, clock)));
         } else if failing.is_empty() {

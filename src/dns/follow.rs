@@ -4,10 +4,16 @@
 //! An upstream that answers `www.example. CNAME blog.ct.` sends the records of `blog.ct.` along. What a
 //! page says, and what is special, is taken from here all the same, or an upstream could speak for it.
 
+use std::{
+    future::{Future, pending, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
 use tokio::time::timeout;
 
 use super::{
-    Answer, Outside, Rcode, View, Wanted,
+    Answer, Outside, Rcode, Seeking, View, Wanted,
     answer::{EDE_NO_REACHABLE_AUTHORITY, EDE_OTHER, Part},
     path::Path,
 };
@@ -29,6 +35,37 @@ pub async fn follow<'v>(
         let text = "following the aliases takes too long";
         Answer::failed(Rcode::SERVFAIL, EDE_NO_REACHABLE_AUTHORITY, text)
     })
+}
+
+/// The same, if nobody has to be waited for.
+pub fn at_once<'v>(
+    view: &'v View,
+    begun: Answer<'v>,
+    wanted: Wanted,
+    outside: &dyn Outside,
+) -> Option<Answer<'v>> {
+    let known = Known(outside);
+    let mut following = pin!(follow_on(view, begun, wanted, &known));
+    match following.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
+/// What somebody knows without waiting; all else is never answered.
+struct Known<'o>(&'o dyn Outside);
+
+impl Outside for Known<'_> {
+    fn at_once(&self, wanted: &Wanted) -> Option<Answer<'static>> {
+        self.0.at_once(wanted)
+    }
+
+    fn resolve(&self, wanted: Wanted) -> Seeking<'_> {
+        match self.at_once(&wanted) {
+            Some(answer) => Box::pin(ready(answer)),
+            None => Box::pin(pending()),
+        }
+    }
 }
 
 async fn follow_on<'v>(

@@ -146,6 +146,10 @@ const FLIGHT_PATIENCE: Duration = FORWARD_DEADLINE.saturating_sub(Duration::from
 const TRIES: usize = 2;
 
 impl Outside for Forward {
+    fn at_once(&self, wanted: &Wanted) -> Option<Answer<'static>> {
+        self.network().at_once(wanted, &self.0.counters)
+    }
+
     fn resolve(&self, wanted: Wanted) -> Seeking<'_> {
         Box::pin(self.answer(wanted))
     }

@@ -35,6 +35,11 @@ pub type Seeking<'a> = Pin<Box<dyn Future<Output = Answer<'static>> + Send + 'a>
 
 /// Resolves what is in no page.
 pub trait Outside: Send + Sync {
+    /// The answer, if there is one without waiting for anybody.
+    fn at_once(&self, _wanted: &Wanted) -> Option<Answer<'static>> {
+        None
+    }
+
     /// The answer: always one, within [`FORWARD_DEADLINE`](crate::limits::FORWARD_DEADLINE).
     fn resolve(&self, wanted: Wanted) -> Seeking<'_>;
 }
@@ -95,10 +100,14 @@ impl Service {
         };
         let view = self.views.load();
         let answer = self.at_once(&view, &query, client);
-        match answer.outside {
-            Some(_) if answer.recursive && query.recursion_desired => Reply::Later,
-            _ => Reply::Now(self.write(&query, &answer, client, arrival)),
-        }
+        let answer = match self.sought(&answer, &query) {
+            None => answer,
+            Some((outside, wanted)) => match follow::at_once(&view, answer, wanted, outside) {
+                Some(found) => found.for_client(&query, message),
+                None => return Reply::Later,
+            },
+        };
+        Reply::Now(self.write(&query, &answer, client, arrival))
     }
 
     /// The response to a query for which [`Service::reply`] said [`Reply::Later`].
@@ -130,24 +139,22 @@ impl Service {
         client: Client,
     ) -> Answer<'v> {
         let answer = self.at_once(view, query, client);
-        let (Some(outside), Some(_), Some(question)) =
-            (&self.outside, answer.outside, &query.question)
-        else {
-            return answer;
-        };
-        if !query.recursion_desired {
-            return answer;
+        match self.sought(&answer, query) {
+            None => answer,
+            Some((outside, wanted)) => {
+                follow::follow(view, answer, wanted, outside).await.for_client(query, message)
+            }
         }
+    }
+
+    /// Who is asked what, where an answer leads out of the pages.
+    fn sought(&self, answer: &Answer<'_>, query: &Query<'_>) -> Option<(&dyn Outside, Wanted)> {
+        let (outside, question) = (self.outside.as_deref()?, query.question.as_ref()?);
+        answer.outside.filter(|_| query.recursion_desired)?;
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
         let checking_disabled = query.checking_disabled;
-        let wanted =
-            Wanted { name: question.path, qtype: question.qtype, dnssec_ok, checking_disabled };
-        let mut answer = follow::follow(view, answer, wanted, &**outside).await;
-        // It wants to be told whether that was validated (RFC 6840 section 5.7).
-        let says_ad = message.get(3).is_some_and(|flags| flags & 0x20 != 0);
-        answer.authentic &= says_ad || dnssec_ok;
-        answer.recursive = true;
-        answer
+        let (name, qtype) = (question.path, question.qtype);
+        Some((outside, Wanted { name, qtype, dnssec_ok, checking_disabled }))
     }
 
     /// What is added to the response for this client, beside the answer.
@@ -207,5 +214,16 @@ impl Service {
             witness.answered(query, answer, client, &response, arrival);
         }
         response
+    }
+}
+
+impl Answer<'_> {
+    /// What was found elsewhere, as this client is told of it: it may want to know whether that was
+    /// validated (RFC 6840 section 5.7).
+    fn for_client(mut self, query: &Query<'_>, message: &[u8]) -> Self {
+        let says_ad = message.get(3).is_some_and(|flags| flags & 0x20 != 0);
+        self.authentic &= says_ad || query.edns.is_some_and(|edns| edns.dnssec_ok);
+        self.recursive = true;
+        self
     }
 }

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use djdns::{
     ambient,
     dns::{
-        Forward, Listeners, Service, Serving, Upstreams, View,
+        Client, Forward, Listeners, Reply, Service, Serving, Transport, Upstreams, View,
         forward::{Ambient, Rules},
     },
     limits::FORWARD_DEADLINE,
@@ -173,6 +173,21 @@ async fn a_name_outside_the_pages_is_asked_once_and_then_known() {
     assert_eq!(resolver.ask("WWW.example").await, found(&["60 192.0.2.1"]));
 }
 
+/// No task is started for it, and it waits behind nobody.
+#[tokio::test]
+async fn what_is_known_is_answered_at_once() {
+    let upstream = upstream(helpful(1, 60)).await;
+    let resolver = resolver(&[&upstream]);
+    let views = Arc::new(ArcSwap::from_pointee(View::new()));
+    let service = Service::new(views, Some(Arc::new(resolver.forward.clone())));
+    let client = Client { address: resolver.address.ip(), transport: Transport::Udp };
+    let query = query("www.example", 7);
+    assert_eq!(service.reply(&query, client), Reply::Later);
+    let later = service.outside(&query, client).await;
+    assert_eq!(service.reply(&query, client), Reply::Now(later));
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn many_who_ask_the_same_wait_for_one_answer() {
     let held = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -213,21 +228,31 @@ async fn a_silent_upstream_is_passed_over_and_the_next_asked() {
     assert_eq!(silent.asked.load(Ordering::SeqCst), asked, "the faster one is asked first");
 }
 
+type Change = fn(&mut Vec<u8>);
+
+/// What a liar makes of a response; with a letter changed it is one all the same, over TCP.
+const LIES: [(&str, Change); 7] = [
+    ("another letter", |response| response[14] ^= 0x20),
+    ("another id", |response| response[1] ^= 1),
+    ("no response", |response| response[2] = 0x01),
+    ("another question", |response| response[13] ^= 3),
+    ("garbage", |response| response.truncate(20)),
+    ("another owner", |response| {
+        let end = response.len() - 16;
+        response.splice(end..end + 2, *b"\x04bank\0");
+    }),
+    ("a referral", |response| {
+        // The record is an NS one, and stands in the authority section.
+        (response[7], response[9]) = (0, 1);
+        let end = response.len();
+        response[end - 13] = 2;
+        response[end - 4..end - 2].copy_from_slice(&[0xc0, 12]);
+    }),
+];
+
 #[tokio::test]
 async fn lies_are_not_believed() {
-    type Change = fn(&mut Vec<u8>);
-    let lies: [(&str, Change); 6] = [
-        ("another id", |response| response[1] ^= 1),
-        ("no response", |response| response[2] = 0x01),
-        ("another question", |response| response[13] ^= 3),
-        ("another letter", |response| response[14] ^= 0x20),
-        ("garbage", |response| response.truncate(20)),
-        ("another owner", |response| {
-            let end = response.len() - 16;
-            response.splice(end..end + 2, *b"\x04bank\0");
-        }),
-    ];
-    for (what, change) in lies {
+    for (what, change) in LIES {
         // A lie, and the truth right behind it; over TCP the truth alone.
         let upstream = upstream(Arc::new(move |query: &[u8], tcp| {
             let truth = address(query, 1, 60, |_| {});
@@ -236,11 +261,42 @@ async fn lies_are_not_believed() {
         }))
         .await;
         let resolver = resolver(&[&upstream]);
-        let (code, rows) = resolver.ask("www.example").await;
-        assert!(!rows.iter().any(|row| row.ends_with(".66")), "{what}: {rows:?}");
-        let expect = if what == "another owner" { vec![] } else { vec!["60 192.0.2.1".to_owned()] };
-        assert_eq!((code, rows), (ResponseCode::NoError, expect), "{what}");
+        let expect = if what == "a referral" { nothing() } else { found(&["60 192.0.2.1"]) };
+        assert_eq!(resolver.ask("www.example").await, expect, "{what}");
     }
+}
+
+#[tokio::test]
+async fn lies_over_tcp_are_not_believed() {
+    for (what, change) in &LIES[1..] {
+        let upstream = upstream(Arc::new(move |query: &[u8], tcp| {
+            vec![address(query, 66, 60, |response| match tcp {
+                true => change(response),
+                false => response[2] |= 0x02,
+            })]
+        }))
+        .await;
+        assert_eq!(resolver(&[&upstream]).ask("www.example").await, nothing(), "{what}");
+    }
+}
+
+/// Who guesses everything but hears nothing sends from another port.
+#[tokio::test]
+async fn what_comes_from_another_port_is_not_heard() {
+    let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address_of_upstream = upstream.local_addr().unwrap();
+    let liar = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let answering = tokio::spawn(async move {
+        let mut buffer = [0; 1024];
+        let (len, from) = upstream.recv_from(&mut buffer).await.unwrap();
+        liar.send_to(&address(&buffer[..len], 66, 60, |_| {}), from).await.unwrap();
+        upstream.send_to(&address(&buffer[..len], 1, 60, |_| {}), from).await.unwrap();
+    });
+    let named = vec![address_of_upstream.to_string().parse().unwrap()];
+    let rules = Rules { upstreams: Upstreams::new(named, Vec::new()), ..Rules::default() };
+    let resolver = resolver_by(rules, View::new());
+    assert_eq!(resolver.ask("www.example").await, found(&["60 192.0.2.1"]));
+    answering.await.unwrap();
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub enum ExchangeError {
     Timeout,
     #[error("it cannot be reached: {0}")]
     Io(#[from] io::Error),
-    #[error("what it sent over TCP: {0}")]
+    #[error("what it sent: {0}")]
     Fault(#[from] Fault),
     #[error(transparent)]
     Secure(#[from] Trouble),
@@ -159,6 +159,7 @@ async fn over_udp(
             Ok(Response::Truncated) => return Ok(None),
             // Over TCP letters need not tell a response from a guess.
             Err(Fault::OtherCase) => return Ok(None),
+            Err(fault @ Fault::Referral) => return Err(fault.into()),
             // The true one may still come.
             Err(_) => {}
         }

@@ -127,7 +127,7 @@ impl Network {
         }
         while let Some(done) = asked.join_next().await {
             match done {
-                Ok((n, Ok(_), took)) => lock(&self.pool).answered(n, took),
+                Ok((n, Ok(_), took)) => self.note_answer(n, took),
                 Ok((n, Err(error), _)) => self.note_failure(n, &error),
                 Err(_) => {}
             }
@@ -145,6 +145,15 @@ impl Network {
         Answer { source: Source::Failed, ..answer }
     }
 
+    /// The answer, if nobody has to be waited for.
+    pub fn at_once(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        counters: &Counters,
+    ) -> Option<Answer<'static>> {
+        self.known(wanted, &key(wanted), counters).ok()
+    }
+
     /// The answer, within `patience`; `None` when the network ended meanwhile.
     pub async fn answer(
         self: &Arc<Self>,
@@ -152,33 +161,13 @@ impl Network {
         counters: &Counters,
         patience: Duration,
     ) -> Option<Answer<'static>> {
-        let (key, question) = asked(wanted);
-        let name = &wanted.name;
-        if let Some(n) = self.probes.asked_of(name) {
-            return Some(self.note_loop(n));
-        }
-        if let Some(answer) = local::answer(&self.rules.overrides, wanted) {
-            return Some(answer);
-        }
-        let now = (self.ambient.now)();
-        let hit = lock(&self.cache).find(&key, now);
-        let stale = match hit {
-            Some(hit) if hit.freshness != Freshness::Stale => {
-                if hit.freshness == Freshness::Ending
-                    && self.fly(&key, question).is_some_and(|joined| joined.is_first)
-                {
-                    count(&counters.prefetched);
-                }
-                count(&counters.hits);
-                return Some(give(name, &hit));
-            }
-            stale => stale,
+        let (name, key) = (&wanted.name, key(wanted));
+        let stale = match self.known(wanted, &key, counters) {
+            Ok(answer) => return Some(answer),
+            Err(stale) => stale,
         };
-        if lock(&self.cache).has_failed(&key, now) {
-            return Some(self.give_stale(name, stale.as_ref(), EDE_CACHED_ERROR, counters));
-        }
         count(&counters.misses);
-        let Joined { mut landing, is_first } = self.fly(&key, question)?;
+        let Joined { mut landing, is_first } = self.fly(&key)?;
         if !is_first {
             count(&counters.coalesced);
         }
@@ -191,6 +180,43 @@ impl Network {
             Some(kept) => Answer { source: Source::Forwarded, ..kept.answer(name, 0) },
             None => self.give_stale(name, stale.as_ref(), EDE_NO_REACHABLE_AUTHORITY, counters),
         })
+    }
+
+    /// # Errors
+    /// When somebody has to be asked: with what was known once.
+    fn known(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        key: &Key,
+        counters: &Counters,
+    ) -> Result<Answer<'static>, Option<Hit>> {
+        let name = &wanted.name;
+        if let Some(n) = self.probes.asked_of(name) {
+            return Ok(self.note_loop(n));
+        }
+        if let Some(answer) = local::answer(&self.rules.overrides, wanted) {
+            return Ok(answer);
+        }
+        let now = (self.ambient.now)();
+        let (hit, has_failed) = {
+            let mut cache = lock(&self.cache);
+            (cache.find(key, now), cache.has_failed(key, now))
+        };
+        match hit {
+            Some(hit) if hit.freshness != Freshness::Stale => {
+                if hit.freshness == Freshness::Ending
+                    && self.fly(key).is_some_and(|joined| joined.is_first)
+                {
+                    count(&counters.prefetched);
+                }
+                count(&counters.hits);
+                Ok(give(name, &hit))
+            }
+            stale if has_failed => {
+                Ok(self.give_stale(name, stale.as_ref(), EDE_CACHED_ERROR, counters))
+            }
+            stale => Err(stale),
+        }
     }
 
     /// What was known before, or that nothing is to be had, and why.
@@ -232,7 +258,7 @@ impl Network {
 
     /// Joins those who wait for the answer to this question, or asks it. It goes on when they leave:
     /// the next one finds the answer. `None` after the end.
-    fn fly(self: &Arc<Self>, key: &Key, question: Question) -> Option<Joined> {
+    fn fly(self: &Arc<Self>, key: &Key) -> Option<Joined> {
         let mut flights = lock(&self.flights);
         let flights = flights.as_mut()?;
         let living = |flight: &&Flight| flight.landing.has_changed().is_ok();
@@ -241,6 +267,7 @@ impl Network {
         }
         let (land, landing) = watch::channel(None);
         let (network, new) = (self.clone(), key.clone());
+        let question = question(key);
         let task = tokio::spawn(async move {
             let asked = timeout(FLIGHT_PATIENCE, network.ask(&new.name, &question)).await;
             let kept = asked.ok().flatten().map(Arc::new);
@@ -278,8 +305,8 @@ impl Network {
                     let Ok((n, result, took)) = done else { continue };
                     match result {
                         Ok(kept) => {
+                            self.note_answer(n, took);
                             let mut pool = lock(&self.pool);
-                            pool.answered(n, took);
                             for (other, since) in begun.iter().filter(|one| one.0 != n) {
                                 let after = now().saturating_sub(*since);
                                 pool.outrun(*other, Duration::from_millis(after));
@@ -297,13 +324,21 @@ impl Network {
         }
     }
 
+    fn note_answer(&self, n: usize, took: Duration) {
+        if lock(&self.pool).answered(n, took) {
+            tracing::info!("the upstream {} answers again", self.called[n]);
+        }
+    }
+
     fn note_failure(&self, n: usize, error: &ExchangeError) {
+        let upstream = &self.called[n];
+        tracing::debug!(%upstream, %error, "an upstream failed");
         let mut pool = lock(&self.pool);
-        let Some(server) = pool.servers().get(n) else { return };
-        tracing::debug!(upstream = %server.upstream, %error, "an upstream failed");
-        pool.failed(n, error.to_string(), (self.ambient.now)());
-        if let ExchangeError::Refusal(rcode) = error {
-            pool.refused(n, *rcode);
+        let is_news = pool.failed(n, error.to_string(), (self.ambient.now)());
+        match error {
+            ExchangeError::Refusal(rcode) => pool.refused(n, *rcode),
+            _ if is_news => tracing::warn!("the upstream {upstream} does not answer: {error}"),
+            _ => {}
         }
     }
 }
@@ -330,13 +365,17 @@ async fn attempt(
     (n, result, took)
 }
 
-/// The question as it is kept, and as it is asked.
-fn asked(wanted: &Wanted) -> (Key, Question) {
+/// The question as it is kept.
+fn key(wanted: &Wanted) -> Key {
     let Wanted { name, qtype, dnssec_ok, checking_disabled } = *wanted;
-    let name: Box<[u8]> = name.wire().into();
-    let raw = [&name[..], &qtype.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat().into();
-    let key = Key { name, qtype: qtype.0, dnssec_ok, checking_disabled };
-    (key, Question { raw, dnssec_ok, checking_disabled })
+    Key { name: name.wire().into(), qtype: qtype.0, dnssec_ok, checking_disabled }
+}
+
+/// The question as it is asked.
+fn question(key: &Key) -> Question {
+    let raw = [&key.name[..], &key.qtype.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat().into();
+    let Key { dnssec_ok, checking_disabled, .. } = *key;
+    Question { raw, dnssec_ok, checking_disabled }
 }
 
 fn count(counter: &AtomicU64) {

@@ -83,13 +83,14 @@ impl Pool {
             .clamp(FORWARD_HEDGE_MIN, FORWARD_HEDGE_MAX)
     }
 
-    /// One answered, after so long.
-    pub fn answered(&mut self, n: usize, took: Duration) {
-        if let Some(server) = self.servers.get_mut(n) {
-            let smoothed = server.round_trip.map_or(took, |usual| (usual * 7 + took) / 8);
-            (server.round_trip, server.failures) = (Some(smoothed), 0);
-            server.refusal = None;
-        }
+    /// One answered, after so long. True if it had been told of that it did not.
+    pub fn answered(&mut self, n: usize, took: Duration) -> bool {
+        let Some(server) = self.servers.get_mut(n) else { return false };
+        let smoothed = server.round_trip.map_or(took, |usual| (usual * 7 + took) / 8);
+        let was_told = server.failures >= FORWARD_FAILURES_TOLD && server.refusal.is_none();
+        (server.round_trip, server.failures) = (Some(smoothed), 0);
+        server.refusal = None;
+        was_told
     }
 
     /// One had not answered after so long, when another did: it takes at least that.
@@ -100,17 +101,17 @@ impl Pool {
         }
     }
 
-    /// One did not answer, or not usefully, and why.
-    pub fn failed(&mut self, n: usize, why: String, now: u64) {
-        if let Some(server) = self.servers.get_mut(n) {
-            if server.failures == 0 {
-                server.failing_since = now;
-            }
-            server.refusal = None;
-            server.failures = server.failures.saturating_add(1);
-            server.last_error = Some(why);
-            server.failed_at = now;
+    /// One did not answer, or not usefully, and why. True if it is time to tell of that.
+    pub fn failed(&mut self, n: usize, why: String, now: u64) -> bool {
+        let Some(server) = self.servers.get_mut(n) else { return false };
+        if server.failures == 0 {
+            server.failing_since = now;
         }
+        server.refusal = None;
+        server.failures = server.failures.saturating_add(1);
+        server.last_error = Some(why);
+        server.failed_at = now;
+        server.failures == FORWARD_FAILURES_TOLD
     }
 
     /// The last failure of one was an answer with this code.
@@ -210,12 +211,31 @@ mod tests {
     }
 
     #[test]
+    fn people_are_told_once_of_who_does_not_answer_and_when_it_answers_again() {
+        let mut pool = pool(1);
+        let silent = || "it is silent".to_owned();
+        let took = Duration::from_millis(1);
+        assert!(!pool.failed(0, silent(), 0));
+        assert!(!pool.answered(0, took), "nobody was told");
+        let told = [0, 1, 2].map(|now| pool.failed(0, silent(), now));
+        assert_eq!(told, [false, true, false]);
+        assert_eq!([pool.answered(0, took), pool.answered(0, took)], [true, false]);
+        // An answer of no use is no silence.
+        pool.failed(0, silent(), 0);
+        pool.failed(0, silent(), 0);
+        pool.refused(0, Rcode::REFUSED);
+        assert!(!pool.answered(0, took));
+    }
+
+    #[test]
     fn a_second_is_asked_after_twice_the_usual_time() {
         let mut pool = pool(1);
         assert_eq!(pool.hedge_after(0), FORWARD_HEDGE_MAX);
         pool.answered(0, Duration::from_millis(80));
         assert_eq!(pool.hedge_after(0), Duration::from_millis(160));
-        (0..40).for_each(|_| pool.answered(0, Duration::from_millis(1)));
+        for _ in 0..40 {
+            pool.answered(0, Duration::from_millis(1));
+        }
         assert_eq!(pool.hedge_after(0), FORWARD_HEDGE_MIN);
     }
 }

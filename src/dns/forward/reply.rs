@@ -37,6 +37,10 @@ pub enum Fault {
     OtherQuestion,
     #[error("it does not keep the question's letters")]
     OtherCase,
+    #[error("it answers about another name")]
+    OtherOwner,
+    #[error("it names others to ask: that server does not resolve names for this machine")]
+    Referral,
     #[error("it is not well formed")]
     Malformed,
 }
@@ -79,8 +83,8 @@ const CHAIN_MAX: usize = crate::limits::CNAME_CHAIN_MAX;
 /// Reads a message as the response to `asked`.
 ///
 /// # Errors
-/// The first [`Fault`] found: with [`Fault::OtherId`] and [`Fault::OtherQuestion`] the true response
-/// may still come; with [`Fault::OtherCase`] it is a server that writes names in its own way, or a guess.
+/// The first [`Fault`] found: with [`Fault::OtherId`], [`Fault::OtherQuestion`] and
+/// [`Fault::OtherOwner`] the true response may still come; with [`Fault::OtherCase`] it is a server that writes names in its own way, or a guess.
 pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
     let header = message.first_chunk::<HEADER>().ok_or(Fault::Malformed)?;
     if header[2] & 0x80 == 0 {
@@ -117,10 +121,24 @@ pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
     let extended = additional.iter().find(|record| record.rtype == RecordType::OPT);
     let extended = extended.map_or(0, |opt| (opt.ttl >> 24) as u16);
     let name = Path::read(&asked.question).ok_or(Fault::Malformed)?;
+    let rcode = Rcode(extended << 4 | u16::from(header[3] & 0x0f));
+    let is_there = |rtype: RecordType| authority.iter().any(|record| record.rtype == rtype);
+    if rcode == Rcode::NOERROR
+        && answer.is_empty()
+        && is_there(RecordType::NS)
+        && !is_there(RecordType::SOA)
+    {
+        return Err(Fault::Referral);
+    }
+    let was_empty = answer.is_empty();
+    let answer = chain(answer, name.wire());
+    if answer.is_empty() && !was_empty {
+        return Err(Fault::OtherOwner);
+    }
     let kept = Kept {
-        rcode: Rcode(extended << 4 | u16::from(header[3] & 0x0f)),
+        rcode,
         authentic: header[3] & 0x20 != 0,
-        answer: chain(answer, name.wire()),
+        answer,
         authority: authority.into_iter().filter(|record| proves(record.rtype)).collect(),
         from: None,
     };
