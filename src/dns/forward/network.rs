@@ -198,10 +198,7 @@ impl Network {
             return Ok(answer);
         }
         let now = (self.ambient.now)();
-        let (hit, has_failed) = {
-            let mut cache = lock(&self.cache);
-            (cache.find(key, now), cache.has_failed(key, now))
-        };
+        let hit = lock(&self.cache).find(key, now);
         match hit {
             Some(hit) if hit.freshness != Freshness::Stale => {
                 if hit.freshness == Freshness::Ending
@@ -212,7 +209,7 @@ impl Network {
                 count(&counters.hits);
                 Ok(give(name, &hit))
             }
-            stale if has_failed => {
+            stale if lock(&self.cache).has_failed(key, now) => {
                 Ok(self.give_stale(name, stale.as_ref(), EDE_CACHED_ERROR, counters))
             }
             stale => Err(stale),
