@@ -238,8 +238,6 @@ pub const COOKIE_RENEWED_AFTER: Duration = Duration::from_secs(1800);
 pub const COOKIE_AHEAD_MAX: Duration = Duration::from_secs(300);
 /// How long one secret makes cookies (RFC 7873 section 7.1: at most 36 days; choice).
 pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(86_400);
-/// Datagrams that one door answers before others have a turn (choice: under a millisecond).
-pub const DNS_UDP_TURN_MAX: usize = 32;
 /// Receive buffer of a UDP socket, bytes: answered 1.8 times as much under overload (measured).
 pub const DNS_UDP_BUFFER_BYTES: usize = MIB;
 

@@ -22,7 +22,7 @@ use rustix::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     sync::{Semaphore, watch},
-    task::{JoinSet, yield_now},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -34,8 +34,7 @@ use super::{
     stream::StreamDoor,
 };
 use crate::limits::{
-    DNS_FAREWELL, DNS_TCP_CONNECTIONS_MAX, DNS_UDP_BUFFER_BYTES, DNS_UDP_TURN_MAX,
-    FORWARD_WAITING_MAX,
+    DNS_FAREWELL, DNS_TCP_CONNECTIONS_MAX, DNS_UDP_BUFFER_BYTES, FORWARD_WAITING_MAX,
 };
 
 /// Sockets that are bound and wait to be served.
@@ -183,35 +182,22 @@ impl Door {
         let mut query = vec![0; usize::from(u16::MAX)];
         let mut in_flight = JoinSet::new();
         loop {
-            let readable = tokio::select! {
-                readable = self.socket.readable() => readable,
+            let received = tokio::select! {
+                received = self.socket.recv_from(&mut query) => received,
                 Some(_) = in_flight.join_next() => continue,
                 _ = stopped.changed() => break,
             };
-            let answered = match readable {
-                Ok(()) => self.answer_turn(&mut query, &mut in_flight).await,
+            let sent = match received {
+                Ok((len, from)) => self.answer_one(&query[..len], from, &mut in_flight).await,
                 Err(error) => Err(error),
             };
-            if let Err(error) = answered {
+            if let Err(error) = sent {
                 // An ICMP error of an earlier answer, or a source that cannot be answered.
                 tracing::debug!(%error, "a datagram was lost");
             }
         }
         let ended = async { while in_flight.join_next().await.is_some() {} };
         let _ = timeout(DNS_FAREWELL, ended).await;
-    }
-
-    /// Answers what waits, but not so much at a time that the other doors wait long.
-    async fn answer_turn(&self, query: &mut [u8], in_flight: &mut JoinSet<()>) -> io::Result<()> {
-        for _ in 0..DNS_UDP_TURN_MAX {
-            match self.socket.try_recv_from(query) {
-                Ok((len, from)) => self.answer_one(&query[..len], from, in_flight).await?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        yield_now().await;
-        Ok(())
     }
 
     async fn answer_one(
