@@ -246,7 +246,8 @@ const LIES: [(&str, Change); 7] = [
         (response[7], response[9]) = (0, 1);
         let end = response.len();
         response[end - 13] = 2;
-        response[end - 4..end - 2].copy_from_slice(&[0xc0, 12]);
+        response[end - 5..end - 2].copy_from_slice(&[2, 0xc0, 12]);
+        response.truncate(end - 2);
     }),
 ];
 

@@ -8,7 +8,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
 
-use super::reply::Kept;
+use super::reply::{Kept, allocated};
 use crate::limits::*;
 
 /// What an answer depends on.
@@ -137,8 +137,12 @@ impl Cache {
     }
 }
 
+/// What an entry takes: its node in the list, a place in the table that is half empty, the name, and
+/// the answer.
 fn size(key: &Key, kept: &Kept) -> usize {
-    160 + key.name.len() + kept.bytes()
+    let node = size_of::<Key>() + size_of::<Entry>() + 2 * size_of::<usize>();
+    let place = 2 * (2 * size_of::<usize>() + 1);
+    allocated(node) + place + allocated(key.name.len()) + kept.bytes()
 }
 
 #[cfg(test)]
@@ -155,7 +159,7 @@ mod tests {
     fn kept(ttl: u32) -> Arc<Kept> {
         let owner = Box::from([1, 1, 0]);
         let record = Record { owner, rtype: RecordType::A, ttl, rdata: Box::from([192, 0, 2, 1]) };
-        Arc::new(Kept { answer: vec![record], ..Kept::default() })
+        Arc::new(Kept { answer: Box::from([record]), ..Kept::default() })
     }
 
     fn freshness(cache: &mut Cache, second: u64) -> Option<Freshness> {

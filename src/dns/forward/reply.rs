@@ -14,7 +14,7 @@ use crate::{
         path::Path,
         source::Told,
     },
-    limits::NAME_BYTES_MAX,
+    limits::{FORWARD_TTL_MAX, NAME_BYTES_MAX},
     page::record::RecordType,
 };
 
@@ -37,8 +37,8 @@ pub enum Fault {
     OtherQuestion,
     #[error("it does not keep the question's letters")]
     OtherCase,
-    #[error("it answers about another name")]
-    OtherOwner,
+    #[error("what it says is not about the question")]
+    BesideTheQuestion,
     #[error("it names others to ask: that server does not resolve names for this machine")]
     Referral,
     #[error("it is not well formed")]
@@ -59,9 +59,11 @@ pub struct Kept {
     pub rcode: Rcode,
     /// AD: the upstream says that it validated it.
     pub authentic: bool,
-    pub answer: Vec<Record>,
+    pub answer: Box<[Record]>,
     /// For a negative answer the SOA, and proofs.
-    pub authority: Vec<Record>,
+    pub authority: Box<[Record]>,
+    /// It has no record of the type that was asked for.
+    pub negative: bool,
     /// The upstream that said it, once that is known.
     pub from: Option<Arc<str>>,
 }
@@ -84,10 +86,12 @@ const CHAIN_MAX: usize = crate::limits::CNAME_CHAIN_MAX;
 ///
 /// # Errors
 /// The first [`Fault`] found: with [`Fault::OtherId`], [`Fault::OtherQuestion`] and
-/// [`Fault::OtherOwner`] the true response may still come; with [`Fault::OtherCase`] it is a server that writes names in its own way, or a guess.
+/// [`Fault::BesideTheQuestion`] the true response may still come; with [`Fault::OtherCase`] it is a
+/// server that writes names in its own way, or a guess.
 pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
     let header = message.first_chunk::<HEADER>().ok_or(Fault::Malformed)?;
-    if header[2] & 0x80 == 0 {
+    // QR, and the opcode of a query.
+    if header[2] & 0xf8 != 0x80 {
         return Err(Fault::NoResponse);
     }
     if u16::from_be_bytes([header[0], header[1]]) != asked.id {
@@ -118,9 +122,11 @@ pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
     let answer = section(count(6)).ok_or(Fault::Malformed)?;
     let authority = section(count(8)).ok_or(Fault::Malformed)?;
     let additional = section(count(10)).ok_or(Fault::Malformed)?;
+    if answer.iter().chain(&authority).any(|record| is_meta(record.rtype)) {
+        return Err(Fault::Malformed);
+    }
     let extended = additional.iter().find(|record| record.rtype == RecordType::OPT);
     let extended = extended.map_or(0, |opt| (opt.ttl >> 24) as u16);
-    let name = Path::read(&asked.question).ok_or(Fault::Malformed)?;
     let rcode = Rcode(extended << 4 | u16::from(header[3] & 0x0f));
     let is_there = |rtype: RecordType| authority.iter().any(|record| record.rtype == rtype);
     if rcode == Rcode::NOERROR
@@ -130,23 +136,36 @@ pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
     {
         return Err(Fault::Referral);
     }
-    let was_empty = answer.is_empty();
-    let answer = chain(answer, name.wire());
-    if answer.is_empty() && !was_empty {
-        return Err(Fault::OtherOwner);
+    let name = Path::read(&asked.question).ok_or(Fault::Malformed)?;
+    let qtype = asked.question.get(name.wire().len()..).and_then(|rest| rest.first_chunk());
+    let qtype = RecordType(u16::from_be_bytes(*qtype.ok_or(Fault::Malformed)?));
+    let is_beside = !answer.is_empty();
+    let names = chain(&answer, name.wire());
+    let answer: Box<[Record]> =
+        answer.into_iter().filter(|record| answers(record, qtype, &names)).collect();
+    if answer.is_empty() && is_beside {
+        return Err(Fault::BesideTheQuestion);
     }
+    let zones = zones(&authority, &names);
+    let of_type = |record: &Record| record.rtype == qtype || qtype == RecordType::ANY;
     let kept = Kept {
         rcode,
         authentic: header[3] & 0x20 != 0,
+        negative: !answer.iter().any(of_type),
         answer,
-        authority: authority.into_iter().filter(|record| proves(record.rtype)).collect(),
+        authority: authority.into_iter().filter(|record| proves(record, &zones)).collect(),
         from: None,
     };
     Ok(Response::Whole(kept))
 }
 
-/// The records of `name`, and of what it leads to, in their order.
-fn chain(records: Vec<Record>, name: &[u8]) -> Vec<Record> {
+/// A type that is never data, and has no place where records are told (RFC 6895 section 3.1).
+fn is_meta(rtype: RecordType) -> bool {
+    rtype == RecordType::OPT || (128..=255).contains(&rtype.0)
+}
+
+/// `name`, and what it leads to, in their order.
+fn chain(records: &[Record], name: &[u8]) -> Vec<Vec<u8>> {
     let mut names: Vec<Vec<u8>> = vec![name.to_vec()];
     for _ in 0..CHAIN_MAX {
         let Some(last) = names.last().cloned() else { break };
@@ -159,18 +178,66 @@ fn chain(records: Vec<Record>, name: &[u8]) -> Vec<Record> {
             None => break,
         }
     }
-    let is_asked = |record: &Record| names.iter().any(|name| *record.owner == name[..]);
-    // A DNAME stands above the name that it redirects, with its signature.
-    let redirects = |record: &Record| {
-        let covers = record.rtype == RecordType::DNAME
-            || record.rtype == RecordType::RRSIG && record.rdata.starts_with(&DNAME_COVERED);
-        covers && names.iter().any(|name| is_below(name, &record.owner))
-    };
-    records.into_iter().filter(|record| is_asked(record) || redirects(record)).collect()
+    names
 }
 
-/// The first octets of an RRSIG over a DNAME, type 39.
-const DNAME_COVERED: [u8; 2] = [0, 39];
+/// Whether a record is of a type that was asked for, or an alias, of one of these names; or a DNAME,
+/// which stands above the name that it redirects. A signature is of the type that it covers.
+fn answers(record: &Record, qtype: RecordType, names: &[Vec<u8>]) -> bool {
+    let covered = match (record.rtype, record.rdata.first_chunk()) {
+        (RecordType::RRSIG, Some(covered)) => RecordType(u16::from_be_bytes(*covered)),
+        (rtype, _) => rtype,
+    };
+    let is_asked = names.iter().any(|name| *record.owner == name[..]);
+    let redirects = || names.iter().any(|name| is_below(name, &record.owner));
+    match covered {
+        RecordType::DNAME => is_asked || redirects(),
+        RecordType::CNAME => is_asked,
+        _ => is_asked && [record.rtype, covered, RecordType::ANY].contains(&qtype),
+    }
+}
+
+/// The zones that may speak in the authority section: those that these names lie in, by their SOA or
+/// as signers (RFC 4034 section 3.1.7).
+fn zones(authority: &[Record], names: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let zone = |record: &Record| match record.rtype {
+        RecordType::SOA => Some(record.owner.to_vec()),
+        RecordType::RRSIG => {
+            let signer = record.rdata.get(SIGNER..)?;
+            Some(signer[..name_len(signer)?].to_ascii_lowercase())
+        }
+        _ => None,
+    };
+    let is_above = |zone: &Vec<u8>| names.iter().any(|name| name == zone || is_below(name, zone));
+    let mut zones: Vec<Vec<u8>> = authority.iter().filter_map(zone).filter(is_above).collect();
+    zones.sort();
+    zones.dedup();
+    zones
+}
+
+/// What an authority section says about the answer itself, and not about who else answers.
+fn proves(record: &Record, zones: &[Vec<u8>]) -> bool {
+    let is_in = |zone: &Vec<u8>| *record.owner == zone[..] || is_below(&record.owner, zone);
+    match record.rtype {
+        RecordType::SOA => zones.iter().any(|zone| *record.owner == zone[..]),
+        RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3 => zones.iter().any(is_in),
+        _ => false,
+    }
+}
+
+/// Where the signer's name begins in an RRSIG.
+const SIGNER: usize = 18;
+
+/// Octets of the name that these bytes begin with.
+fn name_len(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match usize::from(*bytes.get(at)?) {
+            0 => return Some(at + 1),
+            len => at += 1 + len,
+        }
+    }
+}
 
 fn is_below(name: &[u8], above: &[u8]) -> bool {
     let mut at = 0;
@@ -181,11 +248,6 @@ fn is_below(name: &[u8], above: &[u8]) -> bool {
         }
     }
     false
-}
-
-/// What an authority section says about the answer itself, and not about who else answers.
-fn proves(rtype: RecordType) -> bool {
-    [RecordType::SOA, RecordType::RRSIG, RecordType::NSEC, RecordType::NSEC3].contains(&rtype)
 }
 
 /// A record and where the next begins. Of another class than IN none is kept, but for OPT, whose
@@ -254,8 +316,23 @@ fn read_rdata(message: &[u8], mut at: usize, end: usize, rtype: RecordType) -> O
         at += octets;
     }
     // What a name took past the record's end is no record.
-    rdata.extend_from_slice(message.get(at..end)?);
-    (rdata.len() <= usize::from(u16::MAX)).then_some(rdata)
+    let rest = message.get(at..end)?;
+    rdata.extend_from_slice(rest);
+    (rdata.len() <= usize::from(u16::MAX) && has_its_size(rtype, rest.len())).then_some(rdata)
+}
+
+/// Whether so many octets may follow the names in record data of this type, or be all of it: for the
+/// types of which that is one number.
+fn has_its_size(rtype: RecordType, octets: usize) -> bool {
+    match rtype.0 {
+        // A, AAAA, and SOA behind its names.
+        1 => octets == 4,
+        28 => octets == 16,
+        6 => octets == 20,
+        // NS, CNAME, PTR, MX, SRV, DNAME.
+        2 | 5 | 12 | 15 | 33 | 39 => octets == 0,
+        _ => true,
+    }
 }
 
 /// A name, whole, and where the bytes after it begin. Pointers only go back, so that there are no
@@ -317,10 +394,7 @@ impl Kept {
 
     /// Whether it says that there is no such name, or nothing of the type that was asked for.
     pub fn is_negative(&self) -> bool {
-        self.rcode == Rcode::NXDOMAIN
-            || self.answer.iter().all(|record| record.rtype == RecordType::CNAME)
-                && self.authority.iter().any(|record| record.rtype == RecordType::SOA)
-            || self.answer.is_empty()
+        self.rcode == Rcode::NXDOMAIN || self.negative || self.answer.is_empty()
     }
 
     /// Whether it answers the question, be it by saying that there is nothing.
@@ -330,13 +404,17 @@ impl Kept {
 
     /// What it takes in memory, about.
     pub fn bytes(&self) -> usize {
-        let of = |record: &Record| 64 + record.owner.len() + record.rdata.len();
-        self.answer.iter().chain(&self.authority).map(of).sum()
+        let of = |record: &Record| {
+            size_of::<Record>() + allocated(record.owner.len()) + allocated(record.rdata.len())
+        };
+        let records = self.answer.iter().chain(&self.authority).map(of).sum::<usize>();
+        allocated(size_of::<Kept>() + 16) + records
     }
 
     /// The answer to the question for `name`, `age` seconds later, its TTLs lowered by that.
     pub fn answer(&self, name: &Path, age: u32) -> Answer<'static> {
-        self.with_ttls(name, age, |ttl| ttl.saturating_sub(age))
+        let most = FORWARD_TTL_MAX.as_secs() as u32;
+        self.with_ttls(name, age, |ttl| ttl.min(most).saturating_sub(age))
     }
 
     /// The same for longer than its TTLs allow, with this one (RFC 8767 section 4).
@@ -359,6 +437,11 @@ impl Kept {
             ..Answer::default()
         }
     }
+}
+
+/// What so many bytes take on the heap: a head, and steps of 16 (glibc's malloc).
+pub fn allocated(bytes: usize) -> usize {
+    (bytes + 8).next_multiple_of(16).max(32)
 }
 
 fn part(set: &[Record], name: &Path, ttl: &impl Fn(u32) -> u32) -> Part<'static> {
@@ -437,6 +520,78 @@ mod tests {
         assert_eq!(whole(&response([0x81, 0x83], [0, 0, 0], &[])).ttl(), 0);
     }
 
+    /// Of an SOA with `owner`, and names and numbers that say nothing.
+    fn soa(owner: &[u8]) -> Vec<u8> {
+        [owner, b"\0\x06\0\x01\0\0\0\x3c\0\x16", &[0; 18], b"\0\0\0\x1e"].concat()
+    }
+
+    /// An RRSIG of `owner` over `covered`, signed by `signer`.
+    fn signature(owner: &[u8], covered: u8, signer: &[u8]) -> Vec<u8> {
+        let rdata = [&[0, covered], &[0; 16][..], signer, b"sig"].concat();
+        let head = [owner, b"\0\x2e\0\x01\0\0\0\x3c\0", &[rdata.len() as u8]].concat();
+        [head, rdata].concat()
+    }
+
+    #[test]
+    fn who_says_that_there_is_nothing_is_a_zone_that_the_name_lies_in() {
+        let check = |records: &[Vec<u8>], expect: &[&[u8]]| {
+            let parts: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+            let kept = whole(&response([0x81, 0x80], [0, records.len() as u8, 0], &parts));
+            let owners: Vec<&[u8]> = kept.authority.iter().map(|record| &*record.owner).collect();
+            assert_eq!(owners, expect);
+        };
+        let example: &[u8] = b"\x07example\0";
+        check(&[soa(example), soa(b"\x02ct\0")], &[example]);
+        check(&[soa(b"\x05other\x07example\0")], &[]);
+        check(&[soa(b"\0")], &[b"\0"]);
+        // A proof in the zone, and one about another; who signs for a page does not count.
+        let inside: &[u8] = b"\x01a\x07example\0";
+        let proofs = [
+            signature(inside, 47, example),
+            signature(b"\x02ct\0", 47, example),
+            signature(b"\x01a\x02ct\0", 47, b"\x02ct\0"),
+        ];
+        check(&proofs, &[inside]);
+    }
+
+    #[test]
+    fn records_of_other_types_are_not_kept_and_some_have_no_place_in_a_response() {
+        let signed = |covered| signature(b"\xc0\x0c", covered, b"\x07example\0");
+        let kept = |records: &[&[u8]]| {
+            let message = response([0x81, 0x80], [records.len() as u8, 0, 0], records);
+            let kept = match read(&message, &asked())? {
+                Response::Whole(kept) => kept,
+                Response::Truncated => panic!("it is whole"),
+            };
+            Ok(kept.answer.iter().map(|record| record.rtype.0).collect::<Vec<_>>())
+        };
+        let text = b"\xc0\x0c\0\x10\0\x01\0\0\x01\x2c\0\x02\x01a";
+        assert_eq!(kept(&[ADDRESS, text, &signed(1), &signed(16)]), Ok(vec![1, 46]));
+        assert_eq!(kept(&[ALIAS, &signed(5)]), Ok(vec![5, 46]));
+        assert_eq!(kept(&[text]), Err(Fault::BesideTheQuestion));
+        assert_eq!(kept(&[BAIT]), Err(Fault::BesideTheQuestion));
+        for rtype in [41, 250] {
+            let meta = [b"\0\0", &[rtype][..], b"\0\x01\0\0\0\0\0\0"].concat();
+            assert_eq!(kept(&[ADDRESS, &meta]), Err(Fault::Malformed), "{rtype}");
+        }
+        let short = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x02\xc0\0";
+        assert_eq!(kept(&[ADDRESS, short]), Err(Fault::Malformed));
+        let trailing = b"\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x03\xc0\x10\0";
+        assert_eq!(kept(&[trailing]), Err(Fault::Malformed));
+    }
+
+    /// Else a response of thousands of records made an entry of the cache of hundreds of kilobytes.
+    #[test]
+    fn what_is_dropped_takes_no_memory() {
+        let empty = b"\0\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+        let mut records = vec![&empty[..]; 200];
+        records[7] = ADDRESS;
+        let kept = whole(&response([0x81, 0x80], [200, 0, 0], &records));
+        assert_eq!((kept.answer.len(), kept.negative), (1, false));
+        let one = whole(&response([0x81, 0x80], [1, 0, 0], &[ADDRESS]));
+        assert_eq!(kept.bytes(), one.bytes());
+    }
+
     #[test]
     fn what_does_not_fit_the_question_is_refused_by_name() {
         let good = response([0x81, 0x80], [1, 0, 0], &[ADDRESS]);
@@ -446,6 +601,7 @@ mod tests {
             assert_eq!(read(&message, &asked()), Err(expect), "{at}");
         };
         check(2, 0x01, Fault::NoResponse);
+        check(2, 0xa9, Fault::NoResponse);
         check(1, 8, Fault::OtherId);
         check(13, b'W', Fault::OtherCase);
         check(13, b'v', Fault::OtherQuestion);
