@@ -347,6 +347,36 @@ async fn an_alias_of_a_page_that_leads_out_is_followed() {
     assert_eq!(upstream.asked.load(Ordering::SeqCst), asked);
 }
 
+/// A scripted upstream that answers everything, so long after it was asked.
+async fn slow_upstream(wait: Duration) -> SocketAddr {
+    let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let address_of_upstream = udp.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 1024];
+        while let Ok((len, from)) = udp.recv_from(&mut buffer).await {
+            let (udp, answer) = (udp.clone(), address(&buffer[..len], 4, 60, |_| {}));
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                let _ = udp.send_to(&answer, from).await;
+            });
+        }
+    });
+    address_of_upstream
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_two_seconds_is_noted_as_late_and_its_answer_used_and_kept() {
+    let slow = slow_upstream(Duration::from_millis(2000)).await;
+    let upstreams = Upstreams::new(vec![slow.to_string().parse().unwrap()], Vec::new());
+    let resolver = resolver_by(Rules { upstreams, ..Rules::default() }, View::new());
+    assert_eq!(resolver.ask("www.example").await, found(&["60 192.0.2.4"]));
+    let server = &resolver.forward.upstreams()[0];
+    assert_eq!(server.trouble(), Some("it did not answer in time"));
+    assert!(server.round_trip.is_some_and(|took| took >= Duration::from_millis(1900)));
+    assert_eq!(resolver.ask("www.example").await.1.len(), 1);
+    assert_eq!(resolver.forward.counters().hits.load(Ordering::SeqCst), 1);
+}
+
 /// SOA and nothing else, of `example.`.
 fn zone(query: &[u8], _: bool) -> Vec<Vec<u8>> {
     let asked = question(query);

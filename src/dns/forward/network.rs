@@ -123,7 +123,7 @@ impl Network {
         for (n, name) in self.probes.names().enumerate() {
             let raw = [name, &RecordType::A.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat();
             let question = Question { raw: raw.into(), dnssec_ok: false, checking_disabled: false };
-            asked.spawn(attempt(n, self.ways[n].clone(), question, self.ambient));
+            asked.spawn(attempt(n, self.ways[n].clone(), question, self.ambient, FORWARD_ATTEMPT));
         }
         while let Some(done) = asked.join_next().await {
             match done {
@@ -281,21 +281,27 @@ impl Network {
         Some(Joined { landing, is_first: true })
     }
 
-    /// Asks one upstream after the other, without waiting for the first to fail.
+    /// Asks one upstream after the other, without waiting for the first to fail. Each is listened to
+    /// until the end, which is the caller's: one that is late is noted as failing meanwhile, but its
+    /// answer is one.
     async fn ask(&self, name: &[u8], question: &Question) -> Option<Kept> {
         let now = self.ambient.now;
         let order = lock(&self.pool).order(self.rules.upstreams.for_name(name), now());
         let hedge = lock(&self.pool).hedge_after(*order.first()?);
         let mut left = order.repeat(TRIES).into_iter();
         let mut asked = JoinSet::new();
-        let mut begun: Vec<(usize, u64)> = Vec::new();
+        let mut begun: Vec<Begun> = Vec::new();
         loop {
             if let Some(n) = left.next() {
-                begun.push((n, now()));
-                asked.spawn(attempt(n, self.ways[n].clone(), question.clone(), self.ambient));
+                begun.push(Begun { n, since: now(), is_late: false });
+                let way = self.ways[n].clone();
+                asked.spawn(attempt(n, way, question.clone(), self.ambient, FORWARD_DEADLINE));
             } else if asked.is_empty() {
                 return None;
             }
+            let next_late = begun.iter().filter(|one| !one.is_late).map(|one| one.since).min();
+            let passed = now().saturating_sub(next_late.unwrap_or_default());
+            let until_late = FORWARD_ATTEMPT.saturating_sub(Duration::from_millis(passed));
             tokio::select! {
                 Some(done) = asked.join_next() => {
                     // An attempt does not panic; if one did, it failed.
@@ -304,19 +310,25 @@ impl Network {
                         Ok(kept) => {
                             self.note_answer(n, took);
                             let mut pool = lock(&self.pool);
-                            for (other, since) in begun.iter().filter(|one| one.0 != n) {
-                                let after = now().saturating_sub(*since);
-                                pool.outrun(*other, Duration::from_millis(after));
+                            for other in begun.iter().filter(|one| one.n != n) {
+                                pool.outrun(other.n, other.age(now()));
                             }
                             return Some(Kept { from: Some(self.called[n].clone()), ..kept });
                         }
                         Err(error) => {
-                            begun.retain(|one| one.0 != n);
+                            begun.retain(|one| one.n != n);
                             self.note_failure(n, &error);
                         }
                     }
                 }
                 () = sleep(hedge), if left.len() > 0 => {}
+                () = sleep(until_late), if next_late.is_some() => {
+                    let is_due = |one: &&mut Begun| !one.is_late && one.age(now()) >= FORWARD_ATTEMPT;
+                    for one in begun.iter_mut().filter(is_due) {
+                        one.is_late = true;
+                        self.note_failure(one.n, &ExchangeError::Timeout);
+                    }
+                }
             }
         }
     }
@@ -340,19 +352,32 @@ impl Network {
     }
 }
 
+/// An attempt that has not ended.
+struct Begun {
+    n: usize,
+    since: u64,
+    /// It was noted that it did not answer within [`FORWARD_ATTEMPT`].
+    is_late: bool,
+}
+
+impl Begun {
+    fn age(&self, now: u64) -> Duration {
+        Duration::from_millis(now.saturating_sub(self.since))
+    }
+}
+
 /// One attempt: an answer of use, or why there is none, and how long it took.
 async fn attempt(
     n: usize,
     way: Way,
     question: Question,
     ambient: Ambient,
+    patience: Duration,
 ) -> (usize, Result<Kept, ExchangeError>, Duration) {
     let begun = (ambient.now)();
     let result = match way {
-        Way::Plain(server) => {
-            exchange::ask(server, &question, &ambient.random, FORWARD_ATTEMPT).await
-        }
-        Way::Secure(line) => line.ask(&question).await.map_err(ExchangeError::from),
+        Way::Plain(server) => exchange::ask(server, &question, &ambient.random, patience).await,
+        Way::Secure(line) => line.ask(&question, patience).await.map_err(ExchangeError::from),
     };
     let took = Duration::from_millis((ambient.now)().saturating_sub(begun));
     let result = result.and_then(|kept| match kept.is_answer() {
