@@ -377,6 +377,29 @@ async fn an_upstream_that_takes_two_seconds_is_noted_as_late_and_its_answer_used
     assert_eq!(resolver.forward.counters().hits.load(Ordering::SeqCst), 1);
 }
 
+#[tokio::test]
+async fn what_fails_when_it_is_asked_anew_is_not_asked_again_at_once() {
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_failing = fails.clone();
+    let upstream = upstream(Arc::new(move |query: &[u8], _| {
+        let is_failing = is_failing.load(Ordering::SeqCst);
+        vec![address(query, 1, 4, |response| response[3] |= u8::from(is_failing) << 1)]
+    }))
+    .await;
+    let resolver = resolver(&[&upstream]);
+    assert_eq!(resolver.ask("www.example").await, found(&["4 192.0.2.1"]));
+    fails.store(true, Ordering::SeqCst);
+    // The last tenth of its time is when it is asked anew.
+    tokio::time::sleep(Duration::from_millis(3700)).await;
+    let begun = upstream.asked.load(Ordering::SeqCst);
+    for _ in 0..30 {
+        assert_eq!(resolver.ask("www.example").await.1.len(), 1);
+    }
+    let asked = upstream.asked.load(Ordering::SeqCst) - begun;
+    assert!((1..=2).contains(&asked), "{asked}");
+    assert_eq!(resolver.forward.counters().prefetched.load(Ordering::SeqCst), 1);
+}
+
 /// SOA and nothing else, of `example.`.
 fn zone(query: &[u8], _: bool) -> Vec<Vec<u8>> {
     let asked = question(query);

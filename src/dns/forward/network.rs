@@ -201,7 +201,9 @@ impl Network {
         let hit = lock(&self.cache).find(key, now);
         match hit {
             Some(hit) if hit.freshness != Freshness::Stale => {
+                // One that failed just now is not asked again yet (RFC 9520 section 3.2).
                 if hit.freshness == Freshness::Ending
+                    && !lock(&self.cache).has_failed(key, now)
                     && self.fly(key).is_some_and(|joined| joined.is_first)
                 {
                     count(&counters.prefetched);
