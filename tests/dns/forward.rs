@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use djdns::{
     ambient,
     dns::{
-        Client, Forward, Listeners, Reply, Service, Serving, Transport, Upstreams, View,
+        Client, Forward, Listeners, Overrides, Reply, Service, Serving, Transport, Upstreams, View,
         forward::{Ambient, Rules},
     },
     limits::FORWARD_DEADLINE,
@@ -398,6 +398,48 @@ async fn what_fails_when_it_is_asked_anew_is_not_asked_again_at_once() {
     let asked = upstream.asked.load(Ordering::SeqCst) - begun;
     assert!((1..=2).contains(&asked), "{asked}");
     assert_eq!(resolver.forward.counters().prefetched.load(Ordering::SeqCst), 1);
+}
+
+fn rules(default: &Upstream, rules: &[(&str, &Upstream)]) -> Rules {
+    let to = |upstream: &Upstream| vec![upstream.address.to_string().parse().unwrap()];
+    let rules = rules.iter().map(|(suffix, upstream)| (name(suffix), to(upstream))).collect();
+    Rules { upstreams: Upstreams::new(to(default), rules), ..Rules::default() }
+}
+
+#[tokio::test]
+async fn another_name_of_this_machine_leaves_what_is_known_as_it_is() {
+    let upstream = upstream(helpful(1, 60)).await;
+    let resolver = resolver(&[&upstream]);
+    resolver.ask("www.example").await;
+    let mut overrides = Overrides::default();
+    overrides.add(&name("printer.lan."), "192.0.2.99".parse().unwrap(), true);
+    resolver.forward.set_overrides(overrides);
+    assert_eq!(resolver.ask("printer.lan").await, found(&["10 192.0.2.99"]));
+    assert_eq!(resolver.ask("www.example").await.1.len(), 1);
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), 1);
+    assert!(resolver.forward.upstreams()[0].round_trip.is_some());
+    resolver.forward.set_overrides(Overrides::default());
+    assert_eq!(resolver.ask("printer.lan").await, found(&["60 192.0.2.1"]));
+}
+
+#[tokio::test]
+async fn what_was_known_in_another_network_is_given_only_when_nobody_answers_here() {
+    let (old, new) = (upstream(helpful(1, 60)).await, upstream(helpful(2, 60)).await);
+    let silent = upstream(silent()).await;
+    let resolver = resolver_by(rules(&old, &[("corp.example.", &old)]), View::new());
+    for name in ["a.example", "b.example", "a.corp.example", "a.home.example"] {
+        assert_eq!(resolver.ask(name).await, found(&["60 192.0.2.1"]));
+    }
+    resolver.forward.set_rules(rules(&new, &[]));
+    assert_eq!(resolver.ask("a.example").await, found(&["60 192.0.2.2"]));
+    resolver.forward.set_rules(rules(&silent, &[("home.example.", &silent)]));
+    let asked = async |name| resolver.ask(name).await;
+    let [a, b, corp, home] =
+        ["a.example", "b.example", "a.corp.example", "a.home.example"].map(asked);
+    let (a, b, corp, home) = tokio::join!(a, b, corp, home);
+    assert_eq!((a, b), (found(&["30 192.0.2.2"]), found(&["30 192.0.2.1"])));
+    // Names that rules are about are those of one network.
+    assert_eq!((corp, home), (nothing(), nothing()));
 }
 
 /// SOA and nothing else, of `example.`.

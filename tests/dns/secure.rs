@@ -469,7 +469,7 @@ async fn an_answer_that_takes_two_seconds_is_used() {
 }
 
 #[tokio::test]
-async fn another_network_has_no_old_connections_and_no_old_answers() {
+async fn another_network_has_no_old_connections_and_is_asked_anew() {
     for scheme in SCHEMES {
         let authority = Authority::new();
         let tls = || authority.server("dns.example", 2090, alpn(scheme));

@@ -1,7 +1,8 @@
 //! What forwarding knows of one network: whom to ask there, how they do, and what they said.
 //!
 //! When the network becomes another one, all of this goes at once, with the connections and the
-//! questions that are being asked: what comes of them then has no place where it could be kept.
+//! questions that are being asked: what comes of them then has no place where it could be kept. What
+//! was answered is left to the next one, for when nobody answers there.
 
 use std::{
     borrow::Cow,
@@ -14,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinSet},
@@ -32,7 +34,7 @@ use super::{
 };
 use crate::{
     dns::{
-        Answer, Rcode, Source, Wanted,
+        Answer, Overrides, Rcode, Source, Upstreams, Wanted,
         answer::{CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_OTHER},
         path::Path,
         upstream::Upstream,
@@ -44,7 +46,9 @@ use crate::{
 /// One network, as its rules describe it.
 pub struct Network {
     ambient: Ambient,
-    rules: Rules,
+    upstreams: Upstreams,
+    /// They may change while all else stays.
+    overrides: ArcSwap<Overrides>,
     /// How to speak to the upstreams, each in its place in `pool`.
     ways: Vec<Way>,
     /// What the upstreams are called, each in the same place.
@@ -93,10 +97,31 @@ impl Network {
             called: all.iter().map(|upstream| upstream.to_string().into()).collect(),
             probes: Probes::new(all.len(), ambient.random),
             pool: Mutex::new(Pool::new(all)),
-            rules,
+            upstreams: rules.upstreams,
+            overrides: ArcSwap::from_pointee(rules.overrides),
             cache: Mutex::new(Cache::new(FORWARD_CACHE_BYTES)),
             flights: Mutex::new(Some(HashMap::new())),
         }
+    }
+
+    /// Takes over what was answered in the network before this one: as past its time, since it may be
+    /// something else here. What a rule of either is about is not taken: such names are those of one
+    /// network, and elsewhere may be nobody's or somebody else's.
+    pub fn inherit(&self, old: &Network) {
+        let empty = Cache::new(FORWARD_CACHE_BYTES);
+        let mut cache = std::mem::replace(&mut *lock(&old.cache), empty);
+        let is_usual = |upstreams: &Upstreams, name: &[u8]| {
+            std::ptr::eq(upstreams.for_name(name), upstreams.usual())
+        };
+        cache.outdate((self.ambient.now)(), |key| {
+            is_usual(&self.upstreams, &key.name) && is_usual(&old.upstreams, &key.name)
+        });
+        *lock(&self.cache) = cache;
+    }
+
+    /// From now on these names are answered so.
+    pub fn set_overrides(&self, overrides: Overrides) {
+        self.overrides.store(Arc::new(overrides));
     }
 
     /// Asks nothing any more: whoever waits here learns that there is another network.
@@ -194,7 +219,7 @@ impl Network {
         if let Some(n) = self.probes.asked_of(name) {
             return Ok(self.note_loop(n));
         }
-        if let Some(answer) = local::answer(&self.rules.overrides, wanted) {
+        if let Some(answer) = local::answer(&self.overrides.load(), wanted) {
             return Ok(answer);
         }
         let now = (self.ambient.now)();
@@ -241,7 +266,7 @@ impl Network {
 
     /// Why there is no answer: in ASCII, as all errors here are.
     fn trouble(&self, name: &Path) -> Cow<'static, str> {
-        let candidates = self.rules.upstreams.for_name(name.wire());
+        let candidates = self.upstreams.for_name(name.wire());
         let pool = lock(&self.pool);
         let mut servers = pool.servers().iter().filter(|one| candidates.contains(&one.upstream));
         if candidates.is_empty() {
@@ -288,7 +313,7 @@ impl Network {
     /// answer is one.
     async fn ask(&self, name: &[u8], question: &Question) -> Option<Kept> {
         let now = self.ambient.now;
-        let order = lock(&self.pool).order(self.rules.upstreams.for_name(name), now());
+        let order = lock(&self.pool).order(self.upstreams.for_name(name), now());
         let hedge = lock(&self.pool).hedge_after(*order.first()?);
         let mut left = order.repeat(TRIES).into_iter();
         let mut asked = JoinSet::new();
