@@ -184,7 +184,9 @@ pub const FORWARD_CACHE_BYTES: usize = 64 * MIB;
 /// The shortest and longest wait for one upstream before another is asked as well (choice).
 pub const FORWARD_HEDGE_MIN: Duration = Duration::from_millis(50);
 pub const FORWARD_HEDGE_MAX: Duration = Duration::from_millis(400);
-/// How long one upstream may take for one attempt (choice): a lost datagram is sent again then.
+/// How long an upstream may take for one attempt before it counts as failing and another is asked in
+/// any case (choice: resolvers answer what they must look up within a second). It is listened to for
+/// longer: an answer that comes in the end is one.
 pub const FORWARD_ATTEMPT: Duration = Duration::from_millis(1500);
 /// Failures of an upstream in a row after which people are told (choice: each question is asked twice,
 /// and a datagram may be lost).
@@ -197,8 +199,8 @@ pub const FORWARD_MISMATCHES_MAX: usize = 8;
 /// Questions that wait on one connection to an upstream by TLS or HTTPS (RFC 9113 section 6.5.2: at
 /// least 100 streams).
 pub const SECURE_WAITING_MAX: usize = 100;
-/// How long a connection to such an upstream may take to be made (choice: longer than an attempt, so
-/// that the next one finds it).
+/// How long a connection to such an upstream may take to be made (choice: less than
+/// [`FORWARD_DEADLINE`], so that who waits for it can still be answered).
 pub const SECURE_CONNECT: Duration = Duration::from_secs(3);
 /// How long after a failure no such connection is tried (choice).
 pub const SECURE_REST: Duration = Duration::from_secs(1);

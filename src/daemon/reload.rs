@@ -117,9 +117,8 @@ impl InForce {
         if (&config.allow_tld, &config.rules) != (&state.config.allow_tld, &state.config.rules) {
             self.node.serve_by(&config);
         }
-        // What is cached is forgotten only when somebody else is asked from now on.
         if settings != state.settings {
-            self.go_by(&mut state, settings);
+            self.go_by(&mut state, settings, false);
         }
         self.log_queries(config.query_log);
         state.config = config;
@@ -130,12 +129,11 @@ impl InForce {
     pub fn follow_machine(self: Arc<Self>) {
         let watch = Watch::of_system(Path::new("/"));
         std::thread::spawn(move || {
-            watch::run(watch, |_| {
+            watch::run(watch, |change| {
                 let mut state = self.state();
                 let settings = self.read(&state.config);
                 tracing::info!(from = %settings.upstreams_from, "the upstream resolvers are read again");
-                // The network may be another one, though its servers have the same addresses.
-                self.go_by(&mut state, settings);
+                self.go_by(&mut state, settings, change.slept);
                 true
             });
         });
@@ -145,10 +143,15 @@ impl InForce {
         Settings::read(config, &self.upstreams, Path::new("/"), &self.doors)
     }
 
-    /// Asks by these, and knows nothing yet of whom it asks.
-    fn go_by(&self, state: &mut State, settings: Settings) {
+    /// Asks by these. Unless only names changed that this machine answers itself, the network may be
+    /// another one, though its servers have the same addresses: then it knows nothing yet of whom it
+    /// asks.
+    fn go_by(&self, state: &mut State, settings: Settings, slept: bool) {
         tell(&settings);
-        self.forward.set_rules(rules(&settings));
+        match !slept && only_names_differ(&state.settings, &settings) {
+            true => self.forward.set_overrides(settings.overrides.clone()),
+            false => self.forward.set_rules(rules(&settings)),
+        }
         self.node.running().inspect(|running| running.asks_by(&settings));
         state.settings = settings;
     }
@@ -189,6 +192,11 @@ fn tell(settings: &Settings) {
     for left_out in &settings.left_out {
         tracing::info!("not asked: {left_out}");
     }
+}
+
+/// Whether the same servers are asked, and other names are answered by this machine itself.
+fn only_names_differ(old: &Settings, new: &Settings) -> bool {
+    new.upstreams == old.upstreams && new.overrides != old.overrides
 }
 
 fn rules(settings: &Settings) -> Rules {
@@ -238,6 +246,7 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{dns::Overrides, page::name::Name};
 
     #[test]
     fn a_reload_names_what_changed_and_what_only_a_restart_changes() {
@@ -259,6 +268,24 @@ mod tests {
             Config { dns, data_dir, hosts, allow, ..Config::default() },
             "changed: allow, hosts; only a restart changes: data-dir, dns",
         );
+    }
+
+    #[test]
+    fn a_name_of_the_hosts_file_makes_no_other_network_and_the_same_servers_may_be_one() {
+        let read = |upstreams: &[Upstream]| {
+            Settings::read(&Config::default(), upstreams, Path::new("/nowhere"), &[])
+        };
+        let old = read(&["192.0.2.1".parse().unwrap()]);
+        let check = |new: Settings, expect: bool| {
+            assert_eq!(only_names_differ(&old, &new), expect);
+        };
+        let mut overrides = Overrides::default();
+        let printer = Name::parse("printer.lan").unwrap();
+        overrides.add(&printer, "192.168.1.9".parse().unwrap(), true);
+        let other = read(&["192.0.2.2".parse().unwrap()]);
+        check(Settings { overrides: overrides.clone(), ..old.clone() }, true);
+        check(Settings { overrides, ..other }, false);
+        check(old.clone(), false);
     }
 
     #[test]

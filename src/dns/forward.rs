@@ -86,12 +86,20 @@ impl Forward {
         Forward(Arc::new(Inner { ambient, network, counters: Counters::default() }))
     }
 
-    /// From now on asks by these. The network may be another one, where names mean other things: what
-    /// is known is forgotten, connections are closed, and what is being asked is asked anew.
+    /// From now on asks by these. The network may be another one, where names mean other things:
+    /// connections are closed, what is being asked is asked anew, and what is known is given only when
+    /// nobody answers (RFC 8767); nothing of it is, where a rule of these or of those before says whom
+    /// to ask.
     pub fn set_rules(&self, rules: Rules) {
         let new = Arc::new(Network::new(rules, self.0.ambient));
+        new.inherit(&self.network());
         let old = std::mem::replace(&mut *lock(&self.0.network), new);
         old.end();
+    }
+
+    /// From now on answers these names itself; of all else everything stays.
+    pub fn set_overrides(&self, overrides: Overrides) {
+        self.network().set_overrides(overrides);
     }
 
     /// Finds out which upstreams ask djdns itself: to be called once after every change of the rules,

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use djdns::{
     ambient,
     dns::{
-        Client, Forward, Listeners, Reply, Service, Serving, Transport, Upstreams, View,
+        Client, Forward, Listeners, Overrides, Reply, Service, Serving, Transport, Upstreams, View,
         forward::{Ambient, Rules},
     },
     limits::FORWARD_DEADLINE,
@@ -346,6 +346,101 @@ async fn an_alias_of_a_page_that_leads_out_is_followed() {
     let asked = upstream.asked.load(Ordering::SeqCst);
     assert_eq!(resolver.ask("none.ct").await, (ResponseCode::NXDomain, vec![]));
     assert_eq!(upstream.asked.load(Ordering::SeqCst), asked);
+}
+
+/// A scripted upstream that answers everything, so long after it was asked.
+async fn slow_upstream(wait: Duration) -> SocketAddr {
+    let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let address_of_upstream = udp.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 1024];
+        while let Ok((len, from)) = udp.recv_from(&mut buffer).await {
+            let (udp, answer) = (udp.clone(), address(&buffer[..len], 4, 60, |_| {}));
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                let _ = udp.send_to(&answer, from).await;
+            });
+        }
+    });
+    address_of_upstream
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_two_seconds_is_noted_as_late_and_its_answer_used_and_kept() {
+    let slow = slow_upstream(Duration::from_millis(2000)).await;
+    let upstreams = Upstreams::new(vec![slow.to_string().parse().unwrap()], Vec::new());
+    let resolver = resolver_by(Rules { upstreams, ..Rules::default() }, View::new());
+    assert_eq!(resolver.ask("www.example").await, found(&["60 192.0.2.4"]));
+    let server = &resolver.forward.upstreams()[0];
+    assert_eq!(server.trouble(), Some("it did not answer in time"));
+    assert!(server.round_trip.is_some_and(|took| took >= Duration::from_millis(1900)));
+    assert_eq!(resolver.ask("www.example").await.1.len(), 1);
+    assert_eq!(resolver.forward.counters().hits.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_fails_when_it_is_asked_anew_is_not_asked_again_at_once() {
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_failing = fails.clone();
+    let upstream = upstream(Arc::new(move |query: &[u8], _| {
+        let is_failing = is_failing.load(Ordering::SeqCst);
+        vec![address(query, 1, 4, |response| response[3] |= u8::from(is_failing) << 1)]
+    }))
+    .await;
+    let resolver = resolver(&[&upstream]);
+    assert_eq!(resolver.ask("www.example").await, found(&["4 192.0.2.1"]));
+    fails.store(true, Ordering::SeqCst);
+    // The last tenth of its time is when it is asked anew.
+    tokio::time::sleep(Duration::from_millis(3700)).await;
+    let begun = upstream.asked.load(Ordering::SeqCst);
+    for _ in 0..30 {
+        assert_eq!(resolver.ask("www.example").await.1.len(), 1);
+    }
+    let asked = upstream.asked.load(Ordering::SeqCst) - begun;
+    assert!((1..=2).contains(&asked), "{asked}");
+    assert_eq!(resolver.forward.counters().prefetched.load(Ordering::SeqCst), 1);
+}
+
+fn rules(default: &Upstream, rules: &[(&str, &Upstream)]) -> Rules {
+    let to = |upstream: &Upstream| vec![upstream.address.to_string().parse().unwrap()];
+    let rules = rules.iter().map(|(suffix, upstream)| (name(suffix), to(upstream))).collect();
+    Rules { upstreams: Upstreams::new(to(default), rules), ..Rules::default() }
+}
+
+#[tokio::test]
+async fn another_name_of_this_machine_leaves_what_is_known_as_it_is() {
+    let upstream = upstream(helpful(1, 60)).await;
+    let resolver = resolver(&[&upstream]);
+    resolver.ask("www.example").await;
+    let mut overrides = Overrides::default();
+    overrides.add(&name("printer.lan."), "192.0.2.99".parse().unwrap(), true);
+    resolver.forward.set_overrides(overrides);
+    assert_eq!(resolver.ask("printer.lan").await, found(&["10 192.0.2.99"]));
+    assert_eq!(resolver.ask("www.example").await.1.len(), 1);
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), 1);
+    assert!(resolver.forward.upstreams()[0].round_trip.is_some());
+    resolver.forward.set_overrides(Overrides::default());
+    assert_eq!(resolver.ask("printer.lan").await, found(&["60 192.0.2.1"]));
+}
+
+#[tokio::test]
+async fn what_was_known_in_another_network_is_given_only_when_nobody_answers_here() {
+    let (old, new) = (upstream(helpful(1, 60)).await, upstream(helpful(2, 60)).await);
+    let silent = upstream(silent()).await;
+    let resolver = resolver_by(rules(&old, &[("corp.example.", &old)]), View::new());
+    for name in ["a.example", "b.example", "a.corp.example", "a.home.example"] {
+        assert_eq!(resolver.ask(name).await, found(&["60 192.0.2.1"]));
+    }
+    resolver.forward.set_rules(rules(&new, &[]));
+    assert_eq!(resolver.ask("a.example").await, found(&["60 192.0.2.2"]));
+    resolver.forward.set_rules(rules(&silent, &[("home.example.", &silent)]));
+    let asked = async |name| resolver.ask(name).await;
+    let [a, b, corp, home] =
+        ["a.example", "b.example", "a.corp.example", "a.home.example"].map(asked);
+    let (a, b, corp, home) = tokio::join!(a, b, corp, home);
+    assert_eq!((a, b), (found(&["30 192.0.2.2"]), found(&["30 192.0.2.1"])));
+    // Names that rules are about are those of one network.
+    assert_eq!((corp, home), (nothing(), nothing()));
 }
 
 /// SOA and nothing else, of `example.`.

@@ -461,7 +461,15 @@ async fn a_connection_on_which_nothing_is_heard_is_replaced() {
 }
 
 #[tokio::test]
-async fn another_network_has_no_old_connections_and_no_old_answers() {
+async fn an_answer_that_takes_two_seconds_is_used() {
+    for scheme in SCHEMES {
+        let (_server, resolver) = good(scheme, |_, _| Act::Late(5, 2000)).await;
+        assert_eq!(resolver.ask("www.example").await, found(&["60 192.0.2.5"]), "{scheme:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_network_has_no_old_connections_and_is_asked_anew() {
     for scheme in SCHEMES {
         let authority = Authority::new();
         let tls = || authority.server("dns.example", 2090, alpn(scheme));

@@ -118,11 +118,16 @@ impl Cache {
         self.failed.get(key).is_some_and(|until| now < *until)
     }
 
-    /// Forgets everything: the network is another one.
-    pub fn clear(&mut self) {
-        self.entries.clear();
+    /// The network may be another one: what is known is past its time from now on, be it kept at all,
+    /// and what failed may be asked.
+    pub fn outdate(&mut self, now: u64, is_kept: impl Fn(&Key) -> bool) {
         self.failed.clear();
-        self.bytes = 0;
+        let dropped: Vec<Key> =
+            self.entries.iter().map(|(key, _)| key).filter(|key| !is_kept(key)).cloned().collect();
+        dropped.iter().for_each(|key| self.forget(key));
+        for (_, entry) in &mut self.entries {
+            entry.until = entry.until.min(now);
+        }
     }
 
     /// How many answers are kept, and in how many bytes, about.
@@ -203,6 +208,22 @@ mod tests {
         cache.keep(key(4), kept(100), 2);
         let left = [1, 2, 3, 4].map(|n| cache.find(&key(n), 3).is_some());
         assert_eq!(left, [true, false, true, true]);
+    }
+
+    #[test]
+    fn in_another_network_all_is_stale_and_some_of_it_forgotten() {
+        let mut cache = Cache::new(10_000);
+        (1..=2).for_each(|n| cache.keep(key(n), kept(100), 0));
+        cache.fail(key(3), 4000);
+        cache.outdate(5000, |one| *one == key(1));
+        assert_eq!(freshness(&mut cache, 5), Some(Freshness::Stale));
+        assert!(cache.find(&key(2), 5000).is_none());
+        assert!(!cache.has_failed(&key(3), 5000));
+        assert_eq!(cache.size(), (1, size(&key(1), &kept(100))));
+        // It becomes no younger by another change.
+        let gone = 5 + FORWARD_STALE_MAX.as_secs();
+        cache.outdate((gone - 1) * 1000, |_| true);
+        assert_eq!(freshness(&mut cache, gone), None);
     }
 
     #[test]

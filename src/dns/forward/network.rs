@@ -1,7 +1,8 @@
 //! What forwarding knows of one network: whom to ask there, how they do, and what they said.
 //!
 //! When the network becomes another one, all of this goes at once, with the connections and the
-//! questions that are being asked: what comes of them then has no place where it could be kept.
+//! questions that are being asked: what comes of them then has no place where it could be kept. What
+//! was answered is left to the next one, for when nobody answers there.
 
 use std::{
     borrow::Cow,
@@ -14,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinSet},
@@ -32,7 +34,7 @@ use super::{
 };
 use crate::{
     dns::{
-        Answer, Rcode, Source, Wanted,
+        Answer, Overrides, Rcode, Source, Upstreams, Wanted,
         answer::{CLASS_IN, EDE_CACHED_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_OTHER},
         path::Path,
         upstream::Upstream,
@@ -44,7 +46,9 @@ use crate::{
 /// One network, as its rules describe it.
 pub struct Network {
     ambient: Ambient,
-    rules: Rules,
+    upstreams: Upstreams,
+    /// They may change while all else stays.
+    overrides: ArcSwap<Overrides>,
     /// How to speak to the upstreams, each in its place in `pool`.
     ways: Vec<Way>,
     /// What the upstreams are called, each in the same place.
@@ -93,10 +97,31 @@ impl Network {
             called: all.iter().map(|upstream| upstream.to_string().into()).collect(),
             probes: Probes::new(all.len(), ambient.random),
             pool: Mutex::new(Pool::new(all)),
-            rules,
+            upstreams: rules.upstreams,
+            overrides: ArcSwap::from_pointee(rules.overrides),
             cache: Mutex::new(Cache::new(FORWARD_CACHE_BYTES)),
             flights: Mutex::new(Some(HashMap::new())),
         }
+    }
+
+    /// Takes over what was answered in the network before this one: as past its time, since it may be
+    /// something else here. What a rule of either is about is not taken: such names are those of one
+    /// network, and elsewhere may be nobody's or somebody else's.
+    pub fn inherit(&self, old: &Network) {
+        let empty = Cache::new(FORWARD_CACHE_BYTES);
+        let mut cache = std::mem::replace(&mut *lock(&old.cache), empty);
+        let is_usual = |upstreams: &Upstreams, name: &[u8]| {
+            std::ptr::eq(upstreams.for_name(name), upstreams.usual())
+        };
+        cache.outdate((self.ambient.now)(), |key| {
+            is_usual(&self.upstreams, &key.name) && is_usual(&old.upstreams, &key.name)
+        });
+        *lock(&self.cache) = cache;
+    }
+
+    /// From now on these names are answered so.
+    pub fn set_overrides(&self, overrides: Overrides) {
+        self.overrides.store(Arc::new(overrides));
     }
 
     /// Asks nothing any more: whoever waits here learns that there is another network.
@@ -123,7 +148,7 @@ impl Network {
         for (n, name) in self.probes.names().enumerate() {
             let raw = [name, &RecordType::A.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat();
             let question = Question { raw: raw.into(), dnssec_ok: false, checking_disabled: false };
-            asked.spawn(attempt(n, self.ways[n].clone(), question, self.ambient));
+            asked.spawn(attempt(n, self.ways[n].clone(), question, self.ambient, FORWARD_ATTEMPT));
         }
         while let Some(done) = asked.join_next().await {
             match done {
@@ -194,14 +219,16 @@ impl Network {
         if let Some(n) = self.probes.asked_of(name) {
             return Ok(self.note_loop(n));
         }
-        if let Some(answer) = local::answer(&self.rules.overrides, wanted) {
+        if let Some(answer) = local::answer(&self.overrides.load(), wanted) {
             return Ok(answer);
         }
         let now = (self.ambient.now)();
         let hit = lock(&self.cache).find(key, now);
         match hit {
             Some(hit) if hit.freshness != Freshness::Stale => {
+                // One that failed just now is not asked again yet (RFC 9520 section 3.2).
                 if hit.freshness == Freshness::Ending
+                    && !lock(&self.cache).has_failed(key, now)
                     && self.fly(key).is_some_and(|joined| joined.is_first)
                 {
                     count(&counters.prefetched);
@@ -239,7 +266,7 @@ impl Network {
 
     /// Why there is no answer: in ASCII, as all errors here are.
     fn trouble(&self, name: &Path) -> Cow<'static, str> {
-        let candidates = self.rules.upstreams.for_name(name.wire());
+        let candidates = self.upstreams.for_name(name.wire());
         let pool = lock(&self.pool);
         let mut servers = pool.servers().iter().filter(|one| candidates.contains(&one.upstream));
         if candidates.is_empty() {
@@ -281,21 +308,27 @@ impl Network {
         Some(Joined { landing, is_first: true })
     }
 
-    /// Asks one upstream after the other, without waiting for the first to fail.
+    /// Asks one upstream after the other, without waiting for the first to fail. Each is listened to
+    /// until the end, which is the caller's: one that is late is noted as failing meanwhile, but its
+    /// answer is one.
     async fn ask(&self, name: &[u8], question: &Question) -> Option<Kept> {
         let now = self.ambient.now;
-        let order = lock(&self.pool).order(self.rules.upstreams.for_name(name), now());
+        let order = lock(&self.pool).order(self.upstreams.for_name(name), now());
         let hedge = lock(&self.pool).hedge_after(*order.first()?);
         let mut left = order.repeat(TRIES).into_iter();
         let mut asked = JoinSet::new();
-        let mut begun: Vec<(usize, u64)> = Vec::new();
+        let mut begun: Vec<Begun> = Vec::new();
         loop {
             if let Some(n) = left.next() {
-                begun.push((n, now()));
-                asked.spawn(attempt(n, self.ways[n].clone(), question.clone(), self.ambient));
+                begun.push(Begun { n, since: now(), is_late: false });
+                let way = self.ways[n].clone();
+                asked.spawn(attempt(n, way, question.clone(), self.ambient, FORWARD_DEADLINE));
             } else if asked.is_empty() {
                 return None;
             }
+            let next_late = begun.iter().filter(|one| !one.is_late).map(|one| one.since).min();
+            let passed = now().saturating_sub(next_late.unwrap_or_default());
+            let until_late = FORWARD_ATTEMPT.saturating_sub(Duration::from_millis(passed));
             tokio::select! {
                 Some(done) = asked.join_next() => {
                     // An attempt does not panic; if one did, it failed.
@@ -304,19 +337,25 @@ impl Network {
                         Ok(kept) => {
                             self.note_answer(n, took);
                             let mut pool = lock(&self.pool);
-                            for (other, since) in begun.iter().filter(|one| one.0 != n) {
-                                let after = now().saturating_sub(*since);
-                                pool.outrun(*other, Duration::from_millis(after));
+                            for other in begun.iter().filter(|one| one.n != n) {
+                                pool.outrun(other.n, other.age(now()));
                             }
                             return Some(Kept { from: Some(self.called[n].clone()), ..kept });
                         }
                         Err(error) => {
-                            begun.retain(|one| one.0 != n);
+                            begun.retain(|one| one.n != n);
                             self.note_failure(n, &error);
                         }
                     }
                 }
                 () = sleep(hedge), if left.len() > 0 => {}
+                () = sleep(until_late), if next_late.is_some() => {
+                    let is_due = |one: &&mut Begun| !one.is_late && one.age(now()) >= FORWARD_ATTEMPT;
+                    for one in begun.iter_mut().filter(is_due) {
+                        one.is_late = true;
+                        self.note_failure(one.n, &ExchangeError::Timeout);
+                    }
+                }
             }
         }
     }
@@ -340,19 +379,32 @@ impl Network {
     }
 }
 
+/// An attempt that has not ended.
+struct Begun {
+    n: usize,
+    since: u64,
+    /// It was noted that it did not answer within [`FORWARD_ATTEMPT`].
+    is_late: bool,
+}
+
+impl Begun {
+    fn age(&self, now: u64) -> Duration {
+        Duration::from_millis(now.saturating_sub(self.since))
+    }
+}
+
 /// One attempt: an answer of use, or why there is none, and how long it took.
 async fn attempt(
     n: usize,
     way: Way,
     question: Question,
     ambient: Ambient,
+    patience: Duration,
 ) -> (usize, Result<Kept, ExchangeError>, Duration) {
     let begun = (ambient.now)();
     let result = match way {
-        Way::Plain(server) => {
-            exchange::ask(server, &question, &ambient.random, FORWARD_ATTEMPT).await
-        }
-        Way::Secure(line) => line.ask(&question).await.map_err(ExchangeError::from),
+        Way::Plain(server) => exchange::ask(server, &question, &ambient.random, patience).await,
+        Way::Secure(line) => line.ask(&question, patience).await.map_err(ExchangeError::from),
     };
     let took = Duration::from_millis((ambient.now)().saturating_sub(begun));
     let result = result.and_then(|kept| match kept.is_answer() {

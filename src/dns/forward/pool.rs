@@ -83,12 +83,17 @@ impl Pool {
             .clamp(FORWARD_HEDGE_MIN, FORWARD_HEDGE_MAX)
     }
 
-    /// One answered, after so long. True if it had been told of that it did not.
+    /// One answered, after so long. True if it had been told of that it did not. An answer that comes
+    /// later than [`FORWARD_ATTEMPT`] ends no failure: that it is late was one.
     pub fn answered(&mut self, n: usize, took: Duration) -> bool {
         let Some(server) = self.servers.get_mut(n) else { return false };
         let smoothed = server.round_trip.map_or(took, |usual| (usual * 7 + took) / 8);
+        server.round_trip = Some(smoothed);
+        if took >= FORWARD_ATTEMPT {
+            return false;
+        }
         let was_told = server.failures >= FORWARD_FAILURES_TOLD && server.refusal.is_none();
-        (server.round_trip, server.failures) = (Some(smoothed), 0);
+        server.failures = 0;
         server.refusal = None;
         was_told
     }
@@ -220,6 +225,10 @@ mod tests {
         let told = [0, 1, 2].map(|now| pool.failed(0, silent(), now));
         assert_eq!(told, [false, true, false]);
         assert_eq!([pool.answered(0, took), pool.answered(0, took)], [true, false]);
+        // One that is late is as good as none.
+        pool.failed(0, silent(), 0);
+        assert!(!pool.answered(0, FORWARD_ATTEMPT));
+        assert_eq!(pool.servers()[0].trouble(), Some("it is silent"));
         // An answer of no use is no silence.
         pool.failed(0, silent(), 0);
         pool.failed(0, silent(), 0);

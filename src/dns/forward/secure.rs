@@ -2,7 +2,7 @@
 //! questions share.
 //!
 //! It is made when somebody asks and kept until it is idle. A question that a dying connection did
-//! not answer is asked once more on a new one; a connection on which nothing is heard is given up.
+//! not answer is asked once more on a new one; on a connection on which nothing is heard nobody else asks.
 //! Whoever is written `tls://` or `https://` is never asked in any other way. A certificate proves
 //! who answers, so that ids and letters need not be hard to guess here.
 
@@ -96,29 +96,46 @@ impl Line {
         Some(Line { way: Arc::new(way), living: Mutex::default() })
     }
 
-    /// Asks; at most [`FORWARD_ATTEMPT`] long.
+    /// Asks; at most `patience` long.
     ///
     /// # Errors
     /// [`Trouble`].
-    pub async fn ask(&self, question: &Question) -> Result<Kept, Trouble> {
-        let begun = (self.way.ambient.now)();
+    pub async fn ask(&self, question: &Question, patience: Duration) -> Result<Kept, Trouble> {
         let asking = async {
             match self.ask_once(question).await {
                 Err(trouble) if trouble.is_lost() => self.ask_once(question).await,
                 result => result,
             }
         };
-        timeout(FORWARD_ATTEMPT, asking).await.unwrap_or_else(|_| {
-            self.give_up(begun);
-            Err(Trouble::Silence)
-        })
+        timeout(patience, asking).await.unwrap_or(Err(Trouble::Silence))
     }
 
+    /// Asks on the living connection. When nothing is heard on it within [`FORWARD_ATTEMPT`], the
+    /// other end may be gone, or slow: it is asked on a new one as well, and whichever answers first
+    /// counts. Nobody else is put on the old one.
     async fn ask_once(&self, question: &Question) -> Result<Kept, Trouble> {
+        let connection = self.connection().await?;
+        let begun = (self.way.ambient.now)();
+        let mut asking = std::pin::pin!(connection.ask(question));
+        if let Ok(result) = timeout(FORWARD_ATTEMPT, &mut asking).await {
+            return result;
+        }
+        if connection.activity.heard.load(Ordering::Relaxed) >= begun {
+            return asking.await;
+        }
+        connection.lost.store(true, Ordering::Relaxed);
+        let mut again = std::pin::pin!(async { self.connection().await?.ask(question).await });
+        tokio::select! {
+            result = &mut asking => if result.is_ok() { result } else { again.await },
+            result = &mut again => if result.is_ok() { result } else { asking.await },
+        }
+    }
+
+    async fn connection(&self) -> Result<Arc<Connection>, Trouble> {
         let mut making = self.making();
         let made = making.wait_for(Option::is_some).await.map_err(|_| Trouble::Closed)?.clone();
         match made {
-            Some(Ok(connection)) => connection.ask(question).await,
+            Some(Ok(connection)) => Ok(connection),
             Some(Err((trouble, _))) => Err(trouble),
             None => Err(Trouble::Closed),
         }
@@ -146,17 +163,6 @@ impl Line {
             let _ = made.send(Some(result.map(Arc::new).map_err(failed)));
         });
         making
-    }
-
-    /// Ends a connection on which nothing was heard since then: the other end may be gone.
-    fn give_up(&self, since: u64) {
-        let living = lock(&self.living);
-        let Some(making) = living.as_ref() else { return };
-        if let Some(Ok(connection)) = &*making.borrow()
-            && connection.activity.heard.load(Ordering::Relaxed) < since
-        {
-            connection.task.abort();
-        }
     }
 }
 
@@ -210,7 +216,8 @@ struct Connection {
     speech: Speech,
     activity: Arc<Activity>,
     task: AbortHandle,
-    /// A question was lost on it: its end may be known before its task ends.
+    /// A question was lost on it, or nothing is heard: nobody else is to ask there. Its end may be
+    /// known before its task ends.
     lost: AtomicBool,
     /// For so many more questions.
     room: Semaphore,
