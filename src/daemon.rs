@@ -34,6 +34,7 @@ mod manager;
 pub mod many;
 pub mod node;
 mod node_key;
+mod open_files;
 mod passed;
 mod privileges;
 pub mod recent;
@@ -82,6 +83,8 @@ pub struct ServeOptions {
 /// # Errors
 /// When the sockets cannot be served, or the control socket cannot be made.
 pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::Result<()> {
+    // How many connections are taken depends on it.
+    open_files::allow_enough();
     let control = server::bind(node.data_dir()).with_context(|| {
         let path = crate::control::socket_path(node.data_dir());
         format!("making the control socket {}", path.display())

@@ -21,6 +21,7 @@ pub mod cookie;
 pub mod counters;
 mod crowd;
 pub mod face;
+mod farewell;
 mod follow;
 pub mod forward;
 pub mod holder;

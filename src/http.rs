@@ -9,10 +9,11 @@
 //! Of hyper no more is used than its HTTP/1: a framework would bring nothing for three pages.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     io,
     net::{IpAddr, SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -28,6 +29,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::AbortHandle,
     time::{sleep, timeout},
 };
 
@@ -109,15 +111,44 @@ impl Serving {
     }
 }
 
-/// Takes one connection after the other, as long as there is room: others wait in the kernel.
+/// Connections whose client has not sent the head of its request yet, by age. Cloning it costs nothing.
+#[derive(Clone, Default)]
+struct Silent(Arc<Mutex<BTreeMap<u64, AbortHandle>>>);
+
+impl Silent {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, AbortHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the oldest of them, if there is one.
+    fn dismiss(&self) {
+        if let Some((_, connection)) = self.lock().pop_first() {
+            connection.abort();
+        }
+    }
+}
+
+/// Takes one connection after the other. Where there is no room, the one that is silent longest makes it;
+/// while all have asked something, others wait in the kernel.
 async fn accept(listener: tokio::net::TcpListener, shown: &Arc<dyn Shown>, admits: &Admits) {
     let room = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
-    loop {
-        // It is never closed.
-        let Ok(seat) = room.clone().acquire_owned().await else { return };
+    let silent = Silent::default();
+    for number in 0.. {
         match listener.accept().await {
             Ok((stream, from)) if admits(from.ip().to_canonical()) => {
-                tokio::spawn(converse(stream, shown.clone(), seat));
+                if room.available_permits() == 0 {
+                    silent.dismiss();
+                }
+                // It is never closed.
+                let Ok(seat) = room.clone().acquire_owned().await else { return };
+                let (shown, heard) = (shown.clone(), silent.clone());
+                let connection = tokio::spawn(async move {
+                    let heard = || drop(heard.lock().remove(&number));
+                    converse(stream, shown, seat, &heard).await;
+                    heard();
+                });
+                // It runs when this waits, and so is in the list before it has heard anything.
+                silent.lock().insert(number, connection.abort_handle());
             }
             Ok((_, from)) => tracing::debug!(%from, "a client of the HTTP face was turned away"),
             Err(error) => {
@@ -129,10 +160,16 @@ async fn accept(listener: tokio::net::TcpListener, shown: &Arc<dyn Shown>, admit
     }
 }
 
-/// One request and its answer.
-async fn converse(stream: TcpStream, shown: Arc<dyn Shown>, _seat: OwnedSemaphorePermit) {
+/// One request, whose head is `heard`, and its answer.
+async fn converse(
+    stream: TcpStream,
+    shown: Arc<dyn Shown>,
+    _seat: OwnedSemaphorePermit,
+    heard: &(dyn Fn() + Sync),
+) {
     let Ok(here) = stream.local_addr() else { return };
     let service = service_fn(|request: Request<Incoming>| {
+        heard();
         let response = answer(&request, here.ip().to_canonical(), &*shown);
         async move { Ok::<_, Infallible>(response) }
     });
@@ -151,6 +188,10 @@ async fn converse(stream: TcpStream, shown: Arc<dyn Shown>, _seat: OwnedSemaphor
 }
 
 fn answer<B>(request: &Request<B>, here: IpAddr, shown: &dyn Shown) -> Response<Full<Bytes>> {
+    if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        // Who reads the first of them and who reads the last would disagree (RFC 9112 section 3.2).
+        return plain(StatusCode::BAD_REQUEST, "More than one Host is none.\n".to_owned());
+    }
     if !is_meant(request, here) {
         let words = "This is djdns on localhost, and answers nobody who calls it anything else.\n";
         return plain(StatusCode::MISDIRECTED_REQUEST, words.to_owned());
@@ -322,6 +363,41 @@ mod tests {
         let request = absolute.header("host", "localhost").body(()).unwrap();
         let here = "127.0.0.1".parse().unwrap();
         assert_eq!(answer(&request, here, &Sample(true)).status().as_u16(), 421);
+    }
+
+    #[test]
+    fn more_than_one_host_is_a_bad_request() {
+        let request = |hosts: &[&str]| {
+            let request = Request::builder().uri("/health");
+            let request = hosts.iter().fold(request, |request, host| request.header("host", *host));
+            let here = "127.0.0.1".parse().unwrap();
+            answer(&request.body(()).unwrap(), here, &Sample(true)).status().as_u16()
+        };
+        assert_eq!(request(&["localhost"]), 200);
+        assert_eq!(request(&["localhost", "localhost"]), 400);
+        assert_eq!(request(&["localhost", "evil.example"]), 400);
+    }
+
+    #[test]
+    fn who_is_silent_makes_room_for_who_asks() {
+        use std::io::{Read, Write};
+        let http = Http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let serving = http.serve(Arc::new(Sample(true)), Arc::new(|_| true)).unwrap();
+        let connect = || {
+            let stream = std::net::TcpStream::connect(serving.address()).unwrap();
+            stream.set_read_timeout(Some(HTTP_HEAD_TIME / 2)).unwrap();
+            stream
+        };
+        let mut silent: Vec<_> = (0..2 * HTTP_CONNECTIONS_MAX).map(|_| connect()).collect();
+        let ask = |mut stream: std::net::TcpStream| {
+            stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).expect("it does not wait for who is silent");
+            assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+        };
+        ask(connect());
+        // The newest of them had not to leave, and is answered when it asks.
+        silent.pop().into_iter().for_each(ask);
     }
 
     #[test]

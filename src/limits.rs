@@ -213,6 +213,9 @@ pub const SECURE_HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// Forwarded questions of clients that wait at a time, over all doors of UDP, and as many over all of
 /// TCP, so that neither keeps the other waiting (choice).
 pub const FORWARD_WAITING_MAX: usize = 1024;
+/// Files that the process may open at a time, if the hard limit allows as many (choice: thirty times
+/// what all doors together hold).
+pub const OPEN_FILES_MAX: u64 = 65_536;
 /// How long a TCP client may say nothing (RFC 7766 section 6.2.3: in the order of seconds).
 pub const DNS_TCP_IDLE: Duration = Duration::from_secs(10);
 /// How long a message over TCP may take from its first byte to its last, and an answer that waits for
@@ -221,7 +224,8 @@ pub const DNS_TCP_MESSAGE: Duration = Duration::from_secs(5);
 /// TCP connections at a time, over all doors (choice: about ten per program of a busy machine); half
 /// of the files that the process may open, if that is less.
 pub const DNS_TCP_CONNECTIONS_MAX: usize = 1024;
-/// Forwarded questions in flight on one TCP connection (choice: a whole house behind one forwarder).
+/// Forwarded questions in flight on one TCP connection, past which the next is answered SERVFAIL (choice:
+/// a whole house behind one forwarder).
 pub const DNS_TCP_IN_FLIGHT_MAX: usize = 128;
 /// Bytes of answers that wait for the reader of a TCP connection, past which no more of its questions
 /// are read (choice: one of the longest answers; the system holds more of them).
@@ -229,6 +233,8 @@ pub const DNS_TCP_UNREAD_BYTES: usize = 64 * KIB;
 /// How long what is in flight may take to end when the program does (choice: most upstreams answer
 /// within it, and a restart waits for it).
 pub const DNS_FAREWELL: Duration = Duration::from_secs(1);
+/// How long the last answers may take to be sent then (choice: a client that reads takes none).
+pub const DNS_FAREWELL_SENDING: Duration = Duration::from_millis(200);
 /// Pause before connections are accepted again after the system could not (choice: short for who
 /// waits, long for a processor).
 pub const DNS_TCP_ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -57,12 +57,18 @@ pub fn bind(data_dir: &Path) -> io::Result<UnixListener> {
 pub fn serve(listener: &UnixListener, session: &mut dyn FnMut() -> Box<dyn Session>) {
     let clients = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
-        let accepted = stream.and_then(|stream| admit(stream, &clients));
-        let (mut stream, seat) = match accepted {
-            Ok(accepted) => accepted,
+        let stream = match stream {
+            Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a client of the control socket was turned away");
+                tracing::warn!(%error, "a client of the control socket was not taken");
                 pause();
+                continue;
+            }
+        };
+        let (mut stream, seat) = match admit(stream, &clients) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                tracing::debug!(%error, "a client of the control socket was turned away");
                 continue;
             }
         };
@@ -76,16 +82,18 @@ pub fn serve(listener: &UnixListener, session: &mut dyn FnMut() -> Box<dyn Sessi
     }
 }
 
-/// How long a client that is turned away may take to hear so, and how long none is accepted after
-/// that: a process without a free file descriptor would otherwise spin, and fill its log.
+/// How long a client that is turned away may take to hear so (choice): it fits its buffer, and takes none.
 const TURN_AWAY: Duration = Duration::from_millis(100);
+/// How long none is accepted after that failed (choice): a process without a free file descriptor would
+/// otherwise spin, and fill its log.
+const RETRY: Duration = Duration::from_millis(100);
 
 #[expect(
     clippy::disallowed_methods,
     reason = "no event tells when a file descriptor is free again"
 )]
 fn pause() {
-    thread::sleep(TURN_AWAY);
+    thread::sleep(RETRY);
 }
 
 /// A client's place among [`CONTROL_CLIENTS_MAX`].
@@ -189,6 +197,29 @@ mod tests {
         ) -> Result<Answer, Failure> {
             self.0.recv().map(|()| Answer::Joined).map_err(Failure::refused)
         }
+    }
+
+    #[test]
+    fn whoever_comes_too_many_hears_so_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = bind(dir.path()).unwrap();
+        thread::spawn(move || {
+            serve(&listener, &mut || Box::new(Slow(mpsc::channel().1)) as Box<dyn Session>);
+        });
+        let connect = || {
+            let client = UnixStream::connect(socket_path(dir.path())).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            client
+        };
+        let _idle: Vec<UnixStream> = (0..CONTROL_CLIENTS_MAX).map(|_| connect()).collect();
+        let begun = crate::ambient::ticks();
+        for _ in 0..40 {
+            match read_message::<Reply>(&mut connect()).unwrap() {
+                Some(Reply::Done(answer)) => assert!(answer.is_err()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(crate::ambient::ticks() - begun < 2000, "each of them was paused for");
     }
 
     #[test]

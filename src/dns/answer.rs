@@ -107,7 +107,7 @@ pub struct ExtendedError {
 pub(super) const EDE_OTHER: u16 = 0;
 pub(super) const EDE_STALE: u16 = 3;
 pub(super) const EDE_CACHED_ERROR: u16 = 13;
-const EDE_NOT_READY: u16 = 14;
+pub(super) const EDE_NOT_READY: u16 = 14;
 pub(super) const EDE_PROHIBITED: u16 = 18;
 pub(super) const EDE_STALE_NXDOMAIN: u16 = 19;
 pub(super) const EDE_NO_REACHABLE_AUTHORITY: u16 = 22;

@@ -29,12 +29,14 @@ use tokio::{
 use super::{
     Reply, Service, Transport,
     crowd::Crowd,
+    farewell::Farewell,
     holder::{self, Holder},
     options::Client,
     stream::StreamDoor,
 };
 use crate::limits::{
-    DNS_FAREWELL, DNS_TCP_CONNECTIONS_MAX, DNS_UDP_BUFFER_BYTES, FORWARD_WAITING_MAX,
+    DNS_FAREWELL, DNS_FAREWELL_SENDING, DNS_TCP_CONNECTIONS_MAX, DNS_UDP_BUFFER_BYTES,
+    FORWARD_WAITING_MAX,
 };
 
 /// Sockets that are bound and wait to be served.
@@ -118,6 +120,7 @@ impl Listeners {
     /// When a socket cannot be given to the runtime.
     pub fn serve(self, service: &Service) -> io::Result<Serving> {
         let (stop, stopped) = watch::channel(());
+        let farewell = Farewell::when(stopped);
         let mut doors = JoinSet::new();
         let room = || Arc::new(Semaphore::new(FORWARD_WAITING_MAX));
         let (udp_room, tcp_room) = (room(), room());
@@ -129,7 +132,7 @@ impl Listeners {
                 service: service.clone(),
                 waiting: udp_room.clone(),
             };
-            doors.spawn(door.answer(stopped.clone()));
+            doors.spawn(door.answer(farewell.clone()));
         }
         for listener in self.tcp {
             listener.set_nonblocking(true)?;
@@ -139,7 +142,7 @@ impl Listeners {
                 crowd: crowd.clone(),
                 waiting: tcp_room.clone(),
             };
-            doors.spawn(door.answer(stopped.clone()));
+            doors.spawn(door.answer(farewell.clone()));
         }
         Ok(Serving { stop, doors })
     }
@@ -158,8 +161,8 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Stops accepting, ends what is in flight within
-    /// [`DNS_FAREWELL`], and returns when all sockets are closed.
+    /// Stops accepting; what is in flight and has no answer within [`DNS_FAREWELL`] gets SERVFAIL. Returns
+    /// when all sockets are closed.
     pub async fn shutdown(mut self) {
         drop(self.stop);
         while self.doors.join_next().await.is_some() {}
@@ -178,17 +181,19 @@ impl Door {
     /// One datagram after the other: what is in flight is what the kernel's buffer holds, and no
     /// overload makes this process larger. What is forwarded waits in a task of its own, of which
     /// there are so many. When told to stop, those end first.
-    async fn answer(self, mut stopped: watch::Receiver<()>) {
+    async fn answer(self, mut farewell: Farewell) {
         let mut query = vec![0; usize::from(u16::MAX)];
         let mut in_flight = JoinSet::new();
         loop {
             let received = tokio::select! {
                 received = self.socket.recv_from(&mut query) => received,
                 Some(_) = in_flight.join_next() => continue,
-                _ = stopped.changed() => break,
+                () = farewell.told() => break,
             };
             let sent = match received {
-                Ok((len, from)) => self.answer_one(&query[..len], from, &mut in_flight).await,
+                Ok((len, from)) => {
+                    self.answer_one(&query[..len], from, &mut in_flight, &farewell).await
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = sent {
@@ -197,7 +202,7 @@ impl Door {
             }
         }
         let ended = async { while in_flight.join_next().await.is_some() {} };
-        let _ = timeout(DNS_FAREWELL, ended).await;
+        let _ = timeout(DNS_FAREWELL + DNS_FAREWELL_SENDING, ended).await;
     }
 
     async fn answer_one(
@@ -205,6 +210,7 @@ impl Door {
         query: &[u8],
         from: SocketAddr,
         in_flight: &mut JoinSet<()>,
+        farewell: &Farewell,
     ) -> io::Result<()> {
         let client = Client { address: from.ip(), transport: Transport::Udp };
         let answer = match self.service.reply(query, client) {
@@ -213,9 +219,9 @@ impl Door {
             Reply::Later => match self.waiting.clone().try_acquire_owned() {
                 Ok(room) => {
                     let (socket, service) = (self.socket.clone(), self.service.clone());
-                    let query = query.to_vec();
+                    let (query, farewell) = (query.to_vec(), farewell.clone());
                     in_flight.spawn(async move {
-                        let answer = service.outside(&query, client).await;
+                        let answer = farewell.outside(&service, &query, client).await;
                         let _ = socket.send_to(&answer, from).await;
                         drop(room);
                     });

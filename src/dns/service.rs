@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use super::{
     Access, Answer, Cookies, Query, Rcode, Transport, View, Witness,
-    answer::{EDE_OTHER, EDE_PROHIBITED},
+    answer::{EDE_NOT_READY, EDE_OTHER, EDE_PROHIBITED},
     follow,
     options::{self, Client},
     path::Path,
@@ -121,11 +121,19 @@ impl Service {
 
     /// SERVFAIL, for a query that [`Service::outside`] has no room for now.
     pub fn overloaded(&self, message: &[u8], client: Client) -> Vec<u8> {
-        let arrival = self.arrival();
         self.witness.iter().for_each(Witness::overloaded);
+        self.failed(message, client, EDE_OTHER, "too many questions wait for an answer here")
+    }
+
+    /// SERVFAIL, for a query that [`Service::outside`] has no time for any more.
+    pub fn stopping(&self, message: &[u8], client: Client) -> Vec<u8> {
+        self.failed(message, client, EDE_NOT_READY, "this server is being stopped")
+    }
+
+    fn failed(&self, message: &[u8], client: Client, code: u16, text: &'static str) -> Vec<u8> {
+        let arrival = self.arrival();
         let Some(query) = Query::read(message) else { return Vec::new() };
-        let text = "too many questions wait for an answer here";
-        let mut answer = Answer::failed(Rcode::SERVFAIL, EDE_OTHER, text);
+        let mut answer = Answer::failed(Rcode::SERVFAIL, code, text);
         answer.recursive = true;
         self.write(&query, &answer, client, arrival)
     }

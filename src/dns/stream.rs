@@ -11,7 +11,7 @@ use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, tcp::ReadHalf},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinSet, yield_now},
     time::{Sleep, sleep, timeout},
 };
@@ -19,11 +19,12 @@ use tokio::{
 use super::{
     Reply, Service, Transport,
     crowd::{Crowd, Seat},
+    farewell::Farewell,
     options::Client,
 };
 use crate::limits::{
-    DNS_FAREWELL, DNS_TCP_ACCEPT_PAUSE, DNS_TCP_IDLE, DNS_TCP_IN_FLIGHT_MAX, DNS_TCP_MESSAGE,
-    DNS_TCP_UNREAD_BYTES,
+    DNS_FAREWELL, DNS_FAREWELL_SENDING, DNS_TCP_ACCEPT_PAUSE, DNS_TCP_IDLE, DNS_TCP_IN_FLIGHT_MAX,
+    DNS_TCP_MESSAGE, DNS_TCP_UNREAD_BYTES,
 };
 
 /// Bytes read at a time: a few dozen questions, in one call of the system (choice).
@@ -42,20 +43,19 @@ pub(super) struct StreamDoor {
 
 impl StreamDoor {
     /// Accepts until told to stop; then ends what is in flight.
-    pub(super) async fn answer(self, mut stopped: watch::Receiver<()>) {
-        let stop = stopped.clone();
+    pub(super) async fn answer(self, mut farewell: Farewell) {
         let mut connections = JoinSet::new();
         let mut refusals = 0;
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 Some(_) = connections.join_next() => continue,
-                _ = stopped.changed() => break,
+                () = farewell.told() => break,
             };
             match accepted {
                 Ok((stream, from)) => {
-                    let connection = self.connection(&stream, from);
-                    connections.spawn(connection.serve(stream, stop.clone()));
+                    let connection = self.connection(&stream, from, &farewell);
+                    connections.spawn(connection.serve(stream));
                 }
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
@@ -66,12 +66,12 @@ impl StreamDoor {
         }
         drop(self.listener);
         let ended = async { while connections.join_next().await.is_some() {} };
-        let _ = timeout(DNS_FAREWELL, ended).await;
+        let _ = timeout(DNS_FAREWELL + DNS_FAREWELL_SENDING, ended).await;
         // What is left is closed where it stands.
         connections.shutdown().await;
     }
 
-    fn connection(&self, stream: &TcpStream, from: SocketAddr) -> Connection {
+    fn connection(&self, stream: &TcpStream, from: SocketAddr, farewell: &Farewell) -> Connection {
         // An answer is written whole, so that nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
         Connection {
@@ -79,6 +79,7 @@ impl StreamDoor {
             client: Client { address: from.ip(), transport: Transport::Stream },
             seat: self.crowd.enter(),
             waiting: self.waiting.clone(),
+            farewell: farewell.clone(),
             received: BytesMut::new(),
             unread: BytesMut::new(),
             due: 0,
@@ -113,6 +114,7 @@ struct Connection {
     client: Client,
     seat: Seat,
     waiting: Arc<Semaphore>,
+    farewell: Farewell,
     /// Bytes of messages that were not looked at yet.
     received: BytesMut,
     /// Answers that the client did not take yet.
@@ -165,10 +167,11 @@ enum Event {
 
 impl Connection {
     /// Answers until the client leaves, or has to.
-    async fn serve(mut self, mut stream: TcpStream, stopped: watch::Receiver<()>) {
+    async fn serve(mut self, mut stream: TcpStream) {
         let (mut read, mut write) = stream.split();
         let (listening, reading) = (sleep(DNS_TCP_IDLE), sleep(DNS_TCP_MESSAGE));
-        let stop = stop(stopped);
+        let mut farewell = self.farewell.clone();
+        let stop = farewell.told();
         tokio::pin!(listening, reading, stop);
         loop {
             // Not after the end: what is half a message then stays so.
@@ -181,7 +184,7 @@ impl Connection {
                 // Who asks much at a time takes turns with all others, datagrams among them.
                 yield_now().await;
             }
-            let open = !self.last && self.has_room();
+            let open = !self.last && self.may_write();
             let event = tokio::select! {
                 taken = write.write(&self.unread), if !self.unread.is_empty() => {
                     Event::Taken(taken)
@@ -213,7 +216,7 @@ impl Connection {
         mut reading: Pin<&mut Sleep>,
     ) {
         let owed = !self.unread.is_empty() || !self.in_flight.is_empty();
-        let open = !self.last && self.has_room();
+        let open = !self.last && self.may_write();
         let patience = match (open, self.received.is_empty(), owed) {
             (true, false, _) => Patience::Message,
             (true, true, false) => Patience::Idle,
@@ -257,7 +260,7 @@ impl Connection {
     /// Answers the whole messages that were received, while there is room. True if there was one.
     fn take_messages(&mut self) -> bool {
         let mut heard = false;
-        while self.has_room()
+        while self.may_write()
             && let Some(message) = next_message(&mut self.received)
         {
             heard = true;
@@ -270,20 +273,22 @@ impl Connection {
         heard
     }
 
+    /// Leaves a question to others, if there is room for one more that waits: page names behind it are
+    /// read on in either case.
     fn forward(&mut self, message: &[u8]) {
-        let Ok(room) = self.waiting.clone().try_acquire_owned() else {
+        let may_wait = self.in_flight.len() < DNS_TCP_IN_FLIGHT_MAX;
+        let room = may_wait.then(|| self.waiting.clone().try_acquire_owned().ok()).flatten();
+        let Some(room) = room else {
             let answer = self.service.overloaded(message, self.client);
             return push(&mut self.unread, &answer);
         };
         let (service, message, client) = (self.service.clone(), message.to_vec(), self.client);
-        self.in_flight.spawn(async move { (service.outside(&message, client).await, room) });
+        let farewell = self.farewell.clone();
+        self.in_flight
+            .spawn(async move { (farewell.outside(&service, &message, client).await, room) });
     }
 
     /// Whether there is room for the answer to one more question.
-    fn has_room(&self) -> bool {
-        self.may_write() && self.in_flight.len() < DNS_TCP_IN_FLIGHT_MAX
-    }
-
     fn may_write(&self) -> bool {
         self.unread.len() < DNS_TCP_UNREAD_BYTES
     }
@@ -310,9 +315,4 @@ fn push(unread: &mut BytesMut, answer: &[u8]) {
 async fn receive(read: &mut ReadHalf<'_>, received: &mut BytesMut) -> io::Result<usize> {
     received.reserve(READ_BYTES);
     read.read_buf(received).await
-}
-
-/// Returns when the doors are closed.
-async fn stop(mut stopped: watch::Receiver<()>) {
-    let _ = stopped.changed().await;
 }

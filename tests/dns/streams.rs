@@ -16,7 +16,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::support;
+use super::{replay, sockets, support};
 
 /// Somebody else, who answers as often as told.
 struct Told(Arc<Semaphore>);
@@ -94,19 +94,26 @@ async fn what_is_ready_is_answered_before_what_was_asked_earlier() {
 }
 
 #[tokio::test]
-async fn a_connection_full_of_forwarded_questions_holds_up_no_other_and_ends_whole() {
+async fn a_connection_full_of_forwarded_questions_holds_up_no_page_name_and_ends_whole() {
     let node = start();
     let mut greedy = TcpStream::connect(node.address).await.unwrap();
     let asked = DNS_TCP_IN_FLIGHT_MAX as u16 + 50;
     for i in 0..asked {
         send(&mut greedy, &query(i, "example.org.")).await;
     }
+    send(&mut greedy, &query(asked, "www.ct.")).await;
     let mut other = TcpStream::connect(node.address).await.unwrap();
     send(&mut other, &query(9, "www.ct.")).await;
     assert_eq!(id(&receive(&mut other).await.unwrap()), 9);
-    node.told.add_permits(asked.into());
     let mut ids = HashSet::new();
-    for _ in 0..asked {
+    for _ in 0..50 {
+        let answer = receive(&mut greedy).await.unwrap();
+        assert_eq!(answer[3] & 15, 2, "SERVFAIL for what has no room to wait");
+        ids.insert(id(&answer));
+    }
+    assert_eq!(id(&receive(&mut greedy).await.unwrap()), asked, "while others are stuck");
+    node.told.add_permits(DNS_TCP_IN_FLIGHT_MAX);
+    for _ in 0..DNS_TCP_IN_FLIGHT_MAX {
         ids.insert(id(&receive(&mut greedy).await.unwrap()));
     }
     assert_eq!(ids.len(), usize::from(asked));
@@ -225,12 +232,24 @@ async fn what_is_in_flight_is_answered_when_the_client_or_the_program_says_no_mo
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_program_waits_no_longer_than_a_second_for_what_is_stuck() {
+async fn the_program_waits_a_second_for_what_is_stuck_and_then_says_that_it_failed() {
     let node = start();
     let mut tcp = TcpStream::connect(node.address).await.unwrap();
     send(&mut tcp, &query(1, "example.org.")).await;
     send(&mut tcp, &query(2, "www.ct.")).await;
     assert_eq!(id(&receive(&mut tcp).await.unwrap()), 2);
+    let mut silent = TcpStream::connect(node.address).await.unwrap();
+    let udp = sockets::udp_client(node.address).await;
+    udp.send(&support::query("example.org.", 1, Some(1232))).await.unwrap();
+    // Answered behind it, so that it is in flight.
+    assert_eq!(sockets::over_udp(&udp, &query(3, "www.ct.")).await[1], 3);
     node.serving.shutdown().await;
+    let answer = receive(&mut tcp).await.unwrap();
+    assert_eq!((id(&answer), answer[3] & 15), (1, 2), "SERVFAIL");
     assert_eq!(receive(&mut tcp).await, None);
+    assert_eq!(receive(&mut silent).await, None);
+    let mut answer = [0; 1500];
+    let len = udp.try_recv(&mut answer).expect("it was sent before the end");
+    let expect = ["SERVFAIL rd ra edns", "ede 14 this server is being stopped"];
+    assert_eq!(replay::render(&answer[..len]), expect);
 }

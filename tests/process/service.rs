@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use djdns::limits::OPEN_FILES_MAX;
 use rustix::process::Signal;
 
 use crate::support::daemon::{Home, PATIENCE, Resolver};
@@ -220,6 +221,23 @@ fn a_daemon_that_answers_has_given_up_its_rights() {
         let said = home.errors_until("need not be root");
         assert!(said.contains("djdns.service"), "{said}");
     }
+}
+
+/// The usual soft limit is less than what all who may wait for an upstream take.
+#[test]
+fn a_daemon_may_open_as_many_files_as_the_hard_limit_allows() {
+    let home = Home::new();
+    let script = "ulimit -S -n 64; exec \"$0\" \"$@\"";
+    let serve = home.serve();
+    let mut command = home.program(Path::new("/bin/sh"));
+    command.args(["-c", script]).arg(serve.get_program()).args(serve.get_args());
+    let daemon = home.start_as(&mut command);
+    let limits =
+        std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).expect("it runs");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let words: Vec<&str> = line.expect("there is such a limit").split_whitespace().collect();
+    let enough = words[1].parse().map_or(OPEN_FILES_MAX, |hard: u64| hard.min(OPEN_FILES_MAX));
+    assert_eq!(words[0], enough.to_string(), "{limits}");
 }
 
 /// With as few files as there are, those who ask over UDP are answered, those over TCP when one of the
