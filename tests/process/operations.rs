@@ -240,6 +240,8 @@ fn questions_are_logged_only_if_somebody_says_so_and_each_on_one_line() {
     // Before another program begins the file anew.
     let written = std::fs::read_to_string(home.data_dir().with_file_name("stderr"));
     let status = shown(&home, &["status"]);
+    let attention = "names resolve; something needs attention, see below\n";
+    assert!(status.starts_with(attention), "{status}");
     assert!(status.contains("- the query log is on: every question is written"), "{status}");
     let remembered = shown(&home, &["logs"]);
     for lines in [remembered, written.expect("it was written to")] {
