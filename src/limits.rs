@@ -191,6 +191,10 @@ pub const FORWARD_ATTEMPT: Duration = Duration::from_millis(1500);
 /// Failures of an upstream in a row after which people are told (choice: each question is asked twice,
 /// and a datagram may be lost).
 pub const FORWARD_FAILURES_TOLD: u32 = 2;
+/// Failures in a row of every upstream after which names outside the pages count as not to be had
+/// (choice: three questions that are asked twice; one alone may be for a name whose own servers are
+/// gone).
+pub const FORWARD_FAILURES_OUTAGE: u32 = 6;
 /// How long an upstream that failed rests, times its failures in a row (choice).
 pub const FORWARD_REST: Duration = Duration::from_secs(2);
 /// Datagrams that do not fit a question before it is asked over TCP instead (choice): whoever sends
@@ -323,6 +327,7 @@ const _: () = {
     assert!(GENESIS_BYTES_MAX < LOG_FRAME_BYTES_MAX);
     assert!(CONTROL_ALIVE.as_secs() * 2 < CONTROL_SILENCE.as_secs());
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
+    assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
     assert!(DNS_TCP_IN_FLIGHT_MAX <= FORWARD_WAITING_MAX);
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
 };

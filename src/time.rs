@@ -8,6 +8,27 @@ pub fn date(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// Since when something is so, for people: `19:27 UTC, 3 minutes ago`, with the day where that was long
+/// ago.
+pub fn since(seconds: u64, now: u64) -> String {
+    let ago = now.saturating_sub(seconds);
+    let date = date(seconds);
+    let (day, time) = (&date[..10], &date[11..16]);
+    let day = if ago < DAY { String::new() } else { format!("{day} ") };
+    format!("{day}{time} UTC, {} ago", lasted(ago))
+}
+
+/// How long something lasted, in its largest unit.
+pub fn lasted(seconds: u64) -> String {
+    let units = [(DAY, "day"), (3600, "hour"), (60, "minute")];
+    let unit = units.into_iter().find(|(unit, _)| seconds >= *unit).unwrap_or((1, "second"));
+    let count = seconds / unit.0;
+    format!("{count} {}{}", unit.1, if count == 1 { "" } else { "s" })
+}
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
 /// Reads a time in UTC: `2027-01-15`, which is its first second, `2027-01-15T08:30:00Z`, or a span
 /// from `now` on: `14d`, `36h`, `90m`.
 ///
@@ -106,6 +127,18 @@ mod tests {
             assert_eq!(date(seconds), text);
             assert_eq!(when(text, 7), Ok(seconds));
         }
+    }
+
+    #[test]
+    fn people_read_how_long_ago_it_was() {
+        let check = |ago: u64, expect: &str| {
+            assert_eq!(since(1_700_000_000, 1_700_000_000 + ago), expect);
+        };
+        check(0, "22:13 UTC, 0 seconds ago");
+        check(60, "22:13 UTC, 1 minute ago");
+        check(DAY - 1, "22:13 UTC, 23 hours ago");
+        check(DAY, "2023-11-14 22:13 UTC, 1 day ago");
+        assert_eq!(since(5, 4), "00:00 UTC, 0 seconds ago");
     }
 
     #[test]

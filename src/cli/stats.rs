@@ -13,7 +13,7 @@ use crate::{
         request::{Answer, Request},
         running::{Queries, Stats as Report, Times, UpstreamReport},
     },
-    time::date,
+    time::since,
 };
 
 /// Show what the running daemon has counted since it started.
@@ -40,10 +40,9 @@ impl Stats {
 
 fn render(stats: &Report, style: Style) -> String {
     let mut out = format!(
-        "process {}, since {}: {}{}\n",
+        "process {}, since {}{}\n",
         stats.process,
-        date(stats.started),
-        lasted(stats.uptime_seconds),
+        since(stats.started, stats.started.saturating_add(stats.uptime_seconds)),
         stats.memory_bytes.map_or_else(String::new, |bytes| format!("; {}", size(bytes))),
     );
     let queries = &stats.queries;
@@ -179,14 +178,6 @@ fn span(seconds: f64) -> String {
     }
 }
 
-/// A long time, in its largest unit.
-fn lasted(seconds: u64) -> String {
-    let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
-    let unit = units.into_iter().find(|(unit, _)| seconds >= *unit).unwrap_or((1, "second"));
-    let count = seconds / unit.0;
-    format!("{count} {}{}", unit.1, if count == 1 { "" } else { "s" })
-}
-
 fn size(bytes: u64) -> String {
     match bytes {
         bytes if bytes < 10 * 1024 => format!("{bytes} bytes"),
@@ -255,7 +246,7 @@ mod tests {
         };
         let shown = render(&stats, Style::plain());
         for expect in [
-            "process 7, since 2027-01-15T08:00:00Z: 2 hours; 50 MiB\n",
+            "process 7, since 08:00 UTC, 2 hours ago; 50 MiB\n",
             "\nquestions\n  over UDP                                     9\n",
             "\nanswers\n  NOERROR  10\n",
             "  pages                                                 10\n",

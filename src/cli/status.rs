@@ -21,8 +21,10 @@ use crate::{
 
 /// Say in words how the node is.
 ///
-/// Whether a daemon runs and where it answers, whom it asks for other names and how that goes, which
-/// pages are held, which root they are resolved from, and what needs attention.
+/// The first line says how it is; below it, whether a daemon runs and where it answers, whom it asks for
+/// names outside the pages and how that goes, which pages are held, which root they are resolved from,
+/// and, line by line, what needs attention. The exit code says only whether this could be told: it is 0
+/// also where no daemon runs, as then the data directory itself is read.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns status --json")]
 pub struct Status {}
@@ -61,6 +63,9 @@ fn render(context: &Context, status: &report::Status) -> String {
     }
     if let Some(forwarding) = &status.forwarding {
         row("other names", asked_of(forwarding));
+        for rule in &forwarding.rules {
+            row(&rule.domain, format!("asked of {}", somebody(&rule.upstreams)));
+        }
     }
     row("pages", format!("{}, with {} entries", status.pages, status.entries));
     row("open", format!("{} operations that have not ended", status.open_operations));
@@ -101,12 +106,15 @@ fn render(context: &Context, status: &report::Status) -> String {
 
 /// Whom names outside the pages are asked of, and who says so.
 fn asked_of(forwarding: &Forwarding) -> String {
-    let upstreams = &forwarding.upstreams;
-    let names: Vec<&str> = upstreams.iter().map(|one| one.upstream.as_str()).collect();
-    match names[..] {
-        [] => "asked of nobody".to_owned(),
-        _ => format!("asked of {} (from {})", names.join(", "), forwarding.from),
+    let who = somebody(&forwarding.usual);
+    match forwarding.usual[..] {
+        [] => format!("asked of {who}"),
+        _ => format!("asked of {who} (from {})", forwarding.from),
     }
+}
+
+fn somebody(upstreams: &[String]) -> String {
+    if upstreams.is_empty() { "nobody".to_owned() } else { upstreams.join(", ") }
 }
 
 /// Whose ballots an operation waits for, in a line.

@@ -102,7 +102,7 @@ struct Disable {
     dry_run: bool,
 }
 
-/// Say who governs this machine's nameserver, whether it is djdns, and what was changed.
+/// Say who governs this machine's nameserver, whether it is djdns and answers, and what was changed.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns system status --json")]
 struct Status {}
@@ -228,7 +228,10 @@ fn would_undo(root: &Root, force: bool) -> Outcome {
 }
 
 fn status(context: &Context, root: &Root) -> Outcome {
-    let status = show::status(root, ambient::now())?;
+    let mut status = show::status(root, ambient::now())?;
+    if root.is_real() {
+        show::add_silence(&mut status, ask::silence);
+    }
     match context.json {
         true => output::print_json(&status),
         false => output::print(&output::clean(&show::render(&status))),

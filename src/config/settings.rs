@@ -14,7 +14,10 @@ use super::{
     hosts::Hosts,
     system_dns::{self, LeftOut, NothingFound},
 };
-use crate::dns::{Overrides, Upstream, Upstreams};
+use crate::{
+    dns::{Overrides, Upstream, Upstreams},
+    page::name::Name,
+};
 
 /// The hosts file (hosts(5)).
 pub const HOSTS_FILE: &str = "/etc/hosts";
@@ -47,6 +50,8 @@ pub struct Settings {
     pub upstreams: Upstreams,
     /// Where those come from that no rule names.
     pub upstreams_from: Origin,
+    /// Each domain that others are asked for, and those of them that are.
+    pub rules: Vec<(Name, Vec<Upstream>)>,
     pub overrides: Overrides,
     /// Names of `overrides` that the hosts file has: none when it is not read.
     pub hosts_names: usize,
@@ -93,7 +98,8 @@ impl Settings {
             let kept = keep(&servers.0, own, &config.origin(), &mut left_out);
             (suffix.0.clone(), kept)
         });
-        let upstreams = Upstreams::new(default, rules.collect());
+        let rules: Vec<(Name, Vec<Upstream>)> = rules.collect();
+        let upstreams = Upstreams::new(default, rules.clone());
         let hosts = match config.hosts {
             Some(false) => None,
             _ => system_dns::read(root, Path::new(HOSTS_FILE)),
@@ -106,6 +112,7 @@ impl Settings {
         Settings {
             upstreams,
             upstreams_from,
+            rules,
             hosts_names: hosts.overrides.len(),
             overrides: overrides.over(hosts.overrides),
             left_out,
@@ -136,7 +143,7 @@ fn keep(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::system_dns::tests::machine, page::name::Name};
+    use crate::config::system_dns::tests::machine;
 
     fn config(text: &str) -> Config {
         Config::parse(text).unwrap()

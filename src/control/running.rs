@@ -12,13 +12,24 @@ use serde::{Deserialize, Serialize};
 pub struct Forwarding {
     /// Where those to ask come from: a file, the command line, the default.
     pub from: String,
+    /// Everybody who is asked anything.
     pub upstreams: Vec<UpstreamReport>,
+    /// Who of them is asked for names that no rule is about.
+    pub usual: Vec<String>,
+    pub rules: Vec<Rule>,
     /// Who was named and is not asked, and why, in sentences.
     pub left_out: Vec<String>,
     /// Whether a name that was never asked for can be expected to resolve.
     pub works: bool,
     /// What is wrong and what can be done about it, in sentences.
     pub troubles: Vec<String>,
+}
+
+/// Who is asked for one domain and what is below it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    pub domain: String,
+    pub upstreams: Vec<String>,
 }
 
 /// Somebody who is asked.

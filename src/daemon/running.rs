@@ -14,12 +14,13 @@ use super::recent::Recent;
 use crate::{
     ambient,
     config::settings::Settings,
-    control::running::{Forwarding, UpstreamReport},
+    control::running::{Forwarding, Rule, UpstreamReport},
     dns::{
         Answer, Forward, Outside, Rcode, Upstream, Witness, forward::pool::Server, service::Wanted,
     },
-    limits::FORWARD_FAILURES_TOLD,
-    time::date,
+    limits::{FORWARD_FAILURES_OUTAGE, FORWARD_FAILURES_TOLD},
+    page::name::Name,
+    time::since,
 };
 
 /// A running daemon.
@@ -45,6 +46,8 @@ pub struct Running {
 pub struct Asked {
     /// For names that no rule is about.
     usual: Vec<Upstream>,
+    /// For a domain and what is below it.
+    rules: Vec<(Name, Vec<Upstream>)>,
     from: String,
     nobody: Option<String>,
     left_out: Vec<String>,
@@ -108,6 +111,8 @@ impl Running {
         Forwarding {
             from: asked.from.clone(),
             upstreams: servers.iter().map(|server| report(server, clock)).collect(),
+            usual: texts(&asked.usual),
+            rules: asked.rules.iter().map(rule).collect(),
             left_out: asked.left_out.clone(),
             works,
             troubles,
@@ -133,12 +138,18 @@ impl Clock {
     fn date(self, ticks: u64) -> u64 {
         self.now.saturating_sub(self.ticks.saturating_sub(ticks) / 1000)
     }
+
+    /// The same for people, with how long ago it was.
+    fn since(self, ticks: u64) -> String {
+        since(self.date(ticks), self.now)
+    }
 }
 
 impl Asked {
     fn of(settings: &Settings) -> Asked {
         Asked {
             usual: settings.upstreams.usual().to_vec(),
+            rules: settings.rules.clone(),
             from: settings.upstreams_from.to_string(),
             nobody: settings.nobody.as_ref().map(ToString::to_string),
             left_out: settings.left_out.iter().map(ToString::to_string).collect(),
@@ -147,30 +158,32 @@ impl Asked {
 
     /// Whether names outside the pages can be expected to resolve, and what is wrong.
     fn troubles(&self, servers: &[Server], clock: Clock) -> (bool, Vec<String>) {
+        let rules = self.rules.iter();
+        let rules = rules.filter_map(|(domain, asked)| rule_fails(domain, asked, servers, clock));
         if let Some(nobody) = &self.nobody {
-            return (false, vec![nobody.clone()]);
+            return (false, [nobody.clone()].into_iter().chain(rules).collect());
         }
         let usual = servers.iter().filter(|server| self.usual.contains(&server.upstream));
-        let usual: Vec<&Server> = usual.collect();
-        let (looped, failing): (Vec<&Server>, Vec<&Server>) =
-            usual.iter().copied().filter(|server| fails(server)).partition(|server| server.looped);
-        let works = usual.is_empty() || looped.len() + failing.len() < usual.len();
-        let mut troubles: Vec<String> = servers
-            .iter()
-            .filter(|server| server.looped)
-            .map(|server| self.loops(server))
-            .collect();
-        if works {
-            let told = servers.iter().filter(|server| server.failures >= FORWARD_FAILURES_TOLD);
-            let told = told.filter(|server| !server.looped && fails(server));
-            troubles.extend(told.map(|server| self.one_fails(server, clock)));
-        } else if failing.is_empty() {
+        let (looped, asked): (Vec<&Server>, Vec<&Server>) = usual.partition(|one| one.looped);
+        let failing = |times| {
+            let failing = asked.iter().copied();
+            failing.filter(move |server| fails(server, times)).collect::<Vec<_>>()
+        };
+        let (gone, silent) = (failing(FORWARD_FAILURES_OUTAGE), failing(FORWARD_FAILURES_TOLD));
+        let works = gone.len() < asked.len() || looped.is_empty() && asked.is_empty();
+        let loops = servers.iter().filter(|server| server.looped).map(|server| self.loops(server));
+        let mut troubles: Vec<String> = loops.collect();
+        if !works && asked.is_empty() {
             troubles
                 .insert(0, "names outside the pages do not resolve: nobody is left to ask".into());
+        } else if !works {
+            troubles.insert(0, all_fail(&gone, clock));
+        } else if !silent.is_empty() && silent.len() == asked.len() {
+            troubles.push(question_failed(&silent, clock));
         } else {
-            troubles.insert(0, all_fail(&failing, clock));
+            troubles.extend(gone.iter().map(|server| self.one_fails(server, clock)));
         }
-        (works, troubles)
+        (works, troubles.into_iter().chain(rules).collect())
     }
 
     fn loops(&self, server: &Server) -> String {
@@ -187,7 +200,7 @@ impl Asked {
         format!(
             "{upstream} does not answer since {} ({}): others are asked first; if it is gone, take it \
              out of {}",
-            date(clock.date(server.failing_since)),
+            clock.since(server.failing_since),
             server.last_error.as_deref().unwrap_or_default(),
             self.from,
         )
@@ -206,8 +219,51 @@ fn report(server: &Server, clock: Clock) -> UpstreamReport {
     }
 }
 
+fn rule((domain, upstreams): &(Name, Vec<Upstream>)) -> Rule {
+    Rule { domain: domain.to_string(), upstreams: texts(upstreams) }
+}
+
+fn texts(upstreams: &[Upstream]) -> Vec<String> {
+    upstreams.iter().map(ToString::to_string).collect()
+}
+
 /// What to say when there are some to ask, and none of them answers.
 fn all_fail(servers: &[&Server], clock: Clock) -> String {
+    let hint = match servers.iter().any(|server| server.refusal.is_some()) {
+        true => "they may not serve this machine: name others, as `upstreams = [\"192.0.2.53\"]`.",
+        false => "is the network there?",
+    };
+    let silence = silence(servers, clock);
+    format!(
+        "names outside the pages do not resolve: {silence}: {hint} What was asked for before is still \
+         answered, for three days"
+    )
+}
+
+/// What to say when too little was asked to say more of all of them.
+fn question_failed(servers: &[&Server], clock: Clock) -> String {
+    let silence = silence(servers, clock);
+    format!("a question was not answered: {silence}; the next name that is looked up tells more")
+}
+
+/// What to say of a rule none of whose servers answers.
+fn rule_fails(
+    domain: &Name,
+    asked: &[Upstream],
+    servers: &[Server],
+    clock: Clock,
+) -> Option<String> {
+    let of_rule = servers.iter().filter(|server| asked.contains(&server.upstream));
+    let of_rule: Vec<&Server> = of_rule.filter(|server| !server.looped).collect();
+    let is_out = |server: &&Server| fails(server, FORWARD_FAILURES_TOLD);
+    if of_rule.is_empty() || !of_rule.iter().all(is_out) {
+        return None;
+    }
+    Some(format!("names below {domain} do not resolve: {}", silence(&of_rule, clock)))
+}
+
+/// Who of several does not answer, since when and why.
+fn silence(servers: &[&Server], clock: Clock) -> String {
     let names: Vec<String> = servers.iter().map(|server| server.upstream.to_string()).collect();
     let since = servers.iter().map(|server| server.failing_since).max().unwrap_or_default();
     let mut why: Vec<&str> =
@@ -217,22 +273,13 @@ fn all_fail(servers: &[&Server], clock: Clock) -> String {
         [one] => format!("{one} does not answer"),
         several => format!("none of {} answers", several.join(", ")),
     };
-    let hint = match servers.iter().any(|server| server.refusal.is_some()) {
-        true => "they may not serve this machine: name others, as `upstreams = [\"192.0.2.53\"]`.",
-        false => "is the network there?",
-    };
-    format!(
-        "names outside the pages do not resolve: {who} since {} ({}): {hint} What was asked for before \
-         is still answered, for three days",
-        date(clock.date(since)),
-        why.join("; "),
-    )
+    format!("{who} since {} ({})", clock.since(since), why.join("; "))
 }
 
-/// Whether nothing is to be had of an upstream. SERVFAIL may be the name's fault, as when a zone is
-/// broken.
-fn fails(server: &Server) -> bool {
-    server.looped || server.failures > 0 && server.refusal != Some(Rcode::SERVFAIL)
+/// Whether nothing was had of an upstream so many times. SERVFAIL may be the name's fault, as when a
+/// zone is broken.
+fn fails(server: &Server, times: u32) -> bool {
+    server.failures >= times && server.refusal != Some(Rcode::SERVFAIL)
 }
 
 #[cfg(test)]
@@ -281,33 +328,45 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_forwarding_is_said_so_that_one_can_act() {
+        let outage = u64::from(FORWARD_FAILURES_OUTAGE);
         check(&asked(), |_| (), true, &[]);
-        check(&asked(), |pool| fail(pool, 0, 1, None), true, &[]);
+        check(&asked(), |pool| fail(pool, 0, outage - 1, None), true, &[]);
         let one = [
-            "192.0.2.1 does not answer since 2027-01-15T08:00:40Z",
+            "192.0.2.1 does not answer since 08:00 UTC, 1 minute ago (it did not",
             "take it out of /etc/resolv.conf",
         ];
-        check(&asked(), |pool| fail(pool, 0, 2, None), true, &one);
+        check(&asked(), |pool| fail(pool, 0, outage, None), true, &one);
         let both = |times, rcode| {
             move |pool: &mut Pool| [0, 1].iter().for_each(|n| fail(pool, *n, times, rcode))
         };
         let all = [
-            "none of 192.0.2.1, 192.0.2.2 answers since 2027-01-15T08:00:40Z (it did not answer in \
-             time): is the network there?",
+            "names outside the pages do not resolve: none of 192.0.2.1, 192.0.2.2 answers since 08:00 \
+             UTC, 1 minute ago (it did not answer in time): is the network there?",
         ];
-        check(&asked(), both(1, None), false, &all);
+        check(&asked(), both(outage, None), false, &all);
         let refused = Some(Rcode::REFUSED);
-        check(&asked(), both(1, refused), false, &["it answered REFUSED", "name others"]);
-        // A broken zone is not the network, and one that only a rule names is not everybody.
-        check(&asked(), both(4, Some(Rcode::SERVFAIL)), true, &[]);
-        check(&asked(), |pool| fail(pool, 2, 2, None), true, &["192.0.2.3 does not answer"]);
+        check(&asked(), both(outage, refused), false, &["it answered REFUSED", "name others"]);
+        // A broken zone is not the network, nor is one name whose servers are gone.
+        check(&asked(), both(outage, Some(Rcode::SERVFAIL)), true, &[]);
+        check(&asked(), both(1, None), true, &[]);
+        check(&asked(), both(2, None), true, &["a question was not answered: none of 192.0.2.1"]);
+        check(&asked(), both(outage - 1, refused), true, &["a question was not answered"]);
         let back = |pool: &mut Pool| {
-            both(4, None)(pool);
+            both(outage, None)(pool);
             pool.answered(1, Duration::from_millis(1));
         };
         check(&asked(), back, true, &["192.0.2.1 does not answer"]);
         let nobody = Asked { nobody: Some("nobody to ask".to_owned()), ..Asked::default() };
         check(&nobody, |_| (), false, &["nobody to ask"]);
+    }
+
+    #[test]
+    fn one_that_a_rule_alone_names_is_told_of_by_the_rule() {
+        let domain = Name::parse("dead.example").unwrap();
+        let ruled = Asked { rules: vec![(domain, vec![upstream(3)])], ..asked() };
+        check(&ruled, |pool| fail(pool, 2, 1, None), true, &[]);
+        let words = "names below dead.example. do not resolve: 192.0.2.3 does not answer since";
+        check(&ruled, |pool| fail(pool, 2, 2, None), true, &[words]);
     }
 
     #[test]
@@ -318,7 +377,7 @@ mod tests {
         check(&asked(), |pool| assert!(loops(pool)), true, &[words]);
         let other_fails = |pool: &mut Pool| {
             assert!(loops(pool));
-            fail(pool, 1, 1, None);
+            fail(pool, 1, FORWARD_FAILURES_OUTAGE.into(), None);
         };
         check(&asked(), other_fails, false, &[words, "192.0.2.2 does not answer since"]);
         let alone = Asked { usual: vec![upstream(1)], ..asked() };

@@ -3,7 +3,10 @@
 use super::{damage::Damage, inbox, node::Node, report, running::Running, seats::Seats};
 use crate::{
     ambient,
-    control::report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
+    control::{
+        report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
+        running::Forwarding,
+    },
     governance::{
         Governance, Proposal, State, presence::Presence, seal::quorum, statement::Statement,
     },
@@ -22,6 +25,8 @@ pub fn status(node: &Node) -> Status {
         .and_then(|id| pages.iter().find(|page| page.page().id() == *id))
         .is_some_and(|page| page.page().is_demonstration());
     let running = node.running();
+    let doors = running.map(Running::doors).unwrap_or_default();
+    let query_log = running.is_some_and(|running| running.witness.is_logging());
     let dns: Vec<String> = running.map_or_else(Vec::new, |running| texts(&running.dns));
     let forwarding = running.map(Running::forwarding);
     let is_held = |id: &Id| pages.iter().any(|page| page.page().id() == *id);
@@ -55,10 +60,17 @@ pub fn status(node: &Node) -> Status {
             "names resolve; a page is not sealed, so what is decided there does not become final"
         }
         _ if !waiting.is_nothing() => "names resolve; something waits for people, see below",
-        _ => "all is well",
+        _ if !doors.is_empty() || query_log || has_troubles(forwarding.as_ref()) => {
+            "names resolve; something needs attention, see below"
+        }
+        _ => ALL_IS_WELL,
+    };
+    let health = match running {
+        Some(_) => health.to_owned(),
+        None if health == ALL_IS_WELL => NO_DAEMON.to_owned(),
+        None => format!("{NO_DAEMON}; {}", health.trim_start_matches("names resolve; ")),
     };
     let resolves = root.is_some() && missing.is_none();
-    let idle = if dns.is_empty() { "; no daemon runs, so nothing answers DNS" } else { "" };
     let missing = missing.filter(|(_, id)| !is_damaged(id));
     let missing =
         missing.map(|(name, id)| format!("the page {id}, trusted for {name}, is not here"));
@@ -68,15 +80,15 @@ pub fn status(node: &Node) -> Status {
         .chain(forked.into_iter().map(|(_, words)| words))
         .collect();
     Status {
-        health: format!("{health}{idle}"),
+        health,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         daemon: running.map(|_| std::process::id()),
         data_dir: node.data_dir().display().to_string(),
         dns,
         http: running.and_then(Running::http).map(|address| address.to_string()),
-        doors: running.map(Running::doors).unwrap_or_default(),
+        doors,
         forwarding,
-        query_log: running.is_some_and(|running| running.witness.is_logging()),
+        query_log,
         resolves,
         pages: pages.len(),
         entries: pages.iter().map(|page| page.page().entry_count()).sum(),
@@ -93,6 +105,18 @@ pub fn status(node: &Node) -> Status {
         unsealed,
         notices,
     }
+}
+
+/// Nothing wants anybody's attention.
+const ALL_IS_WELL: &str = "all is well";
+
+/// What a command says first that reads the data directory itself.
+const NO_DAEMON: &str =
+    "no daemon runs, so nothing answers DNS: `sudo systemctl start djdns` or `djdns serve`";
+
+/// Whether something is wrong with whom names outside the pages are asked of.
+fn has_troubles(forwarding: Option<&Forwarding>) -> bool {
+    forwarding.is_some_and(|forwarding| !forwarding.troubles.is_empty())
 }
 
 fn texts(list: &[impl ToString]) -> Vec<String> {

@@ -148,9 +148,16 @@ fn other_names_are_asked_kept_counted_and_told_of_when_nobody_answers() {
     assert_eq!(resolver.addresses("www.example."), [ADDRESS], "it is kept");
     assert_eq!(resolver.addresses("other.example."), [] as [Ipv4Addr; 0]);
     let health = shown(&home, &["status"]);
+    assert!(health.starts_with("names resolve; something needs attention"), "{health}");
+    let silence = format!("{address} does not answer since ");
+    assert!(health.contains(&format!("a question was not answered: {silence}")), "{health}");
+    // One name may have no servers left; of several that are not answered, whoever is asked is gone.
+    for name in ["a.example", "b.example"] {
+        assert_eq!(run(&home, &["resolve", name]).status.code(), Some(4));
+    }
+    let health = shown(&home, &["status"]);
     assert!(health.starts_with("names of pages resolve; other names do not"), "{health}");
-    let words =
-        format!("names outside the pages do not resolve: {address} does not answer since 2");
+    let words = format!("names outside the pages do not resolve: {silence}");
     assert!(health.contains(&words), "{health}");
     let traced = shown(&home, &["resolve", "www.example", "--trace"]);
     assert!(traced.contains(&format!("from the cache: {address} said it")), "{traced}");
@@ -240,6 +247,8 @@ fn questions_are_logged_only_if_somebody_says_so_and_each_on_one_line() {
     // Before another program begins the file anew.
     let written = std::fs::read_to_string(home.data_dir().with_file_name("stderr"));
     let status = shown(&home, &["status"]);
+    let attention = "names resolve; something needs attention, see below\n";
+    assert!(status.starts_with(attention), "{status}");
     assert!(status.contains("- the query log is on: every question is written"), "{status}");
     let remembered = shown(&home, &["logs"]);
     for lines in [remembered, written.expect("it was written to")] {

@@ -103,14 +103,24 @@ fn check_one(address: SocketAddr, wish: &Wish) -> Outcome {
     }
 }
 
-fn silent(address: SocketAddr, error: &std::io::Error) -> Fault {
-    let why = match error.kind() {
+/// Why nothing came: a clause.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             format!("nothing came within {} s", PATIENCE.as_secs())
         }
         ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
         _ => error.to_string(),
-    };
+    }
+}
+
+/// Why djdns does not answer at an address, if it does not: whatever the answer is, it is one.
+pub fn silence(address: SocketAddr) -> Option<String> {
+    ask(address, "localhost").err().map(|error| why(&error))
+}
+
+fn silent(address: SocketAddr, error: &std::io::Error) -> Fault {
+    let why = why(error);
     Fault::refused(format!(
         "djdns does not answer at {address} ({why}), and this machine would resolve nothing: start it \
          (`systemctl start djdns`, or `djdns serve`), or say where it answers with --address"

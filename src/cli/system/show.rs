@@ -1,5 +1,7 @@
 //! How a machine stands to djdns, in words that a person can act on, and as JSON.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 
 use super::{
@@ -52,7 +54,7 @@ pub fn status(root: &Root, now: u64) -> Outcome<SystemStatus> {
     };
     let written = changes.iter().all(|change| change.state == Standing::AsWritten);
     let wish = held.as_ref().map(|held| &held.wish);
-    let asks_first = |address: &std::net::SocketAddr| {
+    let asks_first = |address: &SocketAddr| {
         nameservers.first().is_some_and(|first| *first == address.ip().to_string())
     };
     let points = wish.is_some_and(|wish| match found.manager {
@@ -80,6 +82,30 @@ pub fn status(root: &Root, now: u64) -> Outcome<SystemStatus> {
     let rewritten = held.is_some() && turn::due(root, now)? != turn::Due::Nothing;
     status.advice = advice(&status, rewritten, now);
     Ok(status)
+}
+
+/// Adds where this machine asks djdns and gets no answer. `silence` asks at an address, and says why
+/// nothing came.
+pub fn add_silence(status: &mut SystemStatus, silence: impl Fn(SocketAddr) -> Option<String>) {
+    if !status.points_to_djdns {
+        return;
+    }
+    let asked = status.addresses.iter().filter_map(|address| address.parse().ok());
+    let silent: Vec<String> =
+        asked.filter_map(|address| Some(format!("{address} ({})", silence(address)?))).collect();
+    if silent.is_empty() {
+        return;
+    }
+    let so = match (silent.len() < status.addresses.len(), status.split) {
+        (true, _) => "so this machine resolves slowly".to_owned(),
+        (_, true) => format!("so names below {} do not resolve", status.domains.join(", ")),
+        (_, false) => "so this machine resolves nothing".to_owned(),
+    };
+    let advice = format!(
+        "djdns does not answer at {}, {so}: `sudo systemctl start djdns`, or `sudo djdns system disable`",
+        silent.join(" and ")
+    );
+    status.advice.insert(0, advice);
 }
 
 fn changed(root: &Root, held: Option<&Record>) -> Outcome<Vec<Changed>> {

@@ -298,6 +298,24 @@ fn what_somebody_edited_is_shown_and_stays_unless_forced() {
 }
 
 #[test]
+fn a_machine_that_asks_a_silent_djdns_is_told_what_to_do() {
+    let dir = plain();
+    let root = Root::new(dir.path());
+    let shown = |why: Option<&str>| {
+        let mut status = show::status(&root, 0).unwrap();
+        show::add_silence(&mut status, |_| why.map(str::to_owned));
+        show::render(&status)
+    };
+    assert!(!shown(Some("nobody listens there")).contains("does not answer"));
+    enable_on(&root, false).unwrap();
+    assert!(!shown(None).contains("does not answer"));
+    let words = "- djdns does not answer at 127.0.0.1:53 (nobody listens there), so this machine \
+                 resolves nothing: `sudo systemctl start djdns`, or `sudo djdns system disable`\n";
+    let said = shown(Some("nobody listens there"));
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
 fn enabling_again_changes_nothing_and_another_wish_starts_from_what_was_there() {
     let dir = resolved();
     let root = Root::new(dir.path());
