@@ -137,6 +137,10 @@ pub async fn ask(
     timeout(patience, exchange).await.map_err(|_| ExchangeError::Timeout)?
 }
 
+/// Bytes of a datagram that are read: more than upstreams are told to send ([`UDP_ANSWER_BYTES_MAX`]).
+/// What fills them may have been cut, and is asked for over TCP.
+const DATAGRAM_BYTES: usize = 4096;
+
 /// `None` when TCP is to be used.
 async fn over_udp(
     server: SocketAddr,
@@ -151,9 +155,12 @@ async fn over_udp(
     let socket = UdpSocket::bind(any).await?;
     socket.connect(server).await?;
     socket.send(message).await?;
-    let mut buffer = vec![0; usize::from(u16::MAX)];
+    let mut buffer = vec![0; DATAGRAM_BYTES];
     for _ in 0..FORWARD_MISMATCHES_MAX {
         let len = socket.recv(&mut buffer).await?;
+        if len == buffer.len() {
+            return Ok(None);
+        }
         match reply::read(&buffer[..len], asked) {
             Ok(Response::Whole(kept)) => return Ok(Some(kept)),
             Ok(Response::Truncated) => return Ok(None),

@@ -272,12 +272,18 @@ impl Network {
         if candidates.is_empty() {
             return "no upstream resolver is known for this name".into();
         }
-        match servers.find_map(|one| Some((&one.upstream, one.trouble()?))) {
-            Some((upstream, trouble)) => {
-                format!("no upstream resolver answers: {upstream}: {trouble}").into()
+        let Some((one, trouble)) = servers.find_map(|one| Some((one, one.trouble()?))) else {
+            return "no upstream resolver answers".into();
+        };
+        let upstream = &one.upstream;
+        match one.refusal {
+            Some(Rcode::SERVFAIL) => {
+                format!("{upstream} answers SERVFAIL: the name's own servers or its DNSSEC may be broken")
             }
-            None => "no upstream resolver answers".into(),
+            Some(_) => format!("{upstream}: {trouble}"),
+            None => format!("no upstream resolver answers: {upstream}: {trouble}"),
         }
+        .into()
     }
 
     /// Joins those who wait for the answer to this question, or asks it. It goes on when they leave:
