@@ -7,7 +7,6 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -25,7 +24,7 @@ use tokio::{
 use super::{
     Ambient, Counters, FLIGHT_PATIENCE, Rules, TRIES,
     cache::{Cache, Freshness, Hit, Key},
-    exchange::{self, ExchangeError, Question},
+    exchange::{ExchangeError, Plain, Question},
     give, local, lock,
     loops::Probes,
     pool::{Pool, Server},
@@ -79,7 +78,7 @@ type Landing = Option<Option<Arc<Kept>>>;
 /// How an upstream is spoken to.
 #[derive(Clone)]
 enum Way {
-    Plain(SocketAddr),
+    Plain(Arc<Plain>),
     Secure(Arc<Line>),
 }
 
@@ -89,7 +88,7 @@ impl Network {
         let all: Vec<Upstream> = rules.upstreams.all().into_iter().cloned().collect();
         let way = |upstream: &Upstream| match Line::new(upstream, &rules.roots, ambient) {
             Some(line) => Way::Secure(Arc::new(line)),
-            None => Way::Plain(upstream.address),
+            None => Way::Plain(Arc::new(Plain::new(upstream.address))),
         };
         Network {
             ambient,
@@ -403,7 +402,9 @@ async fn attempt(
 ) -> (usize, Result<Kept, ExchangeError>, Duration) {
     let begun = (ambient.now)();
     let result = match way {
-        Way::Plain(server) => exchange::ask(server, &question, &ambient.random, patience).await,
+        Way::Plain(plain) => timeout(patience, plain.ask(&question, &ambient.random))
+            .await
+            .unwrap_or(Err(ExchangeError::Timeout)),
         Way::Secure(line) => line.ask(&question, patience).await.map_err(ExchangeError::from),
     };
     let took = Duration::from_millis((ambient.now)().saturating_sub(begun));
