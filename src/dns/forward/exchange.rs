@@ -10,6 +10,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
@@ -38,6 +39,24 @@ pub enum ExchangeError {
     /// It says that it cannot or will not.
     #[error("it answers {0}")]
     Refusal(Rcode),
+}
+
+impl ExchangeError {
+    /// Whether this machine is the trouble, and says nothing about the upstream.
+    pub fn is_own(&self) -> bool {
+        match self {
+            ExchangeError::Io(error) => is_own(error),
+            ExchangeError::Secure(trouble) => matches!(trouble, Trouble::Machine(_)),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the system has no file, no memory or no address left to connect with.
+pub fn is_own(error: &io::Error) -> bool {
+    const LACKS: [Errno; 5] =
+        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    LACKS.iter().any(|lack| error.raw_os_error() == Some(lack.raw_os_error()))
 }
 
 /// What is asked of an upstream, but for the id and the letters' case, which each attempt draws anew.
@@ -252,6 +271,23 @@ mod tests {
         let plain = Question { dnssec_ok: false, checking_disabled: false, ..question };
         let (message, _) = plain.ask([0; 5]);
         assert_eq!((message[3], message[36]), (0x20, 0));
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_not_the_fault_of_an_upstream() {
+        let check = |errno: Errno, expect: bool| {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(ExchangeError::Io(error).is_own(), expect, "{errno}");
+        };
+        check(Errno::MFILE, true);
+        check(Errno::NFILE, true);
+        check(Errno::NOBUFS, true);
+        check(Errno::NOMEM, true);
+        check(Errno::ADDRNOTAVAIL, true);
+        check(Errno::CONNREFUSED, false);
+        check(Errno::NETUNREACH, false);
+        assert!(ExchangeError::Secure(Trouble::Machine(String::new())).is_own());
+        assert!(!ExchangeError::Secure(Trouble::Silence).is_own());
     }
 
     #[test]
