@@ -188,6 +188,9 @@ pub const FORWARD_HEDGE_MAX: Duration = Duration::from_millis(400);
 /// any case (choice: resolvers answer what they must look up within a second). It is listened to for
 /// longer: an answer that comes in the end is one.
 pub const FORWARD_ATTEMPT: Duration = Duration::from_millis(1500);
+/// Answers of others after which an upstream is asked first for once, to find out how long it takes now
+/// (choice: one question in fifty waits a little longer, if it is still slow).
+pub const FORWARD_UNMEASURED_MAX: u32 = 50;
 /// Failures of an upstream in a row after which people are told (choice: each question is asked twice,
 /// and a datagram may be lost).
 pub const FORWARD_FAILURES_TOLD: u32 = 2;

@@ -327,7 +327,7 @@ impl Network {
     async fn ask(&self, name: &[u8], question: &Question) -> Result<Kept, Nothing> {
         let now = self.ambient.now;
         let order = lock(&self.pool).order(self.upstreams.for_name(name), now());
-        let hedge = lock(&self.pool).hedge_after(*order.first().ok_or(Nothing::Upstreams)?);
+        let hedge = lock(&self.pool).hedge_after(&order);
         let mut left = order.repeat(TRIES).into_iter();
         let mut asked = JoinSet::new();
         let mut begun: Vec<Begun> = Vec::new();
