@@ -202,6 +202,9 @@ pub const FORWARD_MISMATCHES_MAX: usize = 8;
 /// Questions that wait on one connection to an upstream by TLS or HTTPS (RFC 9113 section 6.5.2: at
 /// least 100 streams).
 pub const SECURE_WAITING_MAX: usize = 100;
+/// Questions without an answer that are remembered on one connection by TLS, so that a late answer is
+/// known for one (choice: the last ten times as many as can wait).
+pub const SECURE_GIVEN_UP_MAX: usize = 1000;
 /// How long a connection to such an upstream may take to be made (choice: less than
 /// [`FORWARD_DEADLINE`], so that who waits for it can still be answered).
 pub const SECURE_CONNECT: Duration = Duration::from_secs(3);
