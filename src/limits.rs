@@ -188,6 +188,9 @@ pub const FORWARD_HEDGE_MAX: Duration = Duration::from_millis(400);
 /// any case (choice: resolvers answer what they must look up within a second). It is listened to for
 /// longer: an answer that comes in the end is one.
 pub const FORWARD_ATTEMPT: Duration = Duration::from_millis(1500);
+/// Answers of others after which an upstream is asked first for once, to find out how long it takes now
+/// (choice: one question in fifty waits a little longer, if it is still slow).
+pub const FORWARD_UNMEASURED_MAX: u32 = 50;
 /// Failures of an upstream in a row after which people are told (choice: each question is asked twice,
 /// and a datagram may be lost).
 pub const FORWARD_FAILURES_TOLD: u32 = 2;
@@ -203,6 +206,9 @@ pub const FORWARD_MISMATCHES_MAX: usize = 8;
 /// Questions that wait on one connection to an upstream by TLS or HTTPS (RFC 9113 section 6.5.2: at
 /// least 100 streams).
 pub const SECURE_WAITING_MAX: usize = 100;
+/// Questions without an answer that are remembered on one connection by TLS, so that a late answer is
+/// known for one (choice: the last ten times as many as can wait).
+pub const SECURE_GIVEN_UP_MAX: usize = 1000;
 /// How long a connection to such an upstream may take to be made (choice: less than
 /// [`FORWARD_DEADLINE`], so that who waits for it can still be answered).
 pub const SECURE_CONNECT: Duration = Duration::from_secs(3);

@@ -443,6 +443,30 @@ async fn what_was_known_in_another_network_is_given_only_when_nobody_answers_her
     assert_eq!((corp, home), (nothing(), nothing()));
 }
 
+#[tokio::test]
+async fn an_upstream_that_knows_no_edns_is_asked_without_and_that_is_remembered() {
+    // FORMERR and NOTIMP, and FORMERR with no more than a header.
+    for (rcode, end) in [(1, usize::MAX), (4, usize::MAX), (1, 12)] {
+        let upstream = upstream(Arc::new(move |query: &[u8], _| {
+            vec![address(query, 1, 60, |response| {
+                if query[11] > 0 {
+                    response[3] = 0x80 | rcode;
+                    response[7] = 0;
+                    response.truncate((response.len() - 16).min(end));
+                    response[5] = u8::from(end > 12);
+                }
+            })]
+        }))
+        .await;
+        let resolver = resolver(&[&upstream]);
+        assert_eq!(resolver.ask("one.example").await, found(&["60 192.0.2.1"]), "{rcode} {end}");
+        assert_eq!(upstream.asked.load(Ordering::SeqCst), 2);
+        assert_eq!(resolver.ask("two.example").await, found(&["60 192.0.2.1"]));
+        assert_eq!(upstream.asked.load(Ordering::SeqCst), 3);
+        assert_eq!(resolver.forward.upstreams()[0].trouble(), None);
+    }
+}
+
 /// SOA and nothing else, of `example.`.
 fn zone(query: &[u8], _: bool) -> Vec<Vec<u8>> {
     let asked = question(query);

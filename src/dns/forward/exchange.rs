@@ -7,13 +7,13 @@
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
-    time::timeout,
 };
 
 use super::{
@@ -41,6 +41,24 @@ pub enum ExchangeError {
     Refusal(Rcode),
 }
 
+impl ExchangeError {
+    /// Whether this machine is the trouble, and says nothing about the upstream.
+    pub fn is_own(&self) -> bool {
+        match self {
+            ExchangeError::Io(error) => is_own(error),
+            ExchangeError::Secure(trouble) => matches!(trouble, Trouble::Machine(_)),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the system has no file, no memory or no address left to connect with.
+pub fn is_own(error: &io::Error) -> bool {
+    const LACKS: [Errno; 5] =
+        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    LACKS.iter().any(|lack| error.raw_os_error() == Some(lack.raw_os_error()))
+}
+
 /// What is asked of an upstream, but for the id and the letters' case, which each attempt draws anew.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -63,6 +81,14 @@ impl Question {
             }
         }
         (self.message(id, &question, &[]), Asked { id, question })
+    }
+
+    /// The same without OPT, for a server that knows no EDNS (RFC 6891 section 7).
+    fn ask_bare(&self, random: [u64; 5]) -> (Vec<u8>, Asked) {
+        let (mut message, asked) = self.ask(random);
+        message.truncate(HEADER + asked.question.len());
+        message[ADDITIONAL_COUNT] = 0;
+        (message, asked)
     }
 
     /// The message and what its response must show, for a connection that nobody else can write into
@@ -96,6 +122,8 @@ impl Question {
 
 /// Octets of a message's header, of an OPT without options, and of an option without content.
 const HEADER: usize = 12;
+/// Where the header says how many records are additional: the lower octet.
+const ADDITIONAL_COUNT: usize = 11;
 const OPT: usize = 11;
 const PADDING_HEAD: usize = 4;
 
@@ -116,25 +144,64 @@ pub fn heard(response: &mut [u8], asked: &Asked) -> Result<Kept, Fault> {
     }
 }
 
-/// Asks one upstream, by datagram first; `draw` gives bits that nobody can foresee.
-///
-/// # Errors
-/// [`ExchangeError`].
-pub async fn ask(
+/// An upstream that is asked plainly.
+#[derive(Debug)]
+pub struct Plain {
     server: SocketAddr,
-    question: &Question,
-    draw: &(dyn Fn() -> [u64; 5] + Send + Sync),
-    patience: Duration,
-) -> Result<Kept, ExchangeError> {
-    let exchange = async {
-        let (message, asked) = question.ask(draw());
-        if let Some(kept) = over_udp(server, &message, &asked).await? {
+    /// It was found to answer only what is asked without EDNS: remembered, so that not every question
+    /// is asked twice.
+    is_bare: AtomicBool,
+}
+
+impl Plain {
+    /// One of which nothing is known yet.
+    pub fn new(server: SocketAddr) -> Plain {
+        Plain { server, is_bare: AtomicBool::new(false) }
+    }
+
+    /// Asks, by datagram first; `draw` gives bits that nobody can foresee. A server that takes EDNS for
+    /// a fault is asked once more without (RFC 6891 section 7): DO and AD then are not to be had.
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    pub async fn ask(&self, question: &Question, draw: Draw<'_>) -> Result<Kept, ExchangeError> {
+        if self.is_bare.load(Ordering::Relaxed) {
+            return self.exchange(|| question.ask_bare(draw())).await;
+        }
+        let kept = self.exchange(|| question.ask(draw())).await?;
+        if !NO_EDNS.contains(&kept.rcode) {
             return Ok(kept);
         }
-        let (message, asked) = question.ask(draw());
-        over_tcp(server, &message, &asked).await
-    };
-    timeout(patience, exchange).await.map_err(|_| ExchangeError::Timeout)?
+        let bare = self.exchange(|| question.ask_bare(draw())).await?;
+        self.is_bare.fetch_or(bare.is_answer(), Ordering::Relaxed);
+        Ok(bare)
+    }
+
+    async fn exchange(&self, ask: impl Fn() -> (Vec<u8>, Asked)) -> Result<Kept, ExchangeError> {
+        let (message, asked) = ask();
+        if let Some(kept) = over_udp(self.server, &message, &asked).await? {
+            return Ok(kept);
+        }
+        let (message, asked) = ask();
+        over_tcp(self.server, &message, &asked).await
+    }
+}
+
+/// Gives bits that nobody can foresee.
+type Draw<'a> = &'a (dyn Fn() -> [u64; 5] + Send + Sync);
+
+/// How servers answer that do not know EDNS, or not this version of it.
+const NO_EDNS: [Rcode; 3] = [Rcode::FORMERR, Rcode::NOTIMP, Rcode::BADVERS];
+
+/// The answer of a server that understood so little of the message that it repeats no question: no
+/// more than its code, which is believed only where another message is asked for it.
+fn bare_refusal(response: &[u8], asked: &Asked) -> Option<Kept> {
+    let header = response.first_chunk::<HEADER>()?;
+    let is_response = header[2] & 0x80 != 0 && header[..2] == asked.id.to_be_bytes();
+    let has_no_question = header[4..6] == [0, 0];
+    let rcode = Rcode(u16::from(header[3] & 0x0f));
+    let is_it = is_response && has_no_question && NO_EDNS.contains(&rcode);
+    is_it.then(|| Kept { rcode, ..Kept::default() })
 }
 
 /// Bytes of a datagram that are read: more than upstreams are told to send ([`UDP_ANSWER_BYTES_MAX`]).
@@ -161,6 +228,9 @@ async fn over_udp(
         if len == buffer.len() {
             return Ok(None);
         }
+        if let Some(refusal) = bare_refusal(&buffer[..len], asked) {
+            return Ok(Some(refusal));
+        }
         match reply::read(&buffer[..len], asked) {
             Ok(Response::Whole(kept)) => return Ok(Some(kept)),
             Ok(Response::Truncated) => return Ok(None),
@@ -185,6 +255,9 @@ async fn over_tcp(
     let len = stream.read_u16().await?;
     let mut response = vec![0; usize::from(len)];
     stream.read_exact(&mut response).await?;
+    if let Some(refusal) = bare_refusal(&response, asked) {
+        return Ok(refusal);
+    }
     Ok(heard(&mut response, asked)?)
 }
 
@@ -205,6 +278,42 @@ mod tests {
         let plain = Question { dnssec_ok: false, checking_disabled: false, ..question };
         let (message, _) = plain.ask([0; 5]);
         assert_eq!((message[3], message[36]), (0x20, 0));
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_not_the_fault_of_an_upstream() {
+        let check = |errno: Errno, expect: bool| {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(ExchangeError::Io(error).is_own(), expect, "{errno}");
+        };
+        check(Errno::MFILE, true);
+        check(Errno::NFILE, true);
+        check(Errno::NOBUFS, true);
+        check(Errno::NOMEM, true);
+        check(Errno::ADDRNOTAVAIL, true);
+        check(Errno::CONNREFUSED, false);
+        check(Errno::NETUNREACH, false);
+        assert!(ExchangeError::Secure(Trouble::Machine(String::new())).is_own());
+        assert!(!ExchangeError::Secure(Trouble::Silence).is_own());
+    }
+
+    #[test]
+    fn a_bare_question_ends_with_itself_and_a_bare_refusal_is_one_of_its_id() {
+        let raw = Box::from(*b"\x03www\x07example\0\0\x01\0\x01");
+        let question = Question { raw, dnssec_ok: true, checking_disabled: false };
+        let (message, asked) = question.ask_bare([7; 5]);
+        assert_eq!(message[4..12], [0, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(message[12..], asked.question);
+        let check = |header: [u8; 6], expect: Option<Rcode>| {
+            let response = [&header[..], &[0; 6]].concat();
+            assert_eq!(bare_refusal(&response, &asked).map(|kept| kept.rcode), expect);
+        };
+        check([0, 7, 0x81, 1, 0, 0], Some(Rcode::FORMERR));
+        check([0, 7, 0x81, 4, 0, 0], Some(Rcode::NOTIMP));
+        check([0, 7, 0x81, 2, 0, 0], None);
+        check([0, 8, 0x81, 1, 0, 0], None);
+        check([0, 7, 0x01, 1, 0, 0], None);
+        check([0, 7, 0x81, 1, 0, 1], None);
     }
 
     #[test]

@@ -7,7 +7,6 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -25,7 +24,7 @@ use tokio::{
 use super::{
     Ambient, Counters, FLIGHT_PATIENCE, Rules, TRIES,
     cache::{Cache, Freshness, Hit, Key},
-    exchange::{self, ExchangeError, Question},
+    exchange::{ExchangeError, Plain, Question},
     give, local, lock,
     loops::Probes,
     pool::{Pool, Server},
@@ -73,13 +72,22 @@ struct Joined {
     is_first: bool,
 }
 
-/// What came of asking: nothing yet, an answer, or the failure of all upstreams.
-type Landing = Option<Option<Arc<Kept>>>;
+/// What came of asking: nothing yet, an answer, or none.
+type Landing = Option<Result<Arc<Kept>, Nothing>>;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Nothing {
+    /// No upstream gives one.
+    Upstreams,
+    /// This machine could not ask, and why: of whom it would have asked that says nothing.
+    Machine(String),
+}
 
 /// How an upstream is spoken to.
 #[derive(Clone)]
 enum Way {
-    Plain(SocketAddr),
+    Plain(Arc<Plain>),
     Secure(Arc<Line>),
 }
 
@@ -89,7 +97,7 @@ impl Network {
         let all: Vec<Upstream> = rules.upstreams.all().into_iter().cloned().collect();
         let way = |upstream: &Upstream| match Line::new(upstream, &rules.roots, ambient) {
             Some(line) => Way::Secure(Arc::new(line)),
-            None => Way::Plain(upstream.address),
+            None => Way::Plain(Arc::new(Plain::new(upstream.address))),
         };
         Network {
             ambient,
@@ -153,6 +161,7 @@ impl Network {
         while let Some(done) = asked.join_next().await {
             match done {
                 Ok((n, Ok(_), took)) => self.note_answer(n, took),
+                Ok((_, Err(error), _)) if error.is_own() => {}
                 Ok((n, Err(error), _)) => self.note_failure(n, &error),
                 Err(_) => {}
             }
@@ -198,12 +207,16 @@ impl Network {
         }
         let patience = if stale.is_some() { patience.min(FORWARD_STALE_AFTER) } else { patience };
         let landed = match timeout(patience, landing.wait_for(Option::is_some)).await {
-            Ok(landed) => landed.ok()?.clone().flatten(),
-            Err(_) => None,
+            Ok(landed) => landed.ok()?.clone()?,
+            Err(_) => Err(Nothing::Upstreams),
         };
         Some(match landed {
-            Some(kept) => Answer { source: Source::Forwarded, ..kept.answer(name, 0) },
-            None => self.give_stale(name, stale.as_ref(), EDE_NO_REACHABLE_AUTHORITY, counters),
+            Ok(kept) => Answer { source: Source::Forwarded, ..kept.answer(name, 0) },
+            Err(Nothing::Machine(why)) if stale.is_none() => {
+                let text = format!("this machine cannot ask: {why}");
+                failed(EDE_OTHER, text.into(), counters)
+            }
+            Err(_) => self.give_stale(name, stale.as_ref(), EDE_NO_REACHABLE_AUTHORITY, counters),
         })
     }
 
@@ -256,11 +269,7 @@ impl Network {
                 count(&counters.stale);
                 give(name, hit)
             }
-            None => {
-                count(&counters.failures);
-                let answer = Answer::failed(Rcode::SERVFAIL, why, self.trouble(name));
-                Answer { source: Source::Failed, ..answer }
-            }
+            None => failed(why, self.trouble(name), counters),
         }
     }
 
@@ -300,11 +309,12 @@ impl Network {
         let question = question(key);
         let task = tokio::spawn(async move {
             let asked = timeout(FLIGHT_PATIENCE, network.ask(&new.name, &question)).await;
-            let kept = asked.ok().flatten().map(Arc::new);
+            let kept = asked.unwrap_or(Err(Nothing::Upstreams)).map(Arc::new);
             let now = (network.ambient.now)();
             match &kept {
-                Some(kept) => lock(&network.cache).keep(new.clone(), kept.clone(), now),
-                None => lock(&network.cache).fail(new.clone(), now),
+                Ok(kept) => lock(&network.cache).keep(new.clone(), kept.clone(), now),
+                Err(Nothing::Upstreams) => lock(&network.cache).fail(new.clone(), now),
+                Err(Nothing::Machine(_)) => {}
             }
             lock(&network.flights).as_mut().map(|flights| flights.remove(&new));
             let _ = land.send(Some(kept));
@@ -317,20 +327,24 @@ impl Network {
     /// Asks one upstream after the other, without waiting for the first to fail. Each is listened to
     /// until the end, which is the caller's: one that is late is noted as failing meanwhile, but its
     /// answer is one.
-    async fn ask(&self, name: &[u8], question: &Question) -> Option<Kept> {
+    ///
+    /// # Errors
+    /// Why there is [`Nothing`].
+    async fn ask(&self, name: &[u8], question: &Question) -> Result<Kept, Nothing> {
         let now = self.ambient.now;
         let order = lock(&self.pool).order(self.upstreams.for_name(name), now());
-        let hedge = lock(&self.pool).hedge_after(*order.first()?);
+        let hedge = lock(&self.pool).hedge_after(&order);
         let mut left = order.repeat(TRIES).into_iter();
         let mut asked = JoinSet::new();
         let mut begun: Vec<Begun> = Vec::new();
+        let mut nothing = Nothing::Upstreams;
         loop {
             if let Some(n) = left.next() {
                 begun.push(Begun { n, since: now(), is_late: false });
                 let way = self.ways[n].clone();
                 asked.spawn(attempt(n, way, question.clone(), self.ambient, FORWARD_DEADLINE));
             } else if asked.is_empty() {
-                return None;
+                return Err(nothing);
             }
             let next_late = begun.iter().filter(|one| !one.is_late).map(|one| one.since).min();
             let passed = now().saturating_sub(next_late.unwrap_or_default());
@@ -346,7 +360,14 @@ impl Network {
                             for other in begun.iter().filter(|one| one.n != n) {
                                 pool.outrun(other.n, other.age(now()));
                             }
-                            return Some(Kept { from: Some(self.called[n].clone()), ..kept });
+                            return Ok(Kept { from: Some(self.called[n].clone()), ..kept });
+                        }
+                        Err(error) if error.is_own() => {
+                            begun.retain(|one| one.n != n);
+                            tracing::debug!(upstream = %self.called[n], %error, "cannot ask");
+                            nothing = Nothing::Machine(error.to_string());
+                            // What it lacks others may give back.
+                            sleep(hedge).await;
                         }
                         Err(error) => {
                             begun.retain(|one| one.n != n);
@@ -409,7 +430,9 @@ async fn attempt(
 ) -> (usize, Result<Kept, ExchangeError>, Duration) {
     let begun = (ambient.now)();
     let result = match way {
-        Way::Plain(server) => exchange::ask(server, &question, &ambient.random, patience).await,
+        Way::Plain(plain) => timeout(patience, plain.ask(&question, &ambient.random))
+            .await
+            .unwrap_or(Err(ExchangeError::Timeout)),
         Way::Secure(line) => line.ask(&question, patience).await.map_err(ExchangeError::from),
     };
     let took = Duration::from_millis((ambient.now)().saturating_sub(begun));
@@ -431,6 +454,12 @@ fn question(key: &Key) -> Question {
     let raw = [&key.name[..], &key.qtype.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat().into();
     let Key { dnssec_ok, checking_disabled, .. } = *key;
     Question { raw, dnssec_ok, checking_disabled }
+}
+
+fn failed(why: u16, text: Cow<'static, str>, counters: &Counters) -> Answer<'static> {
+    count(&counters.failures);
+    let answer = Answer::failed(Rcode::SERVFAIL, why, text);
+    Answer { source: Source::Failed, ..answer }
 }
 
 fn count(counter: &AtomicU64) {

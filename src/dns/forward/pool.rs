@@ -30,6 +30,10 @@ pub struct Server {
     pub looped: bool,
     /// When it failed last, in milliseconds.
     failed_at: u64,
+    /// Answers of others since it was asked first, or how long it takes was seen.
+    unmeasured: u32,
+    /// It is asked first to find out how long it takes now: what was known is old.
+    is_tried: bool,
 }
 
 /// All upstreams, in the order of the configuration.
@@ -51,6 +55,8 @@ impl Pool {
             refusal: None,
             looped: false,
             failed_at: 0,
+            unmeasured: 0,
+            is_tried: false,
         };
         Pool { servers: upstreams.into_iter().map(server).collect() }
     }
@@ -61,8 +67,9 @@ impl Pool {
     }
 
     /// The order in which to ask those of `candidates`. One that failed comes behind those that did
-    /// not, until it has rested: longer after each failure.
-    pub fn order(&self, candidates: &[Upstream], now: u64) -> Vec<usize> {
+    /// not, until it has rested: longer after each failure. One whose time was not measured for
+    /// [`FORWARD_UNMEASURED_MAX`] answers of others comes first for once: it may be the fastest by now.
+    pub fn order(&mut self, candidates: &[Upstream], now: u64) -> Vec<usize> {
         let may = |server: &Server| !server.looped && candidates.contains(&server.upstream);
         let mut order: Vec<(bool, Duration, usize)> = self
             .servers
@@ -72,13 +79,27 @@ impl Pool {
             .map(|(n, server)| (server.rests(now), server.round_trip.unwrap_or_default(), n))
             .collect();
         order.sort();
-        order.into_iter().map(|(_, _, n)| n).collect()
+        let mut order: Vec<usize> = order.into_iter().map(|(_, _, n)| n).collect();
+        let is_due = |n: &&usize| {
+            let server = &self.servers[**n];
+            server.unmeasured >= FORWARD_UNMEASURED_MAX && !server.rests(now)
+        };
+        if let Some(due) = order.iter().find(is_due).copied() {
+            order.retain(|n| *n != due);
+            order.insert(0, due);
+            (self.servers[due].unmeasured, self.servers[due].is_tried) = (0, true);
+        }
+        order
     }
 
-    /// How long to wait for the first before the second is asked as well: twice its usual time.
-    pub fn hedge_after(&self, first: usize) -> Duration {
-        let usual = self.servers.get(first).and_then(|server| server.round_trip);
-        usual
+    /// How long to wait for the first before the second is asked as well: twice the usual time of the
+    /// fastest of them, as far as they are known.
+    pub fn hedge_after(&self, order: &[usize]) -> Duration {
+        let usual = |n: &usize| self.servers.get(*n).filter(|one| one.failures == 0)?.round_trip;
+        order
+            .iter()
+            .filter_map(usual)
+            .min()
             .map_or(FORWARD_HEDGE_MAX, |usual| usual * 2)
             .clamp(FORWARD_HEDGE_MIN, FORWARD_HEDGE_MAX)
     }
@@ -86,9 +107,16 @@ impl Pool {
     /// One answered, after so long. True if it had been told of that it did not. An answer that comes
     /// later than [`FORWARD_ATTEMPT`] ends no failure: that it is late was one.
     pub fn answered(&mut self, n: usize, took: Duration) -> bool {
+        for other in &mut self.servers {
+            other.unmeasured = other.unmeasured.saturating_add(1);
+        }
         let Some(server) = self.servers.get_mut(n) else { return false };
-        let smoothed = server.round_trip.map_or(took, |usual| (usual * 7 + took) / 8);
+        let smoothed = match server.round_trip {
+            Some(usual) if !server.is_tried => (usual * 7 + took) / 8,
+            _ => took,
+        };
         server.round_trip = Some(smoothed);
+        server.measured();
         if took >= FORWARD_ATTEMPT {
             return false;
         }
@@ -103,6 +131,7 @@ impl Pool {
         if let Some(server) = self.servers.get_mut(n) {
             let longer = |usual: Duration| usual.max((usual * 7 + after) / 8);
             server.round_trip = Some(server.round_trip.map_or(after, longer));
+            server.measured();
         }
     }
 
@@ -113,6 +142,7 @@ impl Pool {
             server.failing_since = now;
         }
         server.refusal = None;
+        server.measured();
         server.failures = server.failures.saturating_add(1);
         server.last_error = Some(why);
         server.failed_at = now;
@@ -143,6 +173,10 @@ impl Server {
         }
     }
 
+    fn measured(&mut self) {
+        (self.unmeasured, self.is_tried) = (0, false);
+    }
+
     fn rests(&self, now: u64) -> bool {
         let rest = FORWARD_REST.as_millis() as u64 * u64::from(self.failures.min(FAILURES_COUNTED));
         self.failures > 0 && now < self.failed_at.saturating_add(rest)
@@ -160,7 +194,7 @@ mod tests {
         Pool::new((1..=count).map(|n| Upstream::plain([127, 0, 0, n].into())))
     }
 
-    fn order(pool: &Pool, now: u64) -> Vec<usize> {
+    fn order(pool: &mut Pool, now: u64) -> Vec<usize> {
         let all: Vec<Upstream> = pool.servers().iter().map(|one| one.upstream.clone()).collect();
         pool.order(&all, now)
     }
@@ -168,21 +202,56 @@ mod tests {
     #[test]
     fn the_fastest_is_asked_first_and_one_that_failed_last() {
         let mut pool = pool(3);
-        assert_eq!(order(&pool, 0), [0, 1, 2]);
+        assert_eq!(order(&mut pool, 0), [0, 1, 2]);
         for (n, took) in [(0, 30), (1, 10), (2, 20)] {
             pool.answered(n, Duration::from_millis(took));
         }
         let rest = FORWARD_REST.as_millis() as u64;
-        assert_eq!(order(&pool, 0), [1, 2, 0]);
+        assert_eq!(order(&mut pool, 0), [1, 2, 0]);
         pool.failed(1, String::new(), 1000);
-        assert_eq!(order(&pool, 1000), [2, 0, 1]);
-        assert_eq!(order(&pool, 1000 + rest), [1, 2, 0]);
+        assert_eq!(order(&mut pool, 1000), [2, 0, 1]);
+        assert_eq!(order(&mut pool, 1000 + rest), [1, 2, 0]);
         pool.failed(1, String::new(), 1000);
-        assert_eq!(order(&pool, 1000 + rest), [2, 0, 1]);
+        assert_eq!(order(&mut pool, 1000 + rest), [2, 0, 1]);
         pool.answered(1, Duration::from_millis(10));
-        assert_eq!(order(&pool, 1000), [1, 2, 0]);
+        assert_eq!(order(&mut pool, 1000), [1, 2, 0]);
         pool.outrun(1, Duration::from_millis(400));
-        assert_eq!(order(&pool, 1000), [2, 0, 1]);
+        assert_eq!(order(&mut pool, 1000), [2, 0, 1]);
+    }
+
+    #[test]
+    fn one_that_was_slow_once_is_asked_first_now_and_then_until_it_is_the_fastest_again() {
+        let mut pool = pool(2);
+        pool.answered(0, Duration::from_millis(10));
+        pool.outrun(1, Duration::from_millis(400));
+        let firsts = |pool: &mut Pool| {
+            let ask = |_| {
+                let first = order(pool, 0)[0];
+                let slow = first == 1;
+                pool.answered(0, Duration::from_millis(10));
+                if slow {
+                    pool.outrun(1, Duration::from_millis(50));
+                }
+                usize::from(slow)
+            };
+            (0..10 * FORWARD_UNMEASURED_MAX).map(ask).sum::<usize>()
+        };
+        assert!((9..=10).contains(&firsts(&mut pool)));
+        assert_eq!(pool.servers()[1].round_trip, Some(Duration::from_millis(400)));
+        while order(&mut pool, 0)[0] == 0 {
+            pool.answered(0, Duration::from_millis(10));
+        }
+        pool.answered(1, Duration::from_millis(5));
+        assert_eq!(order(&mut pool, 0), [1, 0]);
+        // One that rests is not tried.
+        for _ in 0..FORWARD_UNMEASURED_MAX {
+            pool.answered(1, Duration::from_millis(5));
+        }
+        pool.failed(0, String::new(), 0);
+        for _ in 0..FORWARD_UNMEASURED_MAX {
+            pool.answered(1, Duration::from_millis(5));
+        }
+        assert_eq!(order(&mut pool, 0), [1, 0]);
     }
 
     #[test]
@@ -237,14 +306,16 @@ mod tests {
     }
 
     #[test]
-    fn a_second_is_asked_after_twice_the_usual_time() {
-        let mut pool = pool(1);
-        assert_eq!(pool.hedge_after(0), FORWARD_HEDGE_MAX);
+    fn a_second_is_asked_after_twice_the_usual_time_of_the_fastest() {
+        let mut pool = pool(2);
+        assert_eq!(pool.hedge_after(&[0]), FORWARD_HEDGE_MAX);
         pool.answered(0, Duration::from_millis(80));
-        assert_eq!(pool.hedge_after(0), Duration::from_millis(160));
+        assert_eq!(pool.hedge_after(&[0]), Duration::from_millis(160));
+        pool.answered(1, Duration::from_millis(300));
+        assert_eq!(pool.hedge_after(&[1, 0]), Duration::from_millis(160));
         for _ in 0..40 {
             pool.answered(0, Duration::from_millis(1));
         }
-        assert_eq!(pool.hedge_after(0), FORWARD_HEDGE_MIN);
+        assert_eq!(pool.hedge_after(&[0]), FORWARD_HEDGE_MIN);
     }
 }

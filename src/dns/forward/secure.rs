@@ -38,6 +38,9 @@ pub enum Trouble {
     /// A sentence about the server.
     #[error("{0}")]
     Connect(String),
+    /// This machine is the trouble.
+    #[error("this machine cannot connect: {0}")]
+    Machine(String),
     #[error("it did not answer in time")]
     Silence,
     #[error("it closed the connection without an answer")]
@@ -231,7 +234,7 @@ enum Speech {
 
 async fn connect(way: &Way) -> Result<Connection, Trouble> {
     let address = way.upstream.address;
-    let stream = way.meeting.connect(address).await.map_err(Trouble::Connect)?;
+    let stream = way.meeting.connect(address).await?;
     let activity = Arc::new(Activity::new(way.ambient));
     let living = activity.clone();
     let (speech, task) = match &way.upstream.transport {

@@ -3,7 +3,10 @@
 //! [`Pipeline`] knows who waits for which id, and cuts what arrives into messages; [`run`] moves the
 //! bytes. Nothing here knows TLS: it would work on any stream that nobody else can write into.
 
-use std::{collections::HashMap, io};
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -17,7 +20,7 @@ use crate::{
         exchange::{Question, heard},
         reply::{Asked, Kept},
     },
-    limits::{FORWARD_ATTEMPT, FORWARD_MISMATCHES_MAX, SECURE_WAITING_MAX},
+    limits::{FORWARD_ATTEMPT, FORWARD_MISMATCHES_MAX, SECURE_GIVEN_UP_MAX, SECURE_WAITING_MAX},
 };
 
 /// A question, and who waits for its answer.
@@ -31,13 +34,16 @@ pub struct Pipeline<W> {
     waiting: HashMap<u16, (Asked, W)>,
     /// Bytes of a message that is not whole yet.
     begun: Vec<u8>,
-    /// Messages that nobody waits for.
+    /// Ids of questions that nobody waits for any more, the oldest first: they may be answered late.
+    given_up: VecDeque<u16>,
+    /// Messages that nobody asked for since the last good answer.
     unasked: usize,
 }
 
 impl<W> Default for Pipeline<W> {
     fn default() -> Pipeline<W> {
-        Pipeline { waiting: HashMap::new(), begun: Vec::new(), unasked: 0 }
+        let (waiting, begun, given_up) = <_>::default();
+        Pipeline { waiting, begun, given_up, unasked: 0 }
     }
 }
 
@@ -57,7 +63,7 @@ impl<W> Pipeline<W> {
             return Err(who);
         }
         let mut id = draw()[0] as u16;
-        while self.waiting.contains_key(&id) {
+        while self.waiting.contains_key(&id) || self.given_up.contains(&id) {
             id = id.wrapping_add(1);
         }
         let (message, asked) = question.padded(id);
@@ -69,7 +75,7 @@ impl<W> Pipeline<W> {
     /// one asked.
     ///
     /// # Errors
-    /// When more was sent that nobody asked for than a late answer explains.
+    /// When too much was sent that nobody ever asked for.
     pub fn receive(
         &mut self,
         bytes: &[u8],
@@ -95,7 +101,14 @@ impl<W> Pipeline<W> {
     ) -> Result<(), Trouble> {
         let id = message.first_chunk::<2>().map(|id| u16::from_be_bytes(*id));
         match id.and_then(|id| self.waiting.remove(&id)) {
-            Some((asked, who)) => give(who, heard(message, &asked).map_err(Trouble::Fault)),
+            Some((asked, who)) => {
+                let answer = heard(message, &asked).map_err(Trouble::Fault);
+                if answer.is_ok() {
+                    self.unasked = 0;
+                }
+                give(who, answer);
+            }
+            None if id.is_some_and(|id| self.was_given_up(id)) => {}
             None => {
                 self.unasked += 1;
                 if self.unasked > FORWARD_MISMATCHES_MAX {
@@ -106,9 +119,17 @@ impl<W> Pipeline<W> {
         Ok(())
     }
 
-    /// Forgets those who no longer wait.
+    fn was_given_up(&mut self, id: u16) -> bool {
+        let place = self.given_up.iter().position(|one| *one == id);
+        place.is_some_and(|place| self.given_up.remove(place).is_some())
+    }
+
+    /// Forgets those who no longer wait, but not at once that they asked.
     pub fn forget(&mut self, mut gone: impl FnMut(&W) -> bool) {
-        self.waiting.retain(|_, (_, who)| !gone(who));
+        let given_up = self.waiting.extract_if(|_, (_, who)| gone(who));
+        self.given_up.extend(given_up.map(|(id, _)| id));
+        let over = self.given_up.len().saturating_sub(SECURE_GIVEN_UP_MAX);
+        self.given_up.drain(..over);
     }
 
     /// Tells those who wait of the end of the connection: why it was ended, or whether it ended in
@@ -176,4 +197,56 @@ fn frame(waiting: &mut Waiting, jobs: impl Iterator<Item = Job>, activity: &Acti
 async fn send(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
     writer.write_all(bytes).await?;
     writer.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks, and gives the answer that the server would send.
+    fn ask(pipeline: &mut Pipeline<u16>, n: u16) -> Vec<u8> {
+        let raw = Box::from(*b"\x03www\x07example\0\0\x01\0\x01");
+        let question = Question { raw, dnssec_ok: false, checking_disabled: false };
+        let mut answer = pipeline.ask(&question, n, || [7, 0, 0, 0, 0]).unwrap();
+        answer[4] |= 0x80;
+        answer
+    }
+
+    fn receive(pipeline: &mut Pipeline<u16>, bytes: &[u8]) -> Result<Vec<u16>, Trouble> {
+        let mut answered = Vec::new();
+        let give = &mut |who, answer: Result<Kept, Trouble>| {
+            assert!(answer.is_ok());
+            answered.push(who);
+        };
+        pipeline.receive(bytes, give).map(|()| answered)
+    }
+
+    #[test]
+    fn late_answers_end_no_connection_and_are_taken_for_no_other() {
+        let mut pipeline = Pipeline::default();
+        let late: Vec<Vec<u8>> = (0..50).map(|n| ask(&mut pipeline, n)).collect();
+        pipeline.forget(|_| true);
+        let good = ask(&mut pipeline, 50);
+        for answer in &late {
+            assert_eq!(receive(&mut pipeline, answer), Ok(vec![]));
+        }
+        assert_eq!(receive(&mut pipeline, &good), Ok(vec![50]));
+        for n in 0..3 * SECURE_GIVEN_UP_MAX {
+            ask(&mut pipeline, n as u16);
+            pipeline.forget(|_| true);
+        }
+        assert_eq!(pipeline.given_up.len(), SECURE_GIVEN_UP_MAX);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_ends_a_connection_unless_good_answers_come_between() {
+        let mut pipeline = Pipeline::default();
+        let unasked = [&[0, 30][..], &[0xaa; 30]].concat().repeat(FORWARD_MISMATCHES_MAX);
+        for n in 0..3 {
+            assert_eq!(receive(&mut pipeline, &unasked), Ok(vec![]));
+            let good = ask(&mut pipeline, n);
+            assert_eq!(receive(&mut pipeline, &good), Ok(vec![n]));
+        }
+        assert_eq!(receive(&mut pipeline, &unasked.repeat(2)), Err(Trouble::Unasked));
+    }
 }

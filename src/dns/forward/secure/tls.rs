@@ -17,6 +17,9 @@ use tokio_rustls::{
     },
 };
 
+use super::Trouble;
+use crate::dns::forward::exchange;
+
 /// Whom this machine trusts to say whose a certificate is.
 #[derive(Clone, Debug)]
 pub struct Roots(Arc<RootCertStore>);
@@ -68,14 +71,19 @@ impl Meeting {
     /// Connects.
     ///
     /// # Errors
-    /// A sentence about the server.
-    pub async fn connect(&self, address: SocketAddr) -> Result<TlsStream<TcpStream>, String> {
-        let (name, config) = (self.name.clone()?, self.config.clone()?);
-        let stream = TcpStream::connect(address).await.map_err(|error| unreached(&error))?;
-        stream.set_nodelay(true).map_err(|error| unreached(&error))?;
+    /// [`Trouble::Connect`] and [`Trouble::Machine`].
+    pub async fn connect(&self, address: SocketAddr) -> Result<TlsStream<TcpStream>, Trouble> {
+        let name = self.name.clone().map_err(Trouble::Connect)?;
+        let config = self.config.clone().map_err(Trouble::Connect)?;
+        let no_stream = |error: io::Error| match exchange::is_own(&error) {
+            true => Trouble::Machine(error.to_string()),
+            false => Trouble::Connect(unreached(&error)),
+        };
+        let stream = TcpStream::connect(address).await.map_err(no_stream)?;
+        stream.set_nodelay(true).map_err(no_stream)?;
         let connector = TlsConnector::from(config);
         let stream = connector.connect(name.clone(), stream).await;
-        stream.map_err(|error| untrusted(&error, &name.to_str()))
+        stream.map_err(|error| Trouble::Connect(untrusted(&error, &name.to_str())))
     }
 
     /// Whether the server agreed to the protocol, not only to TLS.
