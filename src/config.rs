@@ -4,16 +4,18 @@
 //! settings are for is not known here.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
+use toml::Spanned;
 
 pub mod door;
+pub mod file;
 pub mod hosts;
 pub mod resolv_conf;
 pub mod resolved_conf;
@@ -25,6 +27,7 @@ pub mod watch;
 use crate::dns::{Upstream, access::Prefix};
 use door::HttpDoor;
 use settings::Origin;
+use system_dns::Reason;
 use upstream::{Addresses, Domain, Servers, TopLevel};
 
 /// A configuration file that says what djdns does anyway, and explains the rest.
@@ -107,17 +110,17 @@ impl Config {
         self.file.clone().map_or(Origin::Default, Origin::Configuration)
     }
 
-    fn read(file: &Path) -> Result<Config, ConfigError> {
-        let unreadable = |error| ConfigError::Unreadable(file.to_owned(), error);
-        let text = fs::read_to_string(file).map_err(unreadable)?;
+    fn read(path: &Path) -> Result<Config, ConfigError> {
+        let unreadable = |error| ConfigError::Unreadable(path.to_owned(), error);
+        let text = file::read_text(path).map_err(unreadable)?;
         let mut config = Config::parse(&text).map_err(|(line, message)| ConfigError::Wrong {
-            file: file.to_owned(),
+            file: path.to_owned(),
             line,
             message,
         })?;
-        let beside = file.parent().unwrap_or(Path::new(""));
+        let beside = path.parent().unwrap_or(Path::new(""));
         config.data_dir = config.data_dir.map(|dir| beside.join(dir));
-        config.file = Some(file.to_owned());
+        config.file = Some(path.to_owned());
         Ok(config)
     }
 
@@ -126,12 +129,90 @@ impl Config {
     /// # Errors
     /// The line of the first fault, counted from 1, and what is wrong in it.
     pub fn parse(text: &str) -> Result<Config, (usize, String)> {
-        toml::from_str(text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = 1 + text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+        let refused = |error: toml::de::Error| {
+            let line = line(text, error.span().map_or(0, |span| span.start));
             (line, error.message().trim().replace('\n', "; "))
+        };
+        let places: Places = toml::from_str(text).unwrap_or_default();
+        let fault = |(at, message)| Err((line(text, at), message));
+        if let Some(found) = places.faulty_name() {
+            return fault(found);
+        }
+        let config: Config = toml::from_str(text).map_err(refused)?;
+        config.contradiction(&places).map_or(Ok(config), fault)
+    }
+
+    /// What is wrong only together with something else, and where that is.
+    fn contradiction(&self, places: &Places) -> Option<(usize, String)> {
+        if self.data_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+            let message = "`data-dir` is empty: name a directory, or leave the line out";
+            return Some((at(&places.data_dir), message.to_owned()));
+        }
+        // With port 0 the system chooses one each time.
+        let twice = self
+            .dns
+            .iter()
+            .enumerate()
+            .find(|(n, address)| address.port() != 0 && self.dns[..*n].contains(address));
+        if let Some((_, address)) = twice {
+            let message = format!("{address} is here twice: keep one of them");
+            return Some((at(&places.dns), message));
+        }
+        let itself = self.upstreams.iter().find(|upstream| {
+            system_dns::refusal(upstream.address, &self.dns) == Some(Reason::Itself)
+        })?;
+        let message = format!(
+            "{itself} is where djdns itself answers, as `dns` says: name the resolver that is meant to \
+             answer"
+        );
+        Some((at(&places.upstreams), message))
+    }
+}
+
+/// Where settings are in the text.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct Places {
+    data_dir: Option<Spanned<IgnoredAny>>,
+    dns: Option<Spanned<IgnoredAny>>,
+    upstreams: Option<Spanned<IgnoredAny>>,
+    rules: BTreeMap<Spanned<String>, IgnoredAny>,
+    overrides: BTreeMap<Spanned<String>, IgnoredAny>,
+}
+
+impl Places {
+    /// A key of a table that is no domain name, or the same as another one in other letter case: which of
+    /// the two is meant, nobody knows. Parsing alone would give it the line of its table.
+    fn faulty_name(&self) -> Option<(usize, String)> {
+        [&self.rules, &self.overrides].into_iter().find_map(|table| {
+            let mut keys: Vec<&Spanned<String>> = table.keys().collect();
+            keys.sort_by_key(|key| key.span().start);
+            let mut seen = BTreeSet::new();
+            keys.into_iter().find_map(|key| {
+                let message = match Domain::try_from(key.get_ref().clone()) {
+                    Ok(domain) if seen.contains(&domain) => {
+                        format!("{} is here twice: keep one of them", domain.0)
+                    }
+                    Ok(domain) => {
+                        seen.insert(domain);
+                        return None;
+                    }
+                    Err(message) => message,
+                };
+                Some((key.span().start, message))
+            })
         })
     }
+}
+
+fn at(place: &Option<Spanned<IgnoredAny>>) -> usize {
+    place.as_ref().map_or(0, |value| value.span().start)
+}
+
+/// The line of a place in a text, counted from 1.
+fn line(text: &str, at: usize) -> usize {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// Where pages are kept when nobody says: what systemd prepared, else the user's own place.
@@ -187,6 +268,8 @@ fn is_absent(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -208,6 +291,32 @@ mod tests {
         check("[rules]\n\"a..b\" = [\"192.0.2.1\"]", 2, "no domain name");
         check("[overrides]\n\n\"printer.lan\" = [\"nas.lan\"]", 3, "accepted are");
         check("allow-tld = [\"a.dev\"]", 1, "one label");
+        check(
+            "[rules]\n\"a.b\" = [\"192.0.2.1\"]\n\"A.b.\" = [\"192.0.2.2\"]",
+            3,
+            "a.b. is here twice",
+        );
+        check(
+            "[overrides]\n\"a\" = [\"192.0.2.1\"]\n\"A\" = [\"192.0.2.2\"]",
+            3,
+            "a. is here twice",
+        );
+        check(
+            "[overrides]\n\"a\" = [\"192.0.2.1\"]\n\"b..c\" = [\"192.0.2.2\"]",
+            3,
+            "no domain name",
+        );
+        check("[overrides]\n\"my printer\" = [\"192.0.2.1\"]", 2, "a blank in it");
+        check("[rules]\n\"a\\tb\" = [\"192.0.2.1\"]", 2, "a blank in it");
+        check("\ndata-dir = \"\"", 2, "`data-dir` is empty");
+        check(
+            "\ndns = [\"127.0.0.1:5300\", \"127.0.0.1:5300\"]",
+            2,
+            "127.0.0.1:5300 is here twice",
+        );
+        let itself = "dns = [\"127.0.0.1:53\"]\nupstreams = [\"192.0.2.1\", \"127.0.0.1\"]";
+        check(itself, 2, "127.0.0.1 is where djdns itself answers");
+        check("upstreams = [\"255.255.255.255\"]", 1, "no server's");
         check("hosts = \"no\"", 1, "boolean");
         check("\nhttp = \"8053\"", 2, "as 127.0.0.1:8053, or off");
     }

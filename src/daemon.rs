@@ -94,7 +94,7 @@ pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::
         .enable_all()
         .build()
         .context("starting the DNS runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         doors.tell();
         let (listeners, http, notes) = (doors.listeners, doors.http, doors.notes);
         let (addresses, doors) = (listeners.addresses(), listeners.doors());
@@ -125,9 +125,12 @@ pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::
         while signals.next().await == Asked::Reload {
             manager::reloading();
             let in_force = in_force.clone();
-            // Files may be slow, and answers are not to wait for them.
-            let told = tokio::task::spawn_blocking(move || reload(&in_force)).await;
-            manager::ready(&format!("{status}; {}", told.unwrap_or_default()));
+            // Files may be slow, and neither answers nor who stops this are to wait for them.
+            let told = tokio::task::spawn_blocking(move || reload(&in_force));
+            tokio::select! {
+                told = told => manager::ready(&format!("{status}; {}", told.unwrap_or_default())),
+                () = signals.stop() => break,
+            }
         }
         tracing::info!("stopping");
         manager::stopping();
@@ -135,7 +138,10 @@ pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::
         serving.shutdown().await;
         let _ = std::fs::remove_file(crate::control::socket_path(node.data_dir()));
         anyhow::Ok(())
-    })
+    });
+    // A file that is still being read is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 /// Reads the configuration again, and says what came of it.

@@ -223,6 +223,11 @@ pub const SECURE_HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// Forwarded questions of clients that wait at a time, over all doors of UDP, and as many over all of
 /// TCP, so that neither keeps the other waiting (choice).
 pub const FORWARD_WAITING_MAX: usize = 1024;
+/// Bytes of the configuration, and of each file of this machine that names servers (choice: ten thousand
+/// lines).
+pub const CONFIG_BYTES_MAX: u64 = MIB as u64;
+/// Bytes of the hosts file (choice: some have a few hundred thousand names in it that they block).
+pub const HOSTS_BYTES_MAX: u64 = 16 * MIB as u64;
 /// Files that the process may open at a time, if the hard limit allows as many (choice: thirty times
 /// what all doors together hold).
 pub const OPEN_FILES_MAX: u64 = 65_536;

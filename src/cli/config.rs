@@ -143,7 +143,10 @@ fn report(config: &config::Config, data_dir: &str, root: &Path) -> Report {
         notes.push(format!("{HOSTS_FILE} has {} names", settings.hosts_names));
     }
     let faults = settings.hosts_faults.iter();
-    notes.extend(faults.map(|(line, why)| format!("{HOSTS_FILE}, line {line}: {why}")));
+    notes.extend(faults.map(|(line, why)| match line {
+        0 => format!("{HOSTS_FILE} is not read: {why}"),
+        line => format!("{HOSTS_FILE}, line {line}: {why}"),
+    }));
     Report { settings: rows, notes }
 }
 

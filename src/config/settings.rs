@@ -4,18 +4,19 @@
 //! puts the settings together again.
 
 use std::{
-    fmt,
+    fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use super::{
-    Config,
+    Config, file,
     hosts::Hosts,
     system_dns::{self, LeftOut, NothingFound},
 };
 use crate::{
     dns::{Overrides, Upstream, Upstreams},
+    limits::HOSTS_BYTES_MAX,
     page::name::Name,
 };
 
@@ -59,7 +60,7 @@ pub struct Settings {
     pub left_out: Vec<LeftOut>,
     /// Why nobody is asked for names that no rule is about.
     pub nobody: Option<NothingFound>,
-    /// Lines of the hosts file that were skipped, and why.
+    /// Lines of the hosts file that were skipped, and why; line 0: all of it.
     pub hosts_faults: Vec<(usize, String)>,
 }
 
@@ -101,10 +102,9 @@ impl Settings {
         let rules: Vec<(Name, Vec<Upstream>)> = rules.collect();
         let upstreams = Upstreams::new(default, rules.clone());
         let hosts = match config.hosts {
-            Some(false) => None,
-            _ => system_dns::read(root, Path::new(HOSTS_FILE)),
+            Some(false) => Hosts::default(),
+            _ => read_hosts(root),
         };
-        let hosts = hosts.map_or_else(Hosts::default, |text| Hosts::parse(&text));
         let mut overrides = Overrides::default();
         for (name, addresses) in &config.overrides {
             addresses.0.iter().for_each(|address| overrides.add(&name.0, address.0, true));
@@ -119,6 +119,16 @@ impl Settings {
             nobody,
             hosts_faults: hosts.faults,
         }
+    }
+}
+
+/// The hosts file; where there is none, nothing.
+fn read_hosts(root: &Path) -> Hosts {
+    let Some(at) = system_dns::place(root, Path::new(HOSTS_FILE)) else { return Hosts::default() };
+    match file::read(&at, HOSTS_BYTES_MAX) {
+        Ok(bytes) => Hosts::parse(&String::from_utf8_lossy(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Hosts::default(),
+        Err(error) => Hosts { faults: vec![(0, error.to_string())], ..Hosts::default() },
     }
 }
 
@@ -142,6 +152,8 @@ fn keep(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::system_dns::tests::machine;
 
@@ -196,6 +208,10 @@ mod tests {
         assert_eq!(of(&settings, "printer.lan"), Some(vec!["192.168.1.9".parse().unwrap()]));
         assert!(of(&settings, "nas.lan").is_some());
         assert_eq!((settings.hosts_names, settings.hosts_faults[0].0), (2, 3));
+        fs::remove_file(root.path().join("etc/hosts")).unwrap();
+        fs::create_dir(root.path().join("etc/hosts")).unwrap();
+        let unread = Settings::read(&config(text), &[], root.path(), &[]);
+        assert!(matches!(&unread.hosts_faults[..], [(0, why)] if why.contains("no regular file")));
         let text = format!("hosts = false\n{text}");
         let settings = Settings::read(&config(&text), &[], root.path(), &[]);
         assert_eq!((of(&settings, "nas.lan"), settings.hosts_names), (None, 0));

@@ -12,10 +12,11 @@ use std::{
 };
 
 use super::{
+    file,
     resolv_conf::{Nameserver, ResolvConf},
     resolved_conf::{self, ResolvedConf},
 };
-use crate::dns::Upstream;
+use crate::{dns::Upstream, limits::CONFIG_BYTES_MAX};
 
 /// The servers that were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,7 +262,7 @@ fn read_directory(root: &Path, path: &Path) -> Option<String> {
 
 /// The text of a file below the root; bytes that are no UTF-8 only spoil their own line.
 pub fn read(root: &Path, path: &Path) -> Option<String> {
-    let bytes = fs::read(place(root, path)?).ok()?;
+    let bytes = file::read(&place(root, path)?, CONFIG_BYTES_MAX).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

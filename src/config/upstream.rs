@@ -21,6 +21,13 @@ impl TryFrom<String> for Domain {
     type Error = String;
 
     fn try_from(text: String) -> Result<Domain, String> {
+        // DNS has such names (RFC 2181 section 11); who writes one here slipped.
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(format!(
+                "`{}` is no domain name: it has a blank in it",
+                text.escape_debug()
+            ));
+        }
         name::to_ascii(&text)
             .and_then(|ascii| Name::parse(&ascii))
             .map(Domain)

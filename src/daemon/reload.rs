@@ -108,8 +108,10 @@ impl InForce {
     /// # Errors
     /// A [`Refusal`]; all is as before then.
     pub fn reload(&self) -> Result<Reloaded, Refusal> {
+        let file = self.state().config.file.clone();
+        // Nobody waits for a file that is slow but who asked for this.
+        let config = Config::load(file.as_deref(), &|name| env::var_os(name))?;
         let mut state = self.state();
-        let config = Config::load(state.config.file.as_deref(), &|name| env::var_os(name))?;
         let settings = self.read(&config);
         let access = check(&config, &self.doors)?;
         let reloaded = compare(&state.config, &config);
@@ -191,6 +193,9 @@ fn tell(settings: &Settings) {
     }
     for left_out in &settings.left_out {
         tracing::info!("not asked: {left_out}");
+    }
+    if let Some((_, why)) = settings.hosts_faults.iter().find(|(line, _)| *line == 0) {
+        tracing::warn!("the hosts file is not read: {why}");
     }
 }
 

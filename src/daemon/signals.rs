@@ -42,6 +42,14 @@ impl Signals {
         })
     }
 
+    /// Returns when it is asked to stop, and leaves it for later that it is asked to reload.
+    pub async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// What is asked next.
     pub async fn next(&mut self) -> Asked {
         tokio::select! {

@@ -430,6 +430,16 @@ impl<'v> Search<'v> {
         let made = !found && at.cut == 0 && self.made(at);
         if !found && !made {
             self.deny(at, Rcode::NOERROR);
+            self.keys_of_the_root(at);
+        }
+    }
+
+    /// The root's keys are those of the public root: a local validator that has them as its trust anchor
+    /// asks for them before anything else (RFC 8109 section 3), and would believe nobody without.
+    fn keys_of_the_root(&mut self, at: &At<'v, '_>) {
+        let is_root = at.name.labels() == 0 && at.page.meta().name.is_root();
+        if is_root && self.qtype == RecordType::DNSKEY && self.passed.is_empty() {
+            self.answer.outside = Some(*at.name);
         }
     }
 

@@ -154,7 +154,8 @@ fn bare_ip(text: &str) -> Result<IpAddr, &'static str> {
 }
 
 fn is_nobody(ip: IpAddr) -> bool {
-    ip.is_unspecified() || ip.is_multicast()
+    let broadcast = IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
+    ip.is_unspecified() || ip.is_multicast() || ip.to_canonical() == broadcast
 }
 
 fn read_port(text: &str) -> Result<u16, &'static str> {
@@ -401,6 +402,8 @@ mod tests {
         check("192.0.2.53:0", "port 0");
         check("192.0.2.53:99999", "IP address");
         check("0.0.0.0", "no server's");
+        check("255.255.255.255", "no server's");
+        check("[::ffff:255.255.255.255]:53", "no server's");
         check("0.0.0.0:53", "no server's");
         check("udp://192.0.2.1", "schemes");
         check("tls://dns.example", "name after `#`");

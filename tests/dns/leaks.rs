@@ -168,6 +168,18 @@ fn other_names_are_resolved_elsewhere() {
     assert_eq!(asked_elsewhere(&VIEW, "home.arpa.", 43, None), ["home.arpa."]);
 }
 
+/// A validator behind djdns has the public root's keys as its trust anchor, and asks for them first.
+#[test]
+fn the_keys_of_the_public_root_are_asked_elsewhere_and_nothing_else_of_the_root() {
+    assert_eq!(asked_elsewhere(&VIEW, ".", 48, Some(1232)), ["."]);
+    for qtype in [1, 2, 6, 43, 47, 255] {
+        assert!(asked_elsewhere(&VIEW, ".", qtype, None).is_empty(), "{qtype}");
+    }
+    for name in ["djdns.alt.", "ct.", "ct.djdns.alt.", "localhost.", "gone."] {
+        assert!(asked_elsewhere(&VIEW, name, 48, None).is_empty(), "{name}");
+    }
+}
+
 /// With the root page gone nothing of it is asked elsewhere, and the world is still there.
 #[test]
 fn without_its_root_page_a_machine_still_resolves_the_worlds_names() {

@@ -192,6 +192,23 @@ fn no_question_is_lost_while_the_configuration_is_read_again() {
     assert!(resolver.addresses("printer.lan.").is_empty());
 }
 
+/// It would be waited for without end, and so would everything that waits for the reload.
+#[test]
+fn a_configuration_that_became_a_pipe_is_refused_and_holds_up_nothing() {
+    let home = Home::new();
+    let config = home.write("djdns.toml", "hosts = false\n");
+    let mut command = home.serve();
+    command.arg("--config").arg(&config).args(["--upstream", "127.0.0.1:9"]);
+    let daemon = home.start_as(&mut command);
+    std::fs::remove_file(&config).expect("it is there");
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &config, kind, 0o600.into(), 0).expect("a pipe");
+    daemon.signal(Signal::HUP);
+    home.errors_until("it is no regular file");
+    assert_eq!(daemon.resolver().addresses("localhost."), [Ipv4Addr::LOCALHOST]);
+    assert_eq!(daemon.terminate().code(), Some(0));
+}
+
 /// capabilities(7): no thread of a daemon that answers can do more than its user.
 #[test]
 fn a_daemon_that_answers_has_given_up_its_rights() {

@@ -94,7 +94,7 @@ impl<'a> Sight<'a> {
                 Thing::File { content, .. } => {
                     return Ok(String::from_utf8_lossy(&content.bytes()).into_owned());
                 }
-                Thing::Symlink { target } => path = led(&path, &target),
+                Thing::Symlink { target } => path = led(&path, &target.to_string()),
             }
         }
         Ok(String::new())
@@ -105,7 +105,7 @@ impl<'a> Sight<'a> {
 pub fn detect(root: &Root, sight: &Sight) -> Outcome<Found> {
     let text = sight.text(RESOLV_CONF)?;
     let target = match sight.read(RESOLV_CONF)? {
-        Thing::Symlink { target } => led(RESOLV_CONF, &target),
+        Thing::Symlink { target } => led(RESOLV_CONF, &target.to_string()),
         _ => String::new(),
     };
     let network_manager_dns = network_manager_dns(root, sight)?;

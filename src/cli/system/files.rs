@@ -5,9 +5,14 @@
 
 use std::{
     cell::Cell,
+    ffi::OsString,
+    fmt,
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink},
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink},
+    },
     path::{Path, PathBuf},
 };
 
@@ -21,7 +26,7 @@ use crate::cli::fault::{Fault, Outcome};
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Thing {
     Absent,
-    Symlink { target: String },
+    Symlink { target: Target },
     File { content: Content, mode: u32, owner: Option<(u32, u32)> },
 }
 
@@ -31,6 +36,42 @@ pub enum Thing {
 pub enum Content {
     Text(String),
     Base64(String),
+}
+
+/// Where a symbolic link leads: any bytes but zero (path_resolution(7)), in the record as text, where they
+/// are text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Target {
+    Text(String),
+    Bytes { base64: String },
+}
+
+impl Target {
+    fn of(path: PathBuf) -> Target {
+        match path.into_os_string().into_string() {
+            Ok(text) => Target::Text(text),
+            Err(bytes) => Target::Bytes { base64: BASE64.encode(bytes.as_bytes()) },
+        }
+    }
+
+    /// The bytes; those of damaged base64 are none.
+    fn path(&self) -> PathBuf {
+        match self {
+            Target::Text(text) => PathBuf::from(text),
+            Target::Bytes { base64 } => {
+                let bytes = BASE64.decode(base64.as_bytes()).unwrap_or_default();
+                OsString::from_vec(bytes).into()
+            }
+        }
+    }
+}
+
+/// As people read it; what is no text in it is not shown as it is.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().display().fmt(f)
+    }
 }
 
 impl Content {
@@ -158,7 +199,7 @@ impl Root {
             Thing::Absent => remove(at)?,
             Thing::Symlink { target } => {
                 fs::create_dir_all(parent)?;
-                symlink(target, &aside)?;
+                symlink(target.path(), &aside)?;
                 self.step()?;
                 fs::rename(&aside, at)?;
             }
@@ -243,8 +284,7 @@ fn read(at: &Path) -> io::Result<Thing> {
         meta => meta?,
     };
     if meta.is_symlink() {
-        let target = fs::read_link(at)?.to_string_lossy().into_owned();
-        return Ok(Thing::Symlink { target });
+        return Ok(Thing::Symlink { target: Target::of(fs::read_link(at)?) });
     }
     if !meta.is_file() {
         return Err(io::Error::other("it is neither a file nor a symbolic link"));
@@ -279,4 +319,26 @@ fn write_in_place(at: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).truncate(true).open(at)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_put_back_byte_for_byte_and_older_records_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::new(dir.path());
+        for target in [&b"../run/x"[..], b"\xff\xfe/resolv.conf", "ünï".as_bytes()] {
+            let target = PathBuf::from(OsString::from_vec(target.to_vec()));
+            symlink(&target, root.at("/link")).unwrap();
+            let text = serde_json::to_string(&root.read("/link").unwrap()).unwrap();
+            root.put("/link", &Thing::Absent).unwrap();
+            root.put("/link", &serde_json::from_str(&text).unwrap()).unwrap();
+            assert_eq!(fs::read_link(root.at("/link")).unwrap(), target, "{text}");
+            root.put("/link", &Thing::Absent).unwrap();
+        }
+        let older: Thing = serde_json::from_str(r#"{"kind":"symlink","target":"a/b"}"#).unwrap();
+        assert_eq!(older, Thing::Symlink { target: Target::Text("a/b".to_owned()) });
+    }
 }
