@@ -15,17 +15,19 @@ use serde::Deserialize;
 
 pub mod door;
 pub mod hosts;
+pub mod reach;
 pub mod resolv_conf;
 pub mod resolved_conf;
 pub mod settings;
 pub mod system_dns;
 pub mod upstream;
 pub mod watch;
+pub mod words;
 
 use crate::dns::{Upstream, access::Prefix};
 use door::HttpDoor;
 use settings::Origin;
-use upstream::{Addresses, Domain, Servers, TopLevel};
+use upstream::{Addresses, Domain, OneName, Servers, TopLevel};
 
 /// A configuration file that says what djdns does anyway, and explains the rest.
 pub const EXAMPLE: &str = include_str!("config/example.toml");
@@ -43,7 +45,7 @@ pub struct Config {
     /// Where pages are kept. A relative path is relative to the file.
     pub data_dir: Option<PathBuf>,
     /// Addresses on which DNS is answered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::addresses")]
     pub dns: Vec<SocketAddr>,
     /// Who may ask besides this machine, where an address is reached by others.
     #[serde(default)]
@@ -56,7 +58,7 @@ pub struct Config {
     pub rules: BTreeMap<Domain, Servers>,
     /// Names that are answered from here.
     #[serde(default)]
-    pub overrides: BTreeMap<Domain, Addresses>,
+    pub overrides: BTreeMap<OneName, Addresses>,
     /// Whether the hosts file is read; it is, unless this says `false`.
     pub hosts: Option<bool>,
     /// Top-level domains that pages may have although ICANN has them too.
@@ -126,10 +128,14 @@ impl Config {
     /// # Errors
     /// The line of the first fault, counted from 1, and what is wrong in it.
     pub fn parse(text: &str) -> Result<Config, (usize, String)> {
+        if let Some(misplaced) = words::misplaced(text) {
+            return Err(misplaced);
+        }
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start.min(text.len()));
             let line = 1 + text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
-            (line, error.message().trim().replace('\n', "; "))
+            let message = error.message().trim().replace('\n', "; ");
+            (line, words::plain(&message, text, line))
         })
     }
 }
@@ -196,19 +202,20 @@ mod tests {
             assert_eq!(found, line, "{message}");
             assert!(message.contains(expect), "{message}");
         };
-        check("dns = []\ndata_dir = \"x\"\n", 2, "unknown field `data_dir`");
-        check("\n\ndns = [\"localhost\"]", 3, "socket address");
+        check("dns = []\ndata_dir = \"x\"\n", 2, "did you mean `data-dir`?");
+        check("\n\ndns = [\"localhost\"]", 3, "`localhost` is no address with a port");
         check("dns = [", 1, "array");
         check("allow = [\"192.0.2.1/24\"]", 1, "192.0.2.0/24 is the prefix");
-        check("data-dir = 5", 1, "invalid type");
+        check("data-dir = 5", 1, "expected a text in quotes");
         // A list is named by the line that it begins on; the message says which of its values.
         check("hosts = true\nupstreams = [\n\"192.0.2.1\",\n\"dns.example\"]", 2, "accepted are");
         check("[rules]\n\"a\" = [\"192.0.2.1\"]\n\"b\" = [\"x\"]", 3, "accepted are");
         check("[rules]\n\"corp.example\" = []", 2, "at least one");
         check("[rules]\n\"a..b\" = [\"192.0.2.1\"]", 2, "no domain name");
         check("[overrides]\n\n\"printer.lan\" = [\"nas.lan\"]", 3, "accepted are");
+        check("[overrides]\n\"*.lan\" = [\"192.168.1.9\"]", 2, "elsewhere use [rules]");
         check("allow-tld = [\"a.dev\"]", 1, "one label");
-        check("hosts = \"no\"", 1, "boolean");
+        check("hosts = \"no\"", 1, "expected true or false");
         check("\nhttp = \"8053\"", 2, "as 127.0.0.1:8053, or off");
     }
 
