@@ -17,18 +17,23 @@ use toml::Spanned;
 pub mod door;
 pub mod file;
 pub mod hosts;
+pub mod reach;
 pub mod resolv_conf;
 pub mod resolved_conf;
 pub mod settings;
 pub mod system_dns;
 pub mod upstream;
 pub mod watch;
+pub mod words;
 
-use crate::dns::{Upstream, access::Prefix};
+use crate::{
+    dns::{Upstream, access::Prefix},
+    page::name::Name,
+};
 use door::HttpDoor;
 use settings::Origin;
 use system_dns::Reason;
-use upstream::{Addresses, Domain, Servers, TopLevel};
+use upstream::{Addresses, Domain, OneName, Servers, TopLevel};
 
 /// A configuration file that says what djdns does anyway, and explains the rest.
 pub const EXAMPLE: &str = include_str!("config/example.toml");
@@ -46,7 +51,7 @@ pub struct Config {
     /// Where pages are kept. A relative path is relative to the file.
     pub data_dir: Option<PathBuf>,
     /// Addresses on which DNS is answered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::addresses")]
     pub dns: Vec<SocketAddr>,
     /// Who may ask besides this machine, where an address is reached by others.
     #[serde(default)]
@@ -59,7 +64,7 @@ pub struct Config {
     pub rules: BTreeMap<Domain, Servers>,
     /// Names that are answered from here.
     #[serde(default)]
-    pub overrides: BTreeMap<Domain, Addresses>,
+    pub overrides: BTreeMap<OneName, Addresses>,
     /// Whether the hosts file is read; it is, unless this says `false`.
     pub hosts: Option<bool>,
     /// Top-level domains that pages may have although ICANN has them too.
@@ -131,8 +136,12 @@ impl Config {
     pub fn parse(text: &str) -> Result<Config, (usize, String)> {
         let refused = |error: toml::de::Error| {
             let line = line(text, error.span().map_or(0, |span| span.start));
-            (line, error.message().trim().replace('\n', "; "))
+            let message = error.message().trim().replace('\n', "; ");
+            (line, words::plain(&message, text, line))
         };
+        if let Some(misplaced) = words::misplaced(text) {
+            return Err(misplaced);
+        }
         let places: Places = toml::from_str(text).unwrap_or_default();
         let fault = |(at, message)| Err((line(text, at), message));
         if let Some(found) = places.faulty_name() {
@@ -184,17 +193,21 @@ impl Places {
     /// A key of a table that is no domain name, or the same as another one in other letter case: which of
     /// the two is meant, nobody knows. Parsing alone would give it the line of its table.
     fn faulty_name(&self) -> Option<(usize, String)> {
-        [&self.rules, &self.overrides].into_iter().find_map(|table| {
+        let domain = |text: String| Domain::try_from(text).map(|domain| domain.0);
+        let one = |text: String| OneName::try_from(text).map(|one| one.0);
+        type Read<'r> = &'r dyn Fn(String) -> Result<Name, String>;
+        let tables: [(_, Read<'_>); 2] = [(&self.rules, &domain), (&self.overrides, &one)];
+        tables.into_iter().find_map(|(table, read)| {
             let mut keys: Vec<&Spanned<String>> = table.keys().collect();
             keys.sort_by_key(|key| key.span().start);
             let mut seen = BTreeSet::new();
             keys.into_iter().find_map(|key| {
-                let message = match Domain::try_from(key.get_ref().clone()) {
-                    Ok(domain) if seen.contains(&domain) => {
-                        format!("{} is here twice: keep one of them", domain.0)
+                let message = match read(key.get_ref().clone()) {
+                    Ok(name) if seen.contains(&name) => {
+                        format!("{name} is here twice: keep one of them")
                     }
-                    Ok(domain) => {
-                        seen.insert(domain);
+                    Ok(name) => {
+                        seen.insert(name);
                         return None;
                     }
                     Err(message) => message,
@@ -279,17 +292,18 @@ mod tests {
             assert_eq!(found, line, "{message}");
             assert!(message.contains(expect), "{message}");
         };
-        check("dns = []\ndata_dir = \"x\"\n", 2, "unknown field `data_dir`");
-        check("\n\ndns = [\"localhost\"]", 3, "socket address");
+        check("dns = []\ndata_dir = \"x\"\n", 2, "did you mean `data-dir`?");
+        check("\n\ndns = [\"localhost\"]", 3, "`localhost` is no address with a port");
         check("dns = [", 1, "array");
         check("allow = [\"192.0.2.1/24\"]", 1, "192.0.2.0/24 is the prefix");
-        check("data-dir = 5", 1, "invalid type");
+        check("data-dir = 5", 1, "expected a text in quotes");
         // A list is named by the line that it begins on; the message says which of its values.
         check("hosts = true\nupstreams = [\n\"192.0.2.1\",\n\"dns.example\"]", 2, "accepted are");
         check("[rules]\n\"a\" = [\"192.0.2.1\"]\n\"b\" = [\"x\"]", 3, "accepted are");
         check("[rules]\n\"corp.example\" = []", 2, "at least one");
         check("[rules]\n\"a..b\" = [\"192.0.2.1\"]", 2, "no domain name");
         check("[overrides]\n\n\"printer.lan\" = [\"nas.lan\"]", 3, "accepted are");
+        check("[overrides]\n\"*.lan\" = [\"192.168.1.9\"]", 2, "elsewhere use [rules]");
         check("allow-tld = [\"a.dev\"]", 1, "one label");
         check(
             "[rules]\n\"a.b\" = [\"192.0.2.1\"]\n\"A.b.\" = [\"192.0.2.2\"]",
@@ -317,7 +331,7 @@ mod tests {
         let itself = "dns = [\"127.0.0.1:53\"]\nupstreams = [\"192.0.2.1\", \"127.0.0.1\"]";
         check(itself, 2, "127.0.0.1 is where djdns itself answers");
         check("upstreams = [\"255.255.255.255\"]", 1, "no server's");
-        check("hosts = \"no\"", 1, "boolean");
+        check("hosts = \"no\"", 1, "expected true or false");
         check("\nhttp = \"8053\"", 2, "as 127.0.0.1:8053, or off");
     }
 

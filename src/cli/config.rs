@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{
-    context::{self, Context},
+    context::{self, CONFIGURATION, Context},
     fault::{Fault, Outcome},
     output,
 };
@@ -78,6 +78,7 @@ fn check(context: &Context, file: Option<&Path>) -> Outcome {
         Some(_) => config::Config::load(file, &context::environment).map_err(Fault::refused)?,
         None => context.config()?,
     };
+    read.check_reach().map_err(Fault::refused)?;
     let file = read.file.map(|file| file.display().to_string());
     if context.json {
         return output::print_json(&serde_json::json!({ "file": file, "in_order": true }));
@@ -88,10 +89,10 @@ fn check(context: &Context, file: Option<&Path>) -> Outcome {
     })
 }
 
-fn show(context: &Context) -> Outcome {
+fn show(context: &mut Context) -> Outcome {
     let config = context.config()?;
-    let data_dir = context.data_dir()?.display().to_string();
-    let report = report(&config, &data_dir, Path::new("/"));
+    let (data_dir, from) = context.data_dir_from()?;
+    let report = report(&config, (&data_dir, from), Path::new("/"));
     if context.json {
         return output::print_json(&report);
     }
@@ -100,10 +101,10 @@ fn show(context: &Context) -> Outcome {
         text += &format!("{setting} = {}\n    from {from}\n", value.join(", "));
     }
     report.notes.iter().for_each(|note| text += &format!("note: {note}\n"));
-    output::print(&text)
+    context.print_paged(&text)
 }
 
-fn report(config: &config::Config, data_dir: &str, root: &Path) -> Report {
+fn report(config: &config::Config, (data_dir, data_from): (&Path, &str), root: &Path) -> Report {
     let own: Vec<SocketAddr> = match config.dns.is_empty() {
         true => ["127.0.0.1:53", "[::1]:53"].iter().filter_map(|text| text.parse().ok()).collect(),
         false => config.dns.clone(),
@@ -115,8 +116,11 @@ fn report(config: &config::Config, data_dir: &str, root: &Path) -> Report {
         let value = if value.is_empty() { vec!["none".to_owned()] } else { value };
         rows.push(Shown { setting: setting.to_owned(), value, from: from.to_string() });
     };
-    let data_from: &str = "--data-dir, $DJDNS_DATA_DIR, the configuration, or else the default";
-    row("data-dir", vec![data_dir.to_owned()], &data_from);
+    let data_from = match data_from {
+        CONFIGURATION => config.origin().to_string(),
+        from => from.to_owned(),
+    };
+    row("data-dir", vec![data_dir.display().to_string()], &data_from);
     row("dns", texts(&own), &said(!config.dns.is_empty()));
     row("allow", texts(&config.allow), &said(!config.allow.is_empty()));
     row("upstreams", texts(settings.upstreams.usual()), &settings.upstreams_from);
@@ -168,13 +172,14 @@ mod tests {
         std::fs::write(root.path().join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
         std::fs::write(root.path().join("etc/hosts"), "x y\n").unwrap();
         let config = config::Config::load(Some(&file), &|_| None).unwrap();
-        let report = report(&config, "/d", root.path());
+        let report = report(&config, (Path::new("/d"), "--data-dir"), root.path());
         let from = |setting: &str| {
             let row = report.settings.iter().find(|row| row.setting == setting).unwrap();
             (row.value.join(" "), row.from.clone())
         };
         let file = file.display().to_string();
         let pair = |value: &str, from: &str| (value.to_owned(), from.to_owned());
+        assert_eq!(from("data-dir"), pair("/d", "--data-dir"));
         assert_eq!(from("dns"), pair("127.0.0.1:5300", &file));
         assert_eq!(from("allow"), pair("192.0.2.0/24 2001:db8::1/128", &file));
         assert_eq!(from("upstreams"), pair("192.0.2.1", "/etc/resolv.conf"));

@@ -95,6 +95,9 @@ macro_rules! ask {
 }
 pub(super) use ask;
 
+/// Says that the configuration file has a setting.
+pub const CONFIGURATION: &str = "the configuration";
+
 impl Context {
     /// A context of the command with this name; nothing is opened yet.
     pub(super) fn new(global: &Global, command: &'static str, recent: Recent) -> Context {
@@ -110,19 +113,27 @@ impl Context {
 
     /// Where pages are kept.
     pub fn data_dir(&self) -> Outcome<PathBuf> {
+        self.data_dir_from().map(|(dir, _)| dir)
+    }
+
+    /// Where pages are kept, and who says so.
+    pub fn data_dir_from(&self) -> Outcome<(PathBuf, &'static str)> {
         // A configuration that was named is read in any case, so that a mistake in it is seen.
         if self.global.config.is_some() {
             self.config()?;
         }
         if let Some(dir) = &self.global.data_dir {
-            return Ok(dir.clone());
+            return Ok((dir.clone(), "--data-dir"));
         }
         if let Some(dir) = environment("DJDNS_DATA_DIR").filter(|dir| !dir.is_empty()) {
-            return Ok(dir.into());
+            return Ok((dir.into(), "$DJDNS_DATA_DIR"));
         }
         match self.config()?.data_dir {
-            Some(dir) => Ok(dir),
-            None => config::default_data_dir(&environment).map_err(Fault::refused),
+            Some(dir) => Ok((dir, CONFIGURATION)),
+            None => {
+                let dir = config::default_data_dir(&environment).map_err(Fault::refused)?;
+                Ok((dir, "the default"))
+            }
         }
     }
 

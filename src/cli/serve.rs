@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{context::Context, fault::Outcome};
 use crate::{
-    config::door::HttpDoor,
+    config::{door::HttpDoor, words},
     daemon::{self, ServeOptions, doors, node::Node},
     dns::Upstream,
 };
@@ -20,7 +20,7 @@ use crate::{
 #[command(after_help = "EXAMPLE\n  djdns serve --dns 127.0.0.1:5300 --dns '[::1]:5300'")]
 pub struct Serve {
     /// Answer DNS here; may be repeated [else what the configuration says, else port 53 of localhost]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = words::address)]
     dns: Vec<SocketAddr>,
     /// Ask this server for names outside the pages: 192.0.2.53, tls://192.0.2.1#dns.example or
     /// https://dns.example/dns-query#192.0.2.1; may be repeated [else the configuration, else what

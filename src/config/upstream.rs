@@ -35,6 +35,24 @@ impl TryFrom<String> for Domain {
     }
 }
 
+/// A name that is not all names below another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OneName(pub Name);
+
+impl TryFrom<String> for OneName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<OneName, String> {
+        if text == "*" || text.starts_with("*.") {
+            return Err(format!(
+                "`{text}`: an override is for one name; to send a whole domain elsewhere use [rules]"
+            ));
+        }
+        Domain::try_from(text).map(|Domain(name)| OneName(name))
+    }
+}
+
 /// A top-level domain: one label.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
