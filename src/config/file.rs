@@ -66,7 +66,7 @@ mod tests {
             match (&found, expect) {
                 (Err(said), Err(words)) => assert!(said.contains(words), "{said}"),
                 (found, expect) => {
-                    assert_eq!(found.as_ref().ok(), expect.as_ref().ok(), "{path:?}")
+                    assert_eq!(found.as_ref().ok(), expect.as_ref().ok(), "{path:?}");
                 }
             }
         };
