@@ -17,7 +17,7 @@ use crate::{
     page::{name::Name, record::RecordType},
 };
 
-/// Answer a name as the DNS face would: from verified pages, or else by asking others.
+/// Answer a name as `djdns serve` would answer it: from verified pages, or else by asking others.
 ///
 /// Prints the records as `dig` does. A name in no page is asked of upstream resolvers by the running
 /// daemon. Exit code 3 means that the name does not exist, 4 that no upstream answers. With --trace the
@@ -64,8 +64,7 @@ fn render(resolution: &Resolution, trace: bool, style: Style) -> String {
             out += &step_text(step, style);
         }
         out += &resolution.forwarded.iter().map(asked_text).collect::<String>();
-        let fresh = if resolution.fresh { "fresh" } else { "as this machine knows it" };
-        let line = format!("{} {}, {fresh}\n", resolution.rcode, resolution.status);
+        let line = format!("{} {}\n", resolution.rcode, outcome(resolution));
         out += &style.paint(Paint::Bold, &line);
     }
     for row in &resolution.answers {
@@ -73,6 +72,21 @@ fn render(resolution: &Resolution, trace: bool, style: Style) -> String {
         out.push('\n');
     }
     out
+}
+
+/// How it was answered, or that it was not and why.
+fn outcome(resolution: &Resolution) -> String {
+    let source = resolution.forwarded.as_ref().map(|step| step.source.as_str());
+    let status = &resolution.status;
+    match source {
+        Some("stale") => format!("{status}, past its time (stale)"),
+        Some("failed") => match &resolution.notes[..] {
+            [] => "no answer".to_owned(),
+            notes => format!("no answer: {}", clean(&notes.join("; "))),
+        },
+        _ if resolution.fresh => format!("{status}, fresh"),
+        _ => format!("{status}, as this machine knows it"),
+    }
 }
 
 /// One page of the walk, in a few lines.
@@ -220,5 +234,24 @@ a.ct. 60 IN A 192.0.2.1
         check("forwarded", Some(0), "asked: 192.0.2.53 says it now");
         check("cache", Some(7), "from the cache: 192.0.2.53 said it, 7 s ago");
         check("failed", None, "asked: no upstream answers");
+    }
+
+    #[test]
+    fn a_trace_says_how_it_ended() {
+        let check = |source: &str, expect: &str| {
+            let step = ForwardedStep { source: source.to_owned(), upstream: None, age: None };
+            let shown = Resolution {
+                status: "forwarded".into(),
+                forwarded: Some(step),
+                pages: vec![],
+                answers: vec![],
+                notes: vec!["no upstream answers: 192.0.2.1: it is silent".into()],
+                ..resolution()
+            };
+            assert_eq!(render(&shown, true, Style::plain()).lines().nth(1), Some(expect));
+        };
+        check("stale", "NOERROR forwarded, past its time (stale)");
+        check("failed", "NOERROR no answer: no upstream answers: 192.0.2.1: it is silent");
+        check("forwarded", "NOERROR forwarded, fresh");
     }
 }

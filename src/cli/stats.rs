@@ -11,7 +11,7 @@ use super::{
 use crate::{
     control::{
         request::{Answer, Request},
-        running::{Queries, Stats as Report, Times, UpstreamReport},
+        running::{Forwarded, Queries, Stats as Report, Times, UpstreamReport},
     },
     time::since,
 };
@@ -54,8 +54,8 @@ fn render(stats: &Report, style: Style) -> String {
         ("over UDP".to_owned(), transport("udp")),
         ("over TCP".to_owned(), transport("tcp")),
         ("too long for UDP, so that TCP was asked for".to_owned(), queries.truncated),
-        ("too many at a time to be asked of others".to_owned(), queries.overloaded),
-        ("no question, and not answered".to_owned(), queries.silent),
+        ("refused, too many waiting".to_owned(), queries.overloaded),
+        ("ignored (not a DNS question)".to_owned(), queries.silent),
     ];
     out += &section("questions", &rows, style);
     let rcodes = queries.rcodes.iter().filter(|(_, count)| **count > 0);
@@ -77,8 +77,8 @@ const SOURCES: [(&str, &str); 8] = [
     ("cache", "the cache"),
     ("forwarded", "an upstream"),
     ("stale", "the cache, past its time, since no upstream answered"),
-    ("failed", "nowhere, since no upstream answered"),
-    ("none", "nowhere, since it was refused"),
+    ("failed", "none: no upstream answered (SERVFAIL)"),
+    ("none", "none: it was refused"),
 ];
 
 fn head(title: &str, style: Style) -> String {
@@ -142,11 +142,24 @@ fn forwarding(stats: &Report, style: Style) -> String {
         ("answered by nobody".to_owned(), numbers.failures),
         (kept, numbers.cache_entries),
     ];
-    section("names outside the pages", &rows, style)
+    let shown = section("names outside the pages", &rows, style);
+    let title = head("names outside the pages", style);
+    let rows = shown.strip_prefix(&title).unwrap_or(&shown);
+    format!(
+        "{title}  questions of `djdns resolve` and refreshing included{}\n{rows}",
+        rate(numbers)
+    )
+}
+
+/// How many of those that the cache was asked for it had.
+fn rate(numbers: &Forwarded) -> String {
+    let asked = numbers.cache_hits.saturating_add(numbers.cache_misses);
+    let percent = numbers.cache_hits.saturating_mul(100).checked_div(asked);
+    percent.map_or_else(String::new, |percent| format!("; {percent} of 100 were in the cache"))
 }
 
 fn upstreams(upstreams: &[UpstreamReport], style: Style) -> String {
-    let mut table = Table::new(["UPSTREAM", "ROUND TRIP", "FAILURES", ""]);
+    let mut table = Table::new(["UPSTREAM", "ROUND TRIP", "FAILED IN A ROW", ""]);
     for upstream in upstreams {
         let round_trip = upstream.round_trip_seconds.map_or("not yet".to_owned(), span);
         let looped = || "it asks djdns itself".to_owned();
@@ -191,7 +204,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::control::running::{Bucket, Forwarded, PageStats};
+    use crate::control::running::{Bucket, PageStats};
 
     fn counted(rows: &[(&str, u64)]) -> BTreeMap<String, u64> {
         rows.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect()
@@ -219,8 +232,8 @@ mod tests {
                 upstream: Times::default(),
             },
             forwarding: Forwarded {
-                cache_hits: 0,
-                cache_misses: 0,
+                cache_hits: 2,
+                cache_misses: 1,
                 stale: 0,
                 failures: 0,
                 coalesced: 0,
@@ -251,11 +264,12 @@ mod tests {
             "\nanswers\n  NOERROR  10\n",
             "  pages                                                 10\n",
             "  from pages and this machine        10  <= 100 µs     <= 2.5 ms      500 µs\n",
-            "192.0.2.1     12.3 ms         0\n",
+            "192.0.2.1     12.3 ms                0\n",
             "ct.        3       12     0\n",
+            "and refreshing included; 66 of 100 were in the cache\n",
         ] {
             assert!(shown.contains(expect), "{expect}\n{shown}");
         }
-        assert!(!shown.contains("SERVFAIL") && !shown.contains("where an upstream"), "{shown}");
+        assert!(!shown.contains("  SERVFAIL") && !shown.contains("where an upstream"), "{shown}");
     }
 }
