@@ -6,7 +6,7 @@
 //!
 //! What is kept is [`cache`]'s business, who is asked first [`pool`]'s, what is believed [`reply`]'s:
 //! none of them knows a clock or a socket. [`exchange`] asks plainly, [`secure`] by TLS and HTTPS, and
-//! [`network`] drives it all. Pages are not known here at all.
+//! `network` drives it all. Pages are not known here at all.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},

@@ -1,7 +1,7 @@
 //! The doors of the DNS face: which addresses, UDP and TCP on each, who may enter, and how to close
 //! them.
 //!
-//! Datagrams are received here and answered by [`Service`] in place; [`super::stream`] has the TCP
+//! Datagrams are received here and answered by [`Service`] in place; `stream` has the TCP
 //! connections. hickory-server's loops are not used: the one for UDP starts a task and two
 //! copies per packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
 //! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes; the one
