@@ -41,10 +41,20 @@ pub struct Upstream {
     pub asked: Arc<AtomicUsize>,
 }
 
+/// Sockets of both transports at one port. The system chooses it for one of them: with the other it may
+/// be taken.
+pub async fn both_sockets() -> (TcpListener, UdpSocket, SocketAddr) {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        if let Ok(udp) = UdpSocket::bind(address).await {
+            return (tcp, udp, address);
+        }
+    }
+}
+
 pub async fn upstream(script: Script) -> Upstream {
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = tcp.local_addr().unwrap();
-    let udp = UdpSocket::bind(address).await.unwrap();
+    let (tcp, udp, address) = both_sockets().await;
     let asked = Arc::new(AtomicUsize::new(0));
     let (count, over_udp) = (asked.clone(), script.clone());
     tokio::spawn(async move {

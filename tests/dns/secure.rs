@@ -20,7 +20,7 @@ use hickory_proto::op::ResponseCode;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::TcpStream,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -34,7 +34,7 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-use super::forward::{Resolver, address, found, nothing, question, resolver_by};
+use super::forward::{Resolver, address, both_sockets, found, nothing, question, resolver_by};
 
 /// Who signs certificates in these stories.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -129,8 +129,7 @@ async fn listen(
     scheme: Scheme,
     serve: impl Fn(TcpStream, usize, Arc<Heard>) -> Serving + Send + 'static,
 ) -> Server {
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = tcp.local_addr().unwrap();
+    let (tcp, udp, address) = both_sockets().await;
     let written = match scheme {
         Scheme::Tls => format!("tls://{address}#dns.example"),
         Scheme::Https => format!("https://dns.example:{}/dns-query#127.0.0.1", address.port()),
@@ -142,7 +141,7 @@ async fn listen(
         heard: Arc::default(),
         plain: Arc::default(),
     };
-    let (udp, plain) = (UdpSocket::bind(address).await.unwrap(), server.plain.clone());
+    let plain = server.plain.clone();
     tokio::spawn(async move {
         while udp.recv(&mut [0; 512]).await.is_ok() {
             plain.fetch_add(1, Ordering::SeqCst);
