@@ -150,18 +150,27 @@ impl InForce {
     /// asks.
     fn go_by(&self, state: &mut State, settings: Settings, slept: bool) {
         tell(&settings);
-        match !slept && only_names_differ(&state.settings, &settings) {
+        let only_names = !slept && only_names_differ(&state.settings, &settings);
+        match only_names {
             true => self.forward.set_overrides(settings.overrides.clone()),
             false => self.forward.set_rules(rules(&settings)),
         }
-        self.node.running().inspect(|running| running.asks_by(&settings));
+        if let Some(running) = self.node.running() {
+            running.asks_by(&settings);
+            if !only_names {
+                running.find_loops();
+            }
+        }
         state.settings = settings;
     }
 
     /// Says to the node, which is a daemon now, what is in force.
     pub fn tell_node(&self) {
         let state = self.state();
-        self.node.running().inspect(|running| running.asks_by(&state.settings));
+        if let Some(running) = self.node.running() {
+            running.asks_by(&state.settings);
+            running.find_loops();
+        }
         self.log_queries(state.config.query_log);
     }
 

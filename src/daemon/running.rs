@@ -68,10 +68,13 @@ impl Running {
         }
     }
 
-    /// The forwarder asks by these from now on. Whether anybody of them asks djdns back is found out
-    /// while everything else goes on.
+    /// The forwarder asks by these from now on.
     pub fn asks_by(&self, settings: &Settings) {
         self.asked.store(Asked::of(settings).into());
+    }
+
+    /// Finds out whether anybody who is asked asks djdns back, while everything else goes on.
+    pub fn find_loops(&self) {
         let forward = self.forward.clone();
         self.runtime.spawn(async move { forward.find_loops().await });
     }
