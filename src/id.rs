@@ -32,11 +32,15 @@ pub enum Kind {
     Petition = 9,
     /// A participant's answer that a petition is not taken up (G13).
     Refusal = 10,
+    /// A node's signed word that a seal is the newest it knows (T6).
+    Attestation = 11,
+    /// Where a node can be reached, signed by it (D1). It is about no page.
+    Beacon = 12,
 }
 
 impl Kind {
     /// All kinds, in the order of their tags.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Genesis,
         Kind::Operation,
         Kind::Ballot,
@@ -47,6 +51,8 @@ impl Kind {
         Kind::Vote,
         Kind::Petition,
         Kind::Refusal,
+        Kind::Attestation,
+        Kind::Beacon,
     ];
 
     /// The kind with this wire tag, or `None`.
@@ -67,6 +73,8 @@ impl Kind {
             Kind::Vote => "vote",
             Kind::Petition => "petition",
             Kind::Refusal => "refusal",
+            Kind::Attestation => "attestation",
+            Kind::Beacon => "beacon",
         }
     }
 }

@@ -7,12 +7,12 @@
 //!
 //! ```text
 //! floor 4  main, cli, config, daemon,       wiring; the only real clock and randomness
-//!          demo, ambient
+//!          demo, ambient, world
 //! floor 3  dns, http, control               faces: read an immutable view, submit statements
 //! floor 2  network, discovery, transfer     drivers: execute what the pure machines decide
 //! floor 1  store, content                   disk
-//! floor 0  limits, time, id, key, beacon,    pure: no clock, no randomness, no runtime, no files,
-//!          page, governance, sync            no sockets
+//! floor 0  limits, time, id, key, page,      pure: no clock, no randomness, no runtime, no files,
+//!          governance, beacon, sync          no sockets
 //! ```
 //!
 //! # Rule index
