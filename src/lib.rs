@@ -96,6 +96,7 @@ pub mod key;
 pub mod limits;
 pub mod page;
 pub mod store;
+pub mod sync;
 pub mod time;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

@@ -316,6 +316,46 @@ pub const HTTP_REQUEST_BYTES_MAX: usize = 8 * KIB;
 /// How long no connection is taken after one could not be (choice).
 pub const HTTP_RETRY: Duration = Duration::from_millis(100);
 
+// Sync: what nodes say to each other, and how much of it (N3 to N6).
+
+/// Bytes of one notice (choice: the ids of a busy second, 34 bytes each, and the standing).
+pub const NOTICE_BYTES_MAX: usize = 32 * KIB;
+/// Bytes of one request: 1024 ids of 34 bytes, or a petition, and the rest.
+pub const REQUEST_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of the name of a peer's program (choice).
+pub const PROGRAM_BYTES_MAX: usize = 64;
+/// Bytes of one standing: three ids of 34 bytes, a height of 9 and the array.
+pub const STANDING_BYTES_MAX: usize = 3 * 34 + 9 + 1;
+/// Pages in one notice (choice: 14 kB).
+pub const FOLLOW_ROWS_MAX: usize = 128;
+/// Ids of new statements in one notice (choice: 9 kB; what is more is found by comparing sets).
+pub const NEWS_IDS_MAX: usize = 256;
+/// Statements asked for at one time (choice: 35 kB of ids).
+pub const STATEMENTS_IDS_MAX: usize = 1024;
+/// Parts of a trie asked for at one time (choice: with long paths 7 kB).
+pub const SUBTREES_ROWS_MAX: usize = 64;
+/// Bytes of an answer that is made of many items (choice: the largest statement, 3 MiB, and more).
+pub const ANSWER_BYTES_MAX: usize = 4 * MIB;
+/// Bytes of one part of a sealed state (choice: some hundred small entries; one leaf may be larger).
+pub const PIECE_BYTES: usize = 64 * KIB;
+/// Bytes of one part of an open set (choice: 400 ids, or three levels of hashes).
+pub const OPEN_PIECE_BYTES: usize = 16 * KIB;
+/// Bytes of an answer about an open set: 64 parts.
+pub const OPEN_ANSWER_BYTES_MAX: usize = SUBTREES_ROWS_MAX * (OPEN_PIECE_BYTES + KIB) + 64;
+/// Seals that are replayed one by one; of a page that is further behind the state is taken (choice:
+/// an hour of a busy page).
+pub const SEALS_REPLAYED_MAX: usize = 64;
+/// Certificates that lead from any height to the newest seal (choice: each skip needs 70 % of the
+/// power to stay, so that they are few).
+pub const CHAIN_PROOFS_MAX: usize = 4096;
+/// Bytes of an answer with the seals that operations may name: half a minute each for 30 days, with
+/// what they list.
+pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
+/// Beacons of a page's peers in one answer (choice).
+pub const PEERS_ANSWER_MAX: usize = 16;
+/// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
+pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
+
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
@@ -341,4 +381,11 @@ const _: () = {
     assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
     assert!(DNS_TCP_IN_FLIGHT_MAX <= FORWARD_WAITING_MAX);
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
+    assert!(FOLLOW_ROWS_MAX * STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
+    assert!(NEWS_IDS_MAX * 34 + STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
+    assert!(STATEMENTS_IDS_MAX * 34 + 64 <= REQUEST_BYTES_MAX);
+    assert!(PETITION_BYTES_MAX + 512 <= REQUEST_BYTES_MAX);
+    assert!(SUBTREES_ROWS_MAX * (66 + 34) + 64 <= REQUEST_BYTES_MAX);
+    assert!(BATCH_BYTES_MAX + 64 <= ANSWER_BYTES_MAX);
+    assert!(REFUSAL_BYTES_MAX + 512 <= PETITION_ANSWER_BYTES_MAX);
 };
