@@ -104,6 +104,25 @@ pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
 /// Open operations of one page that one answer to `djdns inbox` lists (choice).
 pub const INBOX_OPERATIONS_MAX: usize = 1000;
 
+// Beacons (D1, D6).
+/// Addresses that one beacon names (choice: IPv4 and IPv6, in the house and outside it, twice).
+pub const BEACON_ADDRESSES_MAX: usize = 8;
+/// Letters of a long code before what is signed: `DMCT:0.5428:65535:a3f2c8b9/`.
+pub const BEACON_HEAD_BYTES: usize = 27;
+/// Bytes of one signed beacon: so many that its code, five bits a letter (RFC 4648 section 6), fits
+/// a presence.
+pub const BEACON_BYTES_MAX: usize = (PRESENCE_BEACON_BYTES_MAX - BEACON_HEAD_BYTES) * 5 / 8;
+/// Phases that a day's slots have, as a short code writes them: four decimals (D1).
+pub const BEACON_PHASES: u32 = 10_000;
+/// How far ahead a beacon may say that it holds (choice: 90 days; addresses change hands).
+pub const BEACON_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Beacons of one page that are made use of (choice: more than anybody asks).
+pub const BEACONS_OF_PAGE_MAX: usize = 256;
+/// Texts of one page that are read as beacons (choice: each costs a signature, 50 ms in all).
+pub const BEACON_TEXTS_READ_MAX: usize = 1024;
+/// Entries of one page that are looked through for beacons (choice: 10 ms).
+pub const BEACON_ENTRIES_READ_MAX: usize = 10_000;
+
 /// Participants of one page (choice: ten times the hundred thousand that it is meant for).
 pub const PARTICIPANTS_MAX: usize = 1_000_000;
 /// The largest total of power, T < 2^31, so that a consensus engine's 64 bit products hold (S3).
@@ -367,6 +386,7 @@ const _: () = {
         LENDING_ROWS_MAX * 38 + PRESENCE_BEACONS_MAX * (PRESENCE_BEACON_BYTES_MAX + 3) + 128
             <= PRESENCE_BYTES_MAX
     );
+    assert!(BEACON_HEAD_BYTES + (BEACON_BYTES_MAX * 8).div_ceil(5) <= PRESENCE_BEACON_BYTES_MAX);
     assert!(REASON_BYTES_MAX + 512 <= REFUSAL_BYTES_MAX);
     assert!(PETITION_BYTES_MAX <= OPERATION_BYTES_MAX - 1024);
     assert!(PETITIONS_PER_KEY_MAX <= PETITIONS_PER_ADDRESS_MAX);
