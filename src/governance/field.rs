@@ -177,8 +177,10 @@ impl Field {
     /// The attestation that `node` makes of the page's newest seal at `now`: later than all that it said
     /// before, so that it never contradicts itself.
     pub fn attest(&self, page: &Governance, node: &SecretKey, now: u64) -> Attestation {
-        let before = self.newest_word(&node.public()).filter(|word| !word.is_commit);
-        let time = before.map_or(now, |word| now.max(word.time.saturating_add(1)));
+        let heard = self.heard.get(&node.public());
+        let before = heard.into_iter().flat_map(|heard| heard.newest.iter().chain(&heard.ahead));
+        let after = before.map(|said| said.time().saturating_add(1)).max();
+        let time = now.max(after.unwrap_or(0));
         Attestation::sign(node, &page.page().id(), &page.page().head(), time)
     }
 
