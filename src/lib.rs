@@ -59,8 +59,8 @@
 //! | T3 | `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
-//! | T6 |  | later |
-//! | T7 | `daemon::carry` | partly |
+//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
+//! | T7 | [`governance::field`], `daemon::carry` | partly |
 //! | N1 |  | later |
 //! | N2 |  | later |
 //! | N3 |  | later |
