@@ -316,6 +316,11 @@ pub const HTTP_REQUEST_BYTES_MAX: usize = 8 * KIB;
 /// How long no connection is taken after one could not be (choice).
 pub const HTTP_RETRY: Duration = Duration::from_millis(100);
 
+// The driver that keeps this node in step with others (daemon/neighbours).
+
+/// The UDP port at which other nodes reach this one (N1).
+pub const PEERS_PORT: u16 = 31415;
+
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
