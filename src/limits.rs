@@ -384,6 +384,10 @@ pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
 pub const PEERS_ANSWER_MAX: usize = 16;
 /// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
 pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
+// The driver that keeps this node in step with others (daemon/neighbours).
+
+/// The UDP port at which other nodes reach this one (N1).
+pub const PEERS_PORT: u16 = 31415;
 
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
