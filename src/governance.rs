@@ -27,6 +27,7 @@ pub mod chain;
 mod closing;
 pub mod envelope;
 pub mod flow;
+pub mod jump;
 mod lend;
 mod look;
 pub mod operation;
