@@ -345,6 +345,26 @@ pub const HTTP_REQUEST_BYTES_MAX: usize = 8 * KIB;
 /// How long no connection is taken after one could not be (choice).
 pub const HTTP_RETRY: Duration = Duration::from_millis(100);
 
+// Snapshots (N5, T1).
+
+/// Bytes of one piece of a page's state (choice): a few thousand hashes, or an entry of the largest size
+/// with room.
+pub const PIECE_BYTES_MAX: u32 = 256 * 1024;
+/// Rungs of a ladder of certificates (choice): a page whose participants are replaced once a week is shown
+/// from its genesis for eighty years.
+pub const LADDER_RUNGS_MAX: usize = 4096;
+/// The uppermost rungs, which can still be left out for a newer one (choice): people rarely come back.
+pub const LADDER_OPEN_RUNGS: usize = 4;
+/// Seals in the window of a snapshot: as many as operations may name, one a minute for 30 days.
+pub const WINDOW_SEALS_MAX: usize = 43_201;
+/// Bytes of a window, seals and orders together (choice): half a million operations in 30 days.
+pub const WINDOW_BYTES_MAX: usize = 64 * MIB;
+/// Changes of a page's participants and parameters in a window: every one of 30 days, and as many as it
+/// takes to find the last change of the parameters (choice).
+pub const WINDOW_ORDERS_MAX: usize = 65_536;
+/// Bytes of the way to a snapshot, proofs and window together (choice): each at its largest.
+pub const PASSAGE_BYTES_MAX: usize = CHAIN_PROOF_BYTES_MAX + WINDOW_BYTES_MAX + SEAL_BYTES_MAX;
+
 // Sync: what nodes say to each other, and how much of it (N3 to N6).
 
 /// Bytes of one notice (choice: the ids of a busy second, 34 bytes each, and the standing).
@@ -410,6 +430,7 @@ const _: () = {
     assert!(PARTICIPANTS_MAX * 34 + MIB <= SEAL_BYTES_MAX);
     assert!(SEAL_BYTES_MAX < LOG_FRAME_BYTES_MAX);
     assert!(GENESIS_BYTES_MAX < LOG_FRAME_BYTES_MAX);
+    assert!(ENTRY_BYTES_MAX < PIECE_BYTES_MAX as usize);
     assert!(CONTROL_ALIVE.as_secs() * 2 < CONTROL_SILENCE.as_secs());
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
     assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
