@@ -98,6 +98,9 @@ impl Session for NodeSession {
             Request::Carry => {
                 Answer::Carried(carry::carry(&node, std::mem::take(&mut self.staged), progress)?)
             }
+            Request::Follow { page, change } => {
+                Answer::Following(wishes::follow(&node, &page, &change)?)
+            }
             Request::Forget { page } => Answer::Forgotten(carry::forget(&node, &page)?),
             Request::Found => {
                 let page = node.found_page(std::mem::take(&mut self.staged), progress)?;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::held;
+use super::{follow, held};
 use crate::{
     cli::{
         args,
@@ -168,6 +168,7 @@ impl Show {
             let (own, quorum) = (report.own_seats, report.quorum);
             row("this node", format!("seals with {own} power; a seal takes {quorum}"));
         }
+        row("followed", follow::words(&report.following));
         for (name, value) in &report.parameters {
             row(name, with_unit(name, *value));
         }
