@@ -11,6 +11,7 @@ use djdns::{
     config::{Config, hosts::Hosts, resolv_conf::ResolvConf},
     control::request::Request,
     daemon::whole::WholePage,
+    discovery::Packet,
     dns::{
         PageMeta, Transport, Upstream, View,
         forward::{
@@ -21,7 +22,6 @@ use djdns::{
         path::Path,
         respond,
     },
-    discovery::Packet,
     governance::{
         Governance,
         petition::{
