@@ -159,10 +159,7 @@ fn buffer() -> Vec<u8> {
     vec![0; BEACON_BYTES_MAX + 64]
 }
 
-async fn receive(
-    socket: Option<&UdpSocket>,
-    buffer: &mut [u8],
-) -> io::Result<(usize, SocketAddr)> {
+async fn receive(socket: Option<&UdpSocket>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     let Some(socket) = socket else { return std::future::pending().await };
     let heard = socket.recv_from(buffer).await;
     if heard.is_err() {

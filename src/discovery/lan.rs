@@ -12,8 +12,8 @@ use std::{
 };
 
 use mdns_sd::{
-    Receiver, RecvTimeoutError, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo,
-    TxtProperty,
+    Receiver, RecvTimeoutError, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent,
+    ServiceInfo, TxtProperty,
 };
 
 use super::{

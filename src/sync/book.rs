@@ -373,9 +373,8 @@ impl Book {
         }
         let sizes = sizes(self.met.values().map(Known::group));
         let others = self.met.iter().filter(|(key, _)| *key != newest);
-        let worst = others.max_by_key(|(_, known)| {
-            (sizes.get(&known.group()), std::cmp::Reverse(known.met))
-        });
+        let worst = others
+            .max_by_key(|(_, known)| (sizes.get(&known.group()), std::cmp::Reverse(known.met)));
         let worst = worst.map(|(key, _)| *key);
         worst.and_then(|worst| self.met.remove(&worst));
     }

@@ -125,9 +125,8 @@ mod tests {
     /// Lets both run from the start of the second until they have met, in ms; every datagram for which
     /// `lost` says so is lost.
     fn meet(first_at: u64, second_at: u64, mut lost: impl FnMut() -> bool) -> Option<u64> {
-        let mut nodes = [(1, first_at), (2, second_at)].map(|(n, at)| {
-            (Talk::new(beacon(n), u64::from(n), at), false)
-        });
+        let mut nodes = [(1, first_at), (2, second_at)]
+            .map(|(n, at)| (Talk::new(beacon(n), u64::from(n), at), false));
         for ticks in 0..second_at + 60_000 {
             for at in 0..2 {
                 let Some(packet) = nodes[at].0.speak(ticks) else { continue };

@@ -72,7 +72,8 @@ fn keys(candidates: &[Candidate]) -> Vec<Option<PublicKey>> {
 #[test]
 fn a_node_is_heard_of_once_and_again_when_it_has_moved() {
     let mut book = book();
-    let mut check = |beacon: &Beacon, how, expect| assert_eq!(book.hear(beacon, by(how), NOW), expect);
+    let mut check =
+        |beacon: &Beacon, how, expect| assert_eq!(book.hear(beacon, by(how), NOW), expect);
     check(&beacon(1, "192.0.2.1:1"), How::Lan, Heard::New);
     check(&beacon(1, "192.0.2.1:1"), How::Broadcast, Heard::Known);
     check(&beacon_until(1, "192.0.2.1:1", NOW.unix + 2000), How::Lan, Heard::Known);
@@ -121,7 +122,8 @@ fn connections_are_spread_over_ways_and_over_networks() {
     for bogus in bogus() {
         book.hear(bogus, by(How::Dht), NOW);
     }
-    let honest = [(1, "10.0.0.1:1", How::Lan), (2, "20.0.0.1:1", How::Page), (3, "30.0.0.1:1", How::Told)];
+    let honest =
+        [(1, "10.0.0.1:1", How::Lan), (2, "20.0.0.1:1", How::Page), (3, "30.0.0.1:1", How::Told)];
     for (n, address, how) in honest {
         book.hear(&beacon(n, address), by(how), NOW);
     }
