@@ -99,7 +99,9 @@ pub fn key_with_power(text: &str) -> Result<(String, u32), String> {
 /// A sentence.
 pub fn span(text: &str) -> Result<Duration, String> {
     time::span(text).filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(|| {
-        format!("`{text}` is no span of time: expected a number with its unit, as 90s, 30m, 6h or 1d")
+        format!(
+            "`{text}` is no span of time: expected a number with its unit, as 90s, 30m, 6h or 1d"
+        )
     })
 }
 

@@ -575,6 +575,14 @@ mod tests {
             created: 0,
             total_power: 1,
             parameters: vec![("track1_bp".to_owned(), 3001)],
+            following: Following {
+                name: None,
+                page_id: String::new(),
+                pace: "live".to_owned(),
+                every_seconds: None,
+                bytes_max: None,
+                bytes_per_second_max: None,
+            },
             roster: vec![participant],
         };
         let bytes = rmp_serde::to_vec_named(&report).unwrap();

@@ -10,6 +10,7 @@ use super::{
     running::Running,
     stats, status, verify,
     whole::{self, WholePage},
+    wishes,
 };
 use crate::{
     control::{

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{lookup::sentence, node::Node};
+use super::node::{Node, sentence};
 use crate::{
     control::{
         report::Following,
@@ -44,12 +44,17 @@ impl Wishes {
         let (rows, told) = match store.note(Note::Wishes) {
             Ok(text) => match read(&text) {
                 Ok(rows) => (rows, None),
-                Err(line) => (BTreeMap::new(), Some(format!(
-                    "line {line} of the wishes is damaged: every page is followed as usual until you \
+                Err(line) => (
+                    BTreeMap::new(),
+                    Some(format!(
+                        "line {line} of the wishes is damaged: every page is followed as usual until you \
                      `djdns page follow` it"
-                ))),
+                    )),
+                ),
             },
-            Err(error @ StoreError::NoteDamaged { .. }) => (BTreeMap::new(), Some(error.to_string())),
+            Err(error @ StoreError::NoteDamaged { .. }) => {
+                (BTreeMap::new(), Some(error.to_string()))
+            }
             Err(error) => return Err(error),
         };
         Ok((Wishes { rows: Mutex::new(rows), listener: OnceLock::new() }, told))
@@ -117,10 +122,10 @@ pub fn follow(node: &Node, selector: &str, change: &WishChange) -> Result<Follow
             every.as_secs()
         )));
     }
-    let before = node.wishes().of(&id);
+    let before = node.wishes.of(&id);
     let wish = changed(before, change);
     if wish != before {
-        node.wishes().set(node.notes(), &id, wish)?;
+        node.wishes.set(&node.store, &id, wish)?;
     }
     let name = node.page(&id).map(|page| page.page().name().to_string());
     Ok(following(name, &id, wish))

@@ -66,7 +66,8 @@ impl Follow {
             return output::print_json(&following);
         }
         let name = following.name.as_deref();
-        let page = name.map_or_else(|| format!("the page {}", short(&following.page_id)), str::to_owned);
+        let page =
+            name.map_or_else(|| format!("the page {}", short(&following.page_id)), str::to_owned);
         output::print(&format!("{page} is followed {}\n", words(&following)))
     }
 }
@@ -75,7 +76,7 @@ impl Follow {
 pub fn words(following: &Following) -> String {
     let mut words = match (following.pace.as_str(), following.every_seconds) {
         ("live", _) => "live: what is new is fetched at once".to_owned(),
-        ("paused", _) => "not: it is paused, nothing is fetched".to_owned(),
+        ("paused", _) => "no more: nothing is fetched while it is paused".to_owned(),
         (_, every) => format!("every {}", args::span_words(every.unwrap_or_default())),
     };
     if let Some(limit) = following.bytes_max {

@@ -168,7 +168,10 @@ impl Show {
             let (own, quorum) = (report.own_seats, report.quorum);
             row("this node", format!("seals with {own} power; a seal takes {quorum}"));
         }
-        row("followed", follow::words(&report.following));
+        // A demonstration is never synced (P6).
+        if !page.demonstration {
+            row("followed", follow::words(&report.following));
+        }
         for (name, value) in &report.parameters {
             row(name, with_unit(name, *value));
         }
