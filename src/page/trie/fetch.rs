@@ -16,6 +16,8 @@ use crate::{id::Id, limits::PIECE_BYTES_MAX};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
     pub path: Path,
+    /// The hash of what hangs there.
+    pub hash: Id,
     /// Bytes that the piece should have at most: 0 shows one level, for who has most of it already.
     pub bytes_max: u32,
 }
@@ -70,7 +72,7 @@ impl Fetch {
         while wants.len() < most
             && let Some((path, hash)) = self.waiting.pop_first()
         {
-            wants.push(Want { bytes_max: self.bytes_max(&path), path: path.clone() });
+            wants.push(Want { bytes_max: self.bytes_max(&path), path: path.clone(), hash });
             self.asked.insert(path, hash);
         }
         wants
@@ -156,6 +158,11 @@ impl Fetch {
         let len = parts.iter().map(|(.., node)| super::leaves(Some(node)).count()).sum();
         let trie = Trie { root, len };
         if trie.root() == self.root { Ok(trie) } else { Err(Box::new(self)) }
+    }
+
+    /// Subtrees that are lacking and that nobody is asked for.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Subtrees that are lacking, asked for or not.
