@@ -28,7 +28,7 @@
 //! | P3 | [`id`], [`key`], [`governance::envelope`] | partly |
 //! | P4 | [`key`] | partly |
 //! | P5 | [`limits`], [`governance`], [`governance::statement`] | built |
-//! | P6 | [`page`], [`page::genesis`], [`dns::view`], [`daemon::node`] | built |
+//! | P6 | [`page`], [`page::genesis`], [`dns::view`], `daemon::node::admission` | built |
 //! | P7 | [`page::record`], [`page::rdata`], [`page::entry`] | built |
 //! | P8 | [`page::entry`], [`page::rdata`], [`page::apex`], [`page::zonefile`] | built |
 //! | P9 | [`page`], [`page::trie`] | built |
@@ -55,12 +55,12 @@
 //! | S7 | [`governance::solo`], `daemon::sealing` | built |
 //! | S8 | [`governance::solo`], `daemon::status` | built |
 //! | T1 | [`governance::chain`], `daemon::verify` | built |
-//! | T2 | `daemon::anchors`, [`daemon::node`], [`dns::view`] | built |
+//! | T2 | `daemon::anchors`, `daemon::node::admission`, [`dns::view`] | built |
 //! | T3 | `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
-//! | T6 |  | later |
-//! | T7 | `daemon::carry` | partly |
+//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
+//! | T7 | [`governance::field`], `daemon::carry` | partly |
 //! | N1 | [`network`], [`network::tls`] | built |
 //! | N2 |  | later |
 //! | N3 |  | later |
@@ -69,12 +69,12 @@
 //! | N6 | [`network`], [`network::wire`] | partly |
 //! | N7 |  | later |
 //! | N8 | `daemon::carry`, `cli::page::carry` | partly |
-//! | D1 |  | later |
+//! | D1 | [`beacon`], `beacon::code` | built |
 //! | D2 |  | later |
 //! | D3 |  | later |
 //! | D4 |  | later |
 //! | D5 |  | later |
-//! | D6 |  | later |
+//! | D6 | `beacon::pages` | built |
 //! | C1 |  | later |
 //! | C2 |  | later |
 //! | C3 |  | later |
@@ -83,6 +83,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod ambient;
+pub mod beacon;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -97,6 +98,7 @@ pub mod limits;
 pub mod network;
 pub mod page;
 pub mod store;
+pub mod sync;
 pub mod time;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}
