@@ -347,15 +347,17 @@ pub const HTTP_RETRY: Duration = Duration::from_millis(100);
 
 // Part network: connections between nodes (N1, N6).
 
-/// The UDP port that nodes listen on, unless told otherwise (N1).
-pub const NETWORK_PORT: u16 = 31415;
 /// Bytes of one request to a peer (N6, choice: two thousand ids).
 pub const NETWORK_REQUEST_BYTES_MAX: usize = 64 * KIB;
 /// Bytes of one notice to a peer (N6, choice: as a request).
 pub const NETWORK_NOTICE_BYTES_MAX: usize = 64 * KIB;
-/// Bytes of one answer, whatever who asks would take (N6, choice: the longest statement, 3 MiB, and
-/// a few more); what is longer is asked for in parts.
-pub const NETWORK_ANSWER_BYTES_MAX: usize = 8 * MIB;
+/// Bytes of one answer, whatever who asks would take (N6): what shows a seal of the largest page.
+pub const NETWORK_ANSWER_BYTES_MAX: usize = CHAIN_PROOF_BYTES_MAX + MIB;
+/// Bytes up to which an answer is nothing special (choice: the longest statement, 3 MiB, and more).
+pub const NETWORK_ANSWER_BYTES_USUAL: usize = 8 * MIB;
+/// Longer answers that wait to be sent, at a time, to all peers (N6, choice: 260 MB, and only where
+/// there are pages so large).
+pub const NETWORK_LONG_ANSWERS_MAX: usize = 2;
 /// Bytes that are read or written at once on a stream (choice).
 pub const NETWORK_BUFFER_BYTES: usize = 64 * KIB;
 /// Connections that others opened, at a time (N6, choice: with [`NETWORK_WINDOW_BYTES`] at most 400
@@ -423,9 +425,9 @@ pub const NETWORK_NOT_UNDERSTOOD_MAX: u32 = 16;
 /// Requests that are worked on at a time: of one peer and of all (choice: they read the disk).
 pub const NETWORK_WORKED_ON_PER_PEER_MAX: usize = 4;
 pub const NETWORK_WORKED_ON_MAX: usize = 16;
-/// Bytes of answers to one peer, and to all, that wait to be sent (N6, choice: two of the longest
-/// answers, and fifteen peers that do not read them).
-pub const NETWORK_ANSWERS_BYTES_PER_PEER: usize = 2 * NETWORK_ANSWER_BYTES_MAX;
+/// Bytes of answers to one peer, and to all, that wait to be sent (N6, choice: two of the
+/// longest usual answers, and fifteen peers that do not read them).
+pub const NETWORK_ANSWERS_BYTES_PER_PEER: usize = 2 * NETWORK_ANSWER_BYTES_USUAL;
 pub const NETWORK_ANSWERS_BYTES: usize = 256 * MIB;
 /// How long a request may take to arrive, all of it (choice: 64 KiB at 30 kbit/s).
 pub const NETWORK_REQUEST_TIME: Duration = Duration::from_secs(20);
@@ -444,6 +446,16 @@ pub const NETWORK_REASON_BYTES_MAX: usize = 200;
 pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
 /// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
 pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
+/// How long a router keeps a way in open (choice: an hour, so that one not given back is soon gone).
+pub const MAPPING_LEASE: Duration = Duration::from_secs(3600);
+/// How often it is asked for anew (RFC 6886 section 3.3: half of the lease).
+pub const MAPPING_RENEWED_AFTER: Duration = Duration::from_secs(1800);
+/// How long after a failure it is asked for again (choice: routers are started anew, and exchanged).
+pub const MAPPING_RETRY: Duration = Duration::from_secs(900);
+/// How long each step with a router may take (choice: it may answer a search after 3 s).
+pub const MAPPING_STEP_TIME: Duration = Duration::from_secs(10);
+/// How long giving it back may take when the program ends (choice).
+pub const MAPPING_FAREWELL: Duration = Duration::from_secs(1);
 
 // Sync: what nodes say to each other, and how much of it (N3 to N6).
 
@@ -515,14 +527,19 @@ const _: () = {
     assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
     assert!(DNS_TCP_IN_FLIGHT_MAX <= FORWARD_WAITING_MAX);
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
-    assert!(BATCH_BYTES_MAX + MIB <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(ANSWER_BYTES_MAX <= NETWORK_ANSWER_BYTES_USUAL);
+    assert!(GENESIS_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(CHAIN_PROOF_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(WINDOW_ANSWER_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(SEAL_BYTES_MAX + 1024 <= NETWORK_ANSWER_BYTES_MAX);
     assert!(NETWORK_HALF_OPEN_EASY < NETWORK_HALF_OPEN_MAX);
     assert!(NETWORK_PER_ADDRESS_MAX < NETWORK_INBOUND_MAX);
     assert!(NETWORK_KEEP_ALIVE.as_secs() * 3 <= NETWORK_IDLE.as_secs());
     assert!(NETWORK_ASK_RATE < NETWORK_REQUEST_RATE && NETWORK_ASK_BURST < NETWORK_REQUEST_BURST);
     assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_TAKEN_BYTES);
     assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_QUEUED_BYTES);
-    assert!(NETWORK_ANSWER_BYTES_MAX <= NETWORK_ANSWERS_BYTES_PER_PEER);
+    assert!(NETWORK_ANSWER_BYTES_USUAL <= NETWORK_ANSWERS_BYTES_PER_PEER);
+    assert!(MAPPING_RENEWED_AFTER.as_secs() * 2 <= MAPPING_LEASE.as_secs());
     assert!(NETWORK_ANSWERS_BYTES_PER_PEER * 2 <= NETWORK_ANSWERS_BYTES);
 
     assert!(FOLLOW_ROWS_MAX * STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);

@@ -239,8 +239,13 @@ impl ClientCertVerifier for Verifier {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// What a peer is judged by, for a test that is none.
+    pub(in crate::network) fn verifier() -> Arc<dyn ServerCertVerifier> {
+        Arc::new(Verifier(Arc::new(ring::default_provider())))
+    }
 
     fn alice() -> SecretKey {
         SecretKey::from_seed(&[1; 32])
