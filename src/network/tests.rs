@@ -258,7 +258,7 @@ async fn why_a_node_cannot_be_connected_to_is_said_in_a_sentence() {
     let bob = node(2);
     let full = node_with(3, How { bounds: Bounds { inbound: 0, ..hasty() }, ..How::default() });
     let shy = node_with(4, How { unwanted: Some(alice.key), ..How::default() });
-    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let web = hostile::server(b"h3");
     let other = secret(9).public();
     let check = async |address: SocketAddr, expected: Option<PublicKey>, words: &str| {

@@ -255,7 +255,7 @@ pub(super) mod tests {
     #[test]
     fn a_nodes_certificate_is_of_its_key_and_always_the_same() {
         let certificate = certificate(&alice()).unwrap();
-        assert_eq!(identity(&[certificate.clone()]), Ok(alice().public()));
+        assert_eq!(identity(std::slice::from_ref(&certificate)), Ok(alice().public()));
         assert_eq!(self::certificate(&alice()).unwrap(), certificate);
     }
 

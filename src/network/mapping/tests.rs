@@ -236,7 +236,7 @@ async fn a_router_that_does_not_help_is_named_and_costs_nothing() {
     check(Manner::Silent, "no router").await;
     check(Manner::Endless, "no router").await;
     check(Manner::Rubbish, "no router").await;
-    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut routers = router(Manner::Kind).await.routers;
     routers.search_at = nobody.local_addr().unwrap();
     let mut mapping = Mapping::keep(socket(), routers);
