@@ -273,6 +273,7 @@ async fn why_a_node_cannot_be_connected_to_is_said_in_a_sentence() {
     check(shy.address(), None, "wants no connection").await;
     check(silent.local_addr().unwrap(), None, "nobody answered").await;
     check(web.local_addr().unwrap(), None, "speaks QUIC, but not djdns/1").await;
+    check(hostile::other_version().await, None, "speaks only other versions of QUIC").await;
     check("[::1]:1".parse().unwrap(), None, "listens on no address of that kind").await;
     let error = alice.network.connect(&[], None).await.unwrap_err();
     assert_eq!(error, ConnectError::NoAddress);
@@ -322,6 +323,29 @@ async fn one_that_was_started_anew_takes_its_own_place() {
     assert_eq!(bob.joined().await.address, after.address());
     assert_eq!(bob.ask(&after.key, b"eanew", 10).await, Ok(b"anew".to_vec()));
     assert_eq!(bob.network.peers().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_stays_when_an_address_changes() {
+    let (alice, bob) = (node(1), node(2));
+    alice.connect(&bob).await;
+    let before = bob.network.peers()[0].address;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let after = socket.local_addr().unwrap();
+    alice.network.0.sockets[0].endpoint.rebind(socket).unwrap();
+    assert_eq!(alice.ask(&bob.key, b"ehere", 4).await, Ok(b"here".to_vec()));
+    let look = &bob.network.peers()[0];
+    assert_ne!(before, after);
+    assert_eq!(look.address, after);
+    assert_eq!(bob.ask(&alice.key, b"ethere", 5).await, Ok(b"there".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_must_show_its_address_first_is_let_in() {
+    let bounds = Bounds { half_open_easy: 0, ..Bounds::default() };
+    let (alice, bob) = (node(1), node_with(2, How { bounds, ..How::default() }));
+    alice.connect(&bob).await;
+    assert_eq!(alice.ask(&bob.key, b"ehere", 4).await, Ok(b"here".to_vec()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,6 +37,24 @@ pub(super) fn server(protocol: &[u8]) -> Endpoint {
     endpoint
 }
 
+/// A server that speaks only a version of QUIC that nobody else does (RFC 9000 section 17.2.1).
+pub(super) async fn other_version() -> SocketAddr {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut packet = [0; 2048];
+        while let Ok((_, from)) = socket.recv_from(&mut packet).await {
+            // After a byte and a version, two ids, each after its length.
+            let to = 6 + usize::from(packet[5]);
+            let of = to + 1 + usize::from(packet[to]);
+            let (theirs, ours) = (&packet[to..of], &packet[5..to]);
+            let answer = [&[0x80, 0, 0, 0, 0], theirs, ours, &[0xfa, 0xce, 0xb0, 0x0c]].concat();
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    address
+}
+
 /// A peer without the program: a connection, and the streams of notices.
 struct Raw {
     connection: Connection,
