@@ -174,11 +174,13 @@ fn open(beacon: &Beacon) -> Result<(ServiceDaemon, Receiver<ServiceEvent>), mdns
     Ok((daemon, events?))
 }
 
-/// This node as an instance of the service. The name holds a part of its key, so that nobody else has
-/// it by chance; whoever takes it on purpose could silence a node that yields, so it is not probed for.
+/// This node as an instance of the service, which has the short beacon for its name: a hyphen stands in it
+/// for the dot, which would be read as the end of a label. It holds a part of the node's key, so that
+/// nobody else has it by chance; whoever takes it on purpose could silence a node that yields, so it is
+/// not probed for.
 fn info(beacon: &Beacon) -> Result<ServiceInfo, mdns_sd::Error> {
     let short = beacon.short();
-    let name = short.to_string();
+    let name = short.to_string().replace('.', "-");
     let id = name.rsplit(':').next().unwrap_or_default();
     let host = format!("djdns-{id}.local.");
     let text: Vec<TxtProperty> = strings(beacon.bytes()).map(TxtProperty::from).collect();
