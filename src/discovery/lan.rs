@@ -167,7 +167,11 @@ impl Browser {
 fn open(beacon: &Beacon) -> Result<(ServiceDaemon, Receiver<ServiceEvent>), mdns_sd::Error> {
     let info = info(beacon)?;
     let daemon = ServiceDaemon::new()?;
-    let events = daemon.register(info).and_then(|()| daemon.browse(SERVICE));
+    let every = LAN_LOOK_INTERVAL.as_secs() as u32;
+    let events = daemon
+        .set_ip_check_interval(every)
+        .and_then(|()| daemon.register(info))
+        .and_then(|()| daemon.browse(SERVICE));
     if events.is_err() {
         let _ = daemon.shutdown();
     }

@@ -12,6 +12,7 @@ use std::{
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::Duration,
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -39,7 +40,8 @@ impl Lan {
         let hub = Namespace::new("hub");
         hub.ip("link add name bridge type bridge mcast_snooping 0 forward_delay 0");
         hub.ip("link set bridge up");
-        let machines = (1..=machines).map(|n| Machine::new(&hub, n)).collect();
+        let machines: Vec<Machine> = (1..=machines).map(|n| Machine::new(&hub, n)).collect();
+        machines.iter().for_each(Machine::wait_for_carrier);
         Lan { hub, machines }
     }
 }
@@ -56,6 +58,17 @@ impl Machine {
         namespace.ip(&format!("address add {address}/24 dev eth0"));
         namespace.ip("link set eth0 up");
         Machine { namespace, address, port, hub: hub.0.clone() }
+    }
+
+    /// The kernel says a little later that a cable is in.
+    fn wait_for_carrier(&self) {
+        for _ in 0..500 {
+            if ip(&["-n", &self.namespace.0, "link", "show", "eth0"]).contains("state UP") {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the cable of {} is in, and the kernel does not say so", self.namespace.0);
     }
 
     /// A program that will run there.
@@ -119,8 +132,8 @@ impl Drop for Namespace {
     }
 }
 
-/// Runs `ip`, which must succeed.
-fn ip(words: &[&str]) {
+/// Runs `ip`, which must succeed; what it said.
+fn ip(words: &[&str]) -> String {
     let output = Command::new("ip").args(words).output().unwrap_or_else(|error| {
         panic!("`ip` cannot be run ({error}): this test makes network namespaces, install iproute2")
     });
@@ -131,4 +144,5 @@ fn ip(words: &[&str]) {
         words.join(" "),
         String::from_utf8_lossy(&output.stderr).trim()
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
