@@ -36,6 +36,7 @@ mod history;
 mod inbox;
 mod manager;
 pub mod many;
+#[allow(dead_code, reason = "the driver that uses it comes with the machine that decides")]
 mod neighbours;
 pub mod node;
 mod node_key;

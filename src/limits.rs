@@ -320,6 +320,28 @@ pub const HTTP_RETRY: Duration = Duration::from_millis(100);
 
 /// The UDP port at which other nodes reach this one (N1).
 pub const PEERS_PORT: u16 = 31415;
+/// How long a question waits for pages that are not here (choice: a stub resolver waits 5 s,
+/// resolv.conf(5), and an alias may lead on from there).
+pub const MISS_PATIENCE: Duration = Duration::from_secs(3);
+/// Pages that one question waits for, each of which the one before links to (choice: deeper than names
+/// are; one that leads on for ever ends with [`MISS_PATIENCE`] anyway).
+pub const MISS_PAGES_ON_THE_WAY_MAX: usize = 16;
+/// Questions that wait for pages at a time, and for one page (choice: less than
+/// [`FORWARD_WAITING_MAX`], so that names outside the pages always find room).
+pub const MISS_WAITING_MAX: usize = 256;
+pub const MISS_WAITING_PER_PAGE_MAX: usize = 64;
+/// How long after a page was asked for somebody may still wait for it (choice: who comes later is
+/// answered at once, until the page is there).
+pub const MISS_HOPE: Duration = Duration::from_secs(10);
+/// How long a page is sought that a question asked for, when nobody has it (choice).
+pub const MISS_SOUGHT: Duration = Duration::from_secs(60);
+/// After how long a question makes a page be sought again that nobody had, first and at most (choice:
+/// doubled each time).
+pub const MISS_RETRY_FIRST: Duration = Duration::from_secs(15);
+pub const MISS_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
+/// Pages that questions asked for and that are not here, sought and remembered (choice).
+pub const MISS_SOUGHT_MAX: usize = 64;
+pub const MISS_REMEMBERED_MAX: usize = 1024;
 
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
@@ -345,5 +367,9 @@ const _: () = {
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
     assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
     assert!(DNS_TCP_IN_FLIGHT_MAX <= FORWARD_WAITING_MAX);
+    assert!(MISS_WAITING_MAX * 2 <= FORWARD_WAITING_MAX);
+    assert!(MISS_WAITING_PER_PAGE_MAX < MISS_WAITING_MAX);
+    assert!(MISS_PATIENCE.as_secs() < FORWARD_DEADLINE.as_secs());
+    assert!(MISS_SOUGHT_MAX < MISS_REMEMBERED_MAX);
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
 };

@@ -20,6 +20,7 @@ use crate::{
 pub struct Doors {
     pub(super) listeners: Listeners,
     pub(super) http: Option<Http>,
+    #[allow(dead_code, reason = "the driver that uses it comes with the machine that decides")]
     pub(super) peers: PeerDoors,
     /// What was not to be had, what is done instead, and the ways out, in sentences.
     pub notes: Vec<String>,

@@ -4,3 +4,4 @@
 //! What is asked of whom, and what is believed, is not known here.
 
 pub mod doors;
+pub mod misses;
