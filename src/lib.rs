@@ -69,12 +69,12 @@
 //! | N6 |  | later |
 //! | N7 |  | later |
 //! | N8 | `daemon::carry`, `cli::page::carry` | partly |
-//! | D1 |  | later |
+//! | D1 | [`beacon`], `beacon::code` | built |
 //! | D2 |  | later |
 //! | D3 |  | later |
 //! | D4 |  | later |
 //! | D5 |  | later |
-//! | D6 |  | later |
+//! | D6 | `beacon::pages` | built |
 //! | C1 |  | later |
 //! | C2 |  | later |
 //! | C3 |  | later |
@@ -83,6 +83,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod ambient;
+pub mod beacon;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -96,6 +97,7 @@ pub mod key;
 pub mod limits;
 pub mod page;
 pub mod store;
+pub mod sync;
 pub mod time;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

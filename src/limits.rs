@@ -104,6 +104,25 @@ pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
 /// Open operations of one page that one answer to `djdns inbox` lists (choice).
 pub const INBOX_OPERATIONS_MAX: usize = 1000;
 
+// Beacons (D1, D6).
+/// Addresses that one beacon names (choice: IPv4 and IPv6, in the house and outside it, twice).
+pub const BEACON_ADDRESSES_MAX: usize = 8;
+/// Letters of a long code before what is signed: `DMCT:0.5428:65535:a3f2c8b9/`.
+pub const BEACON_HEAD_BYTES: usize = 27;
+/// Bytes of one signed beacon: so many that its code, five bits a letter (RFC 4648 section 6), fits
+/// a presence.
+pub const BEACON_BYTES_MAX: usize = (PRESENCE_BEACON_BYTES_MAX - BEACON_HEAD_BYTES) * 5 / 8;
+/// Phases that a day's slots have, as a short code writes them: four decimals (D1).
+pub const BEACON_PHASES: u32 = 10_000;
+/// How far ahead a beacon may say that it holds (choice: 90 days; addresses change hands).
+pub const BEACON_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Beacons of one page that are made use of (choice: more than anybody asks).
+pub const BEACONS_OF_PAGE_MAX: usize = 256;
+/// Texts of one page that are read as beacons (choice: each costs a signature, 50 ms in all).
+pub const BEACON_TEXTS_READ_MAX: usize = 1024;
+/// Entries of one page that are looked through for beacons (choice: 10 ms).
+pub const BEACON_ENTRIES_READ_MAX: usize = 10_000;
+
 /// Participants of one page (choice: ten times the hundred thousand that it is meant for).
 pub const PARTICIPANTS_MAX: usize = 1_000_000;
 /// The largest total of power, T < 2^31, so that a consensus engine's 64 bit products hold (S3).
@@ -343,6 +362,113 @@ pub const MISS_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
 pub const MISS_SOUGHT_MAX: usize = 64;
 pub const MISS_REMEMBERED_MAX: usize = 1024;
 
+// Sync: what nodes say to each other, and how much of it (N3 to N6).
+
+/// Bytes of one notice (choice: the ids of a busy second, 34 bytes each, and the standing).
+pub const NOTICE_BYTES_MAX: usize = 32 * KIB;
+/// Bytes of one request: 1024 ids of 34 bytes, or a petition, and the rest.
+pub const REQUEST_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of the name of a peer's program (choice).
+pub const PROGRAM_BYTES_MAX: usize = 64;
+/// Bytes of one standing: three ids of 34 bytes, a height of 9 and the array.
+pub const STANDING_BYTES_MAX: usize = 3 * 34 + 9 + 1;
+/// Pages in one notice (choice: 14 kB).
+pub const FOLLOW_ROWS_MAX: usize = 128;
+/// Ids of new statements in one notice (choice: 9 kB; what is more is found by comparing sets).
+pub const NEWS_IDS_MAX: usize = 256;
+/// Statements asked for at one time (choice: 35 kB of ids).
+pub const STATEMENTS_IDS_MAX: usize = 1024;
+/// Parts of a trie asked for at one time (choice: with long paths 7 kB).
+pub const SUBTREES_ROWS_MAX: usize = 64;
+/// Bytes of an answer that is made of many items (choice: the largest statement, 3 MiB, and more).
+pub const ANSWER_BYTES_MAX: usize = 4 * MIB;
+/// Bytes of one part of a sealed state (choice: some hundred small entries; one leaf may be larger).
+pub const PIECE_BYTES: usize = 64 * KIB;
+/// Bytes of one part of an open set (choice: 400 ids, or three levels of hashes).
+pub const OPEN_PIECE_BYTES: usize = 16 * KIB;
+/// Bytes of an answer about an open set: 64 parts.
+pub const OPEN_ANSWER_BYTES_MAX: usize = SUBTREES_ROWS_MAX * (OPEN_PIECE_BYTES + KIB) + 64;
+/// Seals that are replayed one by one; of a page that is further behind the state is taken (choice:
+/// an hour of a busy page).
+pub const SEALS_REPLAYED_MAX: usize = 64;
+/// Certificates that lead from any height to the newest seal (choice: each skip needs 70 % of the
+/// power to stay, so that they are few).
+pub const CHAIN_PROOFS_MAX: usize = 4096;
+/// Bytes of an answer with the seals that operations may name: half a minute each for 30 days, with
+/// what they list.
+pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
+/// Beacons of a page's peers in one answer (choice).
+pub const PEERS_ANSWER_MAX: usize = 16;
+/// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
+pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
+// Discovery on the local network, the address book, wishes.
+
+/// UDP port of the broadcast on the local network (D2; choice: the one after the nodes' own, 31415).
+pub const LAN_BROADCAST_PORT: u16 = 31_416;
+/// Pauses after each of the first times that a node speaks on it, when it comes and asks (choice: three
+/// in two seconds, since a datagram may be lost).
+pub const LAN_ASKS: [Duration; 3] =
+    [Duration::from_millis(400), Duration::from_millis(800), Duration::from_millis(1600)];
+/// How often a node speaks after that, about (choice: 20 bytes in a second).
+pub const LAN_TELL_INTERVAL: Duration = Duration::from_secs(30);
+/// Pause between two times that a node speaks at least (choice: whoever asks without end gets no more).
+pub const LAN_SPEAK_GAP: Duration = Duration::from_millis(400);
+/// What an answer waits longer, at most, for each node that is known, so that they do not all answer at
+/// one moment (choice).
+pub const LAN_ANSWER_SPREAD: Duration = Duration::from_millis(5);
+/// The longest that an answer waits for that (choice: two nodes meet within two seconds).
+pub const LAN_ANSWER_SPREAD_MAX: Duration = Duration::from_millis(500);
+/// How often a node looks whether it is in another network (choice).
+pub const LAN_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Pause after an error of a socket (choice: one that stays keeps no processor busy).
+pub const LAN_ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// Nodes of the local network that are remembered, for each way of finding them (choice: a large office).
+pub const LAN_NEIGHBOURS_MAX: usize = 256;
+/// Signatures of beacons from the local network that are checked in a second, for each way (choice: about
+/// one hundredth of a processor).
+pub const LAN_CHECKED_PER_SECOND_MAX: u64 = 100;
+/// Those of one address (choice: a machine has one node, seldom two).
+pub const LAN_CHECKED_PER_SOURCE_MAX: u64 = 10;
+/// Addresses that are counted by (choice: as many as there are neighbours).
+pub const LAN_SOURCES_MAX: usize = 256;
+/// How long after it was told of a node is told of again when it is heard (choice: it may have been
+/// unreachable for a moment).
+pub const LAN_TOLD_AGAIN: Duration = Duration::from_secs(20);
+/// Bytes of a beacon in one string of a TXT record: 255 with its name (RFC 6763 section 6.1).
+pub const LAN_TXT_PART_BYTES: usize = 250;
+/// Records that multicast DNS may remember (choice: six for each of several hundred nodes, and other
+/// services).
+pub const LAN_CACHED_RECORDS_MAX: i64 = 8192;
+/// How long multicast DNS may take to say how many these are (choice).
+pub const LAN_ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long DNS-SD rests after a flood (choice).
+pub const LAN_FLOOD_REST: Duration = Duration::from_secs(60);
+/// Nodes that were reached at least once and are remembered (choice: 150 KiB).
+pub const BOOK_MET_MAX: usize = 512;
+/// Nodes that were only heard of, for each way of finding them (choice).
+pub const BOOK_HEARD_MAX: usize = 128;
+/// Those that one peer may have told of (choice: a quarter of these).
+pub const BOOK_HEARD_PER_TELLER_MAX: usize = 32;
+/// Addresses without a key that a person named (choice).
+pub const BOOK_PLACES_MAX: usize = 64;
+/// Nodes that proved to lie and are remembered (choice: keys cost nothing, addresses do).
+pub const BOOK_LIARS_MAX: usize = 1024;
+/// Characters of what one of them was caught at (choice: a sentence).
+pub const BOOK_LIE_CHARACTERS_MAX: usize = 200;
+/// Addresses at which a node was seen, beside those that it signs (choice: two networks of each family).
+pub const BOOK_HINTS_MAX: usize = 4;
+/// Failures in a row after which a node that was never reached is forgotten (choice: about ten minutes).
+pub const BOOK_FAILURES_MAX: u32 = 8;
+/// How long a node that could not be reached is left alone, the first time; then twice as long (choice).
+pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
+/// The longest that it is left alone (choice: a laptop that wakes up is found within minutes anyway, since
+/// it calls).
+pub const BOOK_RETRY_MAX: Duration = Duration::from_secs(900);
+/// Bytes of the address book as it is kept (choice: all of the above, each with the largest beacon).
+pub const BOOK_BYTES_MAX: usize = 2 * MIB;
+/// Bytes of a file of this kind (choice: the address book, and room).
+pub const NOTE_BYTES_MAX: usize = 4 * MIB;
+
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
@@ -354,6 +480,7 @@ const _: () = {
         LENDING_ROWS_MAX * 38 + PRESENCE_BEACONS_MAX * (PRESENCE_BEACON_BYTES_MAX + 3) + 128
             <= PRESENCE_BYTES_MAX
     );
+    assert!(BEACON_HEAD_BYTES + (BEACON_BYTES_MAX * 8).div_ceil(5) <= PRESENCE_BEACON_BYTES_MAX);
     assert!(REASON_BYTES_MAX + 512 <= REFUSAL_BYTES_MAX);
     assert!(PETITION_BYTES_MAX <= OPERATION_BYTES_MAX - 1024);
     assert!(PETITIONS_PER_KEY_MAX <= PETITIONS_PER_ADDRESS_MAX);
@@ -372,4 +499,11 @@ const _: () = {
     assert!(MISS_PATIENCE.as_secs() < FORWARD_DEADLINE.as_secs());
     assert!(MISS_SOUGHT_MAX < MISS_REMEMBERED_MAX);
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
+    assert!(FOLLOW_ROWS_MAX * STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
+    assert!(NEWS_IDS_MAX * 34 + STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
+    assert!(STATEMENTS_IDS_MAX * 34 + 64 <= REQUEST_BYTES_MAX);
+    assert!(PETITION_BYTES_MAX + 512 <= REQUEST_BYTES_MAX);
+    assert!(SUBTREES_ROWS_MAX * (66 + 34) + 64 <= REQUEST_BYTES_MAX);
+    assert!(BATCH_BYTES_MAX + 64 <= ANSWER_BYTES_MAX);
+    assert!(REFUSAL_BYTES_MAX + 512 <= PETITION_ANSWER_BYTES_MAX);
 };

@@ -104,12 +104,17 @@ impl Governance {
         self.sealed_presences.get(key)
     }
 
-    /// Who named which node for their seats, by the newest presence of each (S2).
-    pub fn hosted(&self) -> impl Iterator<Item = (PublicKey, PublicKey)> {
+    /// The newest presence of each participant, sealed or not (G6).
+    pub fn presences(&self) -> impl Iterator<Item = &Statement> {
         let is_newest = |(key, _): &(&PublicKey, &Statement)| !self.presences.contains_key(*key);
         let sealed = self.sealed_presences.iter().filter(is_newest);
-        let newest = self.presences.iter().chain(sealed);
-        newest.filter_map(|(key, presence)| Some((*key, presence.as_presence()?.node()?)))
+        self.presences.iter().chain(sealed).map(|(_, presence)| presence)
+    }
+
+    /// Who named which node for their seats, by the newest presence of each (S2).
+    pub fn hosted(&self) -> impl Iterator<Item = (PublicKey, PublicKey)> {
+        self.presences()
+            .filter_map(|presence| Some((presence.author(), presence.as_presence()?.node()?)))
     }
 
     /// The roster and the parameters as a change of them would leave those that are sealed (G4).
