@@ -61,12 +61,12 @@
 //! | T5 |  | later |
 //! | T6 |  | later |
 //! | T7 | `daemon::carry` | partly |
-//! | N1 |  | later |
+//! | N1 | [`network`], [`network::tls`] | built |
 //! | N2 |  | later |
 //! | N3 |  | later |
 //! | N4 |  | later |
 //! | N5 |  | later |
-//! | N6 |  | later |
+//! | N6 | [`network`], [`network::wire`] | partly |
 //! | N7 |  | later |
 //! | N8 | `daemon::carry`, `cli::page::carry` | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
@@ -95,6 +95,7 @@ pub mod http;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod network;
 pub mod page;
 pub mod store;
 pub mod sync;
