@@ -55,6 +55,7 @@ mod shown;
 mod signals;
 mod stats;
 pub mod status;
+pub mod surroundings;
 mod trail;
 mod verify;
 mod web;

@@ -28,7 +28,7 @@
 //! | P3 | [`id`], [`key`], [`governance::envelope`] | partly |
 //! | P4 | [`key`] | partly |
 //! | P5 | [`limits`], [`governance`], [`governance::statement`] | built |
-//! | P6 | [`page`], [`page::genesis`], [`dns::view`], [`daemon::node`] | built |
+//! | P6 | [`page`], [`page::genesis`], [`dns::view`], `daemon::node::admission` | built |
 //! | P7 | [`page::record`], [`page::rdata`], [`page::entry`] | built |
 //! | P8 | [`page::entry`], [`page::rdata`], [`page::apex`], [`page::zonefile`] | built |
 //! | P9 | [`page`], [`page::trie`] | built |
@@ -55,7 +55,7 @@
 //! | S7 | [`governance::solo`], `daemon::sealing` | built |
 //! | S8 | [`governance::solo`], `daemon::status` | built |
 //! | T1 | [`governance::chain`], `daemon::verify` | built |
-//! | T2 | `daemon::anchors`, [`daemon::node`], [`dns::view`] | built |
+//! | T2 | `daemon::anchors`, `daemon::node::admission`, [`dns::view`] | built |
 //! | T3 | `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |

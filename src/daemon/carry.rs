@@ -12,7 +12,6 @@ use super::{
     whole::{self, Check, Note, WholePage},
 };
 use crate::{
-    ambient,
     control::{
         report::{Carried, Forgotten},
         request::{Failure, PageSelector},
@@ -62,7 +61,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     let id = Genesis::decode(&whole.raw.genesis)
         .map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?
         .id();
-    check_due(&whole, ambient::now())?;
+    check_due(&whole, node.now())?;
     if node.page(&id).is_none() {
         let (statements, seals) = (whole.said.len() - whole.seals(), whole.seals());
         let page = node.admit_page(whole, progress)?;
@@ -177,12 +176,13 @@ fn keep(node: &Node, state: &mut State, id: &Id, fork: &SealRecord) -> Result<()
     if kept.len() >= FORKS_KEPT_MAX || kept.iter().any(|kept| kept.seal.id() == seal) {
         return Ok(());
     }
-    let note = Note { time: ambient::now(), what: "contradicted".to_owned() };
+    let note = Note { time: node.now(), what: "contradicted".to_owned() };
     let records = [note.record(), Record::unnamed(whole::FORK, fork.encode())];
     node.store.append(id, &records).map_err(sentence)?;
     tracing::warn!(page = %id, %seal, height = fork.seal.height, "two seals contradict each other");
     state.forks.entry(*id).or_default().push(fork.clone());
     node.mark(state, id);
+    node.tell_change(id);
     Ok(())
 }
 
@@ -204,7 +204,7 @@ fn follow_on(
         return Err(Failure::refused(forked(followed.page.page().name(), &id, forks)));
     }
     let (seals, statements) = (followed.seals, followed.records.len() - followed.seals);
-    let note = Note { time: ambient::now(), what: "carried".to_owned() };
+    let note = Note { time: node.now(), what: "carried".to_owned() };
     let records: Vec<Record> = [note.record()].into_iter().chain(followed.records).collect();
     node.store.append(&id, &records).map_err(sentence)?;
     match seals {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::{
-    ambient,
     governance::{
         Governance,
         sealing::{SealProposal, Unready},
@@ -29,7 +28,7 @@ impl Node {
 
     /// Seals every page that is due.
     pub fn seal_due(&self) {
-        let now = ambient::now();
+        let now = self.now();
         let mut state = self.state();
         let due: Vec<Id> =
             state.due.iter().filter(|(_, at)| **at <= now).map(|(page, _)| *page).collect();

@@ -12,7 +12,6 @@ use super::{
     whole::{self, WholePage},
 };
 use crate::{
-    ambient,
     control::{
         request::{Answer, Draft, Failure, Request},
         server::Session,
@@ -80,16 +79,16 @@ impl Session for NodeSession {
             }
             Request::TakeUp { petition, statements } => {
                 let statements = admitted(&node, &statements)?;
-                inbox::take_up(&node, &petition, &statements, ambient::now())?;
+                inbox::take_up(&node, &petition, &statements, node.now())?;
                 submitted(&statements)
             }
-            Request::Ask { petition } => inbox::ask(&node, &petition, ambient::now())?,
-            Request::Petition { prefix } => inbox::one(&node, &prefix, ambient::now())?,
+            Request::Ask { petition } => inbox::ask(&node, &petition, node.now())?,
+            Request::Petition { prefix } => inbox::one(&node, &prefix, node.now())?,
             Request::Petitions { page, all } => {
-                inbox::of(&node, &node.select(&page)?, all, ambient::now())?
+                inbox::of(&node, &node.select(&page)?, all, node.now())?
             }
-            Request::Refuse { refusal } => inbox::refuse(&node, &refusal, ambient::now())?,
-            Request::Inbox { key } => inbox::awaiting(&node, key, ambient::now())?,
+            Request::Refuse { refusal } => inbox::refuse(&node, &refusal, node.now())?,
+            Request::Inbox { key } => inbox::awaiting(&node, key, node.now())?,
             Request::Stage { genesis, entries, said } => self.stage(genesis, entries, said)?,
             Request::Commit => {
                 let page = node.admit_page(std::mem::take(&mut self.staged), progress)?;
@@ -232,9 +231,9 @@ fn draft(
         occupied: if free.len() < slots { occupied(page, &author) } else { Vec::new() },
         slots: free,
         batch_slots: page.free_batch_slots(&author, slots.div_ceil(BATCH_ROWS_MAX)),
-        sequence: page.next_sequence(&author).max(ambient::milliseconds()),
+        sequence: page.next_sequence(&author).max(node.milliseconds()),
         presence,
-        presence_sequence: page.next_presence(&author).max(ambient::milliseconds()),
+        presence_sequence: page.next_presence(&author).max(node.milliseconds()),
         delegates_gone,
         node: node.nameable_key().map(|key| key.raw()),
         seal_time: page.page().head().time,

@@ -16,7 +16,7 @@ pub fn stats(node: &Node, running: &Running) -> Stats {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: std::process::id(),
         started: node.started,
-        uptime_seconds: ambient::now().saturating_sub(node.started),
+        uptime_seconds: node.now().saturating_sub(node.started),
         memory_bytes: ambient::resident_bytes(),
         queries: queries(&running.witness.counted()),
         forwarding: forwarded(running),

@@ -2,7 +2,6 @@
 
 use super::{damage::Damage, inbox, node::Node, report, running::Running, seats::Seats};
 use crate::{
-    ambient,
     control::{
         report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
         running::Forwarding,
@@ -241,7 +240,7 @@ fn waiting(node: &Node, pages: &[Governance]) -> WaitingOnes {
         waiting.operations.extend(shown.map(|proposal| waiting_one(page, &seats, proposal)));
         waiting.more.extend(open.len().checked_sub(WAITING_MAX).filter(|n| *n > 0).map(counted));
         // An inbox that cannot be read is told of when it is opened.
-        let petitions = inbox::waiting(node, page, ambient::now()).unwrap_or(0);
+        let petitions = inbox::waiting(node, page, node.now()).unwrap_or(0);
         waiting.petitions.extend(Some(petitions).filter(|n| *n > 0).map(counted));
     }
     waiting
@@ -265,7 +264,7 @@ fn waiting_one(page: &Governance, seats: &Seats, proposal: &Proposal) -> Waiting
 pub fn unsealed_page(node: &Node, page: &Governance) -> Option<String> {
     let own = Seats::of_node(page, node.key());
     if own.are_enough() {
-        let behind = page.check_clock(ambient::now()).err()?;
+        let behind = page.check_clock(node.now()).err()?;
         return Some(format!("{} is not sealed: {behind}", page.page().name()));
     }
     let most = Seats::of(page);

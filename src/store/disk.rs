@@ -28,7 +28,7 @@ pub trait Disk: Send + Sync {
     /// Whether there is anything at this path.
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Where the operating system finds this path, or `None` if only this trait reaches it: then
-    /// what needs real files (the lock, the index) does without.
+    /// what needs real files does without (the lock), or is in memory (the index).
     fn on_host(&self, path: &Path) -> Option<PathBuf>;
 }
 

@@ -34,16 +34,12 @@ pub(super) fn open(
     anchors::tidy(&*disk, dir)?;
     notes::tidy(&*disk, dir)?;
     let names = opening.tidy()?;
-    let known = index_dir.as_deref().map(Index::open).map(|opened| opening.known(opened));
-    let (index, known) = known.unwrap_or_default();
+    let (index, known) = opening.known(Index::open(index_dir.as_deref()));
     let mut found = BTreeMap::new();
     for page in names {
         found.insert(page, opening.page(&page, known.get(&page).copied(), progress)?);
     }
-    let index = match index_dir {
-        Some(index_dir) => opening.agree(index, &index_dir, known, &found),
-        None => None,
-    };
+    let index = opening.agree(index, index_dir.as_deref(), known, &found);
     let notices = opening.notices;
     let pages = found.into_iter().map(|(id, page)| (id, Arc::new(page))).collect();
     let owner = Owner {
@@ -135,7 +131,7 @@ impl Opening<'_> {
     fn agree(
         &mut self,
         index: Option<Index>,
-        index_dir: &Path,
+        index_dir: Option<&Path>,
         known: BTreeMap<Id, Place>,
         found: &BTreeMap<Id, Page>,
     ) -> Option<Index> {
@@ -148,8 +144,8 @@ impl Opening<'_> {
         let reason = self.reason.take().unwrap_or_default();
         match self.rebuild(index_dir, found) {
             Ok(index) => {
-                // Nobody needs to hear that a new store has a new index.
-                if !found.is_empty() {
+                // Nobody needs to hear that a new store has a new index, or of one that is always new.
+                if !found.is_empty() && index_dir.is_some() {
                     self.notices.push(Notice::IndexRebuilt { reason });
                 }
                 Some(index)
@@ -161,7 +157,11 @@ impl Opening<'_> {
         }
     }
 
-    fn rebuild(&mut self, dir: &Path, found: &BTreeMap<Id, Page>) -> Result<Index, IndexFault> {
+    fn rebuild(
+        &mut self,
+        dir: Option<&Path>,
+        found: &BTreeMap<Id, Page>,
+    ) -> Result<Index, IndexFault> {
         Index::delete(dir)?;
         let (index, _) = Index::open(dir)?;
         self.catch_up(&index, &BTreeMap::new(), found)?;

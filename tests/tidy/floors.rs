@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_map_of_another_house_is_refused() {
-        let map = "//! Text.\n//! floor 4  main, cli, config, daemon, demo, ambient   wiring\n\
+        let map = "//! Text.\n//! floor 4  main, cli, config, daemon, demo, ambient, world   wiring\n\
             //! floor 3  dns, http, control  faces\n//! floor 2  network, discovery, transfer\n\
             //! floor 1  store, content  disk\n//! floor 0  limits, time, id, key, beacon,   pure\n\
             //!          page, governance, sync  more\n//! ```\n//! floor 1  attic\n";

@@ -1,0 +1,162 @@
+//! Whole pages taken in: founded here, or brought; and which of them is trusted for a name.
+
+use std::sync::Arc;
+
+use super::{Node, Progress, sentence};
+use crate::{
+    control::request::Failure,
+    daemon::{
+        anchors,
+        shown::{built, with_page},
+        whole::{Check, Note, WholePage},
+    },
+    governance::Governance,
+    id::Id,
+    page::{Page, PageRefusal, genesis::Genesis, name::Name},
+};
+
+impl Node {
+    /// Admits a whole page: founded here, or brought by a bundle.
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub fn admit_page(&self, whole: WholePage, progress: Progress) -> Result<Governance, Failure> {
+        check_no_demonstration(&whole)?;
+        self.admit_whole(whole, "imported", progress)
+    }
+
+    /// Founds a page whose genesis names no state root yet.
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub fn found_page(
+        &self,
+        mut whole: WholePage,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
+        check_no_demonstration(&whole)?;
+        let raw = std::mem::take(&mut whole.raw);
+        let total = raw.entries.len();
+        let founded = Page::found_raw(raw, &mut checking(total, progress));
+        let (page, raw) = founded.map_err(refused_page)?;
+        self.admit_founded(page, WholePage { raw, ..whole }, "founded", progress)
+    }
+
+    /// [`Node::admit_page`] for the pages embedded in the program, whose keys are public (P6).
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub fn admit_demonstration(
+        &self,
+        whole: WholePage,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
+        self.admit_whole(whole, "founded", progress)
+    }
+
+    fn admit_whole(
+        &self,
+        whole: WholePage,
+        cause: &str,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
+        let total = whole.raw.entries.len();
+        let page = Page::admit(&whole.raw, &mut checking(total, progress));
+        let page = page.map_err(refused_page)?;
+        self.admit_founded(page, whole, cause, progress)
+    }
+
+    /// `cause` is noted in the log: founded here, or imported.
+    fn admit_founded(
+        &self,
+        page: Page,
+        whole: WholePage,
+        cause: &str,
+        progress: Progress,
+    ) -> Result<Governance, Failure> {
+        let id = page.id();
+        let governance = whole
+            .replay(Governance::new(page), Check::Full, progress)
+            .map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+        if self.page(&id).is_some() {
+            return Err(Failure::refused(format!("the page {id} is here already")));
+        }
+        let total = whole.raw.entries.len() as u64;
+        progress("writing", 0, total);
+        let note = Note { time: self.now(), what: cause.to_owned() };
+        self.store.found(&id, self.nonce(), whole.records(note)).map_err(sentence)?;
+        progress("showing", 0, total);
+        self.show(governance.clone());
+        Ok(governance)
+    }
+
+    /// Shows a page that is stored.
+    pub(super) fn show(&self, page: Governance) {
+        let is_shown = self.state().is_shown;
+        // Before the state is locked: statements about other pages need not wait for it.
+        let early = is_shown.then(|| built(&page));
+        let mut state = self.state();
+        if state.is_shown {
+            let built = early.unwrap_or_else(|| built(&page));
+            self.view.store(Arc::new(with_page(&self.view.load(), built, &page)));
+        }
+        if !page.seats_of(&self.key.public()).is_empty() {
+            state.due.insert(page.page().id(), 0);
+        }
+        let id = page.page().id();
+        state.pages.insert(id, page);
+        self.tell_change(&id);
+    }
+
+    /// Trusts a page for a name and everything below it, durably (T2).
+    ///
+    /// # Errors
+    /// [`Failure`] when the page is not here or has another name, or the disk fails.
+    pub fn join(&self, name: &Name, id: &Id) -> Result<(), Failure> {
+        let Some(page) = self.page(id) else {
+            return Err(Failure::not_found(format!(
+                "the page {id} is not here: bring it with `djdns page import {name} FILE.bundle` \
+                 first"
+            )));
+        };
+        if page.page().name() != name {
+            return Err(Failure::refused(format!(
+                "the page {id} is bound to the name {}, not {name} (P6)",
+                page.page().name()
+            )));
+        }
+        let mut state = self.state();
+        let mut anchors = state.anchors.clone();
+        anchors.insert(name.clone(), *id);
+        self.store.set_anchors(&anchors::write(&anchors)).map_err(sentence)?;
+        if state.is_shown {
+            self.view.store(Arc::new(self.view.load().with_anchor(name, *id)));
+        }
+        state.anchors = anchors;
+        Ok(())
+    }
+}
+
+/// The keys of the demonstration are public (P6).
+pub(in crate::daemon) fn check_no_demonstration(whole: &WholePage) -> Result<(), Failure> {
+    match Genesis::decode(&whole.raw.genesis) {
+        Ok(genesis) if genesis.raw().demonstration => Err(Failure::refused(
+            "this is a demonstration page, whose keys are public: it comes with the program and is \
+             accepted from nobody (P6)",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Tells now and then how many of a page's entries are checked.
+pub(in crate::daemon) fn checking(total: usize, progress: Progress) -> impl FnMut(usize) {
+    move |done| {
+        if done.is_multiple_of(4096) {
+            progress("checking entries", done as u64, total as u64);
+        }
+    }
+}
+
+fn refused_page(refusal: PageRefusal) -> Failure {
+    Failure::refused(format!("the page is refused: {refusal}"))
+}

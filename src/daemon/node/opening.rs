@@ -1,0 +1,120 @@
+//! A node at its start: every page read back from its log, and the demonstration where there is none.
+
+use super::{Node, Progress};
+use crate::{
+    daemon::whole::{self, WholePage, WholeRefusal},
+    demo,
+    governance::{Governance, seal::SealRecord},
+    id::Id,
+    page::{bundle, genesis::Genesis, name::Name},
+    store::{Cursor, StoreError},
+};
+
+/// Why a page cannot be read back from its log.
+#[derive(Debug, thiserror::Error)]
+pub enum Reopening {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Whole(#[from] WholeRefusal),
+    #[error("its log holds another page: {0}")]
+    OtherPage(Id),
+}
+
+impl Node {
+    /// Whether the directory is new, or its first start was interrupted: then there is nothing but
+    /// pages of the demonstration, and no anchor, which is written after them.
+    pub(super) fn holds_nothing_of_its_own(&self) -> Result<bool, StoreError> {
+        let stored = self.store.pages()?.len();
+        let pages = self.pages();
+        let is_demonstration = |page: &Governance| page.page().is_demonstration();
+        Ok(stored == pages.len() && pages.iter().all(is_demonstration))
+    }
+
+    /// Puts the demonstration into a data directory and trusts its root, last: so an interrupted
+    /// start is seen, and finished by the next, which finds a part of the pages here.
+    pub(super) fn install_demonstration(&self) -> anyhow::Result<()> {
+        for bytes in demo::bundles() {
+            let mut whole = WholePage::default();
+            for (kind, bytes) in bundle::read(bytes)? {
+                whole.take(kind, bytes.to_vec())?;
+            }
+            let genesis = Genesis::decode(&whole.raw.genesis)?;
+            if self.page(&genesis.id()).is_none() {
+                self.admit_demonstration(whole, &mut |_, _, _| {})?;
+            }
+            if genesis.raw().name.is_root() {
+                self.join(&Name::root(), &genesis.id())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads every page from its log, and shows it.
+    pub(super) fn load(&self, progress: Progress) -> anyhow::Result<()> {
+        let ids = self.store.pages()?;
+        for (n, id) in ids.iter().enumerate() {
+            progress("loading pages", n as u64, ids.len() as u64);
+            match self.reopen(id, progress) {
+                Ok((page, forks)) => {
+                    if !forks.is_empty() {
+                        self.state().forks.insert(*id, forks);
+                    }
+                    self.show(page);
+                }
+                Err(error) => self.keep_damage(id, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn reopen(
+        &self,
+        id: &Id,
+        progress: Progress,
+    ) -> Result<(Governance, Vec<SealRecord>), Reopening> {
+        let mut whole = self.read_whole(id)?;
+        let forks = std::mem::take(&mut whole.forks);
+        let page = whole::reopen(&whole, progress)?;
+        let found = page.page().id();
+        if found == *id { Ok((page, forks)) } else { Err(Reopening::OtherPage(found)) }
+    }
+
+    /// Everything in a page's log.
+    ///
+    /// # Errors
+    /// [`Reopening`] when the log cannot be read, or its records are none of ours.
+    pub fn read_whole(&self, id: &Id) -> Result<WholePage, Reopening> {
+        Ok(self.read_from(id, Cursor::START)?.0)
+    }
+
+    /// What a page's log holds from `from` on, and where it ends.
+    ///
+    /// # Errors
+    /// [`Reopening`] when the log cannot be read, or its records are none of ours.
+    pub fn read_from(&self, id: &Id, from: Cursor) -> Result<(WholePage, Cursor), Reopening> {
+        let mut whole = WholePage::default();
+        let mut fault = None;
+        let end = self.store.read(id, from, &mut |record| {
+            if let Err(found) = whole.take(record.kind, record.bytes) {
+                fault.get_or_insert(found);
+            }
+        })?;
+        fault.map_or(Ok((whole, end)), |fault| Err(fault.into()))
+    }
+
+    /// What a page's log holds from `from` on, together with the page as it is served after
+    /// exactly that: nothing is admitted in between.
+    ///
+    /// # Errors
+    /// As [`Node::read_from`]; `None` when the page is not here any more.
+    pub fn read_rest(
+        &self,
+        id: &Id,
+        from: Cursor,
+    ) -> Result<Option<(WholePage, Governance)>, Reopening> {
+        let state = self.state();
+        let Some(page) = state.pages.get(id).cloned() else { return Ok(None) };
+        Ok(Some((self.read_from(id, from)?.0, page)))
+    }
+}
