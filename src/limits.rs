@@ -358,6 +358,35 @@ pub const MISS_SOUGHT: Duration = Duration::from_secs(60);
 /// doubled each time).
 pub const MISS_RETRY_FIRST: Duration = Duration::from_secs(15);
 pub const MISS_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
+/// Bytes of notices that wait for the machine (N6, choice): four full ones of each of many peers.
+pub const JOBS_NOTICES_BYTES_MAX: usize = 8 * MIB;
+/// Questions about the machine's state that wait (choice: as many as commands at a time, and more).
+pub const JOBS_LOOKS_MAX: usize = 128;
+/// How long somebody waits who looks at the machine (choice: a person is there).
+pub const PEERS_LOOK_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the machine rests when nothing happens (choice: it looks at what is overdue then).
+pub const MACHINE_REST: Duration = Duration::from_secs(5);
+/// Nodes heard of lately, for short beacons (choice: those of a large office).
+pub const SIGHTINGS_MAX: usize = 256;
+/// Pages of which it is remembered why they do not come, or are not in step (choice).
+pub const PEERS_FACTS_MAX: usize = 256;
+/// How often whom this node knows is written down (choice).
+pub const BOOK_SAVED_EVERY: Duration = Duration::from_secs(300);
+/// How long the machine may take to end (choice: a second or two of work on a large page).
+pub const PEERS_FAREWELL: Duration = Duration::from_secs(3);
+/// How long this node's beacon holds, and how often its addresses are looked at (choice: a code on paper
+/// is good for a month; a new network is told of within a minute).
+pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
+pub const BEACON_LOOKED_EVERY: Duration = Duration::from_secs(30);
+/// How long a short beacon is looked for on the network (choice: both ways of D2 answer within a second
+/// or two).
+pub const CONNECT_LOOKED_FOR: Duration = Duration::from_secs(6);
+/// How often names of nodes are looked up again (choice).
+pub const CONTACTS_NAMED_EVERY: Duration = Duration::from_secs(300);
+/// How long `djdns page join` waits for a page, and how often it looks how far that is (choice: a person
+/// waits).
+pub const JOIN_PATIENCE: Duration = Duration::from_secs(10);
+pub const JOIN_LOOKED_EVERY: Duration = Duration::from_millis(200);
 /// Pages that questions asked for and that are not here, sought and remembered (choice).
 pub const MISS_SOUGHT_MAX: usize = 64;
 pub const MISS_REMEMBERED_MAX: usize = 1024;
@@ -598,6 +627,8 @@ const _: () = {
     assert!(MISS_WAITING_PER_PAGE_MAX < MISS_WAITING_MAX);
     assert!(MISS_PATIENCE.as_secs() < FORWARD_DEADLINE.as_secs());
     assert!(MISS_SOUGHT_MAX < MISS_REMEMBERED_MAX);
+    assert!(BEACON_LIFE.as_secs() < BEACON_LIFE_MAX.as_secs());
+    assert!(JOIN_PATIENCE.as_secs() < CONTROL_SILENCE.as_secs());
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
     assert!(FOLLOW_ROWS_MAX * STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
     assert!(NEWS_IDS_MAX * 34 + STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::words;
 use crate::{
+    beacon::Code,
     limits::PEERS_PORT,
     page::name::{self, Name},
 };
@@ -66,7 +67,7 @@ pub enum Contact {
     /// A name, and the port at its addresses, unless its BEACON records say more.
     Host(Name, u16),
     /// A beacon code (D1).
-    Code(String),
+    Code(Code),
 }
 
 impl PeerDoor {
@@ -132,11 +133,10 @@ impl FromStr for Contact {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Contact, String> {
-        let starts = |prefix: &str| {
-            text.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
-        };
-        if starts(CODE) {
-            return Ok(Contact::Code(text.to_owned()));
+        let head = text.get(..CODE.len()).unwrap_or_default();
+        if head.eq_ignore_ascii_case(CODE) {
+            let code = text.parse::<Code>();
+            return code.map(Contact::Code).map_err(|refusal| refusal.to_string());
         }
         if let Ok(address) = text.parse() {
             return usable(address, text).map(Contact::Address);
@@ -282,7 +282,8 @@ mod tests {
         check("[2001:db8::7]:1", Ok("[2001:db8::7]:1"));
         check("Node.example", Ok("node.example."));
         check("node.example:1", Ok("node.example.:1"));
-        check("dmct:0.5428:31415:a3f2c8b9", Ok("dmct:0.5428:31415:a3f2c8b9"));
+        check("dmct:0.5428:31415:A3f2c8b9", Ok("DMCT:0.5428:31415:a3f2c8b9"));
+        check("DMCT:0.5428:31415", Err("cut off or damaged"));
         for text in ["", ".", "a..b", "node.example:x", "node.example:0", "https://node", "a b"] {
             check(text, Err("accepted are an address"));
         }

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
-use super::{ServeOptions, neighbours::doors::PeerDoors, passed, privileges, web};
+use super::{ServeOptions, neighbours::sockets::PeerDoors, passed, privileges, web};
 use crate::{
     dns::{Access, ListenError, Listeners},
     http::Http,
