@@ -62,6 +62,10 @@
 //! | T6 |  | later |
 //! | T7 | `daemon::carry` | partly |
 //! | N1 | [`network`], [`network::tls`] | built |
+
+//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
+//! | T7 | [`governance::field`], `daemon::carry` | partly |
+//! | N1 |  | later |
 //! | N2 |  | later |
 //! | N3 |  | later |
 //! | N4 |  | later |
@@ -69,8 +73,12 @@
 //! | N6 | [`network`], [`network::wire`] | partly |
 //! | N7 |  | later |
 //! | N8 | `daemon::carry`, `cli::page::carry` | partly |
+
+//! | N6 |  | later |
+//! | N7 | `sync::book`, `sync::book::group` | built |
+//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
-//! | D2 |  | later |
+//! | D2 | [`discovery`], `discovery::broadcast`, `discovery::lan` | built |
 //! | D3 |  | later |
 //! | D4 |  | later |
 //! | D5 |  | later |
@@ -89,6 +97,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod demo;
+pub mod discovery;
 pub mod dns;
 pub mod governance;
 pub mod http;

@@ -81,6 +81,16 @@ pub const SEAL_LEAP: Duration = Duration::from_secs(30 * 24 * 3600);
 /// to be set over the network.
 pub const SEAL_LEAP_WAIT: Duration = Duration::from_secs(600);
 
+// Attestations and freshness.
+/// Bytes of one attestation, without its envelope: two ids of 34 bytes and two numbers of 9.
+pub const ATTESTATION_BYTES_MAX: usize = 128;
+/// How long an attestation is valid (T6, choice: a node that attests four times a day may miss two).
+pub const ATTESTATION_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// When a node says anew which seal is the newest (T6, choice).
+pub const ATTESTATION_RENEWED_AFTER: Duration = Duration::from_secs(6 * 3600);
+/// How far ahead of this machine's clock an attestation may be: until then it is held (T7).
+pub const ATTESTATION_AHEAD_MAX: Duration = Duration::from_secs(3600);
+
 /// Bytes of a signed envelope beside its body: kind, page id, signature and the heads of each.
 pub const ENVELOPE_BYTES: usize = 128;
 /// Bytes of one petition, without its envelope (G13, choice: what a stranger asks for is a few
@@ -430,6 +440,12 @@ pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
 pub const PEERS_ANSWER_MAX: usize = 16;
 /// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
 pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
+
+// The driver that keeps this node in step with others (daemon/neighbours).
+
+/// The UDP port at which other nodes reach this one (N1).
+pub const PEERS_PORT: u16 = 31415;
+
 // Discovery on the local network, the address book, wishes.
 
 /// UDP port of the broadcast on the local network (D2; choice: the one after the nodes' own, 31415).
@@ -495,6 +511,12 @@ pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
 pub const BOOK_RETRY_MAX: Duration = Duration::from_secs(900);
 /// Bytes of the address book as it is kept (choice: all of the above, each with the largest beacon).
 pub const BOOK_BYTES_MAX: usize = 2 * MIB;
+/// Pages for which somebody wishes to be followed otherwise than usual (choice).
+pub const WISHES_MAX: usize = 10_000;
+/// How often a page is followed at most, if not live (choice: less is as good as live).
+pub const FOLLOW_EVERY_MIN: Duration = Duration::from_secs(10);
+/// How often at least, if at all (choice: a year).
+pub const FOLLOW_EVERY_MAX: Duration = Duration::from_secs(365 * 86_400);
 /// Bytes of a file of this kind (choice: the address book, and room).
 pub const NOTE_BYTES_MAX: usize = 4 * MIB;
 
@@ -597,6 +619,7 @@ pub const NETWORK_REASON_BYTES_MAX: usize = 200;
 pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
 /// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
 pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
+
 
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
