@@ -11,6 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 mod args;
 mod audit;
 mod config;
+mod connect;
 mod context;
 mod explain;
 mod fault;
@@ -20,6 +21,7 @@ mod key;
 mod logs;
 mod output;
 mod page;
+mod peers;
 mod presence;
 mod proposals;
 mod propose;
@@ -88,6 +90,8 @@ enum Command {
     Explain(explain::Explain),
     Status(status::Status),
     Stats(stats::Stats),
+    Peers(peers::Peers),
+    Connect(connect::Connect),
     Logs(logs::Logs),
     System(system::System),
     Key(key::Key),
@@ -139,6 +143,8 @@ impl Command {
             Command::Explain(command) => command.run(context),
             Command::Status(command) => command.run(context),
             Command::Stats(command) => command.run(context),
+            Command::Peers(command) => command.run(context),
+            Command::Connect(command) => command.run(context),
             Command::Logs(command) => command.run(context),
             Command::System(command) => command.run(context),
             Command::Key(command) => command.run(context),
@@ -167,6 +173,8 @@ impl Command {
             Command::Explain(_) => "djdns explain",
             Command::Status(_) => "djdns status",
             Command::Stats(_) => "djdns stats",
+            Command::Peers(_) => "djdns peers",
+            Command::Connect(_) => "djdns connect",
             Command::Logs(_) => "djdns logs",
             Command::System(_) => "djdns system",
             Command::Key(_) => "djdns key",

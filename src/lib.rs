@@ -59,22 +59,14 @@
 //! | T3 | `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
-//! | T6 |  | later |
-//! | T7 | `daemon::carry` | partly |
-//! | N1 | [`network`], [`network::tls`] | built |
-
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
 //! | T7 | [`governance::field`], `daemon::carry` | partly |
-//! | N1 |  | later |
-//! | N2 |  | later |
+//! | N1 | [`network`], [`network::tls`] | built |
+//! | N2 | [`dns::fetch`], `daemon::neighbours::misses` | partly |
 //! | N3 |  | later |
 //! | N4 |  | later |
 //! | N5 |  | later |
 //! | N6 | [`network`], [`network::wire`] | partly |
-//! | N7 |  | later |
-//! | N8 | `daemon::carry`, `cli::page::carry` | partly |
-
-//! | N6 |  | later |
 //! | N7 | `sync::book`, `sync::book::group` | built |
 //! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |

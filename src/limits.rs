@@ -443,9 +443,6 @@ pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
 
 // The driver that keeps this node in step with others (daemon/neighbours).
 
-/// The UDP port at which other nodes reach this one (N1).
-pub const PEERS_PORT: u16 = 31415;
-
 // Discovery on the local network, the address book, wishes.
 
 /// UDP port of the broadcast on the local network (D2; choice: the one after the nodes' own, 31415).
@@ -619,7 +616,6 @@ pub const NETWORK_REASON_BYTES_MAX: usize = 200;
 pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
 /// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
 pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
-
 
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());

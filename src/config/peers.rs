@@ -26,8 +26,8 @@ pub struct Peers {
     pub listen: Option<PeerDoor>,
     /// Nodes that are contacted besides those that are found.
     pub contact: Vec<Contact>,
-    /// Whether nodes of the same network are looked for; they are, unless this says `false`.
-    pub lan: Option<bool>,
+    /// How nodes of the same network are looked for; in both ways, unless this says otherwise.
+    pub lan: Option<Lan>,
     /// Whether a router is asked to let other nodes in; it is, unless this says `false`.
     pub port_mapping: Option<bool>,
 }
@@ -57,6 +57,17 @@ pub enum DoorRefusal {
     Nothing,
     #[error("{0} is here twice: keep one of them")]
     Twice(SocketAddr),
+}
+
+/// How nodes of the same network are looked for, and this one shows itself to them (D2): `true`,
+/// `"dns-sd"`, `"broadcast"` or `false`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lan {
+    #[default]
+    Both,
+    DnsSd,
+    Broadcast,
+    Off,
 }
 
 /// A node that a person names.
@@ -99,6 +110,16 @@ impl PeerDoor {
             Some((_, address)) => Err(DoorRefusal::Twice(*address)),
             None => Ok(PeerDoor::At(addresses)),
         }
+    }
+}
+
+impl Lan {
+    pub fn has_dns_sd(self) -> bool {
+        matches!(self, Lan::Both | Lan::DnsSd)
+    }
+
+    pub fn has_broadcast(self) -> bool {
+        matches!(self, Lan::Both | Lan::Broadcast)
     }
 }
 
@@ -193,7 +214,7 @@ impl fmt::Display for Contact {
             Contact::Address(address) => address.fmt(f),
             Contact::Host(name, PEERS_PORT) => name.fmt(f),
             Contact::Host(name, port) => write!(f, "{name}:{port}"),
-            Contact::Code(code) => f.write_str(code),
+            Contact::Code(code) => code.fmt(f),
         }
     }
 }
@@ -201,6 +222,23 @@ impl fmt::Display for Contact {
 impl<'de> Deserialize<'de> for PeerDoor {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<PeerDoor, D::Error> {
         reader.deserialize_any(Lines)
+    }
+}
+
+impl fmt::Display for Lan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lan::Both => "true",
+            Lan::DnsSd => "dns-sd",
+            Lan::Broadcast => "broadcast",
+            Lan::Off => "false",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Lan {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Lan, D::Error> {
+        reader.deserialize_any(OneLan)
     }
 }
 
@@ -234,6 +272,32 @@ impl<'de> de::Visitor<'de> for Lines {
     }
 }
 
+/// Reads a yes, a no, or the one way.
+struct OneLan;
+
+impl de::Visitor<'_> for OneLan {
+    type Value = Lan;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false, \"dns-sd\" or \"broadcast\"")
+    }
+
+    fn visit_bool<E: de::Error>(self, yes: bool) -> Result<Lan, E> {
+        Ok(if yes { Lan::Both } else { Lan::Off })
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Lan, E> {
+        match text {
+            "dns-sd" => Ok(Lan::DnsSd),
+            "broadcast" => Ok(Lan::Broadcast),
+            _ => Err(E::custom(format!(
+                "`{text}` is no way to find nodes of this network: write true, false, \"dns-sd\" or \
+                 \"broadcast\""
+            ))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +328,24 @@ mod tests {
         check("[\"127.0.0.1\"]", Err("write 127.0.0.1:31415"));
         check("5", Err("[\"[::]:31415\"], or \"off\""));
         assert_eq!(PeerDoor::default().to_string(), "[::]:31415");
+    }
+
+    #[test]
+    fn nodes_of_this_network_are_looked_for_in_one_way_in_both_or_not() {
+        let check = |text: &str, expect: Result<&str, &str>| {
+            let read = Config::parse(&format!("[peers]\nlan = {text}\n"));
+            let shown = read.map(|config| config.peers.lan.unwrap().to_string());
+            match expect {
+                Ok(expect) => assert_eq!(shown.as_deref(), Ok(expect)),
+                Err(words) => assert!(shown.unwrap_err().1.contains(words), "{text}"),
+            }
+        };
+        check("true", Ok("true"));
+        check("false", Ok("false"));
+        check("\"dns-sd\"", Ok("dns-sd"));
+        check("\"broadcast\"", Ok("broadcast"));
+        check("\"mdns\"", Err("`mdns` is no way"));
+        check("5", Err("expected true, false"));
     }
 
     #[test]

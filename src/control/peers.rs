@@ -27,18 +27,23 @@ pub struct Peer {
     pub address: String,
     /// Whether this node opened the connection.
     pub outbound: bool,
-    /// `inbound`, `told`, `lan`, `broadcast`, `dht`, `page`, `exchange`, `remembered`.
-    pub found: Vec<String>,
+    /// How it was found first: `inbound`, `told`, `lan`, `broadcast`, `dht`, `page`, `exchange`,
+    /// `remembered`.
+    pub found: String,
     /// The program and its version, as it says.
-    pub program: Option<String>,
+    pub program: String,
     pub round_trip_seconds: f64,
     pub connected_seconds: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// Pages that both follow.
     pub pages: Vec<SharedPage>,
-    /// What there is to complain of, in sentences.
-    pub complaints: Vec<String>,
+    /// 0 to 100: who has more is asked first.
+    pub credit: u32,
+    /// What it did that an honest node need not do, and how often.
+    pub faults: Vec<(String, u32)>,
+    /// Its clock less this machine's, in seconds, as it said when it connected.
+    pub clock_off_seconds: Option<i64>,
 }
 
 /// A page that a peer follows as well.
@@ -47,10 +52,6 @@ pub struct SharedPage {
     /// Its name, or its id where it is not here.
     pub page: String,
     pub page_id: String,
-    /// The height of its newest seal there.
-    pub height: u64,
-    /// Whether the peer has the same seal and the same that is open.
-    pub in_step: bool,
 }
 
 /// A node that was caught at a lie, and is not called again (T5).
@@ -85,8 +86,9 @@ pub struct Joining {
 pub struct Neighbourhood {
     pub listening: Vec<String>,
     pub connected: usize,
-    /// Connected nodes with which every page that both follow is in step.
-    pub in_step: usize,
+    /// Pages that a connected node follows as well, and those of them that stand where all of these do.
+    pub pages: usize,
+    pub pages_in_step: usize,
     /// How that is, in a sentence.
     pub words: String,
     /// What is wrong and what can be done about it, in sentences.
@@ -96,10 +98,14 @@ pub struct Neighbourhood {
 /// How a page stands beside those of other nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alongside {
-    /// Connected nodes that follow it, and those of them with which it is in step.
+    /// Connected nodes that follow it.
     pub peers: usize,
-    pub in_step: usize,
-    /// Bytes of a fetch that is under way: how many are here, and of how many, if that is known.
-    pub fetched_bytes: Option<u64>,
-    pub fetch_bytes: Option<u64>,
+    /// Whether it stands where all of them do.
+    pub in_step: bool,
+    /// The highest seal that one of them says it has.
+    pub best_height: Option<u64>,
+    /// Statements that are known of and not here yet.
+    pub lacking: usize,
+    /// Where its state is being fetched: how much of it is here.
+    pub fetched_thousandths: Option<u32>,
 }

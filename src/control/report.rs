@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::running::Forwarding;
+use super::{
+    peers::{Alongside, Neighbourhood},
+    running::Forwarding,
+};
 use crate::{id::Id, limits::POWER_UNITS};
 
 /// Power in units of a millionth; as JSON a number of whole powers.
@@ -28,6 +31,8 @@ pub struct Status {
     pub doors: Vec<String>,
     /// How names outside the pages are resolved; none without a daemon.
     pub forwarding: Option<Forwarding>,
+    /// Other nodes; none without a daemon, and where nothing is listened on for them.
+    pub peers: Option<Neighbourhood>,
     /// Whether every question is logged.
     pub query_log: bool,
     /// Whether names of pages resolve: there is a root, and every page that is trusted.
@@ -105,6 +110,8 @@ pub struct PageSummary {
     /// nothing.
     pub damaged: Option<String>,
     pub demonstration: bool,
+    /// How it stands beside the page as other nodes have it, if a daemon runs and any follow it.
+    pub alongside: Option<Alongside>,
 }
 
 /// What stands for the name of a page that is too damaged to say it.
@@ -555,6 +562,7 @@ mod tests {
             forked: None,
             damaged: None,
             demonstration: false,
+            alongside: None,
         };
         let participant = Participant {
             key: "did:key:z".to_owned(),

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    peers::{Connected, Joining, Peers},
     report::*,
     running::{LogPart, Stats},
 };
@@ -30,6 +31,10 @@ pub enum Request {
     Status,
     /// What a daemon has counted.
     Stats,
+    /// Other nodes, as a daemon knows them.
+    Peers,
+    /// Meets another node: an address, a name or a beacon.
+    Connect { to: String },
     /// Lines of a daemon's log from number `from` on; `wait`: a while for the first of them.
     Log { from: u64, wait: bool },
     /// All pages held.
@@ -98,6 +103,8 @@ pub enum Answer {
     Status(Status),
     Stats(Box<Stats>),
     Log(LogPart),
+    Peers(Box<Peers>),
+    Connected(Connected),
     Pages(Vec<PageSummary>),
     Page(PageReport),
     History(Vec<Event>),
@@ -152,6 +159,8 @@ pub enum Answer {
     Forgotten(Forgotten),
     Following(Following),
     Joined,
+    /// Trusted, and not here when it was asked for.
+    Joining(Joining),
     Resolved(Resolution),
     Explained(Explanation),
 }

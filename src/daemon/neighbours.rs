@@ -6,8 +6,8 @@
 //! what it says is done. What is asked of whom, and what is believed, is not known here.
 
 use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
+    collections::{BTreeMap, BTreeSet},
+    net::UdpSocket,
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc},
     thread::JoinHandle,
     time::Duration,
@@ -20,14 +20,16 @@ use super::node::Node;
 use crate::{
     ambient,
     beacon::Beacon,
-    config::peers::Contact,
+    config::peers::{Contact, Lan},
     dns::{Lacking, View},
     id::Id,
+    key::PublicKey,
     limits::*,
     network::{self, Bounds, Network, NetworkError},
-    sync::{self, Event, Moment, Sync, Want},
+    sync::{Event, Handed, Input, Moment, Sync, Want},
 };
 
+mod book;
 mod contacts;
 mod door;
 mod fetching;
@@ -40,16 +42,19 @@ mod report;
 pub mod sightings;
 pub mod sockets;
 
+pub use fetching::fetched_words;
 use jobs::Jobs;
 use misses::Misses;
 use sightings::Sightings;
-use sockets::PeerDoors;
+
+/// What a page came to that was wanted and is none that may be taken.
+pub const REFUSED: &str = "refused";
 
 /// How peers are sought.
 pub struct Options {
     pub contacts: Vec<Contact>,
-    /// Whether nodes of the same network are looked for.
-    pub lan: bool,
+    /// How nodes of the same network are looked for.
+    pub lan: Lan,
     /// Whether a router is asked to let others in.
     pub port_mapping: bool,
 }
@@ -77,6 +82,10 @@ struct Shared {
     misses: Mutex<Misses>,
     sightings: Mutex<Sightings>,
     contacts: Mutex<Vec<Contact>>,
+    /// What answers to peers need of the machine.
+    handed: ArcSwap<Handed>,
+    /// Who was caught at a lie, and is not let in.
+    liars: Mutex<BTreeSet<PublicKey>>,
     told: Told,
 }
 
@@ -106,7 +115,7 @@ impl Neighbours {
     /// When there is no thread to be had, or the network cannot be opened.
     pub fn start(
         node: &Arc<Node>,
-        doors: PeerDoors,
+        sockets: Vec<UdpSocket>,
         options: Options,
     ) -> Result<Arc<Neighbours>, NetworkError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -126,6 +135,8 @@ impl Neighbours {
             misses: Mutex::default(),
             sightings: Mutex::default(),
             contacts: Mutex::default(),
+            handed: ArcSwap::default(),
+            liars: Mutex::default(),
             told: Told::default(),
         });
         let network = {
@@ -133,7 +144,7 @@ impl Neighbours {
             let options = network::Options {
                 key: node.key.clone(),
                 listen: Vec::new(),
-                sockets: doors.sockets,
+                sockets,
                 ticks: ambient::ticks,
                 bounds: Bounds::default(),
             };
@@ -142,6 +153,10 @@ impl Neighbours {
         let _ = shared.network.set(network);
         let changed = shared.clone();
         node.on_change(Box::new(move |page| changed.jobs.changed(*page)));
+        let wished = shared.clone();
+        node.wishes.listen(move |page, wish| {
+            wished.jobs.happened(Input::Wish { page: *page, wish });
+        });
         shared.renew_beacon();
         let machine = machine::start(&shared)?;
         shared.want_anchors();
@@ -249,7 +264,13 @@ impl Shared {
             Event::InStep { page } => self.tell(|facts| {
                 facts.stuck.remove(&page);
             }),
-            Event::Lied { peer, what } => tracing::warn!(%peer, "a node sent what no honest one sends: {what}"),
+            Event::Lied { peer, what } => {
+                tracing::warn!(%peer, "a node sent what no honest one sends: {what}");
+                let mut liars = lock(&self.liars);
+                if liars.len() < BOOK_LIARS_MAX {
+                    liars.insert(peer);
+                }
+            }
             Event::Forked { page } => {
                 tracing::warn!(page = %page.short(), "two histories of a page are known");
             }

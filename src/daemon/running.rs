@@ -4,13 +4,13 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::recent::Recent;
+use super::{neighbours::Neighbours, recent::Recent};
 use crate::{
     ambient,
     config::settings::Settings,
@@ -39,6 +39,8 @@ pub struct Running {
     /// What was not to be had at the start, and what is done instead, in sentences.
     doors: Mutex<Vec<String>>,
     pub recent: Recent,
+    /// Other nodes; none where nothing is listened on for them.
+    neighbours: Option<Arc<Neighbours>>,
 }
 
 /// Whom to ask, and where that is said.
@@ -55,7 +57,12 @@ pub struct Asked {
 
 impl Running {
     /// A daemon that answers DNS on these addresses, by the runtime that this is called in.
-    pub fn new(dns: Vec<SocketAddr>, forward: Forward, recent: Recent) -> Running {
+    pub fn new(
+        dns: Vec<SocketAddr>,
+        forward: Forward,
+        recent: Recent,
+        neighbours: Option<Arc<Neighbours>>,
+    ) -> Running {
         Running {
             runtime: Handle::current(),
             forward,
@@ -65,7 +72,13 @@ impl Running {
             http: Mutex::default(),
             doors: Mutex::default(),
             recent,
+            neighbours,
         }
+    }
+
+    /// Other nodes, if there may be any.
+    pub fn neighbours(&self) -> Option<&Neighbours> {
+        self.neighbours.as_deref()
     }
 
     /// The forwarder asks by these from now on.

@@ -31,7 +31,8 @@ impl Neighbours {
     pub fn connect(&self, to: &Contact) -> Result<Connected, Failure> {
         let shared = &self.shared;
         let ways = shared.ways(to)?;
-        let network = shared.network().ok_or_else(|| Failure::unreachable("the network is closed"))?;
+        let network =
+            shared.network().ok_or_else(|| Failure::unreachable("the network is closed"))?;
         let mut refusals = Vec::new();
         for way in ways {
             let before: Vec<PublicKey> = network.peers().iter().map(|peer| peer.key).collect();
@@ -126,7 +127,8 @@ impl Shared {
         loop {
             let seen = lock(&self.sightings).meant_by(short);
             if !seen.is_empty() {
-                let way = |seen: &Seen| Way { addresses: seen.addresses(), key: Some(seen.beacon.key()) };
+                let way =
+                    |seen: &Seen| Way { addresses: seen.addresses(), key: Some(seen.beacon.key()) };
                 return Ok(seen.iter().map(way).collect());
             }
             let waited = ambient::ticks() - begun;
@@ -165,7 +167,9 @@ async fn addresses_of(name: &Name, port: u16) -> Result<Vec<SocketAddr>, String>
     let host = name.to_string();
     match lookup_host((host.as_str(), port)).await {
         Ok(addresses) => Ok(addresses.collect()),
-        Err(error) => Err(format!("the node {name} is not found: no page has a BEACON there, and its \
-                                   addresses are not known ({error})")),
+        Err(error) => Err(format!(
+            "the node {name} is not found: no page has a BEACON there, and its \
+                                   addresses are not known ({error})"
+        )),
     }
 }

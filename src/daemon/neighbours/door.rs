@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::Shared;
+use super::{Shared, lock};
 use crate::{
     key::PublicKey,
     network::{Door, Misbehaviour, Peer},
@@ -13,9 +13,9 @@ use crate::{
 pub struct PeerDoor(pub(super) Arc<Shared>);
 
 impl Door for PeerDoor {
-    /// Everybody is heard: who is not wanted, the machine sends away.
-    fn admits(&self, _key: &PublicKey, _from: SocketAddr) -> bool {
-        true
+    /// Whoever lied is not heard again; the machine sends away whom else it does not want.
+    fn admits(&self, key: &PublicKey, _from: SocketAddr) -> bool {
+        !lock(&self.0.liars).contains(key)
     }
 
     fn joined(&self, peer: &Peer) {
@@ -34,7 +34,8 @@ impl Door for PeerDoor {
     }
 
     fn asked(&self, peer: &Peer, request: Vec<u8>) -> Option<Vec<u8>> {
-        sync::answer(&peer.key, peer.address, &request, &*self.0.node)
+        let handed = self.0.handed.load();
+        sync::answer(&peer.key, peer.address, &request, &*self.0.node, &handed)
     }
 
     fn misbehaved(&self, key: &PublicKey, what: Misbehaviour) {

@@ -1,18 +1,16 @@
 //! Pages that are not here: fetched for a question that waits (N2), or for a person who trusts them.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use super::{Neighbours, Shared, lock};
+use super::{Neighbours, REFUSED, Shared, lock};
 use crate::{
     ambient,
     control::peers::Joining,
+    daemon::node::Progress,
     dns::{Fetch, Lacking, fetch::Waiting},
     id::Id,
     limits::{JOIN_LOOKED_EVERY, JOIN_PATIENCE, MISS_PATIENCE, PEERS_LOOK_PATIENCE},
-    sync::Want,
+    sync::{self, Want},
 };
 
 impl Fetch for Neighbours {
@@ -60,7 +58,7 @@ impl Neighbours {
 
     /// Has a page fetched that a person trusts from now on, and says what came of that within some
     /// seconds.
-    pub fn join(&self, lacking: &Lacking, progress: super::super::node::Progress<'_>) -> Joining {
+    pub fn join(&self, lacking: &Lacking, progress: Progress) -> Joining {
         let shared = &self.shared;
         shared.tell(|facts| {
             facts.given_up.remove(&lacking.page);
@@ -69,35 +67,43 @@ impl Neighbours {
         let begun = ambient::ticks();
         while ambient::ticks() - begun < JOIN_PATIENCE.as_millis() as u64 {
             if shared.node.page(&lacking.page).is_some() {
-                return joining("fetched", "it is here, and is kept in step from now on".to_owned());
+                return joining(
+                    "fetched",
+                    "it is here, and is kept in step from now on".to_owned(),
+                );
             }
             if let Some(why) = shared.facts().given_up.get(&lacking.page) {
-                return joining("refused", why.clone());
+                return joining(REFUSED, why.clone());
             }
-            let (done, total) = self.fetched_bytes(&lacking.page).unwrap_or_default();
-            progress("fetching", done, total);
+            let fetched = self.progress(&lacking.page).filter(|progress| progress.is_snapshot);
+            let (done, total) = fetched.map_or((0, 0), |one| (one.fetched_thousandths, 1000));
+            progress("fetching", done.into(), total);
             shared.wait_for_news(JOIN_LOOKED_EVERY);
         }
-        match self.fetched_bytes(&lacking.page) {
-            Some((done, _)) if done > 0 => joining(
+        match self.progress(&lacking.page) {
+            Some(progress) if progress.fetched_bytes > 0 => joining(
                 "fetching",
-                format!("{done} bytes of it are here; `djdns page list` shows when it is whole"),
+                format!("{}; `djdns status` says how far it is", fetched_words(&progress)),
             ),
             _ => joining("wanted", shared.nobody_has_it()),
         }
     }
 
-    /// How much of a page that is being fetched is here, and of how much.
-    pub fn fetched_bytes(&self, page: &Id) -> Option<(u64, u64)> {
+    /// How far a page is.
+    pub fn progress(&self, page: &Id) -> Option<sync::Progress> {
         let page = *page;
-        let progress = self.shared.look(PEERS_LOOK_PATIENCE, move |machine| machine.progress(&page));
-        let progress = progress.flatten()?;
-        Some((progress.bytes_done, progress.bytes_total.unwrap_or(0)))
+        self.shared.look(PEERS_LOOK_PATIENCE, move |machine| machine.progress(&page)).flatten()
     }
 }
 
+/// How much of a page is here.
+pub fn fetched_words(progress: &sync::Progress) -> String {
+    let (bytes, thousandths) = (progress.fetched_bytes, progress.fetched_thousandths);
+    format!("{bytes} bytes of it are here, about {} %", thousandths / 10)
+}
+
 impl Shared {
-    fn wait_for_news(&self, patience: Duration) {
+    pub(super) fn wait_for_news(&self, patience: Duration) {
         let facts = lock(&self.told.facts);
         drop(self.told.news.wait_timeout(facts, patience));
     }

@@ -65,9 +65,12 @@ impl Jobs {
     /// A page changed. What is said already and not taken in yet is not said twice.
     pub fn changed(&self, page: Id) {
         let queue = self.queue();
-        let is_said = queue.jobs.iter().rev().take(CHANGES_LOOKED_AT).any(
-            |job| matches!(job, Job::Changed(said) if *said == page),
-        );
+        let is_said = queue
+            .jobs
+            .iter()
+            .rev()
+            .take(CHANGES_LOOKED_AT)
+            .any(|job| matches!(job, Job::Changed(said) if *said == page));
         if !is_said {
             self.put(queue, Job::Changed(page));
         }

@@ -23,7 +23,7 @@ use crate::{
 /// Starts the thread; what it returns tells when it has ended.
 pub fn start(shared: &Arc<Shared>) -> io::Result<(JoinHandle<()>, mpsc::Receiver<()>)> {
     let (ending, ended) = mpsc::channel::<()>();
-    let mut driver = Driver { machine: shared.machine(), shared: shared.clone(), saved: ambient::ticks() };
+    let mut driver = Driver::new(shared);
     let thread = thread::Builder::new().name("sync".to_owned()).spawn(move || {
         driver.run();
         drop(ending);
@@ -39,7 +39,14 @@ struct Driver {
 }
 
 impl Driver {
+    fn new(shared: &Arc<Shared>) -> Driver {
+        let machine = shared.machine();
+        shared.handed.store(Arc::new(machine.handed()));
+        Driver { machine, shared: shared.clone(), saved: ambient::ticks() }
+    }
+
     fn run(&mut self) {
+        self.wish_all();
         loop {
             let patience = self.patience();
             let job = self.shared.jobs.next(patience);
@@ -60,7 +67,8 @@ impl Driver {
         let now = ambient::ticks();
         let misses = self.shared.misses().next();
         let due = [self.machine.wake_at(), misses].into_iter().flatten().min();
-        let until_due = due.map_or(MACHINE_REST, |due| Duration::from_millis(due.saturating_sub(now)));
+        let until_due =
+            due.map_or(MACHINE_REST, |due| Duration::from_millis(due.saturating_sub(now)));
         until_due.min(MACHINE_REST)
     }
 
@@ -111,10 +119,21 @@ impl Driver {
         self.shared.save_book(&self.machine);
     }
 
+    /// Says how each page is to be followed (N8).
+    fn wish_all(&mut self) {
+        for (page, wish) in self.shared.node.wishes.all() {
+            self.shared.jobs.happened(Input::Wish { page, wish });
+        }
+    }
+
     fn begin_anew(&mut self) {
-        self.machine = self.shared.machine();
+        *self = Driver::new(&self.shared);
+        self.wish_all();
         if let Some(network) = self.shared.network() {
-            network.peers().iter().for_each(|peer| network.close(&peer.key, "this node begins anew"));
+            network
+                .peers()
+                .iter()
+                .for_each(|peer| network.close(&peer.key, "this node begins anew"));
         }
         self.shared.want_anchors();
     }

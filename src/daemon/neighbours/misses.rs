@@ -105,11 +105,6 @@ impl Misses {
         sought.map(|miss| miss.asked + MISS_SOUGHT.as_millis() as u64).min()
     }
 
-    /// Whether this page is sought because somebody asked.
-    pub fn is_sought(&self, page: &Id) -> bool {
-        self.pages.get(page).is_some_and(|miss| miss.is_sought)
-    }
-
     fn is_to_be_sought(&self, page: &Id, now: u64) -> bool {
         let sought = || self.pages.values().filter(|miss| miss.is_sought).count();
         match self.pages.get(page) {
@@ -224,9 +219,9 @@ mod tests {
         assert_eq!(misses.want(page(1), hope - 1), wanted(false, true));
         assert_eq!(misses.want(page(1), hope), wanted(false, false));
         let end = misses.next().unwrap();
-        assert!(misses.overdue(end - 1).is_empty() && misses.is_sought(&page(1)));
+        assert!(misses.overdue(end - 1).is_empty() && misses.pages[&page(1)].is_sought);
         assert_eq!(misses.overdue(end), [page(1)]);
-        assert!(!misses.is_sought(&page(1)) && misses.next().is_none());
+        assert!(!misses.pages[&page(1)].is_sought && misses.next().is_none());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What this node says of itself: its beacon, made of the addresses at which others may reach it, and
 //! made anew before it expires or when those change (D1).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::{Shared, lock, sightings::Seen};
 use crate::{
     ambient,
     beacon::Beacon,
+    config::peers::Lan,
     discovery::{self, Discovery, Sighting},
     limits::*,
     sync::Input,
@@ -19,13 +20,13 @@ impl Shared {
     }
 
     /// Looks for the nodes of the same network, and shows this one to them.
-    pub(super) fn discover(self: Arc<Self>, lan: bool) {
-        let Some(beacon) = self.own_beacon().filter(|_| lan) else { return };
+    pub(super) fn discover(self: Arc<Self>, lan: Lan) {
+        let Some(beacon) = self.own_beacon().filter(|_| lan != Lan::Off) else { return };
         let [seed, ..] = ambient::random_words();
         let options = discovery::Options {
             beacon,
-            lan,
-            broadcast: lan,
+            lan: lan.has_dns_sd(),
+            broadcast: lan.has_broadcast(),
             broadcast_port: LAN_BROADCAST_PORT,
             seed,
             now: ambient::now,
@@ -86,9 +87,19 @@ impl Shared {
         }
     }
 
+    /// Those of this machine's interfaces, and then where several peers see this node: behind a router
+    /// that may be where it can be reached.
     fn own_addresses(&self) -> Vec<SocketAddr> {
         let listening = self.network().map(|network| network.addresses()).unwrap_or_default();
-        discovery::own_addresses(&listening)
+        let mut addresses = discovery::own_addresses(&listening);
+        let peers = self.look(PEERS_LOOK_PATIENCE, |machine| machine.peers()).unwrap_or_default();
+        let seen = peers.iter().filter_map(|peer| peer.seen_as);
+        for address in observed(seen) {
+            if !addresses.contains(&address) && addresses.len() < BEACON_ADDRESSES_MAX {
+                addresses.push(address);
+            }
+        }
+        addresses
     }
 
     fn set_beacon(&self, beacon: Beacon) {
@@ -97,5 +108,36 @@ impl Shared {
             discovery.set_beacon(beacon.clone());
         }
         self.jobs.look(move |machine| machine.set_beacon(beacon));
+    }
+}
+
+/// The addresses that at least two peers say, most of them first: one alone may be wrong, or lie.
+fn observed(seen: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut counts: BTreeMap<SocketAddr, usize> = BTreeMap::new();
+    seen.for_each(|address| *counts.entry(address).or_default() += 1);
+    let mut agreed: Vec<(usize, SocketAddr)> =
+        counts.into_iter().filter(|(_, n)| *n >= 2).map(|(address, n)| (n, address)).collect();
+    agreed.sort_by_key(|(n, address)| (std::cmp::Reverse(*n), *address));
+    agreed.into_iter().take(OBSERVED_MAX).map(|(_, address)| address).collect()
+}
+
+/// Addresses in a beacon that only others saw (choice: one of each family).
+const OBSERVED_MAX: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_counts_that_two_peers_saw() {
+        let [a, b, c] =
+            ["192.0.2.1:1", "192.0.2.2:1", "[2001:db8::1]:1"].map(|text| text.parse().unwrap());
+        let check = |seen: &[SocketAddr], expect: &[SocketAddr]| {
+            assert_eq!(observed(seen.iter().copied()), expect, "{seen:?}");
+        };
+        check(&[], &[]);
+        check(&[a], &[]);
+        check(&[a, b], &[]);
+        check(&[a, b, b, c, c, c], &[c, b]);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     key::PublicKey,
     limits::PEERS_LOOK_PATIENCE,
     network::PeerLook,
-    sync::{How, PeerReport},
+    sync::{How, PeerReport, Progress},
     time::lasted,
 };
 
@@ -59,29 +59,37 @@ impl Neighbours {
     /// Other nodes, for `djdns status`.
     pub fn neighbourhood(&self) -> Neighbourhood {
         let facts = self.shared.facts();
-        let reports = self.shared.look(PEERS_LOOK_PATIENCE, |machine| machine.peers());
-        let listening = self.listening();
         let mut troubles: Vec<String> = clock_words(&facts).into_iter().collect();
         troubles.extend(facts.remarks.iter().cloned());
-        troubles.extend(facts.stuck.iter().map(|(page, why)| {
-            format!("{} is not brought in step: {why}", self.page_name(page))
-        }));
-        let reports = reports.unwrap_or_default();
-        let in_step = reports.iter().filter(|report| is_in_step(report)).count();
-        let words = words(reports.len(), in_step);
-        Neighbourhood { listening, connected: reports.len(), in_step, words, troubles }
+        troubles.extend(
+            facts.stuck.iter().map(|(page, why)| {
+                format!("{} is not brought in step: {why}", self.page_name(page))
+            }),
+        );
+        let beside = self.alongside();
+        let followed = beside.values().filter(|one| one.peers > 0);
+        let (pages, connected) = (followed.clone().count(), self.looks().len());
+        let pages_in_step = followed.filter(|one| one.in_step).count();
+        let words = words(connected, pages, pages_in_step);
+        Neighbourhood {
+            listening: self.listening(),
+            connected,
+            pages,
+            pages_in_step,
+            words,
+            troubles,
+        }
     }
 
-    /// How a page stands beside those of others.
+    /// How each page stands beside those of others.
     pub fn alongside(&self) -> BTreeMap<Id, Alongside> {
-        let reports = self.shared.look(PEERS_LOOK_PATIENCE, |machine| machine.peers());
-        let mut pages: BTreeMap<Id, Alongside> = BTreeMap::new();
-        for (standing, in_step) in reports.iter().flatten().flat_map(|report| &report.standings) {
-            let page = pages.entry(standing.page).or_default();
-            page.peers += 1;
-            page.in_step += usize::from(*in_step);
-        }
-        pages
+        let pages: Vec<Id> = self.shared.view.load().pages().map(|page| page.meta().id).collect();
+        let looked = self.shared.look(PEERS_LOOK_PATIENCE, move |machine| {
+            let progress = pages.into_iter().map(|page| (page, machine.progress(&page)));
+            progress.filter_map(|(page, one)| Some((page, one?))).collect::<Vec<_>>()
+        });
+        let looked = looked.into_iter().flatten();
+        looked.map(|(page, progress)| (page, alongside(&progress))).collect()
     }
 
     /// Why a page that is trusted and not here does not come, if that is known.
@@ -100,27 +108,25 @@ impl Neighbours {
     }
 
     fn peer(&self, look: &PeerLook, report: Option<&PeerReport>) -> Peer {
-        let pages = report.map(|report| report.standings.as_slice()).unwrap_or_default();
-        let shared_page = |(standing, in_step): &(crate::sync::message::Standing, bool)| SharedPage {
-            page: self.page_name(&standing.page),
-            page_id: standing.page.to_string(),
-            height: standing.height,
-            in_step: *in_step,
-        };
-        let is_here = |page: &Id| self.shared.view.load().page(page).is_some();
-        let common = pages.iter().filter(|(standing, _)| is_here(&standing.page));
+        let pages = report.map(|report| report.pages.as_slice()).unwrap_or_default();
+        let view = self.shared.view.load();
+        let common = pages.iter().filter(|page| view.page(page).is_some());
+        let shared_page =
+            |page: &Id| SharedPage { page: self.page_name(page), page_id: page.to_string() };
         Peer {
             key: look.key.to_string(),
             address: look.address.to_string(),
             outbound: look.outbound,
-            found: report.map_or_else(Vec::new, |report| report.hows.iter().map(how_word).collect()),
-            program: report.and_then(|report| report.program.clone()),
+            found: report.map_or_else(String::new, |report| how_word(report.how).to_owned()),
+            program: report.map_or_else(String::new, |report| report.program.clone()),
             round_trip_seconds: look.round_trip.as_secs_f64(),
             connected_seconds: look.connected.as_secs(),
             bytes_in: look.bytes_in,
             bytes_out: look.bytes_out,
             pages: common.map(shared_page).collect(),
-            complaints: report.map_or_else(Vec::new, |report| report.complaints.clone()),
+            credit: report.map_or(0, |report| report.credit),
+            faults: report.map_or_else(Vec::new, |report| report.faults.clone()),
+            clock_off_seconds: report.and_then(|report| report.clock_off),
         }
     }
 
@@ -134,12 +140,18 @@ fn report_of<'r>(reports: &'r [PeerReport], key: &PublicKey) -> Option<&'r PeerR
     reports.iter().find(|report| report.key == *key)
 }
 
-fn is_in_step(report: &PeerReport) -> bool {
-    report.standings.iter().all(|(_, in_step)| *in_step)
+fn alongside(progress: &Progress) -> Alongside {
+    Alongside {
+        peers: progress.peers,
+        in_step: progress.is_in_step,
+        best_height: progress.best_height,
+        lacking: progress.lacking,
+        fetched_thousandths: progress.is_snapshot.then_some(progress.fetched_thousandths),
+    }
 }
 
-fn how_word(how: &How) -> String {
-    let word = match how {
+fn how_word(how: How) -> &'static str {
+    match how {
         How::Inbound => "inbound",
         How::Told => "told",
         How::Lan => "lan",
@@ -148,20 +160,21 @@ fn how_word(how: &How) -> String {
         How::Page => "page",
         How::Exchange => "exchange",
         How::Remembered => "remembered",
-    };
-    word.to_owned()
+    }
 }
 
 /// How many there are, and whether pages are as theirs.
-fn words(connected: usize, in_step: usize) -> String {
-    let nodes = |n: usize| if n == 1 { "1 node".to_owned() } else { format!("{n} nodes") };
-    match (connected, in_step) {
-        (0, _) => "no other node is connected: those of this network are found by themselves, another is \
+fn words(connected: usize, pages: usize, in_step: usize) -> String {
+    let nodes = if connected == 1 { "1 node".to_owned() } else { format!("{connected} nodes") };
+    match (connected, pages) {
+        (0, _) => {
+            "no other node is connected: those of this network are found by themselves, another is \
                    met with `djdns connect` and what `djdns beacon --long` shows there"
-            .to_owned(),
-        (all, some) if all == some => format!("in step with {}", nodes(all)),
-        (all, 0) => format!("connected to {}, and not in step yet", nodes(all)),
-        (all, some) => format!("in step with {some} of {}", nodes(all)),
+                .to_owned()
+        }
+        (_, 0) => format!("connected to {nodes}, and no page is followed by both"),
+        (_, all) if all == in_step => format!("in step with {nodes}"),
+        (_, all) => format!("connected to {nodes}; {in_step} of {all} pages are in step"),
     }
 }
 
@@ -182,15 +195,15 @@ mod tests {
 
     #[test]
     fn how_it_stands_with_other_nodes_is_said_in_words() {
-        let check = |connected, in_step, expect: &str| {
-            let said = words(connected, in_step);
+        let check = |connected, pages, in_step, expect: &str| {
+            let said = words(connected, pages, in_step);
             assert!(said.starts_with(expect), "{said}");
         };
-        check(0, 0, "no other node is connected: those of this network are found by themselves");
-        check(1, 1, "in step with 1 node");
-        check(3, 3, "in step with 3 nodes");
-        check(3, 2, "in step with 2 of 3 nodes");
-        check(2, 0, "connected to 2 nodes, and not in step yet");
+        check(0, 0, 0, "no other node is connected: those of this network are found by themselves");
+        check(1, 0, 0, "connected to 1 node, and no page is followed by both");
+        check(1, 2, 2, "in step with 1 node");
+        check(3, 3, 3, "in step with 3 nodes");
+        check(3, 3, 2, "connected to 3 nodes; 2 of 3 pages are in step");
     }
 
     #[test]
