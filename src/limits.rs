@@ -401,6 +401,26 @@ pub const JOIN_LOOKED_EVERY: Duration = Duration::from_millis(200);
 pub const MISS_SOUGHT_MAX: usize = 64;
 pub const MISS_REMEMBERED_MAX: usize = 1024;
 
+// Snapshots (N5, T1).
+
+/// Bytes of one piece of a page's state (choice): a few thousand hashes, or an entry of the largest size
+/// with room.
+pub const PIECE_BYTES_MAX: u32 = 256 * 1024;
+/// Rungs of a ladder of certificates (choice): a page whose participants are replaced once a week is shown
+/// from its genesis for eighty years.
+pub const LADDER_RUNGS_MAX: usize = 4096;
+/// The uppermost rungs, which can still be left out for a newer one (choice): people rarely come back.
+pub const LADDER_OPEN_RUNGS: usize = 4;
+/// Seals in the window of a snapshot: as many as operations may name, one a minute for 30 days.
+pub const WINDOW_SEALS_MAX: usize = 43_201;
+/// Bytes of a window, seals and orders together (choice): half a million operations in 30 days.
+pub const WINDOW_BYTES_MAX: usize = 64 * MIB;
+/// Changes of a page's participants and parameters in a window: every one of 30 days, and as many as it
+/// takes to find the last change of the parameters (choice).
+pub const WINDOW_ORDERS_MAX: usize = 65_536;
+/// Bytes of the way to a snapshot, proofs and window together (choice): each at its largest.
+pub const PASSAGE_BYTES_MAX: usize = CHAIN_PROOF_BYTES_MAX + WINDOW_BYTES_MAX + SEAL_BYTES_MAX;
+
 // Sync: what nodes say to each other, and how much of it (N3 to N6).
 
 /// Bytes of one notice (choice: the ids of a busy second, 34 bytes each, and the standing).
@@ -421,8 +441,6 @@ pub const STATEMENTS_IDS_MAX: usize = 1024;
 pub const SUBTREES_ROWS_MAX: usize = 64;
 /// Bytes of an answer that is made of many items (choice: the largest statement, 3 MiB, and more).
 pub const ANSWER_BYTES_MAX: usize = 4 * MIB;
-/// Bytes of one part of a sealed state (choice: some hundred small entries; one leaf may be larger).
-pub const PIECE_BYTES: usize = 64 * KIB;
 /// Bytes of one part of an open set (choice: 400 ids, or three levels of hashes).
 pub const OPEN_PIECE_BYTES: usize = 16 * KIB;
 /// Bytes of an answer about an open set: 64 parts.
@@ -430,14 +448,81 @@ pub const OPEN_ANSWER_BYTES_MAX: usize = SUBTREES_ROWS_MAX * (OPEN_PIECE_BYTES +
 /// Seals that are replayed one by one; of a page that is further behind the state is taken (choice:
 /// an hour of a busy page).
 pub const SEALS_REPLAYED_MAX: usize = 64;
-/// Certificates that lead from any height to the newest seal (choice: each skip needs 70 % of the
-/// power to stay, so that they are few).
-pub const CHAIN_PROOFS_MAX: usize = 4096;
-/// Bytes of an answer with the seals that operations may name: half a minute each for 30 days, with
-/// what they list.
-pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
 /// Beacons of a page's peers in one answer (choice).
 pub const PEERS_ANSWER_MAX: usize = 16;
+/// Peers of one node (choice: some connections that it opened, and many that came).
+pub const PEERS_MAX: usize = 128;
+/// Connections that a node opens by itself (choice: as other networks of the kind).
+pub const OUTBOUND_WANTED: usize = 8;
+/// Connections tried at one time, and begun at one time (choice).
+pub const CONNECTING_MAX: usize = 16;
+pub const CONNECTS_AT_ONCE: usize = 4;
+/// How long a connection is tried before it is forgotten that it was (choice: longer than QUIC tries).
+pub const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two rounds of connecting, while there are too few, and else (choice).
+pub const CONNECT_PAUSE: Duration = Duration::from_secs(2);
+pub const CONNECT_REST: Duration = Duration::from_secs(60);
+/// Peers that a page should have; with fewer, more are asked for (choice).
+pub const PAGE_SOURCES_WANTED: usize = 4;
+/// How often a page with few or no peers is seen to (choice).
+pub const MEET_INTERVAL: Duration = Duration::from_secs(120);
+/// Nodes tried at one time of those that a page names (choice).
+pub const KNOWN_TRIED_MAX: usize = 4;
+/// Requests to one peer at one time (choice).
+pub const ASKS_PER_PEER_MAX: usize = 8;
+/// How long an answer may take, and how fast a long one must come at least (choice).
+pub const ASK_PATIENCE: Duration = Duration::from_secs(10);
+pub const ASK_BYTES_PER_SECOND_MIN: usize = MIB;
+/// How much later a request is given up that nobody says is over (choice).
+pub const ASK_GRACE: Duration = Duration::from_secs(5);
+/// Requests for parts of one page's state at one time (choice: four peers, two each).
+pub const FAR_ASKS_MAX: usize = 8;
+/// Parts of a state in one request (choice: with the largest pieces 3 MiB).
+pub const PARTS_ASKED_MAX: usize = 12;
+/// Peers that are asked at one time where they stand on a page (choice).
+pub const STANDINGS_ASKED_MAX: usize = 16;
+/// What a peer's credit is at first, and at most (choice; what faults cost stands beside them).
+pub const CREDIT_FIRST: u32 = 50;
+pub const CREDIT_MAX: u32 = 100;
+/// How long a peer without credit is not let in again, and how many such are remembered (choice).
+pub const SHUNNED_TIME: Duration = Duration::from_secs(3600);
+pub const SHUNNED_MAX: usize = 1024;
+/// Bytes of notices that are listened to at once, and in a second on the average (choice: a thousand
+/// pages at the beginning, and a hundred statements a second after it).
+pub const NOTICE_BUDGET_BYTES: u64 = 512 * 1024;
+pub const NOTICE_BYTES_PER_SECOND: u64 = 16 * 1024;
+/// Pages of which one peer is told, of each pace (choice: 110 kB).
+pub const PAGES_TOLD_MAX: usize = 1024;
+/// How often a peer is told again where one stands (choice: 7 bytes a minute for each page).
+pub const TELL_AGAIN: Duration = Duration::from_secs(900);
+/// How long two open sets may differ before they are compared: what is under way arrives (choice).
+pub const SETTLE_TIME: Duration = Duration::from_secs(2);
+/// How often pages are looked at within one event (choice: more than anything needs).
+pub const SETTLE_ROUNDS_MAX: usize = 16;
+/// Statements of one page that are known of and lacking: in all, and of one peer (choice).
+pub const DUE_MAX: usize = 4096;
+pub const DUE_PER_PEER_MAX: usize = 1024;
+/// Peers remembered for one statement that is lacking (choice).
+pub const ANNOUNCERS_MAX: usize = 4;
+/// Statements of a page that are put off until its next seal (choice).
+pub const LATER_MAX: usize = 4096;
+/// How long what was refused is put off without a new seal, at first and at most (choice).
+pub const LATER_FIRST: Duration = Duration::from_secs(60);
+pub const LATER_RETRY_MAX: Duration = Duration::from_secs(3600);
+/// How long a peer is left alone that was of no use for a page, at first and at most (choice).
+pub const PAUSE_FIRST: Duration = Duration::from_secs(2);
+pub const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// Pages that are wanted at one time (choice).
+pub const WANTS_MAX: usize = 256;
+/// How long a page is sought that was only asked about (choice: nobody waits longer for an answer).
+pub const WANT_RESOLVE_TIME: Duration = Duration::from_secs(60);
+/// When all peers are asked again for a page that is wanted, at first (choice).
+pub const WANT_ASK_FIRST: Duration = Duration::from_secs(5);
+/// How long a page that is followed every so often is pulled each time (choice).
+pub const PULL_TIME: Duration = Duration::from_secs(300);
+/// By how much a clock may differ from those of most peers before that is said (choice: as much as
+/// attestations may be ahead, T7).
+pub const CLOCK_OFF_MAX: Duration = Duration::from_secs(3600);
 /// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
 pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
 
@@ -638,6 +723,7 @@ const _: () = {
     assert!(PARTICIPANTS_MAX * 34 + MIB <= SEAL_BYTES_MAX);
     assert!(SEAL_BYTES_MAX < LOG_FRAME_BYTES_MAX);
     assert!(GENESIS_BYTES_MAX < LOG_FRAME_BYTES_MAX);
+    assert!(ENTRY_BYTES_MAX < PIECE_BYTES_MAX as usize);
     assert!(CONTROL_ALIVE.as_secs() * 2 < CONTROL_SILENCE.as_secs());
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
     assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
@@ -653,7 +739,9 @@ const _: () = {
     assert!(NEWS_IDS_MAX * 34 + STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
     assert!(STATEMENTS_IDS_MAX * 34 + 64 <= REQUEST_BYTES_MAX);
     assert!(PETITION_BYTES_MAX + 512 <= REQUEST_BYTES_MAX);
-    assert!(SUBTREES_ROWS_MAX * (66 + 34) + 64 <= REQUEST_BYTES_MAX);
+    assert!(SUBTREES_ROWS_MAX * (66 + 34 + 6) + 64 <= REQUEST_BYTES_MAX);
+    assert!(PARTS_ASKED_MAX * (PIECE_BYTES_MAX as usize + KIB) + 64 <= ANSWER_BYTES_MAX);
+    assert!(PARTS_ASKED_MAX <= SUBTREES_ROWS_MAX);
     assert!(BATCH_BYTES_MAX + 64 <= ANSWER_BYTES_MAX);
     assert!(REFUSAL_BYTES_MAX + 512 <= PETITION_ANSWER_BYTES_MAX);
 

@@ -23,9 +23,10 @@ use djdns::{
         entry::{Entry, Rdata, RecordSet},
         genesis::{Genesis, Parameters},
         rdata::{self, Style},
+        trie::Path,
     },
     store::{Cursor, Record},
-    sync::message::{Named, Notice, Parts, Request},
+    sync::message::{Named, Notice, Part, Parts, Request},
 };
 use sha2::{Digest, Sha256};
 
@@ -90,7 +91,9 @@ pub fn message(bytes: &[u8]) -> String {
     if let Ok(items) = named.read_items(bytes) {
         line(&mut out, "items", format!("{items:?}"));
     }
-    let parts = [0, 1].map(|n| (Rdata([n].into()), Id::ZERO)).to_vec();
+    let path = |len| Path::of(&Id::ZERO, len);
+    let part = |len| Part { path: path(len), hash: Id::ZERO, bytes_max: 0 };
+    let parts = [1, 2].map(part).to_vec();
     if let Ok(open) = Request::Open(Parts { page: Id::ZERO, parts }).read_open(bytes) {
         line(&mut out, "open", format!("{open:?}"));
     }

@@ -29,11 +29,11 @@ use djdns::{
         name::{Name, Owner},
         rdata,
         record::RecordType,
-        roster_rows, zonefile,
+        roster_rows, trie, zonefile,
     },
     store::{Record, Store, fake::FakeDisk},
     sync::message::{
-        Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Parts,
+        Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Part, Parts,
         PetitionAnswer, Request, Standing, VERSION, write_items,
     },
 };
@@ -315,8 +315,10 @@ pub fn messages() -> Vec<Sample> {
         seen_as,
     };
     let above = Above { page, height: 69_999 };
-    let part = (Rdata([1, 15, 0].into()), id("part"));
-    let parts = Parts { page, parts: vec![(Rdata([].into()), id("root")), part] };
+    let part = |path, word, bytes_max| Part { path, hash: id(word), bytes_max };
+    let below = trie::Path::of(&id("key"), 3);
+    let parts = vec![part(trie::Path::ROOT, "root", 0), part(below, "part", 65_536)];
+    let parts = Parts { page, parts };
     let named = Named { page, ids: ids.clone() };
     let shown = Rdata(b"a part".as_slice().into());
     let open = OpenAnswer { root: id("open"), parts: vec![shown, Rdata([].into())] };
