@@ -17,6 +17,7 @@ use toml::Spanned;
 pub mod door;
 pub mod file;
 pub mod hosts;
+pub mod peers;
 pub mod reach;
 pub mod resolv_conf;
 pub mod resolved_conf;
@@ -31,6 +32,7 @@ use crate::{
     page::name::Name,
 };
 use door::HttpDoor;
+use peers::Peers;
 use settings::Origin;
 use system_dns::Reason;
 use upstream::{Addresses, Domain, OneName, Servers, TopLevel};
@@ -75,6 +77,9 @@ pub struct Config {
     /// Whether every question is logged.
     #[serde(default)]
     pub query_log: bool,
+    /// Where other nodes reach this one, and whom it contacts.
+    #[serde(default)]
+    pub peers: Peers,
     /// The file that this was read from.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -284,6 +289,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::config::peers::PeerDoor;
 
     #[test]
     fn what_is_not_understood_is_refused_with_its_line() {
@@ -339,7 +345,10 @@ mod tests {
     fn the_example_is_in_order_with_every_line_and_says_what_is_so_anyway() {
         let example = Config::parse(EXAMPLE).unwrap();
         let http = Some(HttpDoor::default());
-        let said = Config { hosts: Some(true), http, ..Config::default() };
+        let listen = Some(PeerDoor::default());
+        let (lan, port_mapping) = (Some(true), Some(true));
+        let peers = Peers { listen, lan, port_mapping, ..Peers::default() };
+        let said = Config { hosts: Some(true), http, peers, ..Config::default() };
         assert_eq!(example, said);
         // A setting that is commented out has a name, ` = ` and a value.
         let line = |line: &'static str| match line.strip_prefix("# ") {
@@ -354,6 +363,7 @@ mod tests {
                 && full.allow.len() == 2
                 && full.upstreams.len() == 2
         );
+        assert_eq!(full.peers.contact.len(), 2);
         assert!(full.rules.len() == 1 && full.overrides.len() == 1 && full.allow_tld.len() == 1);
     }
 

@@ -14,7 +14,11 @@ use anyhow::Context;
 
 use crate::{
     ambient,
-    config::{Config, door::HttpDoor},
+    config::{
+        Config,
+        door::HttpDoor,
+        peers::{Contact, PeerDoor},
+    },
     control::{
         report::Status,
         server::{self, Session},
@@ -32,6 +36,7 @@ mod history;
 mod inbox;
 mod manager;
 pub mod many;
+mod neighbours;
 pub mod node;
 mod node_key;
 mod open_files;
@@ -71,6 +76,10 @@ pub struct ServeOptions {
     pub upstreams: Vec<Upstream>,
     /// Where to answer HTTP.
     pub http: HttpDoor,
+    /// Where other nodes reach this one.
+    pub listen: PeerDoor,
+    /// Nodes to contact besides those that `config` names and those that are found.
+    pub peers: Vec<Contact>,
     /// The configuration; its `dns` is `dns` already.
     pub config: Config,
     /// Says nothing on standard output.

@@ -59,8 +59,8 @@
 //! | T3 | `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
-//! | T6 |  | later |
-//! | T7 | `daemon::carry` | partly |
+//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
+//! | T7 | [`governance::field`], `daemon::carry` | partly |
 //! | N1 |  | later |
 //! | N2 |  | later |
 //! | N3 |  | later |
@@ -69,12 +69,12 @@
 //! | N6 |  | later |
 //! | N7 |  | later |
 //! | N8 | `daemon::carry`, `cli::page::carry` | partly |
-//! | D1 |  | later |
+//! | D1 | [`beacon`], `beacon::code` | built |
 //! | D2 |  | later |
 //! | D3 |  | later |
 //! | D4 |  | later |
 //! | D5 |  | later |
-//! | D6 |  | later |
+//! | D6 | `beacon::pages` | built |
 //! | C1 |  | later |
 //! | C2 |  | later |
 //! | C3 |  | later |
@@ -83,6 +83,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod ambient;
+pub mod beacon;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -96,6 +97,7 @@ pub mod key;
 pub mod limits;
 pub mod page;
 pub mod store;
+pub mod sync;
 pub mod time;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

@@ -81,6 +81,16 @@ pub const SEAL_LEAP: Duration = Duration::from_secs(30 * 24 * 3600);
 /// to be set over the network.
 pub const SEAL_LEAP_WAIT: Duration = Duration::from_secs(600);
 
+// Attestations and freshness.
+/// Bytes of one attestation, without its envelope: two ids of 34 bytes and two numbers of 9.
+pub const ATTESTATION_BYTES_MAX: usize = 128;
+/// How long an attestation is valid (T6, choice: a node that attests four times a day may miss two).
+pub const ATTESTATION_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// When a node says anew which seal is the newest (T6, choice).
+pub const ATTESTATION_RENEWED_AFTER: Duration = Duration::from_secs(6 * 3600);
+/// How far ahead of this machine's clock an attestation may be: until then it is held (T7).
+pub const ATTESTATION_AHEAD_MAX: Duration = Duration::from_secs(3600);
+
 /// Bytes of a signed envelope beside its body: kind, page id, signature and the heads of each.
 pub const ENVELOPE_BYTES: usize = 128;
 /// Bytes of one petition, without its envelope (G13, choice: what a stranger asks for is a few
@@ -103,6 +113,25 @@ pub const PETITION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
 /// Open operations of one page that one answer to `djdns inbox` lists (choice).
 pub const INBOX_OPERATIONS_MAX: usize = 1000;
+
+// Beacons (D1, D6).
+/// Addresses that one beacon names (choice: IPv4 and IPv6, in the house and outside it, twice).
+pub const BEACON_ADDRESSES_MAX: usize = 8;
+/// Letters of a long code before what is signed: `DMCT:0.5428:65535:a3f2c8b9/`.
+pub const BEACON_HEAD_BYTES: usize = 27;
+/// Bytes of one signed beacon: so many that its code, five bits a letter (RFC 4648 section 6), fits
+/// a presence.
+pub const BEACON_BYTES_MAX: usize = (PRESENCE_BEACON_BYTES_MAX - BEACON_HEAD_BYTES) * 5 / 8;
+/// Phases that a day's slots have, as a short code writes them: four decimals (D1).
+pub const BEACON_PHASES: u32 = 10_000;
+/// How far ahead a beacon may say that it holds (choice: 90 days; addresses change hands).
+pub const BEACON_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Beacons of one page that are made use of (choice: more than anybody asks).
+pub const BEACONS_OF_PAGE_MAX: usize = 256;
+/// Texts of one page that are read as beacons (choice: each costs a signature, 50 ms in all).
+pub const BEACON_TEXTS_READ_MAX: usize = 1024;
+/// Entries of one page that are looked through for beacons (choice: 10 ms).
+pub const BEACON_ENTRIES_READ_MAX: usize = 10_000;
 
 /// Participants of one page (choice: ten times the hundred thousand that it is meant for).
 pub const PARTICIPANTS_MAX: usize = 1_000_000;
@@ -316,6 +345,50 @@ pub const HTTP_REQUEST_BYTES_MAX: usize = 8 * KIB;
 /// How long no connection is taken after one could not be (choice).
 pub const HTTP_RETRY: Duration = Duration::from_millis(100);
 
+// Sync: what nodes say to each other, and how much of it (N3 to N6).
+
+/// Bytes of one notice (choice: the ids of a busy second, 34 bytes each, and the standing).
+pub const NOTICE_BYTES_MAX: usize = 32 * KIB;
+/// Bytes of one request: 1024 ids of 34 bytes, or a petition, and the rest.
+pub const REQUEST_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of the name of a peer's program (choice).
+pub const PROGRAM_BYTES_MAX: usize = 64;
+/// Bytes of one standing: three ids of 34 bytes, a height of 9 and the array.
+pub const STANDING_BYTES_MAX: usize = 3 * 34 + 9 + 1;
+/// Pages in one notice (choice: 14 kB).
+pub const FOLLOW_ROWS_MAX: usize = 128;
+/// Ids of new statements in one notice (choice: 9 kB; what is more is found by comparing sets).
+pub const NEWS_IDS_MAX: usize = 256;
+/// Statements asked for at one time (choice: 35 kB of ids).
+pub const STATEMENTS_IDS_MAX: usize = 1024;
+/// Parts of a trie asked for at one time (choice: with long paths 7 kB).
+pub const SUBTREES_ROWS_MAX: usize = 64;
+/// Bytes of an answer that is made of many items (choice: the largest statement, 3 MiB, and more).
+pub const ANSWER_BYTES_MAX: usize = 4 * MIB;
+/// Bytes of one part of a sealed state (choice: some hundred small entries; one leaf may be larger).
+pub const PIECE_BYTES: usize = 64 * KIB;
+/// Bytes of one part of an open set (choice: 400 ids, or three levels of hashes).
+pub const OPEN_PIECE_BYTES: usize = 16 * KIB;
+/// Bytes of an answer about an open set: 64 parts.
+pub const OPEN_ANSWER_BYTES_MAX: usize = SUBTREES_ROWS_MAX * (OPEN_PIECE_BYTES + KIB) + 64;
+/// Seals that are replayed one by one; of a page that is further behind the state is taken (choice:
+/// an hour of a busy page).
+pub const SEALS_REPLAYED_MAX: usize = 64;
+/// Certificates that lead from any height to the newest seal (choice: each skip needs 70 % of the
+/// power to stay, so that they are few).
+pub const CHAIN_PROOFS_MAX: usize = 4096;
+/// Bytes of an answer with the seals that operations may name: half a minute each for 30 days, with
+/// what they list.
+pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
+/// Beacons of a page's peers in one answer (choice).
+pub const PEERS_ANSWER_MAX: usize = 16;
+/// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
+pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
+// The driver that keeps this node in step with others (daemon/neighbours).
+
+/// The UDP port at which other nodes reach this one (N1).
+pub const PEERS_PORT: u16 = 31415;
+
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
@@ -327,6 +400,7 @@ const _: () = {
         LENDING_ROWS_MAX * 38 + PRESENCE_BEACONS_MAX * (PRESENCE_BEACON_BYTES_MAX + 3) + 128
             <= PRESENCE_BYTES_MAX
     );
+    assert!(BEACON_HEAD_BYTES + (BEACON_BYTES_MAX * 8).div_ceil(5) <= PRESENCE_BEACON_BYTES_MAX);
     assert!(REASON_BYTES_MAX + 512 <= REFUSAL_BYTES_MAX);
     assert!(PETITION_BYTES_MAX <= OPERATION_BYTES_MAX - 1024);
     assert!(PETITIONS_PER_KEY_MAX <= PETITIONS_PER_ADDRESS_MAX);
@@ -341,4 +415,11 @@ const _: () = {
     assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
     assert!(DNS_TCP_IN_FLIGHT_MAX <= FORWARD_WAITING_MAX);
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
+    assert!(FOLLOW_ROWS_MAX * STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
+    assert!(NEWS_IDS_MAX * 34 + STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
+    assert!(STATEMENTS_IDS_MAX * 34 + 64 <= REQUEST_BYTES_MAX);
+    assert!(PETITION_BYTES_MAX + 512 <= REQUEST_BYTES_MAX);
+    assert!(SUBTREES_ROWS_MAX * (66 + 34) + 64 <= REQUEST_BYTES_MAX);
+    assert!(BATCH_BYTES_MAX + 64 <= ANSWER_BYTES_MAX);
+    assert!(REFUSAL_BYTES_MAX + 512 <= PETITION_ANSWER_BYTES_MAX);
 };

@@ -74,6 +74,11 @@ fn a_letter_in_an_inbox_is_read_as_ever() {
 }
 
 #[test]
+fn what_nodes_say_to_each_other_is_encoded_as_ever() {
+    check("message", make::messages(), describe::message);
+}
+
+#[test]
 fn an_acceptance_is_the_signature_it_ever_was() {
     check("acceptance", make::acceptances(), describe::acceptance);
 }

@@ -138,6 +138,16 @@ fn report(config: &config::Config, (data_dir, data_from): (&Path, &str), root: &
     row("allow-tld", allowed, &said(!config.allow_tld.is_empty()));
     row("http", vec![config.http.unwrap_or_default().to_string()], &said(config.http.is_some()));
     row("query-log", vec![config.query_log.to_string()], &said(config.query_log));
+    let peers = &config.peers;
+    let listen = peers.listen.clone().unwrap_or_default();
+    row("peers.listen", vec![listen.to_string()], &said(peers.listen.is_some()));
+    row("peers.contact", texts(&peers.contact), &said(!peers.contact.is_empty()));
+    let asked =
+        |value: Option<bool>| (vec![value.unwrap_or(true).to_string()], said(value.is_some()));
+    let (lan, from) = asked(peers.lan);
+    row("peers.lan", lan, &from);
+    let (port_mapping, from) = asked(peers.port_mapping);
+    row("peers.port-mapping", port_mapping, &from);
     let mut notes = Vec::new();
     match &settings.nobody {
         Some(nobody) => notes.push(nobody.to_string()),
@@ -185,6 +195,8 @@ mod tests {
         assert_eq!(from("upstreams"), pair("192.0.2.1", "/etc/resolv.conf"));
         assert_eq!(from("rules.\"corp.example.\""), pair("10.0.0.1", &file));
         assert_eq!(from("hosts"), pair("true", "the default"));
+        assert_eq!(from("peers.listen"), pair("[::]:31415", "the default"));
+        assert_eq!(from("peers.lan"), pair("true", "the default"));
         assert_eq!(from("allow-tld"), pair("none", "the default"));
         assert_eq!(report.notes, ["/etc/hosts, line 1: `x` is no IP address: line skipped"]);
     }

@@ -4,20 +4,28 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{context::Context, fault::Outcome};
+use super::{
+    context::Context,
+    fault::{Fault, Outcome},
+};
 use crate::{
-    config::{door::HttpDoor, words},
+    config::{
+        door::HttpDoor,
+        peers::{Contact, Listen, PeerDoor},
+        words,
+    },
     daemon::{self, ServeOptions, doors, node::Node},
     dns::Upstream,
 };
 
 /// Run the node: answer DNS on this machine from verified pages.
 ///
-/// Answers on 127.0.0.1:53 and [::1]:53 unless told otherwise, and on sockets that systemd passes.
+/// Answers on 127.0.0.1:53 and [::1]:53 unless told otherwise, and on sockets that systemd passes. Other
+/// nodes, with which pages are kept in step, reach it on UDP port 31415.
 /// It is ready when it answers, and then prints the line to try. Stop it with Ctrl-C. On SIGHUP it reads
 /// its configuration again, and loses no question meanwhile.
 #[derive(Args)]
-#[command(after_help = "EXAMPLE\n  djdns serve --dns 127.0.0.1:5300 --dns '[::1]:5300'")]
+#[command(after_help = "EXAMPLE\n  djdns serve --dns 127.0.0.1:5300 --peer 192.0.2.7:31415")]
 pub struct Serve {
     /// Answer DNS here; may be repeated [else what the configuration says, else port 53 of localhost]
     #[arg(long, value_name = "ADDR", value_parser = words::address)]
@@ -31,6 +39,14 @@ pub struct Serve {
     /// 127.0.0.1:8053]
     #[arg(long, value_name = "ADDR")]
     http: Option<HttpDoor>,
+    /// Let other nodes reach this one here, over QUIC, or `off`; may be repeated [else the
+    /// configuration, else [::]:31415]
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<Listen>,
+    /// Contact this node, besides those that are found and those of the configuration: an address, a
+    /// name or a beacon; may be repeated
+    #[arg(long = "peer", value_name = "ADDR")]
+    peers: Vec<Contact>,
 }
 
 impl Serve {
@@ -40,8 +56,12 @@ impl Serve {
         let dns = if self.dns.is_empty() { config.dns.clone() } else { self.dns };
         let (upstreams, quiet) = (self.upstreams, context.quiet);
         let http = self.http.or(config.http).unwrap_or_default();
-        let recent = context.recent.clone();
-        let options = ServeOptions { dns, upstreams, http, config, quiet, recent };
+        let listen = match &self.listen[..] {
+            [] => config.peers.listen.clone().unwrap_or_default(),
+            said => PeerDoor::of(said).map_err(Fault::usage)?,
+        };
+        let (peers, recent) = (self.peers, context.recent.clone());
+        let options = ServeOptions { dns, upstreams, http, listen, peers, config, quiet, recent };
         // First of all: no thread that is started later has rights that this took.
         let doors = doors::open(&options)?;
         let node = {

@@ -97,6 +97,8 @@ fn everything_promised_can_be_typed() {
         "requests ct --follow --all".to_owned(),
         "inbox --as alice".to_owned(),
         "serve --upstream tls://192.0.2.1#dns.example --upstream 192.0.2.53".to_owned(),
+        "serve --listen 127.0.0.1:1 --listen [::1]:1 --peer 192.0.2.7 --peer node.example:1".to_owned(),
+        "serve --listen off".to_owned(),
         "config check f --json".to_owned(),
         "config show".to_owned(),
         "config example".to_owned(),
@@ -121,7 +123,8 @@ fn page_code() -> String {
 #[test]
 fn what_is_wrong_or_comes_later_is_a_usage_error() {
     for line in [
-        "serve --listen 127.0.0.1:1",
+        "serve --listen 127.0.0.1",
+        "serve --peer https://node.example",
         "serve --upstream dns.example",
         "serve --http 8053",
         "resolve a..b",

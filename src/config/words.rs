@@ -11,19 +11,32 @@ const SETTINGS: [&str; 8] =
     ["data-dir", "dns", "allow", "upstreams", "hosts", "allow-tld", "http", "query-log"];
 
 /// The sections.
-const SECTIONS: [&str; 2] = ["rules", "overrides"];
+const SECTIONS: [&str; 3] = ["peers", "rules", "overrides"];
+
+/// The settings of `[peers]`, which name no domain.
+const PEERS: [&str; 4] = ["listen", "contact", "lan", "port-mapping"];
 
 /// An address with a port, as the command line and the file have it.
 ///
 /// # Errors
 /// A sentence that says what to write.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
+    address_with(text, 53)
+}
+
+/// The same, for what is usually at this port.
+///
+/// # Errors
+/// As [`address`].
+pub fn address_with(text: &str, port: u16) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
     Err(match text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(ip) => format!("`{text}` has no port: write {}", SocketAddr::new(ip, 53)),
-        Err(_) => format!("`{text}` is no address with a port, as 127.0.0.1:53 or [::1]:53"),
+        Ok(ip) => format!("`{text}` has no port: write {}", SocketAddr::new(ip, port)),
+        Err(_) => {
+            format!("`{text}` is no address with a port, as 127.0.0.1:{port} or [::1]:{port}")
+        }
     })
 }
 
@@ -48,8 +61,8 @@ pub fn addresses<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<SocketAddr>
     Ok(addresses.into_iter().map(|Address(address)| address).collect())
 }
 
-/// The first setting that stands in a section, where it means a name, and the number of its line. One
-/// in quotes may well be a name.
+/// The first setting that stands in a section, where it means a name or nothing, and the number of its
+/// line. One in quotes may well be a name.
 pub fn misplaced(text: &str) -> Option<(usize, String)> {
     let mut section = None;
     for (n, line) in text.lines().enumerate() {
@@ -58,9 +71,12 @@ pub fn misplaced(text: &str) -> Option<(usize, String)> {
         if let Some(section) = section
             && SETTINGS.contains(&key)
         {
+            let there = match section {
+                "peers" => "where it means nothing",
+                _ => "where it would be a name",
+            };
             let message = format!(
-                "`{key}` stands below [{section}], where it would be a name: settings must stand above \
-                 the first [..]"
+                "`{key}` stands below [{section}], {there}: settings must stand above the first [..]"
             );
             return Some((n + 1, message));
         }
@@ -73,11 +89,18 @@ pub fn plain(message: &str, text: &str, line: usize) -> String {
     let written = text.lines().nth(line - 1).unwrap_or_default();
     let section = text.lines().take(line).filter_map(header).last();
     let key = key(written).unwrap_or_default();
-    if section.is_some() && key.contains('.') && message.starts_with("invalid type") {
+    let names = section.filter(|section| *section != "peers");
+    if names.is_some() && key.contains('.') && message.starts_with("invalid type") {
         return format!("a name with dots wants quotes: \"{key}\" = [...]");
     }
     if let Some(unknown) = quoted(message, "unknown field ") {
-        return unknown_setting(unknown);
+        return match section {
+            Some("peers") => unknown_among(unknown, &PEERS, "setting of [peers]"),
+            _ => {
+                let all: Vec<&str> = SETTINGS.iter().chain(&SECTIONS).copied().collect();
+                unknown_among(unknown, &all, "setting")
+            }
+        };
     }
     let Some((found, wanted)) =
         message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
@@ -108,15 +131,11 @@ pub fn plain(message: &str, text: &str, line: usize) -> String {
     format!("expected {wanted}; {found}")
 }
 
-fn unknown_setting(unknown: &str) -> String {
-    let all = SETTINGS.iter().chain(&SECTIONS);
-    let near = all.clone().map(|known| (distance(unknown, known), *known)).min();
+fn unknown_among(unknown: &str, all: &[&str], what: &str) -> String {
+    let near = all.iter().map(|known| (distance(unknown, known), *known)).min();
     match near {
-        Some((1..=NEAR, known)) => format!("`{unknown}` is no setting: did you mean `{known}`?"),
-        _ => {
-            let all: Vec<&str> = all.copied().collect();
-            format!("`{unknown}` is no setting; there are {}", all.join(", "))
-        }
+        Some((1..=NEAR, known)) => format!("`{unknown}` is no {what}: did you mean `{known}`?"),
+        _ => format!("`{unknown}` is no {what}; there are {}", all.join(", ")),
     }
 }
 
@@ -195,6 +214,9 @@ mod tests {
         check("query-log = \"yes\"", 1, "expected true or false; \"yes\" is one text");
         check("upstream = []", 1, "`upstream` is no setting: did you mean `upstreams`?");
         check("data_dir = []", 1, "`data_dir` is no setting: did you mean `data-dir`?");
+        let near = "`lans` is no setting of [peers]: did you mean `lan`?";
+        check("[peers]\nlans = true", 2, near);
+        check("[peers]\nlan = \"yes\"", 2, "expected true or false; \"yes\" is one text");
         let (_, all) = Config::parse("forward = []").unwrap_err();
         assert!(all.starts_with("`forward` is no setting; there are data-dir, dns, "), "{all}");
     }
@@ -210,6 +232,8 @@ mod tests {
         check("[overrides]\n\"a\" = [\"10.0.0.1\"]\nhttp = \"off\"", Some(3));
         check(" [rules] # mine\nupstreams = [\"10.0.0.1\"]", Some(2));
         check("[rules]\n\"dns\" = [\"10.0.0.1\"]\n# http = \"off\"", None);
+        check("[peers]\nhttp = \"off\"", Some(2));
+        check("[rules]\n[peers]\nlan = false\n", None);
         check("http = \"off\"\n[rules]\n", None);
     }
 }

@@ -1,4 +1,5 @@
-//! The doors of DNS, and that of HTTP: opened before anything else is done, and what is said when they cannot be.
+//! The doors of DNS, that of HTTP, and those for other nodes: opened before anything else is done, and
+//! what is said when they cannot be.
 //!
 //! What is asked at them is not known here.
 
@@ -9,7 +10,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
-use super::{ServeOptions, passed, privileges, web};
+use super::{ServeOptions, neighbours::doors::PeerDoors, passed, privileges, web};
 use crate::{
     dns::{Access, ListenError, Listeners},
     http::Http,
@@ -19,6 +20,7 @@ use crate::{
 pub struct Doors {
     pub(super) listeners: Listeners,
     pub(super) http: Option<Http>,
+    pub(super) peers: PeerDoors,
     /// What was not to be had, what is done instead, and the ways out, in sentences.
     pub notes: Vec<String>,
 }
@@ -41,6 +43,8 @@ pub fn open(options: &ServeOptions) -> anyhow::Result<Doors> {
     let (http, note) = web::bind(options.http, &access)?;
     doors.http = http;
     doors.notes.extend(note);
+    doors.peers = PeerDoors::open(&options.listen);
+    doors.notes.append(&mut doors.peers.notes);
     // A system without capabilities has none to give up.
     if let Err(error) = privileges::give_up() {
         tracing::warn!(%error, "the rights of this process could not be given up");
@@ -78,7 +82,7 @@ impl Doors {
 
     /// Of DNS alone, and nothing that anybody should know.
     fn at(listeners: Listeners) -> Doors {
-        Doors { listeners, http: None, notes: Vec::new() }
+        Doors { listeners, http: None, peers: PeerDoors::default(), notes: Vec::new() }
     }
 
     /// The sockets that systemd passed, or those asked for, or the defaults.

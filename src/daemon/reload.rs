@@ -18,6 +18,7 @@ use crate::{
     ambient,
     config::{
         Config, ConfigError,
+        peers::Peers,
         settings::Settings,
         watch::{self, Watch},
     },
@@ -235,6 +236,7 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
         allow_tld,
         http,
         query_log,
+        peers: Peers { listen, contact, lan, port_mapping },
         file: _,
     } = new;
     let live = [
@@ -245,11 +247,15 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
         ("hosts", *hosts != old.hosts),
         ("allow-tld", *allow_tld != old.allow_tld),
         ("query-log", *query_log != old.query_log),
+        ("peers.contact", *contact != old.peers.contact),
     ];
     let restart = [
         ("data-dir", *data_dir != old.data_dir),
         ("dns", *dns != old.dns),
         ("http", *http != old.http),
+        ("peers.listen", *listen != old.peers.listen),
+        ("peers.lan", *lan != old.peers.lan),
+        ("peers.port-mapping", *port_mapping != old.peers.port_mapping),
     ];
     let names = |rows: &[(&'static str, bool)]| {
         rows.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect()
@@ -275,6 +281,12 @@ mod tests {
         check(
             Config { dns: dns.clone(), ..Config::default() },
             "nothing changed; only a restart changes: dns",
+        );
+        let contact = vec!["192.0.2.7".parse().unwrap()];
+        let peers = Peers { contact, lan: Some(false), ..Peers::default() };
+        check(
+            Config { peers, ..Config::default() },
+            "changed: peers.contact; only a restart changes: peers.lan",
         );
         let data_dir = Some("/srv".into());
         let allow = vec!["192.0.2.0/24".parse().unwrap()];

@@ -33,23 +33,25 @@ use djdns::{
     limits::UDP_ANSWER_BYTES_MAX,
     page::{
         Page, RawPage, bundle,
-        entry::{Entry, RecordSets},
+        entry::{Entry, Rdata, RecordSets},
         genesis::{Genesis, Parameters, RawGenesis},
         name::{Name, Owner},
         rdata::{self, Style},
         record::{PageLink, RecordType},
         roster_rows, zonefile,
     },
+    sync::message::{self as peer, Above, Fate, Named, Notice, Parts},
 };
 
 /// A target: its name, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
+    ("sync_message", sync_message),
     ("page_admit", page_admit),
     ("bundle_read", bundle_read),
     ("zonefile_read", zonefile_read),
@@ -113,6 +115,34 @@ pub fn petition_admit(bytes: &[u8]) {
     let id = petition.id();
     assert_eq!(inbox.admit(petition, Source::Local, created), Ok(vec![]));
     assert!(inbox.row(&id).is_some_and(|row| row.fate(created).word() == "waiting"));
+}
+
+/// A notice, a request, or an answer to a request of its kind: refused, or its one encoding, within
+/// the limits.
+pub fn sync_message(bytes: &[u8]) {
+    if let Ok(notice) = Notice::decode(bytes) {
+        assert_eq!(notice.encode(), bytes, "a second spelling of a notice was accepted");
+    }
+    if let Ok(request) = peer::Request::decode(bytes) {
+        assert_eq!(request.encode(), bytes, "a second spelling of a request was accepted");
+        assert!(request.answer_items_max() > 0);
+    }
+    let page = Id::ZERO;
+    let named = Named { page, ids: vec![page] };
+    let asked = [
+        peer::Request::Statements(named),
+        peer::Request::Seals(Above { page, height: 0 }),
+        peer::Request::Open(Parts { page, parts: vec![(Rdata([].into()), page)] }),
+        peer::Request::Standings(vec![page]),
+        peer::Request::Fate(Fate { page, petition: page }),
+    ];
+    for request in asked {
+        let items = request.read_items(bytes).map_or(0, |items| items.len());
+        let standings = request.read_standings(bytes).map_or(0, |standings| standings.len());
+        let parts = request.read_open(bytes).map_or(0, |open| open.parts.len());
+        assert!(items.max(standings).max(parts) <= request.answer_items_max());
+        let _ = request.read_petition(bytes);
+    }
 }
 
 /// A genesis and entries, each after its length in two bytes: refused, or a page that opens again.

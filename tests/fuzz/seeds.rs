@@ -22,6 +22,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let rows = letters.iter().map(|letter| letter[40..].to_vec()).collect();
             [hex_files("golden/petition-v1"), hex_files("golden/refusal-v1"), rows].concat()
         }
+        "sync_message" => hex_files("golden/message-v1"),
         "page_admit" => pages(),
         "bundle_read" => {
             let mut seeds = hex_files("golden/bundle-v1");

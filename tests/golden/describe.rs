@@ -25,6 +25,7 @@ use djdns::{
         rdata::{self, Style},
     },
     store::{Cursor, Record},
+    sync::message::{Named, Notice, Parts, Request},
 };
 use sha2::{Digest, Sha256};
 
@@ -67,6 +68,35 @@ pub fn entry(bytes: &[u8]) -> String {
     line(&mut out, "owner", &entry.owner);
     line(&mut out, "version", entry.version);
     records(&mut out, entry.sets.iter());
+    out
+}
+
+/// What the bytes are read as: by their first octets a notice, a request or an answer could be the
+/// same, so that each is named that reads them.
+pub fn message(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    if let Ok(notice) = Notice::decode(bytes) {
+        line(&mut out, "notice", format!("{notice:?}"));
+    }
+    if let Ok(request) = Request::decode(bytes) {
+        line(&mut out, "request", format!("{request:?}"));
+        line(&mut out, "answer-bytes-max", request.answer_bytes_max());
+    }
+    let two = vec![Id::ZERO, Id::hash(&[b"other"])];
+    if let Ok(standings) = Request::Standings(two.clone()).read_standings(bytes) {
+        line(&mut out, "standings", format!("{standings:?}"));
+    }
+    let named = Request::Statements(Named { page: Id::ZERO, ids: two });
+    if let Ok(items) = named.read_items(bytes) {
+        line(&mut out, "items", format!("{items:?}"));
+    }
+    let parts = [0, 1].map(|n| (Rdata([n].into()), Id::ZERO)).to_vec();
+    if let Ok(open) = Request::Open(Parts { page: Id::ZERO, parts }).read_open(bytes) {
+        line(&mut out, "open", format!("{open:?}"));
+    }
+    if let Ok(answer) = Request::Genesis(Id::ZERO).read_petition(bytes) {
+        line(&mut out, "petition", format!("{answer:?}"));
+    }
     out
 }
 

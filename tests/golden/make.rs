@@ -23,7 +23,7 @@ use djdns::{
     id::{Id, Kind},
     key::SecretKey,
     page::{
-        Page, RawPage, bundle,
+        Page, RawPage, bundle, codec,
         entry::{Entry, Rdata, RecordSets},
         genesis::{Parameters, RawGenesis},
         name::{Name, Owner},
@@ -32,6 +32,10 @@ use djdns::{
         roster_rows, zonefile,
     },
     store::{Record, Store, fake::FakeDisk},
+    sync::message::{
+        Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Parts,
+        PetitionAnswer, Request, Standing, VERSION, write_items,
+    },
 };
 
 /// Frozen bytes, and a line that says what they are.
@@ -292,6 +296,74 @@ pub fn refusals() -> Vec<Sample> {
     vec![
         sample("reason", "participant 2 refuses, with a reason", refusal("Ziegel statt Glas")),
         sample("silent", "without one", refusal("")),
+    ]
+}
+
+/// Every notice, request and answer, about no page in particular.
+pub fn messages() -> Vec<Sample> {
+    let id = |word: &str| Id::hash(&[word.as_bytes()]);
+    let page = id("page");
+    let standing = Standing { page, height: 70_000, seal: id("seal"), open: id("open") };
+    let mut ids = vec![id("one"), id("two")];
+    ids.sort_unstable();
+    let seen_as = Address::of("192.0.2.1:31415".parse().unwrap());
+    let hello = Hello {
+        version: VERSION,
+        program: "djdns/0.1.0".to_owned(),
+        time: 1_800_000_000,
+        beacon: vec![Rdata(b"a beacon".as_slice().into())],
+        seen_as,
+    };
+    let above = Above { page, height: 69_999 };
+    let part = (Rdata([1, 15, 0].into()), id("part"));
+    let parts = Parts { page, parts: vec![(Rdata([].into()), id("root")), part] };
+    let named = Named { page, ids: ids.clone() };
+    let shown = Rdata(b"a part".as_slice().into());
+    let open = OpenAnswer { root: id("open"), parts: vec![shown, Rdata([].into())] };
+    let fate = Fate { page, petition: id("petition") };
+    let notice = |name, what, notice: Notice| Sample { name, what, bytes: notice.encode() };
+    let request = |name, what, request: Request| Sample { name, what, bytes: request.encode() };
+    let answer =
+        |name, what, answer: PetitionAnswer| Sample { name, what, bytes: codec::encode(&answer) };
+    let standings = vec![standing];
+    let follow = Follow { live: true, standings: standings.clone() };
+    let news = News { standing, ids: ids.clone() };
+    let petition = Rdata(b"a petition".as_slice().into());
+    let refusal = Rdata(b"a refusal".as_slice().into());
+    vec![
+        notice("notice-hello", "who is there", Notice::Hello(hello)),
+        notice("notice-follow", "which pages it follows", Notice::Follow(follow)),
+        notice("notice-leave", "which it does not hold any more", Notice::Leave(ids.clone())),
+        notice("notice-news", "what is new on one", Notice::News(news)),
+        request("request-standings", "where it stands", Request::Standings(ids)),
+        request("request-genesis", "a genesis", Request::Genesis(page)),
+        request("request-chain", "certificates", Request::Chain(above)),
+        request("request-subtrees", "parts of the state", Request::Subtrees(parts.clone())),
+        request(
+            "request-window",
+            "what goes with a seal",
+            Request::Window(At { page, seal: page }),
+        ),
+        request("request-seals", "the next seals", Request::Seals(above)),
+        request("request-statements", "statements by their ids", Request::Statements(named)),
+        request("request-open", "parts of the open set", Request::Open(parts)),
+        request("request-peers", "beacons of who follows it", Request::Peers(page)),
+        request("request-forks", "other histories", Request::Forks(page)),
+        request("request-petition", "a petition is handed in", Request::Petition(petition)),
+        request("request-fate", "what became of one", Request::Fate(fate)),
+        Sample { name: "answer-standings", what: "one page", bytes: codec::encode(&standings) },
+        Sample {
+            name: "answer-items",
+            what: "two of anything",
+            bytes: write_items([b"one".to_vec(), b"two".to_vec()], 1000),
+        },
+        Sample { name: "answer-open", what: "a part, and none", bytes: codec::encode(&open) },
+        answer("answer-waiting", "the petition waits", PetitionAnswer::Waiting(1_800_000_000)),
+        answer("answer-taken", "it was taken up", PetitionAnswer::TakenUp(page)),
+        answer("answer-refused", "it was refused", PetitionAnswer::Refused(refusal)),
+        answer("answer-expired", "nobody decided", PetitionAnswer::Expired(1_800_000_000)),
+        answer("answer-unknown", "there is none such", PetitionAnswer::Unknown(page)),
+        answer("answer-not-taken", "no room", PetitionAnswer::NotTaken("no room".to_owned())),
     ]
 }
 

@@ -369,13 +369,17 @@ fn a_taken_http_port_is_told_of_and_dns_goes_on() {
     let holder = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let taken = holder.local_addr().expect("it is bound").to_string();
     let mut serve = home.program(std::path::Path::new(env!("CARGO_BIN_EXE_djdns")));
-    serve.args(["serve", "--dns", "127.0.0.1:0", "--http", &taken, "--data-dir"]);
+    serve.args(["serve", "--dns", "127.0.0.1:0", "--listen", "off"]);
+    serve.args(["--http", &taken, "--data-dir"]);
     let daemon = home.start_as(serve.arg(home.data_dir()));
     assert_eq!(daemon.resolver().addresses("localhost."), [Ipv4Addr::LOCALHOST]);
     let status = shown(&home, &["status"]);
     let words = format!("no HTTP is answered, and so no metrics: {taken} is taken by ");
     assert!(status.contains(&words) && status.contains("--http"), "{status}");
-    let elsewhere = run(&Home::new(), &["serve", "--dns", "127.0.0.1:0", "--http", "0.0.0.0:0"]);
+    let elsewhere = run(
+        &Home::new(),
+        &["serve", "--listen", "off", "--dns", "127.0.0.1:0", "--http", "0.0.0.0:0"],
+    );
     let said = text(&elsewhere.stderr);
     assert_eq!(elsewhere.status.code(), Some(1), "{said}");
     assert!(said.contains("allow = ["), "{said}");

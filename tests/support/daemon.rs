@@ -42,8 +42,16 @@ impl Home {
         self.0.path().join("data")
     }
 
-    /// `djdns serve` on a free port of loopback, with nothing of this user's environment.
+    /// `djdns serve` on a free port of loopback, with nothing of this user's environment, and no other
+    /// nodes.
     pub fn serve(&self) -> Command {
+        let mut command = self.serve_with_peers();
+        command.args(["--listen", "off"]);
+        command
+    }
+
+    /// The same, where other nodes may reach it.
+    pub fn serve_with_peers(&self) -> Command {
         let mut command = self.program(Path::new(env!("CARGO_BIN_EXE_djdns")));
         command
             .args(["serve", "--dns", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir"])
