@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 mod args;
 mod audit;
+mod beacon;
 mod config;
 mod context;
 mod explain;
@@ -23,6 +24,7 @@ mod page;
 mod presence;
 mod proposals;
 mod propose;
+mod qr;
 mod request;
 mod requests;
 mod resolve;
@@ -102,6 +104,7 @@ enum Command {
     Inbox(inbox::Inbox),
     Request(request::Request),
     Requests(requests::Requests),
+    Beacon(beacon::Beacon),
     Config(config::Config),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -153,6 +156,7 @@ impl Command {
             Command::Inbox(command) => command.run(context),
             Command::Request(command) => command.run(context),
             Command::Requests(command) => command.run(context),
+            Command::Beacon(command) => command.run(context),
             Command::Config(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
@@ -181,6 +185,7 @@ impl Command {
             Command::Inbox(_) => "djdns inbox",
             Command::Request(_) => "djdns request",
             Command::Requests(_) => "djdns requests",
+            Command::Beacon(_) => "djdns beacon",
             Command::Config(_) => "djdns config",
             Command::Completions(_) => "djdns completions",
             Command::Man(_) => "djdns man",

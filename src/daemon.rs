@@ -28,12 +28,13 @@ use crate::{
 
 mod anchors;
 mod batch;
+pub mod beacon;
 mod carry;
 mod damage;
 pub mod doors;
 mod explain;
 mod history;
-mod inbox;
+pub mod inbox;
 mod manager;
 pub mod many;
 #[allow(dead_code, reason = "the driver that uses it comes with the machine that decides")]
@@ -41,6 +42,7 @@ mod neighbours;
 pub mod node;
 mod node_key;
 mod open_files;
+pub mod outbox;
 mod passed;
 mod privileges;
 pub mod recent;

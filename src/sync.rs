@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub mod message;
+pub mod outbox;
 
 use message::PetitionAnswer;
 

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::recent::Recent;
 use crate::{
     ambient,
+    beacon::Beacon,
     config::settings::Settings,
     control::running::{Forwarding, Rule, UpstreamReport},
     dns::{
@@ -39,6 +40,8 @@ pub struct Running {
     /// What was not to be had at the start, and what is done instead, in sentences.
     doors: Mutex<Vec<String>>,
     pub recent: Recent,
+    /// Where other nodes reach this one, as far as that is known.
+    beacon: Mutex<Option<Beacon>>,
 }
 
 /// Whom to ask, and where that is said.
@@ -65,6 +68,7 @@ impl Running {
             http: Mutex::default(),
             doors: Mutex::default(),
             recent,
+            beacon: Mutex::default(),
         }
     }
 
@@ -94,6 +98,16 @@ impl Running {
 
     pub fn http(&self) -> Option<SocketAddr> {
         *self.http.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other nodes reach this one there from now on; none: nobody knows where.
+    pub fn set_beacon(&self, beacon: Option<Beacon>) {
+        *self.beacon.lock().unwrap_or_else(PoisonError::into_inner) = beacon;
+    }
+
+    /// Where other nodes reach this one, as far as that is known.
+    pub fn beacon(&self) -> Option<Beacon> {
+        self.beacon.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn forward(&self) -> &Forward {

@@ -1,6 +1,6 @@
 //! Health in words, and the pages as tables show them.
 
-use super::{damage::Damage, inbox, node::Node, report, running::Running, seats::Seats};
+use super::{beacon, damage::Damage, inbox, node::Node, report, running::Running, seats::Seats};
 use crate::{
     control::{
         report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
@@ -19,7 +19,7 @@ pub fn status(node: &Node) -> Status {
     let pages = node.pages();
     let anchors = node.anchors();
     let root = anchors.get(&Name::root());
-    let notices = [node.notices(), node.hidden()].concat();
+    let notices = [node.notices(), node.hidden(), beacon::reminders(node)].concat();
     let demonstration = root
         .and_then(|id| pages.iter().find(|page| page.page().id() == *id))
         .is_some_and(|page| page.page().is_demonstration());

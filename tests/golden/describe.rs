@@ -24,7 +24,7 @@ use djdns::{
         genesis::{Genesis, Parameters},
         rdata::{self, Style},
     },
-    store::{Cursor, Record},
+    store::{Cursor, Record, Tray},
     sync::message::{Named, Notice, Parts, Request},
 };
 use sha2::{Digest, Sha256};
@@ -248,7 +248,7 @@ pub fn letter(bytes: &[u8]) -> String {
     let (disk, path) = make::inbox();
     disk.set_bytes(&path, bytes);
     let (store, _) = make::open(&disk);
-    let letters = store.inbox(&make::page().0.id()).unwrap();
+    let letters = store.letters(Tray::Inbox, &make::page().0.id()).unwrap();
     let row = Row::decode(&letters.sound[0].1).unwrap();
     assert_eq!(make::letter_file(&row), bytes);
     let mut out = String::new();
