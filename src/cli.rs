@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 mod args;
 mod audit;
+mod beacon;
 mod config;
 mod connect;
 mod context;
@@ -25,6 +26,7 @@ mod peers;
 mod presence;
 mod proposals;
 mod propose;
+mod qr;
 mod request;
 mod requests;
 mod resolve;
@@ -107,6 +109,7 @@ enum Command {
     Inbox(inbox::Inbox),
     Request(request::Request),
     Requests(requests::Requests),
+    Beacon(beacon::Beacon),
     Config(config::Config),
     Simulate(simulate::Simulate),
     Completions(shell::Completions),
@@ -161,6 +164,7 @@ impl Command {
             Command::Inbox(command) => command.run(context),
             Command::Request(command) => command.run(context),
             Command::Requests(command) => command.run(context),
+            Command::Beacon(command) => command.run(context),
             Command::Config(command) => command.run(context),
             Command::Simulate(command) => command.run(context),
             Command::Completions(command) => command.run(context),
@@ -192,6 +196,7 @@ impl Command {
             Command::Inbox(_) => "djdns inbox",
             Command::Request(_) => "djdns request",
             Command::Requests(_) => "djdns requests",
+            Command::Beacon(_) => "djdns beacon",
             Command::Config(_) => "djdns config",
             Command::Simulate(_) => "djdns simulate",
             Command::Completions(_) => "djdns completions",

@@ -28,6 +28,7 @@ use crate::{
 
 mod anchors;
 mod batch;
+pub mod beacon;
 mod carry;
 mod damage;
 pub mod doors;
@@ -36,12 +37,15 @@ mod following;
 mod history;
 mod inbox;
 mod ledger;
+
+pub mod inbox;
 mod manager;
 pub mod many;
 mod neighbours;
 pub mod node;
 mod node_key;
 mod open_files;
+pub mod outbox;
 mod passed;
 mod privileges;
 pub mod recent;

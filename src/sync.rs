@@ -41,6 +41,8 @@ pub use serve::{Handed, answer};
 
 pub use book::{Book, BookRefusal, Candidate, Heard, Known, Lie, Link, Source};
 
+pub mod outbox;
+
 use message::PetitionAnswer;
 
 /// What time it is, by both of the clocks that a driver has.

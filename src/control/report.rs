@@ -387,9 +387,10 @@ pub struct PetitionReport {
     pub created: u64,
     /// When it came here.
     pub received: u64,
-    /// `local`, or the address it came from.
+    /// `local`, the address it came from, or `sent` where other nodes host the page.
     pub source: String,
-    /// `waiting`, `taken up`, `refused` or `expired`.
+    /// `waiting`, `taken up`, `refused` or `expired`; of one that was sent also `on its way` or `not
+    /// taken`.
     pub state: String,
     /// The operation that it was taken up as.
     pub operation: Option<String>,
@@ -402,6 +403,34 @@ pub struct PetitionReport {
     pub expires: u64,
     /// Seconds until then, by this node's clock.
     pub seconds_left: u64,
+    /// What the hosts of the page said, where it was sent to them.
+    pub hosts: Vec<HostWord>,
+}
+
+/// What a host of a page said of a petition that was handed to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostWord {
+    pub host: String,
+    /// `waiting`, `taken up`, `refused`, `expired`, `not taken` or `unknown`.
+    pub said: String,
+    /// When it said so, by this node's clock.
+    pub at: u64,
+    /// In its words, why it does not take the petition in.
+    pub words: String,
+}
+
+/// `beacon --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeaconReport {
+    pub key: String,
+    pub short: String,
+    /// None where no address is known.
+    pub long: Option<String>,
+    pub addresses: Vec<String>,
+    /// Until when the long form holds.
+    pub expires: Option<u64>,
+    /// Whether a daemon says so.
+    pub daemon: bool,
 }
 
 /// `inbox --json`.

@@ -73,6 +73,9 @@ pub enum Request {
     Carry,
     /// Founds what was staged on this connection: the genesis names no state root yet.
     Found,
+    /// Where this node can be reached, in a code of at most so many letters; `port` is that of the
+    /// short form where no address is known (D1).
+    Beacon { port: u16, letters: usize },
     /// A stranger's signed petition to a page, from this machine (G13).
     Ask { petition: Rdata },
     /// One petition to any page held here, by the first digits of its id.
@@ -149,6 +152,7 @@ pub enum Answer {
         page: String,
         petitions: Vec<PetitionReport>,
     },
+    Beacon(BeaconReport),
     Inbox(InboxReport),
     Staged,
     /// The page that was admitted.

@@ -19,6 +19,7 @@ use super::{
     inbox::Inboxes,
     ledger::OpenSets,
     node_key::{self, UnfitKey},
+    outbox::Outboxes,
     running::Running,
     shown::{built, with_entries, with_page},
     surroundings::Surroundings,
@@ -68,6 +69,8 @@ pub struct Node {
     running: OnceLock<Running>,
     /// What the pages are asked for. Locked before `state`, never while that is held.
     pub(super) inboxes: Inboxes,
+    /// What was sent to pages that other nodes host. Locked as the inboxes are, and after them.
+    pub(super) outboxes: Outboxes,
     /// Participants who said something since the start.
     known_keys: Mutex<Arc<KnownKeys>>,
     /// Who is told when a page has changed.
@@ -169,6 +172,7 @@ impl Node {
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
             running: OnceLock::new(),
             inboxes: Inboxes::default(),
+            outboxes: Outboxes::default(),
             known_keys: Mutex::default(),
             listener: OnceLock::new(),
             wishes,

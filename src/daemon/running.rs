@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::{neighbours::Neighbours, recent::Recent};
 use crate::{
     ambient,
+    beacon::Beacon,
     config::settings::Settings,
     control::running::{Forwarding, Rule, UpstreamReport},
     dns::{
@@ -41,6 +42,9 @@ pub struct Running {
     pub recent: Recent,
     /// Other nodes; none where nothing is listened on for them.
     neighbours: Option<Arc<Neighbours>>,
+
+    /// Where other nodes reach this one, as far as that is known.
+    beacon: Mutex<Option<Beacon>>,
 }
 
 /// Whom to ask, and where that is said.
@@ -73,6 +77,8 @@ impl Running {
             doors: Mutex::default(),
             recent,
             neighbours,
+
+            beacon: Mutex::default(),
         }
     }
 
@@ -107,6 +113,16 @@ impl Running {
 
     pub fn http(&self) -> Option<SocketAddr> {
         *self.http.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other nodes reach this one there from now on; none: nobody knows where.
+    pub fn set_beacon(&self, beacon: Option<Beacon>) {
+        *self.beacon.lock().unwrap_or_else(PoisonError::into_inner) = beacon;
+    }
+
+    /// Where other nodes reach this one, as far as that is known.
+    pub fn beacon(&self) -> Option<Beacon> {
+        self.beacon.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn forward(&self) -> &Forward {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    carry, explain, history, inbox,
+    beacon, carry, explain, history, inbox,
     many::admit_all,
     neighbours::{Neighbours, REFUSED},
     node::{Node, Progress, sentence},
@@ -93,6 +93,9 @@ impl Session for NodeSession {
                 let statements = admitted(&node, &statements)?;
                 inbox::take_up(&node, &petition, &statements, node.now())?;
                 submitted(&statements)
+            }
+            Request::Beacon { port, letters } => {
+                Answer::Beacon(beacon::report(&node, port, letters)?)
             }
             Request::Ask { petition } => inbox::ask(&node, &petition, node.now())?,
             Request::Petition { prefix } => inbox::one(&node, &prefix, node.now())?,

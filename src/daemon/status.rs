@@ -10,6 +10,8 @@ use super::{
     seats::Seats,
     wishes,
 };
+
+use super::{beacon, damage::Damage, inbox, node::Node, report, running::Running, seats::Seats};
 use crate::{
     control::{
         report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
@@ -28,7 +30,7 @@ pub fn status(node: &Node) -> Status {
     let pages = node.pages();
     let anchors = node.anchors();
     let root = anchors.get(&Name::root());
-    let notices = [node.notices(), node.hidden()].concat();
+    let notices = [node.notices(), node.hidden(), beacon::reminders(node)].concat();
     let demonstration = root
         .and_then(|id| pages.iter().find(|page| page.page().id() == *id))
         .is_some_and(|page| page.page().is_demonstration());
