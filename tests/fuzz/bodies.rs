@@ -35,16 +35,16 @@ use djdns::{
     limits::UDP_ANSWER_BYTES_MAX,
     page::{
         Page, RawPage, bundle,
-        entry::{Entry, Rdata, RecordSets},
+        entry::{Entry, RecordSets},
         genesis::{Genesis, Parameters, RawGenesis},
         name::{Name, Owner},
         rdata::{self, Style},
         record::{PageLink, RecordType},
-        roster_rows, zonefile,
+        roster_rows, trie, zonefile,
     },
     sync::{
         Book,
-        message::{self as peer, Above, Fate, Named, Notice, Parts},
+        message::{self as peer, Above, Fate, Named, Notice, Part, Parts},
     },
 };
 
@@ -139,7 +139,10 @@ pub fn sync_message(bytes: &[u8]) {
     let asked = [
         peer::Request::Statements(named),
         peer::Request::Seals(Above { page, height: 0 }),
-        peer::Request::Open(Parts { page, parts: vec![(Rdata([].into()), page)] }),
+        peer::Request::Open(Parts {
+            page,
+            parts: vec![Part { path: trie::Path::ROOT, hash: page, bytes_max: 0 }],
+        }),
         peer::Request::Standings(vec![page]),
         peer::Request::Fate(Fate { page, petition: page }),
     ];

@@ -23,8 +23,12 @@ use djdns::{
         entry::{Entry, Rdata, RecordSet},
         genesis::{Genesis, Parameters},
         rdata::{self, Style},
+        trie::Path,
     },
     store::{Cursor, Record},
+    sync::message::{Named, Notice, Part, Parts, Request},
+
+    store::{Cursor, Record, Tray},
     sync::message::{Named, Notice, Parts, Request},
 };
 use sha2::{Digest, Sha256};
@@ -90,7 +94,9 @@ pub fn message(bytes: &[u8]) -> String {
     if let Ok(items) = named.read_items(bytes) {
         line(&mut out, "items", format!("{items:?}"));
     }
-    let parts = [0, 1].map(|n| (Rdata([n].into()), Id::ZERO)).to_vec();
+    let path = |len| Path::of(&Id::ZERO, len);
+    let part = |len| Part { path: path(len), hash: Id::ZERO, bytes_max: 0 };
+    let parts = [1, 2].map(part).to_vec();
     if let Ok(open) = Request::Open(Parts { page: Id::ZERO, parts }).read_open(bytes) {
         line(&mut out, "open", format!("{open:?}"));
     }
@@ -248,7 +254,7 @@ pub fn letter(bytes: &[u8]) -> String {
     let (disk, path) = make::inbox();
     disk.set_bytes(&path, bytes);
     let (store, _) = make::open(&disk);
-    let letters = store.inbox(&make::page().0.id()).unwrap();
+    let letters = store.letters(Tray::Inbox, &make::page().0.id()).unwrap();
     let row = Row::decode(&letters.sound[0].1).unwrap();
     assert_eq!(make::letter_file(&row), bytes);
     let mut out = String::new();

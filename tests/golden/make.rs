@@ -29,11 +29,11 @@ use djdns::{
         name::{Name, Owner},
         rdata,
         record::RecordType,
-        roster_rows, zonefile,
+        roster_rows, trie, zonefile,
     },
-    store::{Record, Store, fake::FakeDisk},
+    store::{Record, Store, Tray, fake::FakeDisk},
     sync::message::{
-        Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Parts,
+        Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Part, Parts,
         PetitionAnswer, Request, Standing, VERSION, write_items,
     },
 };
@@ -315,8 +315,10 @@ pub fn messages() -> Vec<Sample> {
         seen_as,
     };
     let above = Above { page, height: 69_999 };
-    let part = (Rdata([1, 15, 0].into()), id("part"));
-    let parts = Parts { page, parts: vec![(Rdata([].into()), id("root")), part] };
+    let part = |path, word, bytes_max| Part { path, hash: id(word), bytes_max };
+    let below = trie::Path::of(&id("key"), 3);
+    let parts = vec![part(trie::Path::ROOT, "root", 0), part(below, "part", 65_536)];
+    let parts = Parts { page, parts };
     let named = Named { page, ids: ids.clone() };
     let shown = Rdata(b"a part".as_slice().into());
     let open = OpenAnswer { root: id("open"), parts: vec![shown, Rdata([].into())] };
@@ -388,7 +390,7 @@ pub fn letters() -> Vec<Sample> {
 pub fn letter_file(row: &Row) -> Vec<u8> {
     let (disk, _) = log(&log_records());
     let (store, _) = open(&disk);
-    store.put_letter(&page().0.id(), &row.petition.id(), &row.encode()).unwrap();
+    store.put_letter(Tray::Inbox, &page().0.id(), &row.petition.id(), &row.encode()).unwrap();
     disk.bytes(&letter_path(row))
 }
 
@@ -398,7 +400,7 @@ pub fn inbox() -> (FakeDisk, PathBuf) {
     let (store, _) = open(&disk);
     let petition = Petition::admit(&petitions()[0].bytes).unwrap();
     let row = Row { petition, source: Source::Local, received: 0, verdict: None };
-    store.put_letter(&page().0.id(), &row.petition.id(), &row.encode()).unwrap();
+    store.put_letter(Tray::Inbox, &page().0.id(), &row.petition.id(), &row.encode()).unwrap();
     let path = letter_path(&row);
     (disk, path)
 }

@@ -1,0 +1,1 @@
+//! Ladders of stories: whoever stands anywhere climbs them.

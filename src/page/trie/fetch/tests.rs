@@ -1,0 +1,1 @@
+//! Any trie fetched from any other, in any order.
