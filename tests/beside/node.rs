@@ -24,7 +24,7 @@ impl Node {
     /// Starts a daemon on this machine, with this section `[peers]`.
     pub fn start(machine: &Machine, peers: &str) -> Node {
         let mut node = Node { home: Home::new(), daemon: None };
-        node.home.write("djdns.toml", &format!("upstream = []\n[peers]\n{peers}\n"));
+        node.home.write("djdns.toml", &format!("[peers]\n{peers}\n"));
         node.run(machine);
         node
     }
