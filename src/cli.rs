@@ -10,7 +10,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 mod args;
 mod audit;
+mod beacon;
 mod config;
+mod connect;
 mod context;
 mod explain;
 mod fault;
@@ -20,15 +22,18 @@ mod key;
 mod logs;
 mod output;
 mod page;
+mod peers;
 mod presence;
 mod proposals;
 mod propose;
+mod qr;
 mod request;
 mod requests;
 mod resolve;
 mod serve;
 mod shell;
 mod signing;
+mod simulate;
 mod stats;
 mod status;
 mod system;
@@ -88,6 +93,8 @@ enum Command {
     Explain(explain::Explain),
     Status(status::Status),
     Stats(stats::Stats),
+    Peers(peers::Peers),
+    Connect(connect::Connect),
     Logs(logs::Logs),
     System(system::System),
     Key(key::Key),
@@ -102,7 +109,9 @@ enum Command {
     Inbox(inbox::Inbox),
     Request(request::Request),
     Requests(requests::Requests),
+    Beacon(beacon::Beacon),
     Config(config::Config),
+    Simulate(simulate::Simulate),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -139,6 +148,8 @@ impl Command {
             Command::Explain(command) => command.run(context),
             Command::Status(command) => command.run(context),
             Command::Stats(command) => command.run(context),
+            Command::Peers(command) => command.run(context),
+            Command::Connect(command) => command.run(context),
             Command::Logs(command) => command.run(context),
             Command::System(command) => command.run(context),
             Command::Key(command) => command.run(context),
@@ -153,7 +164,9 @@ impl Command {
             Command::Inbox(command) => command.run(context),
             Command::Request(command) => command.run(context),
             Command::Requests(command) => command.run(context),
+            Command::Beacon(command) => command.run(context),
             Command::Config(command) => command.run(context),
+            Command::Simulate(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -167,6 +180,8 @@ impl Command {
             Command::Explain(_) => "djdns explain",
             Command::Status(_) => "djdns status",
             Command::Stats(_) => "djdns stats",
+            Command::Peers(_) => "djdns peers",
+            Command::Connect(_) => "djdns connect",
             Command::Logs(_) => "djdns logs",
             Command::System(_) => "djdns system",
             Command::Key(_) => "djdns key",
@@ -181,7 +196,9 @@ impl Command {
             Command::Inbox(_) => "djdns inbox",
             Command::Request(_) => "djdns request",
             Command::Requests(_) => "djdns requests",
+            Command::Beacon(_) => "djdns beacon",
             Command::Config(_) => "djdns config",
+            Command::Simulate(_) => "djdns simulate",
             Command::Completions(_) => "djdns completions",
             Command::Man(_) => "djdns man",
         }

@@ -62,7 +62,7 @@
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
 //! | T7 | [`governance::field`], `daemon::carry` | partly |
 //! | N1 | [`network`], [`network::tls`] | built |
-//! | N2 |  | later |
+//! | N2 | [`dns::fetch`], `daemon::neighbours::misses` | partly |
 //! | N3 |  | later |
 //! | N4 |  | later |
 //! | N5 |  | later |
@@ -101,5 +101,6 @@ pub mod page;
 pub mod store;
 pub mod sync;
 pub mod time;
+pub mod world;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

@@ -111,6 +111,18 @@ pub const PETITIONS_MAX: usize = 1000;
 pub const PETITION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// How far ahead of the node's clock a petition may be dated: one hour, as attestations (T7).
 pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
+// Petitions to pages that other nodes host (G13).
+/// Hosts of a page that a petition is handed to (choice: those with the most seats).
+pub const PETITION_HOSTS_MAX: usize = 8;
+/// Petitions to one page that this node keeps to hand them on, decided and expired ones included
+/// (choice).
+pub const PETITIONS_SENT_MAX: usize = 256;
+/// How long after a host did not answer it is tried again, at first and at most (choice): the pause
+/// doubles.
+pub const PETITION_RETRY: Duration = Duration::from_secs(60);
+pub const PETITION_RETRY_MAX: Duration = Duration::from_secs(3600);
+/// How often a host that has a petition is asked what became of it (choice: moderators are people).
+pub const PETITION_FATE_INTERVAL: Duration = Duration::from_secs(600);
 /// Open operations of one page that one answer to `djdns inbox` lists (choice).
 pub const INBOX_OPERATIONS_MAX: usize = 1000;
 
@@ -126,6 +138,13 @@ pub const BEACON_BYTES_MAX: usize = (PRESENCE_BEACON_BYTES_MAX - BEACON_HEAD_BYT
 pub const BEACON_PHASES: u32 = 10_000;
 /// How far ahead a beacon may say that it holds (choice: 90 days; addresses change hands).
 pub const BEACON_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long a beacon holds that a person asks for, to hand it on or to propose it (choice: so long
+/// that paper is of use, and so short that a proposal a month is enough).
+pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
+/// How long before its end a beacon in a page is told of (choice: people vote meanwhile).
+pub const BEACON_REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Letters of a code that fits a character-string of DNS (RFC 1035 section 3.3).
+pub const BEACON_RECORD_LETTERS: usize = 255;
 /// Beacons of one page that are made use of (choice: more than anybody asks).
 pub const BEACONS_OF_PAGE_MAX: usize = 256;
 /// Texts of one page that are read as beacons (choice: each costs a signature, 50 ms in all).
@@ -475,6 +494,81 @@ pub const MAPPING_RETRY: Duration = Duration::from_secs(900);
 pub const MAPPING_STEP_TIME: Duration = Duration::from_secs(10);
 /// How long giving it back may take when the program ends (choice).
 pub const MAPPING_FAREWELL: Duration = Duration::from_secs(1);
+// The driver that keeps this node in step with others (daemon/neighbours).
+
+/// The UDP port at which other nodes reach this one (N1).
+pub const PEERS_PORT: u16 = 31415;
+/// How long a question waits for pages that are not here (choice: a stub resolver waits 5 s,
+/// resolv.conf(5), and an alias may lead on from there).
+pub const MISS_PATIENCE: Duration = Duration::from_secs(3);
+/// Pages that one question waits for, each of which the one before links to (choice: deeper than names
+/// are; one that leads on for ever ends with [`MISS_PATIENCE`] anyway).
+pub const MISS_PAGES_ON_THE_WAY_MAX: usize = 16;
+/// Questions that wait for pages at a time, and for one page (choice: less than
+/// [`FORWARD_WAITING_MAX`], so that names outside the pages always find room).
+pub const MISS_WAITING_MAX: usize = 256;
+pub const MISS_WAITING_PER_PAGE_MAX: usize = 64;
+/// How long after a page was asked for somebody may still wait for it (choice: who comes later is
+/// answered at once, until the page is there).
+pub const MISS_HOPE: Duration = Duration::from_secs(10);
+/// How long a page is sought that a question asked for, when nobody has it (choice).
+pub const MISS_SOUGHT: Duration = Duration::from_secs(60);
+/// After how long a question makes a page be sought again that nobody had, first and at most (choice:
+/// doubled each time).
+pub const MISS_RETRY_FIRST: Duration = Duration::from_secs(15);
+pub const MISS_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
+/// Bytes of notices that wait for the machine (N6, choice): four full ones of each of many peers.
+pub const JOBS_NOTICES_BYTES_MAX: usize = 8 * MIB;
+/// Questions about the machine's state that wait (choice: as many as commands at a time, and more).
+pub const JOBS_LOOKS_MAX: usize = 128;
+/// How long somebody waits who looks at the machine (choice: a person is there).
+pub const PEERS_LOOK_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the machine rests when nothing happens (choice: it looks at what is overdue then).
+pub const MACHINE_REST: Duration = Duration::from_secs(5);
+/// Nodes heard of lately, for short beacons (choice: those of a large office).
+pub const SIGHTINGS_MAX: usize = 256;
+/// Pages of which it is remembered why they do not come, or are not in step (choice).
+pub const PEERS_FACTS_MAX: usize = 256;
+/// How often whom this node knows is written down (choice).
+pub const BOOK_SAVED_EVERY: Duration = Duration::from_secs(300);
+/// How long the machine may take to end (choice: a second or two of work on a large page).
+pub const PEERS_FAREWELL: Duration = Duration::from_secs(3);
+/// How long this node's beacon holds, and how often its addresses are looked at (choice: a code on paper
+/// is good for a month; a new network is told of within a minute).
+pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
+pub const BEACON_LOOKED_EVERY: Duration = Duration::from_secs(30);
+/// How long a short beacon is looked for on the network (choice: both ways of D2 answer within a second
+/// or two).
+pub const CONNECT_LOOKED_FOR: Duration = Duration::from_secs(6);
+/// How often names of nodes are looked up again (choice).
+pub const CONTACTS_NAMED_EVERY: Duration = Duration::from_secs(300);
+/// How long `djdns page join` waits for a page, and how often it looks how far that is (choice: a person
+/// waits).
+pub const JOIN_PATIENCE: Duration = Duration::from_secs(10);
+pub const JOIN_LOOKED_EVERY: Duration = Duration::from_millis(200);
+/// Pages that questions asked for and that are not here, sought and remembered (choice).
+pub const MISS_SOUGHT_MAX: usize = 64;
+pub const MISS_REMEMBERED_MAX: usize = 1024;
+
+// Snapshots (N5, T1).
+
+/// Bytes of one piece of a page's state (choice): a few thousand hashes, or an entry of the largest size
+/// with room.
+pub const PIECE_BYTES_MAX: u32 = 256 * 1024;
+/// Rungs of a ladder of certificates (choice): a page whose participants are replaced once a week is shown
+/// from its genesis for eighty years.
+pub const LADDER_RUNGS_MAX: usize = 4096;
+/// The uppermost rungs, which can still be left out for a newer one (choice): people rarely come back.
+pub const LADDER_OPEN_RUNGS: usize = 4;
+/// Seals in the window of a snapshot: as many as operations may name, one a minute for 30 days.
+pub const WINDOW_SEALS_MAX: usize = 43_201;
+/// Bytes of a window, seals and orders together (choice): half a million operations in 30 days.
+pub const WINDOW_BYTES_MAX: usize = 64 * MIB;
+/// Changes of a page's participants and parameters in a window: every one of 30 days, and as many as it
+/// takes to find the last change of the parameters (choice).
+pub const WINDOW_ORDERS_MAX: usize = 65_536;
+/// Bytes of the way to a snapshot, proofs and window together (choice): each at its largest.
+pub const PASSAGE_BYTES_MAX: usize = CHAIN_PROOF_BYTES_MAX + WINDOW_BYTES_MAX + SEAL_BYTES_MAX;
 
 // Sync: what nodes say to each other, and how much of it (N3 to N6).
 
@@ -583,9 +677,6 @@ pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
 
 // The driver that keeps this node in step with others (daemon/neighbours).
 
-/// The UDP port at which other nodes reach this one (N1).
-pub const PEERS_PORT: u16 = 31415;
-
 // Discovery on the local network, the address book, wishes.
 
 /// UDP port of the broadcast on the local network (D2; choice: the one after the nodes' own, 31415).
@@ -660,6 +751,106 @@ pub const FOLLOW_EVERY_MAX: Duration = Duration::from_secs(365 * 86_400);
 /// Bytes of a file of this kind (choice: the address book, and room).
 pub const NOTE_BYTES_MAX: usize = 4 * MIB;
 
+// Part network: connections between nodes (N1, N6).
+
+/// The UDP port that nodes listen on, unless told otherwise (N1).
+pub const NETWORK_PORT: u16 = 31415;
+/// Bytes of one request to a peer (N6, choice: two thousand ids).
+pub const NETWORK_REQUEST_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of one notice to a peer (N6, choice: as a request).
+pub const NETWORK_NOTICE_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of one answer, whatever who asks would take (N6, choice: the longest statement, 3 MiB, and
+/// a few more); what is longer is asked for in parts.
+pub const NETWORK_ANSWER_BYTES_MAX: usize = 8 * MIB;
+/// Bytes that are read or written at once on a stream (choice).
+pub const NETWORK_BUFFER_BYTES: usize = 64 * KIB;
+/// Connections that others opened, at a time (N6, choice: with [`NETWORK_WINDOW_BYTES`] at most 400
+/// MB of what was sent and not yet read, if every single peer tries).
+pub const NETWORK_INBOUND_MAX: usize = 192;
+/// Connections that this node opened itself, at a time: a share that nobody else can fill (N7).
+pub const NETWORK_OUTBOUND_MAX: usize = 64;
+/// Connections with one address (of IPv6: one /64, which is what a customer gets) at a time (N6,
+/// choice: nodes of a household behind one address). Those of this machine are counted in all only.
+pub const NETWORK_PER_ADDRESS_MAX: usize = 16;
+/// Handshakes under way that others began, at a time (N6, choice: with [`NETWORK_HANDSHAKE_RATE`] two
+/// seconds each).
+pub const NETWORK_HALF_OPEN_MAX: usize = 64;
+/// Handshakes under way from which on whoever comes must first show that it has the address it sends
+/// from (RFC 9000 section 8.1.2; choice: a quarter of [`NETWORK_HALF_OPEN_MAX`]).
+pub const NETWORK_HALF_OPEN_EASY: usize = 16;
+/// Handshakes a second that others may begin: of all together, and of one address (choice: one takes
+/// about half a millisecond of a processor).
+pub const NETWORK_HANDSHAKE_RATE: u32 = 32;
+pub const NETWORK_HANDSHAKE_BURST: u32 = 128;
+pub const NETWORK_ADDRESS_HANDSHAKE_RATE: u32 = 2;
+pub const NETWORK_ADDRESS_HANDSHAKE_BURST: u32 = 32;
+/// Addresses whose handshakes are counted (choice: those not seen for longest are forgotten).
+pub const NETWORK_ADDRESSES_COUNTED_MAX: usize = 4096;
+/// First packets that wait to be judged, and bytes of what their senders sent meanwhile, of each and
+/// of all (choice: they are judged at once).
+pub const NETWORK_WAITING_MAX: usize = 256;
+pub const NETWORK_WAITING_BYTES: u64 = 16 * KIB as u64;
+pub const NETWORK_WAITING_BYTES_ALL: u64 = MIB as u64;
+/// How long a handshake may take, with the first words after it (choice: three losses of a packet,
+/// RFC 9002 section 6.2).
+pub const NETWORK_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How long one of several addresses of a peer is tried before the next is tried as well (RFC 8305
+/// section 5).
+pub const NETWORK_NEXT_ADDRESS: Duration = Duration::from_millis(250);
+/// Addresses of one peer that are tried (as in a beacon).
+pub const NETWORK_ADDRESSES_TRIED_MAX: usize = 8;
+/// How often a quiet connection is kept alive (choice: routers forget a way after 30 s and more, RFC
+/// 9308 section 3.2).
+pub const NETWORK_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Silence after which a connection counts as lost (choice: three signs of life missed).
+pub const NETWORK_IDLE: Duration = Duration::from_secs(45);
+/// How old a connection is at least when a second one, opened by the other side, means that the other
+/// side lost it, and not that both called at once (choice: as long as a handshake takes).
+pub const NETWORK_CROSSING: Duration = NETWORK_HANDSHAKE_TIME;
+/// Requests of one peer that are under way at a time (N6; RFC 9000 section 4.6).
+pub const NETWORK_STREAMS_MAX: u32 = 64;
+/// Bytes that a peer may have under way to this node, on one stream and in all (choice: 40 MB/s with
+/// somebody 50 ms away).
+pub const NETWORK_STREAM_WINDOW_BYTES: u32 = MIB as u32;
+pub const NETWORK_WINDOW_BYTES: u32 = 2 * MIB as u32;
+/// Bytes sent to a peer that it has not yet acknowledged (choice: as [`NETWORK_WINDOW_BYTES`]).
+pub const NETWORK_UNACKNOWLEDGED_BYTES: u64 = 2 * MIB as u64;
+/// Requests a second that a peer is answered, and at once (N6, choice: 256 MiB/s in parts of 1 MiB).
+pub const NETWORK_REQUEST_RATE: u32 = 256;
+pub const NETWORK_REQUEST_BURST: u32 = 512;
+/// Requests past those, told "busy", after which the peer is let go (choice: who is told so waits).
+pub const NETWORK_REQUESTS_OVERDRAWN_MAX: u64 = 512;
+/// Requests a second that a peer is asked, and at once: less than it answers.
+pub const NETWORK_ASK_RATE: u32 = 192;
+pub const NETWORK_ASK_BURST: u32 = 384;
+/// Requests of a peer that mean nothing to this node, after which it is let go (choice: a newer
+/// program may know more requests than this one, and finds out).
+pub const NETWORK_NOT_UNDERSTOOD_MAX: u32 = 16;
+/// Requests that are worked on at a time: of one peer and of all (choice: they read the disk).
+pub const NETWORK_WORKED_ON_PER_PEER_MAX: usize = 4;
+pub const NETWORK_WORKED_ON_MAX: usize = 16;
+/// Bytes of answers to one peer, and to all, that wait to be sent (N6, choice: two of the longest
+/// answers, and fifteen peers that do not read them).
+pub const NETWORK_ANSWERS_BYTES_PER_PEER: usize = 2 * NETWORK_ANSWER_BYTES_MAX;
+pub const NETWORK_ANSWERS_BYTES: usize = 256 * MIB;
+/// How long a request may take to arrive, all of it (choice: 64 KiB at 30 kbit/s).
+pub const NETWORK_REQUEST_TIME: Duration = Duration::from_secs(20);
+/// How long a request waits for its turn before it is told "busy" (choice).
+pub const NETWORK_TURN_TIME: Duration = Duration::from_secs(5);
+/// How long [`NETWORK_BUFFER_BYTES`] may take to be taken by the peer (choice: 17 kbit/s).
+pub const NETWORK_UNREAD_TIME: Duration = Duration::from_secs(30);
+/// Notices to a peer that wait to be sent, and their bytes (N6, choice).
+pub const NETWORK_NOTICES_QUEUED_MAX: usize = 256;
+pub const NETWORK_NOTICES_QUEUED_BYTES: usize = 512 * KIB;
+/// Bytes of notices of one peer that wait for this node to take them in (N6, choice).
+pub const NETWORK_NOTICES_TAKEN_BYTES: usize = 256 * KIB;
+/// Bytes of the words with which a connection is closed (choice: a sentence).
+pub const NETWORK_REASON_BYTES_MAX: usize = 200;
+/// How long the last words may take to be sent when the program ends (choice).
+pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
+/// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
+pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
+
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
@@ -671,6 +862,8 @@ const _: () = {
         LENDING_ROWS_MAX * 38 + PRESENCE_BEACONS_MAX * (PRESENCE_BEACON_BYTES_MAX + 3) + 128
             <= PRESENCE_BYTES_MAX
     );
+    assert!(BEACON_REMINDED.as_secs() < BEACON_LIFE.as_secs());
+    assert!(BEACON_LIFE.as_secs() < BEACON_LIFE_MAX.as_secs());
     assert!(BEACON_HEAD_BYTES + (BEACON_BYTES_MAX * 8).div_ceil(5) <= PRESENCE_BEACON_BYTES_MAX);
     assert!(REASON_BYTES_MAX + 512 <= REFUSAL_BYTES_MAX);
     assert!(PETITION_BYTES_MAX <= OPERATION_BYTES_MAX - 1024);
@@ -686,6 +879,12 @@ const _: () = {
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
     assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
     assert!(DNS_TCP_IN_FLIGHT_MAX <= FORWARD_WAITING_MAX);
+    assert!(MISS_WAITING_MAX * 2 <= FORWARD_WAITING_MAX);
+    assert!(MISS_WAITING_PER_PAGE_MAX < MISS_WAITING_MAX);
+    assert!(MISS_PATIENCE.as_secs() < FORWARD_DEADLINE.as_secs());
+    assert!(MISS_SOUGHT_MAX < MISS_REMEMBERED_MAX);
+    assert!(BEACON_LIFE.as_secs() < BEACON_LIFE_MAX.as_secs());
+    assert!(JOIN_PATIENCE.as_secs() < CONTROL_SILENCE.as_secs());
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
     assert!(ANSWER_BYTES_MAX <= NETWORK_ANSWER_BYTES_USUAL);
     assert!(GENESIS_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
@@ -711,4 +910,14 @@ const _: () = {
     assert!(PARTS_ASKED_MAX <= SUBTREES_ROWS_MAX);
     assert!(BATCH_BYTES_MAX + 64 <= ANSWER_BYTES_MAX);
     assert!(REFUSAL_BYTES_MAX + 512 <= PETITION_ANSWER_BYTES_MAX);
+
+    assert!(BATCH_BYTES_MAX + MIB <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(NETWORK_HALF_OPEN_EASY < NETWORK_HALF_OPEN_MAX);
+    assert!(NETWORK_PER_ADDRESS_MAX < NETWORK_INBOUND_MAX);
+    assert!(NETWORK_KEEP_ALIVE.as_secs() * 3 <= NETWORK_IDLE.as_secs());
+    assert!(NETWORK_ASK_RATE < NETWORK_REQUEST_RATE && NETWORK_ASK_BURST < NETWORK_REQUEST_BURST);
+    assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_TAKEN_BYTES);
+    assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_QUEUED_BYTES);
+    assert!(NETWORK_ANSWER_BYTES_MAX <= NETWORK_ANSWERS_BYTES_PER_PEER);
+    assert!(NETWORK_ANSWERS_BYTES_PER_PEER * 2 <= NETWORK_ANSWERS_BYTES);
 };

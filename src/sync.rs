@@ -41,6 +41,8 @@ pub use serve::{Handed, answer};
 
 pub use book::{Book, BookRefusal, Candidate, Heard, Known, Lie, Link, Source};
 
+pub mod outbox;
+
 use message::PetitionAnswer;
 
 /// What time it is, by both of the clocks that a driver has.
@@ -80,6 +82,9 @@ pub enum Input {
     Wish { page: Id, wish: Wish },
     /// Somebody can be reached somewhere.
     Found { beacon: Beacon, how: How },
+    /// A node that was found was heard at these addresses, which nobody signed: on a link without other
+    /// addresses than the link's, they are what reaches it (D2).
+    HeardAt { key: PublicKey, addresses: Vec<SocketAddr> },
     /// Somebody can be reached at an address, whoever that is.
     FoundAt { address: SocketAddr, how: How },
     /// Nobody answered an [`Output::Connect`], or somebody else did.

@@ -1,8 +1,12 @@
 //! Nodes beside each other on networks that the tests make: namespaces of this machine.
 
-#[path = "support/lan.rs"]
-mod lan;
-
-mod neighbours {
+mod support {
+    pub mod daemon;
+    pub mod lan;
+    pub mod relay;
+}
+mod beside {
     mod discovery;
+    mod node;
+    mod stories;
 }

@@ -17,7 +17,9 @@ use super::{
     anchors::{self, Anchors},
     damage::Damage,
     inbox::Inboxes,
+    ledger::OpenSets,
     node_key::{self, UnfitKey},
+    outbox::Outboxes,
     running::Running,
     shown::{built, with_entries, with_page},
     surroundings::Surroundings,
@@ -27,7 +29,7 @@ use crate::{
     ambient,
     control::request::Failure,
     dns::{Trouble, View},
-    governance::{Governance, seal::SealRecord, statement::Statement},
+    governance::{Governance, field::Field, seal::SealRecord, statement::Statement},
     id::Id,
     key::{KnownKeys, PublicKey, SecretKey},
     page::name::Owner,
@@ -67,6 +69,8 @@ pub struct Node {
     running: OnceLock<Running>,
     /// What the pages are asked for. Locked before `state`, never while that is held.
     pub(super) inboxes: Inboxes,
+    /// What was sent to pages that other nodes host. Locked as the inboxes are, and after them.
+    pub(super) outboxes: Outboxes,
     /// Participants who said something since the start.
     known_keys: Mutex<Arc<KnownKeys>>,
     /// Who is told when a page has changed.
@@ -85,6 +89,10 @@ pub(super) struct State {
     pub(super) damaged: BTreeMap<Id, Damage>,
     /// Seals that contradict those held, by page (T4).
     pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
+    /// What nodes say is the newest seal of each page (T6).
+    pub(super) fields: BTreeMap<Id, Field>,
+    /// The open sets that were asked for since their pages changed last (N3).
+    pub(super) open: OpenSets,
     /// When each page that this node has seats of is to be looked at again for a seal.
     pub(super) due: BTreeMap<Id, u64>,
     /// Why a page that this node could seal is not sealed.
@@ -164,6 +172,7 @@ impl Node {
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
             running: OnceLock::new(),
             inboxes: Inboxes::default(),
+            outboxes: Outboxes::default(),
             known_keys: Mutex::default(),
             listener: OnceLock::new(),
             wishes,
@@ -287,7 +296,7 @@ impl Node {
         self.state().pages.get(id).cloned()
     }
 
-    fn learn_keys(&self, statements: &[Statement]) {
+    pub(super) fn learn_keys(&self, statements: &[Statement]) {
         let mut known = self.known_keys.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Arc::make_mut(&mut known);
         statements.iter().for_each(|statement| known.learn(statement.author()));
@@ -308,6 +317,7 @@ impl Node {
             state.due.insert(id, 0);
         }
         state.pages.insert(id, page);
+        state.open.remove(&id);
         self.tell_change(&id);
     }
 }

@@ -126,6 +126,9 @@ impl Sync {
             }
             Input::Wish { page, wish } => self.wish(page, wish, ledger),
             Input::Found { beacon, how } => self.found(&beacon, how),
+            Input::HeardAt { key, addresses } => {
+                addresses.iter().for_each(|address| self.shared.book.hint(&key, *address));
+            }
             Input::FoundAt { address, how } => self.found_at(address, how),
             Input::ConnectFailed { key, addresses, .. } => {
                 self.connecting.retain(|address, _| !addresses.contains(address));

@@ -26,7 +26,9 @@ use djdns::{
         trie::Path,
     },
     store::{Cursor, Record},
+    store::{Cursor, Record, Tray},
     sync::message::{Named, Notice, Part, Parts, Request},
+    sync::message::{Named, Notice, Parts, Request},
 };
 use sha2::{Digest, Sha256};
 
@@ -251,7 +253,7 @@ pub fn letter(bytes: &[u8]) -> String {
     let (disk, path) = make::inbox();
     disk.set_bytes(&path, bytes);
     let (store, _) = make::open(&disk);
-    let letters = store.inbox(&make::page().0.id()).unwrap();
+    let letters = store.letters(Tray::Inbox, &make::page().0.id()).unwrap();
     let row = Row::decode(&letters.sound[0].1).unwrap();
     assert_eq!(make::letter_file(&row), bytes);
     let mut out = String::new();

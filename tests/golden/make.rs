@@ -31,7 +31,7 @@ use djdns::{
         record::RecordType,
         roster_rows, trie, zonefile,
     },
-    store::{Record, Store, fake::FakeDisk},
+    store::{Record, Store, Tray, fake::FakeDisk},
     sync::message::{
         Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Part, Parts,
         PetitionAnswer, Request, Standing, VERSION, write_items,
@@ -390,7 +390,7 @@ pub fn letters() -> Vec<Sample> {
 pub fn letter_file(row: &Row) -> Vec<u8> {
     let (disk, _) = log(&log_records());
     let (store, _) = open(&disk);
-    store.put_letter(&page().0.id(), &row.petition.id(), &row.encode()).unwrap();
+    store.put_letter(Tray::Inbox, &page().0.id(), &row.petition.id(), &row.encode()).unwrap();
     disk.bytes(&letter_path(row))
 }
 
@@ -400,7 +400,7 @@ pub fn inbox() -> (FakeDisk, PathBuf) {
     let (store, _) = open(&disk);
     let petition = Petition::admit(&petitions()[0].bytes).unwrap();
     let row = Row { petition, source: Source::Local, received: 0, verdict: None };
-    store.put_letter(&page().0.id(), &row.petition.id(), &row.encode()).unwrap();
+    store.put_letter(Tray::Inbox, &page().0.id(), &row.petition.id(), &row.encode()).unwrap();
     let path = letter_path(&row);
     (disk, path)
 }

@@ -105,6 +105,7 @@ impl Node {
         }
         let id = page.page().id();
         state.pages.insert(id, page);
+        state.open.remove(&id);
         self.tell_change(&id);
     }
 
@@ -115,8 +116,8 @@ impl Node {
     pub fn join(&self, name: &Name, id: &Id) -> Result<(), Failure> {
         let Some(page) = self.page(id) else {
             return Err(Failure::not_found(format!(
-                "the page {id} is not here: bring it with `djdns page import {name} FILE.bundle` \
-                 first"
+                "the page {id} is not here: `djdns serve` fetches it from other nodes, or bring it with \
+                 `djdns page import {name} FILE.bundle` first"
             )));
         };
         if page.page().name() != name {
@@ -125,15 +126,35 @@ impl Node {
                 page.page().name()
             )));
         }
+        self.set_anchor(name, Some(*id)).map(drop)
+    }
+
+    /// Trusts a page for a name, be it here or not, or none; durably. Returns what was trusted before.
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub(in crate::daemon) fn set_anchor(
+        &self,
+        name: &Name,
+        id: Option<Id>,
+    ) -> Result<Option<Id>, Failure> {
         let mut state = self.state();
         let mut anchors = state.anchors.clone();
-        anchors.insert(name.clone(), *id);
+        let before = match id {
+            Some(id) => anchors.insert(name.clone(), id),
+            None => anchors.remove(name),
+        };
         self.store.set_anchors(&anchors::write(&anchors)).map_err(sentence)?;
         if state.is_shown {
-            self.view.store(Arc::new(self.view.load().with_anchor(name, *id)));
+            let view = self.view.load();
+            let view = match id {
+                Some(id) => view.with_anchor(name, id),
+                None => view.without_anchor(name),
+            };
+            self.view.store(Arc::new(view));
         }
         state.anchors = anchors;
-        Ok(())
+        Ok(before)
     }
 }
 
