@@ -22,10 +22,12 @@ use crate::{
 };
 
 mod admission;
+pub mod attest;
 pub mod ballot;
 pub mod chain;
 mod closing;
 pub mod envelope;
+pub mod field;
 pub mod flow;
 mod lend;
 mod look;

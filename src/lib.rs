@@ -45,7 +45,7 @@
 //! | G10 | [`governance::past`], `governance::closing`, `governance::soft` | built |
 //! | G11 | `governance::admission`, `governance::lend` | built |
 //! | G12 | `cli::page::survival` | built |
-//! | G13 | [`governance::petition`], [`governance::petition::inbox`], `daemon::inbox` | partly |
+//! | G13 | [`governance::petition`], [`governance::petition::inbox`], [`sync::outbox`], `daemon::inbox` | partly |
 //! | S1 | [`governance::seal`], `governance::closing` | built |
 //! | S2 | [`governance::seal`] | built |
 //! | S3 | [`governance::seal`] | partly |
@@ -59,8 +59,8 @@
 //! | T3 | `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
-//! | T6 |  | later |
-//! | T7 | `daemon::carry` | partly |
+//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
+//! | T7 | [`governance::field`], `daemon::carry` | partly |
 //! | N1 | [`network`], [`network::tls`] | built |
 //! | N2 |  | later |
 //! | N3 |  | later |

@@ -81,6 +81,16 @@ pub const SEAL_LEAP: Duration = Duration::from_secs(30 * 24 * 3600);
 /// to be set over the network.
 pub const SEAL_LEAP_WAIT: Duration = Duration::from_secs(600);
 
+// Attestations and freshness.
+/// Bytes of one attestation, without its envelope: two ids of 34 bytes and two numbers of 9.
+pub const ATTESTATION_BYTES_MAX: usize = 128;
+/// How long an attestation is valid (T6, choice: a node that attests four times a day may miss two).
+pub const ATTESTATION_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// When a node says anew which seal is the newest (T6, choice).
+pub const ATTESTATION_RENEWED_AFTER: Duration = Duration::from_secs(6 * 3600);
+/// How far ahead of this machine's clock an attestation may be: until then it is held (T7).
+pub const ATTESTATION_AHEAD_MAX: Duration = Duration::from_secs(3600);
+
 /// Bytes of a signed envelope beside its body: kind, page id, signature and the heads of each.
 pub const ENVELOPE_BYTES: usize = 128;
 /// Bytes of one petition, without its envelope (G13, choice: what a stranger asks for is a few
@@ -587,6 +597,10 @@ pub const NETWORK_REASON_BYTES_MAX: usize = 200;
 pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
 /// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
 pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
+// The driver that keeps this node in step with others (daemon/neighbours).
+
+/// The UDP port at which other nodes reach this one (N1).
+pub const PEERS_PORT: u16 = 31415;
 
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());

@@ -117,6 +117,35 @@ impl Governance {
             .filter_map(|presence| Some((presence.author(), presence.as_presence()?.node()?)))
     }
 
+    /// Which nodes may speak for whose seats: the one in the sealed presence of each participant, and
+    /// the one in a newer (S2).
+    pub fn seats(&self) -> impl Iterator<Item = (PublicKey, PublicKey)> {
+        let all = self.sealed_presences.iter().chain(self.presences.iter());
+        let all = all.filter(|(key, _)| self.page.roster().power(key).is_some());
+        all.filter_map(|(key, presence)| Some((*key, presence.as_presence()?.node()?)))
+    }
+
+    /// Whether any seat names this node, in its sealed presence or a newer (S2).
+    pub fn is_named(&self, node: &PublicKey) -> bool {
+        self.seats().any(|(_, named)| named == *node)
+    }
+
+    /// The power of each seat that names a node, with the nodes that may speak for it: at most the one
+    /// in its sealed presence and the one in a newer (S2).
+    pub fn seat_nodes(&self) -> impl Iterator<Item = (u64, [Option<PublicKey>; 2])> {
+        let node = |presence: Option<&Statement>| presence?.as_presence()?.node();
+        let seats = self.page.roster().iter().map(move |(key, power)| {
+            let presences = [self.sealed_presences.get(key), self.presences.get(key)];
+            (u64::from(power), presences.map(node))
+        });
+        seats.filter(|(_, nodes)| nodes.iter().any(Option::is_some))
+    }
+
+    /// A seal that led to the newest or is it, as far back as that is remembered.
+    pub fn known_seal(&self, seal: &Id) -> Option<crate::page::Head> {
+        self.past.head(seal)
+    }
+
     /// The roster and the parameters as a change of them would leave those that are sealed (G4).
     ///
     /// # Errors

@@ -40,7 +40,7 @@ pub struct Ended {
 #[derive(Clone, Debug, Default)]
 pub struct Past {
     /// The newest seal, and those that an operation may still name as its base.
-    times: OrdMap<Id, u64>,
+    seals: OrdMap<Id, Head>,
     by_time: OrdSet<(u64, Id)>,
     /// Who came to take part under which of these seals, by its time.
     joined: OrdMap<PublicKey, u64>,
@@ -61,14 +61,14 @@ impl Past {
 
     /// Remembers a new seal, and forgets those that no open operation can name any more.
     pub fn seal(&mut self, head: Head) {
-        self.times.insert(head.seal, head.time);
+        self.seals.insert(head.seal, head);
         self.by_time.insert((head.time, head.seal));
         while let Some((time, seal)) = self.by_time.get_min().copied() {
             if !has_expired(time, head.time) {
                 break;
             }
             self.by_time.remove(&(time, seal));
-            self.times.remove(&seal);
+            self.seals.remove(&seal);
         }
     }
 
@@ -104,7 +104,12 @@ impl Past {
 
     /// The time of a seal, if an operation may still name it.
     pub fn time(&self, seal: &Id) -> Option<u64> {
-        self.times.get(seal).copied()
+        Some(self.seals.get(seal)?.time)
+    }
+
+    /// A seal of this page, as far back as an operation may still name it.
+    pub fn head(&self, seal: &Id) -> Option<Head> {
+        self.seals.get(seal).copied()
     }
 
     /// Remembers how an operation or batch ended.

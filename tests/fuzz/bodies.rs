@@ -40,7 +40,7 @@ use djdns::{
         record::{PageLink, RecordType},
         roster_rows, zonefile,
     },
-    sync::message::{Above, Fate, Named, Notice, Parts, Request},
+    sync::message::{self as peer, Above, Fate, Named, Notice, Parts},
 };
 
 /// A target: its name, and what it does.
@@ -123,18 +123,18 @@ pub fn sync_message(bytes: &[u8]) {
     if let Ok(notice) = Notice::decode(bytes) {
         assert_eq!(notice.encode(), bytes, "a second spelling of a notice was accepted");
     }
-    if let Ok(request) = Request::decode(bytes) {
+    if let Ok(request) = peer::Request::decode(bytes) {
         assert_eq!(request.encode(), bytes, "a second spelling of a request was accepted");
         assert!(request.answer_items_max() > 0);
     }
     let page = Id::ZERO;
     let named = Named { page, ids: vec![page] };
     let asked = [
-        Request::Statements(named),
-        Request::Seals(Above { page, height: 0 }),
-        Request::Open(Parts { page, parts: vec![(Rdata([].into()), page)] }),
-        Request::Standings(vec![page]),
-        Request::Fate(Fate { page, petition: page }),
+        peer::Request::Statements(named),
+        peer::Request::Seals(Above { page, height: 0 }),
+        peer::Request::Open(Parts { page, parts: vec![(Rdata([].into()), page)] }),
+        peer::Request::Standings(vec![page]),
+        peer::Request::Fate(Fate { page, petition: page }),
     ];
     for request in asked {
         let items = request.read_items(bytes).map_or(0, |items| items.len());

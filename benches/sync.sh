@@ -1,0 +1,296 @@
+#!/usr/bin/env bash
+# What it takes to bring a page of a million names to another node, and to keep it in step there,
+# beside Knot (AXFR, IXFR) and `git fetch` of the same zone as a file.
+#
+#     benches/sync.sh                    five rounds of each, in alternation; medians and ratios
+#     NAMES=10000 ROUNDS=3 benches/sync.sh
+#
+# First sync: from starting the second server, with nothing on its disk, to its answer to the last
+# name. A copy of djdns checks every entry and the state root, and has it durably on its disk; Knot's
+# AXFR checks nothing, and its secondary is told to write no zone file.
+# Deltas: bytes that cross the loopback, in both directions, headers included, from the change to when the
+# other side has it: 1, 10 and 1000 entries, proposed, approved and sealed on one node of djdns and live
+# on the other; the same set in Knot with knotc, NOTIFY and IXFR; the same lines changed in a file,
+# committed, and fetched from a `git daemon`.
+#
+# All of it runs in a network namespace of its own, so that nobody else's bytes are counted: as root, or
+# where users may make namespaces. The servers that give are on one core, those that take on the other.
+# Needs knotd, knotc (Debian: knot), dig (bind9-dnsutils), git, ip (iproute2), and
+# target/release/djdns.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+names=${NAMES:-1000000}
+rounds=${ROUNDS:-5}
+giving_core=${GIVING_CORE:-0}
+taking_core=${TAKING_CORE:-1}
+djdns=${DJDNS:-target/release/djdns}
+wait_seconds=${WAIT_SECONDS:-300}
+
+fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
+
+export PATH="$PATH:/usr/sbin:/sbin"
+if [ -z "${DJDNS_BENCH_NAMESPACE:-}" ]; then
+    for tool in knotd knotc dig git ip taskset awk unshare; do
+        command -v "$tool" >/dev/null || fail "$tool is missing"
+    done
+    [ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
+    user=()
+    [ "$(id -u)" -eq 0 ] || user=(--map-root-user)
+    exec env DJDNS_BENCH_NAMESPACE=1 unshare "${user[@]}" --net "$0" "$@"
+fi
+ip link set lo up
+
+scratch=$(mktemp -d)
+cleanup() {
+    local running
+    running=$(jobs -p)
+    # shellcheck disable=SC2086 # several numbers
+    [ -z "$running" ] || kill $running 2>/dev/null || true
+    wait 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+now_us() { local t=$EPOCHREALTIME; printf '%s' "${t/[.,]/}"; }
+# Each byte is sent and received on the loopback; what was received is every byte once.
+crossed() { cat /sys/class/net/lo/statistics/rx_bytes; }
+address() { printf '10.%d.%d.%d' $(($1 / 65536 % 256)) $(($1 / 256 % 256)) $(($1 % 256)); }
+
+# Waits until a server at port $1 says that name number $2 has address $3.
+wait_for() {
+    local until=$((SECONDS + wait_seconds))
+    until [ "$(dig +short +time=1 +tries=1 @127.0.0.1 -p "$1" "$(printf 'n%07d.bench.' "$2")" A \
+        2>/dev/null)" = "$3" ]; do
+        [ "$SECONDS" -lt "$until" ] || fail "port $1 does not say $3 for name $2 in $wait_seconds s"
+        sleep 0.02
+    done
+}
+
+stop() { kill "$1" && wait "$1" 2>/dev/null || true; }
+
+write_zones() {
+    printf '$ORIGIN bench.\n$TTL 3600\n' > "$scratch/page.zone"
+    awk -v names="$names" 'BEGIN {
+        for (i = 1; i <= names; i++)
+            printf "n%07d A 10.%d.%d.%d\n", i, int(i / 65536) % 256, int(i / 256) % 256, i % 256
+    }' >> "$scratch/page.zone"
+    {
+        printf 'bench. 3600 SOA ns.bench. host.bench. 1 3600 600 86400 60\n'
+        printf 'bench. 3600 NS ns.bench.\nns.bench. 3600 A 127.0.0.1\n'
+        cat "$scratch/page.zone"
+    } > "$scratch/knot.zone"
+}
+
+# Knot at port $2 with its files in $1; $3 is what its zone has besides.
+write_knot() {
+    mkdir -p "$1"
+    cat > "$1/knot.conf" <<CONF
+server:
+    rundir: "$1"
+    listen: 127.0.0.1@$2
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: "$1/log"
+    any: warning
+database:
+    storage: "$1"
+remote:
+  - id: giver
+    address: 127.0.0.1@25311
+  - id: taker
+    address: 127.0.0.1@25312
+acl:
+  - id: all
+    address: 127.0.0.1
+    action: [transfer, notify]
+zone:
+  - domain: bench
+    storage: "$1"
+    acl: all
+    zonefile-sync: -1
+$3
+CONF
+}
+
+knot_giver() {
+    write_knot "$scratch/giver" 25311 "    file: \"$scratch/knot.zone\"
+    notify: taker
+    journal-content: changes"
+    taskset -c "$giving_core" knotd -c "$scratch/giver/knot.conf" & knot_giver=$!
+    wait_for 25311 "$names" "$(address "$names")"
+}
+
+knot_taker() {
+    rm -rf "$scratch/taker"
+    write_knot "$scratch/taker" 25312 "    master: giver
+    journal-content: changes"
+    taskset -c "$taking_core" knotd -c "$scratch/taker/knot.conf" & knot_taker=$!
+    wait_for 25312 "$names" "$(address "$names")"
+}
+
+# The program with a home of its own: $1 is its directory.
+own() {
+    local home=$1
+    shift
+    env HOME="$home" XDG_CONFIG_HOME="$home/config" XDG_DATA_HOME="$home/share" \
+        "$djdns" --data-dir "$home/data" "$@" < /dev/null
+}
+
+# Serves the home $1 on core $2 with DNS at port $3, for peers at the port after it; the rest is added.
+djdns_serve() {
+    local home=$1 core=$2 port=$3
+    shift 3
+    HOME=$home XDG_CONFIG_HOME=$home/config XDG_DATA_HOME=$home/share taskset -c "$core" \
+        "$djdns" --data-dir "$home/data" --config "$scratch/djdns.toml" serve --dns "127.0.0.1:$port" \
+        --listen "127.0.0.1:$((port + 1))" --http off --upstream 127.0.0.1:9 "$@" \
+        > "$home/log" 2>&1 < /dev/null &
+    served=$!
+}
+
+djdns_giver() {
+    local home=$scratch/founder
+    mkdir -p "$home/data"
+    own "$home" key new bench > /dev/null
+    page=$(own "$home" page create bench --participant bench --zone "$scratch/page.zone" \
+        --param seal_interval=1 --param open_operations_max=2000 2> "$home/log" | head -n 1)
+    own "$home" page join bench "$page" > /dev/null
+    djdns_serve "$home" "$giving_core" 25321
+    djdns_giver=$served
+    wait_for 25321 "$names" "$(address "$names")"
+    own "$home" host bench > /dev/null
+}
+
+djdns_taker() {
+    local home=$scratch/follower
+    rm -rf "$home"
+    mkdir -p "$home/data"
+    djdns_serve "$home" "$taking_core" 25331 --peer 127.0.0.1:25322
+    djdns_taker=$served
+    until own "$home" page join bench "$page" > "$home/join" 2>&1; do
+        kill -0 "$djdns_taker" 2>/dev/null || fail "$(tail -n 3 "$home/log")"
+        sleep 0.02
+    done
+    wait_for 25331 "$names" "$(address "$names")"
+}
+
+record() { printf '%s %s %s\n' "$1" "$2" "$3" >> "$scratch/results"; }
+
+# Runs "$@" and leaves its time and what crossed meanwhile under the name $1.
+measured() {
+    local what=$1 started bytes
+    shift
+    started=$(now_us)
+    bytes=$(crossed)
+    "$@"
+    record "$what" $(($(now_us) - started)) $(($(crossed) - bytes))
+}
+
+# Changes of $2 names from number $1 on, to addresses below 192.0.
+changed() { printf '192.%d.%d.%d' $((round % 250)) $(($1 / 256 % 256)) $(($1 % 256)); }
+
+knot_change() {
+    local n
+    {
+        printf 'zone-begin bench\n'
+        for ((n = $1; n < $1 + $2; n++)); do
+            printf 'zone-unset bench n%07d A\nzone-set bench n%07d 3600 A %s\n' "$n" "$n" "$(changed "$n")"
+        done
+        printf 'zone-commit bench\n'
+    } | knotc -c "$scratch/giver/knot.conf" > /dev/null
+    wait_for 25312 "$(($1 + $2 - 1))" "$(changed "$(($1 + $2 - 1))")"
+}
+
+height() { own "$1" page show bench --json | grep -o '"height":[0-9]*' | head -n 1 | cut -d : -f 2; }
+
+# The same names in the file that the page is made like.
+edit_zone() {
+    local n
+    for ((n = $1; n < $1 + $2; n++)); do printf 'n%07d %s\n' "$n" "$(changed "$n")"; done > "$scratch/lines"
+    awk 'NR == FNR { to[$1] = $2; next } $1 in to { $3 = to[$1] } { print }' \
+        "$scratch/lines" "$3" > "$scratch/new.zone"
+    mv "$scratch/new.zone" "$3"
+}
+
+# Proposed and approved by the only participant, sealed by the giving node, and sealed at the other.
+djdns_change() {
+    local n before
+    before=$(height "$scratch/follower")
+    if [ "$2" -le 10 ]; then
+        for ((n = $1; n < $1 + $2; n++)); do
+            own "$scratch/founder" propose bench set "$(printf 'n%07d' "$n")" A "$(changed "$n")" \
+                > "$scratch/proposed" 2>&1 || fail "$(tail -n 3 "$scratch/proposed")"
+        done
+    else
+        own "$scratch/founder" propose bench apply "$scratch/page.zone" > "$scratch/proposed" 2>&1 \
+            || fail "$(tail -n 3 "$scratch/proposed")"
+    fi
+    wait_for 25331 "$(($1 + $2 - 1))" "$(changed "$(($1 + $2 - 1))")"
+    until [ "$(height "$scratch/follower")" -gt "$before" ]; do sleep 0.05; done
+}
+
+git_giver() {
+    git init -q --bare -b main "$scratch/git/bench.git"
+    git init -q -b main "$scratch/work"
+    cp "$scratch/knot.zone" "$scratch/work/bench.zone"
+    git -C "$scratch/work" config user.email bench@bench
+    git -C "$scratch/work" config user.name bench
+    git -C "$scratch/work" add bench.zone
+    git -C "$scratch/work" commit -qm 0
+    git -C "$scratch/work" push -q "$scratch/git/bench.git" main
+    taskset -c "$giving_core" git daemon --base-path="$scratch/git" --export-all --reuseaddr \
+        --listen=127.0.0.1 --port=25341 & git_giver=$!
+    sleep 1
+    git clone -q git://127.0.0.1:25341/bench.git "$scratch/clone"
+}
+
+git_change() {
+    edit_zone "$1" "$2" "$scratch/work/bench.zone"
+    git -C "$scratch/work" commit -qam change
+    git -C "$scratch/work" push -q "$scratch/git/bench.git" main
+    git -C "$scratch/clone" fetch -q
+}
+
+median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
+column() { awk -v what="$1" -v column="$2" '$1 == what { print $column }' "$scratch/results" | median; }
+ratio() { awk -v text="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-58s %.2f\n", text, a / b }'; }
+line() { awk -v what="$1" -v us="$(column "$1" 2)" -v bytes="$(column "$1" 3)" \
+    'BEGIN { gsub("_", " ", what); printf "%-22s %9.3f s %12d bytes\n", what, us / 1e6, bytes }'; }
+
+printf '[peers]\nlan = false\nbroadcast = false\nport-mapping = false\n' > "$scratch/djdns.toml"
+write_zones
+echo "$names names, $rounds rounds, $(knotd --version), $(git --version)"
+knot_giver
+djdns_giver
+git_giver
+
+for ((round = 1; round <= rounds; round++)); do
+    measured knot_first knot_taker
+    measured djdns_first djdns_taker
+    first=$((round * 3000))
+    for many in 1 10 1000; do
+        measured "knot_$many" knot_change "$first" "$many"
+        edit_zone "$first" "$many" "$scratch/page.zone"
+        measured "djdns_$many" djdns_change "$first" "$many"
+        measured "git_$many" git_change "$first" "$many"
+        first=$((first + many))
+    done
+    stop "$knot_taker"
+    stop "$djdns_taker"
+    echo "round $round of $rounds is done"
+done
+
+echo "medians of $rounds:"
+for what in knot_first djdns_first; do line "$what"; done
+for many in 1 10 1000; do
+    for who in knot djdns git; do line "${who}_$many"; done
+done
+ratio "first sync, verified / AXFR between two Knots, time" "$(column djdns_first 2)" "$(column knot_first 2)"
+ratio "first sync, verified / AXFR between two Knots, bytes" "$(column djdns_first 3)" "$(column knot_first 3)"
+for many in 1 10 1000; do
+    ratio "$many changes: bytes / IXFR" "$(column "djdns_$many" 3)" "$(column "knot_$many" 3)"
+    ratio "$many changes: bytes / git fetch" "$(column "djdns_$many" 3)" "$(column "git_$many" 3)"
+done
