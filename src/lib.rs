@@ -68,7 +68,7 @@
 //! | N5 |  | later |
 //! | N6 |  | later |
 //! | N7 | `sync::book`, `sync::book::group` | built |
-//! | N8 | `daemon::carry`, `cli::page::carry` | partly |
+//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
 //! | D2 | [`discovery`], `discovery::broadcast`, `discovery::lan` | built |
 //! | D3 |  | later |

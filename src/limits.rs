@@ -455,6 +455,12 @@ pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
 pub const BOOK_RETRY_MAX: Duration = Duration::from_secs(900);
 /// Bytes of the address book as it is kept (choice: all of the above, each with the largest beacon).
 pub const BOOK_BYTES_MAX: usize = 2 * MIB;
+/// Pages for which somebody wishes to be followed otherwise than usual (choice).
+pub const WISHES_MAX: usize = 10_000;
+/// How often a page is followed at most, if not live (choice: less is as good as live).
+pub const FOLLOW_EVERY_MIN: Duration = Duration::from_secs(10);
+/// How often at least, if at all (choice: a year).
+pub const FOLLOW_EVERY_MAX: Duration = Duration::from_secs(365 * 86_400);
 /// Bytes of a file of this kind (choice: the address book, and room).
 pub const NOTE_BYTES_MAX: usize = 4 * MIB;
 

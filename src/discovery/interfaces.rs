@@ -49,10 +49,10 @@ fn rank(ip: &IpAddr) -> Option<u8> {
     }
 }
 
-/// Where a broadcast of IPv4 reaches somebody.
+/// Where a broadcast of IPv4 reaches somebody. Computed: not every interface was told its own.
 pub fn broadcasts() -> Vec<Ipv4Addr> {
     let broadcast = |interface: &Interface| match &interface.addr {
-        IfAddr::V4(v4) if !v4.is_loopback() => v4.broadcast,
+        IfAddr::V4(v4) if !v4.is_loopback() && v4.prefixlen <= 30 => Some(v4.ip | !v4.netmask),
         _ => None,
     };
     let mut addresses: Vec<Ipv4Addr> = up().iter().filter_map(broadcast).collect();

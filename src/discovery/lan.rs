@@ -167,18 +167,24 @@ impl Browser {
 fn open(beacon: &Beacon) -> Result<(ServiceDaemon, Receiver<ServiceEvent>), mdns_sd::Error> {
     let info = info(beacon)?;
     let daemon = ServiceDaemon::new()?;
-    let events = daemon.register(info).and_then(|()| daemon.browse(SERVICE));
+    let every = LAN_LOOK_INTERVAL.as_secs() as u32;
+    let events = daemon
+        .set_ip_check_interval(every)
+        .and_then(|()| daemon.register(info))
+        .and_then(|()| daemon.browse(SERVICE));
     if events.is_err() {
         let _ = daemon.shutdown();
     }
     Ok((daemon, events?))
 }
 
-/// This node as an instance of the service. The name holds a part of its key, so that nobody else has
-/// it by chance; whoever takes it on purpose could silence a node that yields, so it is not probed for.
+/// This node as an instance of the service, which has the short beacon for its name: a hyphen stands in it
+/// for the dot, which would be read as the end of a label. It holds a part of the node's key, so that
+/// nobody else has it by chance; whoever takes it on purpose could silence a node that yields, so it is
+/// not probed for.
 fn info(beacon: &Beacon) -> Result<ServiceInfo, mdns_sd::Error> {
     let short = beacon.short();
-    let name = short.to_string();
+    let name = short.to_string().replace('.', "-");
     let id = name.rsplit(':').next().unwrap_or_default();
     let host = format!("djdns-{id}.local.");
     let text: Vec<TxtProperty> = strings(beacon.bytes()).map(TxtProperty::from).collect();
