@@ -71,11 +71,16 @@ impl Machine {
         panic!("the cable of {} is in, and the kernel does not say so", self.namespace.0);
     }
 
-    /// A program that will run there.
-    pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace.0, program]);
-        command
+    /// What `ip` is told to run a program there, before that program's name.
+    pub fn inside(&self) -> [String; 3] {
+        ["netns", "exec", &self.namespace.0].map(str::to_owned)
+    }
+
+    /// Where `ip` is, for who has no PATH: it may be in a directory of the administrator's.
+    pub fn ip_program(&self) -> String {
+        let places = ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"];
+        let found = places.into_iter().find(|place| std::path::Path::new(place).exists());
+        found.expect("iproute2 is installed").to_owned()
     }
 
     /// Does something in a thread of this process that is there; what that thread starts is there too.
