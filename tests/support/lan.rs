@@ -9,6 +9,7 @@
 use std::{
     fs::File,
     net::Ipv4Addr,
+    os::fd::AsFd,
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -44,16 +45,53 @@ impl Lan {
         machines.iter().for_each(Machine::wait_for_carrier);
         Lan { hub, machines }
     }
+
+    /// As many machines, each in a network of its own, `10.78.1.1/24` and on, where nobody else is but the
+    /// hub: what goes from one to another goes through a relay there, or not at all.
+    pub fn apart(machines: u8) -> Lan {
+        let hub = Namespace::new("hub");
+        hub.ip("link set lo up");
+        let apart = |n| {
+            let address = Ipv4Addr::new(10, 78, n, 1);
+            let machine = Machine::at(&hub, n, address);
+            hub.ip(&format!("address add {}/24 dev port{n}", gateway(address)));
+            hub.ip(&format!("link set port{n} up"));
+            machine
+        };
+        let machines: Vec<Machine> = (1..=machines).map(apart).collect();
+        machines.iter().for_each(Machine::wait_for_carrier);
+        Lan { hub, machines }
+    }
+
+    /// Does something in a thread that is where all cables end.
+    pub fn spawn_at_hub<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> thread::JoinHandle<T> {
+        self.hub.spawn(work)
+    }
+}
+
+/// Where the hub is in the network of a machine that is apart.
+pub fn gateway(machine: Ipv4Addr) -> Ipv4Addr {
+    let [a, b, c, _] = machine.octets();
+    Ipv4Addr::new(a, b, c, 254)
 }
 
 impl Machine {
     fn new(hub: &Namespace, n: u8) -> Machine {
+        let machine = Machine::at(hub, n, Ipv4Addr::new(10, 77, 0, n));
+        hub.ip(&format!("link set {} master bridge up", machine.port));
+        machine
+    }
+
+    /// A machine whose cable is not in yet.
+    fn at(hub: &Namespace, n: u8, address: Ipv4Addr) -> Machine {
         let namespace = Namespace::new(&format!("m{n}"));
-        let (port, address) = (format!("port{n}"), Ipv4Addr::new(10, 77, 0, n));
+        let port = format!("port{n}");
         // Otherwise an address of IPv6 is not used until a second has passed (RFC 4862 section 5.4).
         namespace.run(&["sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad"]);
         hub.ip(&format!("link add {port} type veth peer name eth0 netns {}", namespace.0));
-        hub.ip(&format!("link set {port} master bridge up"));
         namespace.ip("link set lo up");
         namespace.ip(&format!("address add {address}/24 dev eth0"));
         namespace.ip("link set eth0 up");
@@ -88,16 +126,7 @@ impl Machine {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> thread::JoinHandle<T> {
-        let path = format!("/run/netns/{}", self.namespace.0);
-        thread::spawn(move || {
-            let file = File::open(&path).expect("a namespace that was made is there");
-            move_into_link_name_space(
-                std::os::fd::AsFd::as_fd(&file),
-                Some(LinkNameSpaceType::Network),
-            )
-            .expect("a thread moves into a namespace, which takes root");
-            work()
-        })
+        self.namespace.spawn(work)
     }
 
     /// Pulls its cable.
@@ -118,6 +147,20 @@ impl Namespace {
         let name = format!("djdns-{}-{count}-{role}", std::process::id());
         ip(&["netns", "add", &name]);
         Namespace(name)
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> thread::JoinHandle<T> {
+        let path = format!("/run/netns/{}", self.0);
+        thread::spawn(move || {
+            let file = File::open(&path).expect("a namespace that was made is there");
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(file.as_fd(), network)
+                .expect("a thread moves into a namespace, which takes root");
+            work()
+        })
     }
 
     fn ip(&self, words: &str) {

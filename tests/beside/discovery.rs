@@ -20,7 +20,7 @@ use djdns::{
 };
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::lan::{Lan, Machine};
+use crate::support::lan::{Lan, Machine};
 
 const PORT: u16 = 31415;
 /// How long nodes may take to find each other (choice: the machine may be busy).
