@@ -26,6 +26,7 @@ use crate::{
     dns::{Cookies, Service, Upstream},
 };
 
+mod adopt;
 mod anchors;
 mod batch;
 mod carry;
@@ -34,6 +35,7 @@ pub mod doors;
 mod explain;
 mod history;
 mod inbox;
+mod landing;
 mod manager;
 pub mod many;
 mod neighbours;

@@ -7,9 +7,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    node::{Node, Progress, Reopening, State, check_no_demonstration, checking, record, sentence},
+    damage,
+    node::{Node, Progress, Reopening, State, check_no_demonstration, record, sentence},
     status,
-    whole::{self, Check, Note, WholePage},
+    whole::{self, Check, Note, Step, WholePage},
 };
 use crate::{
     control::{
@@ -17,11 +18,12 @@ use crate::{
         request::{Failure, PageSelector},
     },
     dns::Trouble,
-    governance::{Governance, seal::SealRecord, statement::Statement},
+    governance::{
+        Governance, chain::ladder::Ladder, jump::Snapshot, seal::SealRecord, statement::Statement,
+    },
     id::{Id, Kind},
     limits::{FORKS_KEPT_MAX, SEAL_AHEAD},
     page::{
-        Page,
         genesis::Genesis,
         name::{Name, Owner},
     },
@@ -34,6 +36,8 @@ struct Brought {
     page: Governance,
     whole: WholePage,
     seals: Vec<SealRecord>,
+    /// Where it takes the page over, in order.
+    jumps: Vec<Snapshot>,
 }
 
 /// What a page's log holds already.
@@ -46,6 +50,7 @@ struct Held {
 /// A page with what a bundle brought, and what is to be written for it.
 struct Followed {
     page: Governance,
+    ladder: Ladder,
     changed: Vec<Owner>,
     records: Vec<Record>,
     seals: usize,
@@ -68,6 +73,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
         return Ok(carried(node, &page, "new", statements, seals, page.page().height()));
     }
     let brought = check(whole, progress)?;
+    take_over(node, &id, &brought)?;
     // Before the lock is taken: a log may be long. What is written meanwhile is read under it.
     let (mut held, mut end) = (Held::default(), Cursor::START);
     held.read(node, &id, &mut end)?;
@@ -123,18 +129,39 @@ fn carried(
 
 /// Replays a bundle in full, by itself.
 fn check(whole: WholePage, progress: Progress) -> Result<Brought, Failure> {
-    let total = whole.raw.entries.len();
     let refused = |refusal: &dyn std::fmt::Display| {
         Failure::refused(format!("the page is refused: {refusal}"))
     };
-    let page = Page::admit(&whole.raw, &mut checking(total, progress)).map_err(|r| refused(&r))?;
-    let mut seals = Vec::new();
-    let page =
-        whole.replay_watched(Governance::new(page), Check::Full, progress, &mut |_, record, _| {
-            seals.push(record.clone());
-            Ok(())
-        });
-    Ok(Brought { page: page.map_err(|refusal| refused(&refusal))?, whole, seals })
+    let (mut seals, mut jumps) = (Vec::new(), Vec::new());
+    let replayed = whole::reopen_watched(&whole, Check::Full, progress, &mut |step| {
+        match step {
+            Step::Sealed(_, record, _) => seals.push(record.clone()),
+            Step::Jumped(_, snapshot, _) => jumps.push(snapshot.clone()),
+        }
+        Ok(())
+    });
+    let replayed = replayed.map_err(|refusal| refused(&refusal))?;
+    let start =
+        whole.start(Check::Trusted, &mut |_, _, _| {}).map_err(|refusal| refused(&refusal))?;
+    jumps.splice(..0, start.snapshot);
+    Ok(Brought { page: replayed.page, whole, seals, jumps })
+}
+
+/// Follows a bundle over seals that it does not have: takes the page over where it goes on above what is
+/// held here.
+fn take_over(node: &Node, id: &Id, brought: &Brought) -> Result<(), Failure> {
+    for snapshot in &brought.jumps {
+        let Some(page) = node.page(id) else { return Ok(()) };
+        let held = page.page().height();
+        let to = snapshot.proofs.last().map_or(0, |proof| proof.seal.height);
+        let has_next = brought.seals.iter().any(|record| record.seal.height == held + 1);
+        if to <= held || has_next {
+            continue;
+        }
+        let adopted = node.adopt(snapshot);
+        adopted.map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+    }
+    Ok(())
 }
 
 impl Held {
@@ -162,10 +189,12 @@ impl Held {
 
 /// The first seal brought that is another than the one held at its height.
 fn contradiction<'b>(held: &[SealRecord], brought: &'b [SealRecord]) -> Option<&'b SealRecord> {
-    let both = held.iter().zip(brought);
-    both.map(|(held, brought)| (held.seal.id(), brought))
-        .find(|(held, brought)| *held != brought.seal.id())
-        .map(|(_, brought)| brought)
+    let held: HashMap<u64, Id> =
+        held.iter().map(|record| (record.seal.height, record.seal.id())).collect();
+    let is_other = |brought: &&SealRecord| {
+        held.get(&brought.seal.height).is_some_and(|held| *held != brought.seal.id())
+    };
+    brought.iter().find(is_other)
 }
 
 /// Keeps a seal as evidence of a fork, once. From now on the page is sealed and followed no further.
@@ -196,7 +225,8 @@ fn follow_on(
     brought: &Brought,
 ) -> Result<(&'static str, usize, usize), Failure> {
     let id = page.page().id();
-    let followed = follow(page, held, brought)?;
+    let ladder = state.ladders.get(&id).cloned().unwrap_or_else(|| Ladder::new(page.page()));
+    let followed = follow(page, ladder, held, brought)?;
     if followed.records.is_empty() {
         return Ok(("nothing", 0, 0));
     }
@@ -207,6 +237,7 @@ fn follow_on(
     let note = Note { time: node.now(), what: "carried".to_owned() };
     let records: Vec<Record> = [note.record()].into_iter().chain(followed.records).collect();
     node.store.append(&id, &records).map_err(sentence)?;
+    state.ladders.insert(id, followed.ladder);
     match seals {
         0 => node.replace(state, followed.page, &followed.changed),
         _ => node.show_seal(state, followed.page, &followed.changed),
@@ -218,7 +249,12 @@ fn follow_on(
 ///
 /// A statement that does not count here is left out, unless a new seal rests on it: then it is kept
 /// for that, so that this log replays as the bundle does.
-fn follow(mut page: Governance, held: &Held, brought: &Brought) -> Result<Followed, Failure> {
+fn follow(
+    mut page: Governance,
+    mut ladder: Ladder,
+    held: &Held,
+    brought: &Brought,
+) -> Result<Followed, Failure> {
     let height = page.page().height();
     let new = |record: &&SealRecord| record.seal.height > height;
     let listed: HashSet<Id> =
@@ -236,6 +272,7 @@ fn follow(mut page: Governance, held: &Held, brought: &Brought) -> Result<Follow
                     seal.seal.height
                 ))
             })?;
+            ladder = ladder.climbed(seal, page.page(), next.page());
             page = next;
             changed.extend(owners);
             records.push(whole::record(Kind::Seal, bytes.clone()));
@@ -255,7 +292,7 @@ fn follow(mut page: Governance, held: &Held, brought: &Brought) -> Result<Follow
         }
         records.push(record(&statement));
     }
-    Ok(Followed { page, changed, records, seals: count })
+    Ok(Followed { page, ladder, changed, records, seals: count })
 }
 
 /// That a page has two histories, and what a person can do.
@@ -314,7 +351,13 @@ impl Node {
             Ok(page) => return Ok(page.page().id()),
             Err(failure) => failure,
         };
-        self.damaged_meant(selector).map(|damage| damage.page).ok_or(failure)
+        if let Some(damage) = self.damaged_meant(selector) {
+            return Ok(damage.page);
+        }
+        // One that is still being fetched has no name yet.
+        let state = self.state();
+        let mut meant = state.downloads.keys().filter(|id| id.has_hex_prefix(selector));
+        meant.next().filter(|_| damage::is_prefix(selector)).copied().ok_or(failure)
     }
 }
 
@@ -336,6 +379,9 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
     state.pages.remove(&id);
     let damaged = state.damaged.remove(&id);
     state.forks.remove(&id);
+    state.ladders.remove(&id);
+    state.windows.remove(&id);
+    state.downloads.remove(&id);
     state.due.remove(&id);
     state.held.remove(&id);
     if state.is_shown {

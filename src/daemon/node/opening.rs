@@ -1,8 +1,13 @@
 //! A node at its start: every page read back from its log, and the demonstration where there is none.
 
+use std::sync::Arc;
+
 use super::{Node, Progress};
 use crate::{
-    daemon::whole::{self, WholePage, WholeRefusal},
+    daemon::{
+        adopt::Stashed,
+        whole::{self, Reopened, WholePage, WholeRefusal},
+    },
     demo,
     governance::{Governance, seal::SealRecord},
     id::Id,
@@ -19,6 +24,17 @@ pub enum Reopening {
     Whole(#[from] WholeRefusal),
     #[error("its log holds another page: {0}")]
     OtherPage(Id),
+}
+
+/// What a log holds.
+enum Found {
+    Page {
+        forks: Vec<SealRecord>,
+        reopened: Box<Reopened>,
+        stashed: Option<Stashed>,
+    },
+    /// A page that is still being fetched.
+    Download(Stashed),
 }
 
 impl Node {
@@ -56,11 +72,17 @@ impl Node {
         for (n, id) in ids.iter().enumerate() {
             progress("loading pages", n as u64, ids.len() as u64);
             match self.reopen(id, progress) {
-                Ok((page, forks)) => {
+                Ok(Found::Page { forks, reopened, stashed }) => {
+                    let mut state = self.state();
                     if !forks.is_empty() {
-                        self.state().forks.insert(*id, forks);
+                        state.forks.insert(*id, forks);
                     }
-                    self.show(page);
+                    state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
+                    drop(state);
+                    self.show_reopened(*reopened);
+                }
+                Ok(Found::Download(stashed)) => {
+                    self.state().downloads.insert(*id, stashed);
                 }
                 Err(error) => self.keep_damage(id, &error),
             }
@@ -68,16 +90,33 @@ impl Node {
         Ok(())
     }
 
-    fn reopen(
-        &self,
-        id: &Id,
-        progress: Progress,
-    ) -> Result<(Governance, Vec<SealRecord>), Reopening> {
+    fn reopen(&self, id: &Id, progress: Progress) -> Result<Found, Reopening> {
         let mut whole = self.read_whole(id)?;
         let forks = std::mem::take(&mut whole.forks);
-        let page = whole::reopen(&whole, progress)?;
-        let found = page.page().id();
-        if found == *id { Ok((page, forks)) } else { Err(Reopening::OtherPage(found)) }
+        let leaves = whole.download.trie();
+        let reopened = match whole::reopen(&whole, progress) {
+            Err(WholeRefusal::Unfinished) => {
+                return Ok(Found::Download(Stashed { genesis: Some(whole.raw.genesis), leaves }));
+            }
+            reopened => Box::new(reopened?),
+        };
+        let found = reopened.page.page().id();
+        if found != *id {
+            return Err(Reopening::OtherPage(found));
+        }
+        let stashed = (!leaves.is_empty()).then_some(Stashed { genesis: None, leaves });
+        Ok(Found::Page { forks, reopened, stashed })
+    }
+
+    /// Shows a page with what leads to it.
+    pub(super) fn show_reopened(&self, reopened: Reopened) {
+        let Reopened { page, ladder, window } = reopened;
+        let id = page.page().id();
+        let mut state = self.state();
+        state.ladders.insert(id, ladder);
+        state.windows.extend(window.map(|window| (id, Arc::new(window))));
+        drop(state);
+        self.show(page);
     }
 
     /// Everything in a page's log.

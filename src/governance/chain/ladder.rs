@@ -377,6 +377,3 @@ impl Standpoint<'_> {
         Ok(Standing { roll: Roll { seats, parameters, total, version: Id::ZERO }, presences })
     }
 }
-
-#[cfg(test)]
-mod tests;
