@@ -26,7 +26,7 @@ use crate::{
     dns::{Cookies, Service, Upstream},
 };
 
-mod adopt;
+pub mod adopt;
 mod anchors;
 mod batch;
 mod carry;

@@ -355,6 +355,9 @@ pub const PIECE_BYTES_MAX: u32 = 256 * 1024;
 pub const LADDER_RUNGS_MAX: usize = 4096;
 /// The uppermost rungs, which can still be left out for a newer one (choice): people rarely come back.
 pub const LADDER_OPEN_RUNGS: usize = 4;
+/// Orders of participants between two rungs that are told apart (choice): more are taken as the least of
+/// them.
+pub const LADDER_ORDERS_MAX: usize = 8;
 /// Seals in the window of a snapshot: as many as operations may name, one a minute for 30 days.
 pub const WINDOW_SEALS_MAX: usize = 43_201;
 /// Bytes of a window, seals and orders together (choice): half a million operations in 30 days.

@@ -15,7 +15,7 @@ use crate::{
     control::request::Failure,
     governance::{
         Governance,
-        chain::ladder::Ladder,
+        chain::{ChainRefusal, ladder::Ladder},
         jump::{JumpRefusal, Snapshot, Trust, Window},
         seal::{Contents, Seal, SealRecord},
         statement::Statement,
@@ -23,6 +23,7 @@ use crate::{
     id::{Id, Kind},
     limits::{LOG_FOUNDING_FRAME_BYTES, SEAL_AHEAD},
     page::{
+        Page, RawPage,
         bundle::{Landing, StateLeaf},
         entry::Rdata,
         genesis::{Genesis, GenesisRefusal},
@@ -57,6 +58,22 @@ pub enum AdoptRefusal {
     Here(Failure),
 }
 
+impl AdoptRefusal {
+    /// Whether no honest peer hands on what was refused.
+    pub fn is_fault(&self) -> bool {
+        match self {
+            AdoptRefusal::Demonstration => true,
+            AdoptRefusal::Jump(refusal) => match &**refusal {
+                JumpRefusal::NotAbove { .. } | JumpRefusal::Fork { .. } => false,
+                // From its own height it may be shown the way that it shows here.
+                JumpRefusal::Chain(why) => !matches!(**why, ChainRefusal::TooFewKnown { .. }),
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+}
+
 impl Node {
     /// Takes a page over at the seal of a snapshot, durably: one that is new here, or one that is held and
     /// further behind. Of that, what is still open goes on.
@@ -83,7 +100,10 @@ impl Node {
                 Some((page, ladder))
             }
         };
-        let before = own.as_ref().map_or_else(Trie::default, |own| own.page().state().clone());
+        let before = match &own {
+            Some(own) => own.page().state().clone(),
+            None => founding_state(&snapshot.genesis),
+        };
         let landing = self.keep(&id, &genesis, &before, snapshot)?;
         match (own, ladder) {
             (Some(own), _) => self.land(&own, snapshot, &landing),
@@ -285,6 +305,13 @@ impl Node {
         };
         Some(Window::gather(&page, &seal, &statement))
     }
+}
+
+/// The state that a log with nothing but this genesis leads to: one that was founded without entries, or
+/// none.
+fn founding_state(genesis: &[u8]) -> Trie {
+    let raw = RawPage { genesis: genesis.to_vec(), entries: Vec::new() };
+    Page::reopen(&raw).map_or_else(|_| Trie::default(), |page| page.state().clone())
 }
 
 /// Which leaves lead from a state, with those kept beside it, to another, and which keys are gone.

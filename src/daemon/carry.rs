@@ -4,7 +4,10 @@
 //! A bundle is replayed in full by itself before anything of it is looked at: it is believed as much
 //! as a peer, which is not at all. And letting go of a page, which is how a person decides a fork.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     damage,
@@ -19,7 +22,11 @@ use crate::{
     },
     dns::Trouble,
     governance::{
-        Governance, chain::ladder::Ladder, jump::Snapshot, seal::SealRecord, statement::Statement,
+        Governance,
+        chain::ladder::Ladder,
+        jump::{Snapshot, Window},
+        seal::SealRecord,
+        statement::Statement,
     },
     id::{Id, Kind},
     limits::{FORKS_KEPT_MAX, SEAL_AHEAD},
@@ -73,7 +80,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
         return Ok(carried(node, &page, "new", statements, seals, page.page().height()));
     }
     let brought = check(whole, progress)?;
-    take_over(node, &id, &brought)?;
+    let is_taken_over = take_over(node, &id, &brought)?;
     // Before the lock is taken: a log may be long. What is written meanwhile is read under it.
     let (mut held, mut end) = (Held::default(), Cursor::START);
     held.read(node, &id, &mut end)?;
@@ -82,7 +89,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     let Some(page) = state.pages.get(&id).cloned() else {
         return Err(Failure::not_found(format!("the page {id} was forgotten meanwhile")));
     };
-    let outcome = match contradiction(&held.seals, &brought.seals) {
+    let outcome = match contradiction(&held.seals, state.windows.get(&id), &brought.seals) {
         Some(fork) => {
             keep(node, &mut state, &id, fork)?;
             ("fork", 0, 0)
@@ -91,7 +98,11 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     };
     drop(state);
     let page = node.page(&id).unwrap_or(brought.page.clone());
-    let (what, statements, seals) = outcome;
+    let (what, statements, seals) = match (outcome, is_taken_over) {
+        // The seal at which it was taken over, and those since.
+        (("nothing" | "newer", statements, seals), true) => ("newer", statements, seals + 1),
+        (outcome, _) => outcome,
+    };
     Ok(carried(node, &page, what, statements, seals, brought.page.page().height()))
 }
 
@@ -100,7 +111,9 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
 fn check_due(whole: &WholePage, now: u64) -> Result<(), Failure> {
     let seals = whole.said.iter().filter(|(kind, _)| *kind == Kind::Seal);
     let times = seals.filter_map(|(_, bytes)| SealRecord::decode(bytes).ok());
-    let Some(seal) = times.map(|record| record.seal).max_by_key(|seal| seal.time) else {
+    let jumps = whole.jumps.iter().filter_map(|jump| jump.newest());
+    let Some(seal) = times.map(|record| record.seal).chain(jumps).max_by_key(|seal| seal.time)
+    else {
         return Ok(());
     };
     if seal.time <= now.saturating_add(SEAL_AHEAD.as_secs()) {
@@ -149,9 +162,10 @@ fn check(whole: WholePage, progress: Progress) -> Result<Brought, Failure> {
 
 /// Follows a bundle over seals that it does not have: takes the page over where it goes on above what is
 /// held here.
-fn take_over(node: &Node, id: &Id, brought: &Brought) -> Result<(), Failure> {
+fn take_over(node: &Node, id: &Id, brought: &Brought) -> Result<bool, Failure> {
+    let mut is_taken_over = false;
     for snapshot in &brought.jumps {
-        let Some(page) = node.page(id) else { return Ok(()) };
+        let Some(page) = node.page(id) else { break };
         let held = page.page().height();
         let to = snapshot.proofs.last().map_or(0, |proof| proof.seal.height);
         let has_next = brought.seals.iter().any(|record| record.seal.height == held + 1);
@@ -160,8 +174,9 @@ fn take_over(node: &Node, id: &Id, brought: &Brought) -> Result<(), Failure> {
         }
         let adopted = node.adopt(snapshot);
         adopted.map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+        is_taken_over = true;
     }
-    Ok(())
+    Ok(is_taken_over)
 }
 
 impl Held {
@@ -188,9 +203,18 @@ impl Held {
 }
 
 /// The first seal brought that is another than the one held at its height.
-fn contradiction<'b>(held: &[SealRecord], brought: &'b [SealRecord]) -> Option<&'b SealRecord> {
-    let held: HashMap<u64, Id> =
-        held.iter().map(|record| (record.seal.height, record.seal.id())).collect();
+fn contradiction<'b>(
+    held: &[SealRecord],
+    window: Option<&Arc<Window>>,
+    brought: &'b [SealRecord],
+) -> Option<&'b SealRecord> {
+    let window = window.iter().flat_map(|window| &window.seals).map(|(seal, _)| seal);
+    let held: HashMap<u64, Id> = held
+        .iter()
+        .map(|record| &record.seal)
+        .chain(window)
+        .map(|seal| (seal.height, seal.id()))
+        .collect();
     let is_other = |brought: &&SealRecord| {
         held.get(&brought.seal.height).is_some_and(|held| *held != brought.seal.id())
     };
@@ -341,7 +365,7 @@ impl Node {
         {
             let view = self.view.load().with_fresh(id, false);
             let view = view.with_trouble(id, Trouble::Forked(height));
-            self.view.store(std::sync::Arc::new(view));
+            self.view.store(Arc::new(view));
         }
     }
 
@@ -385,7 +409,7 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
     state.due.remove(&id);
     state.held.remove(&id);
     if state.is_shown {
-        node.view.store(std::sync::Arc::new(node.view.load().without_page(&id)));
+        node.view.store(Arc::new(node.view.load().without_page(&id)));
     }
     let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
     Ok(Forgotten {

@@ -2,7 +2,7 @@
 //! landing that ends it (N5). Whether any of it is true is not known here.
 
 use crate::{
-    governance::jump::Snapshot,
+    governance::{jump::Snapshot, seal::Seal},
     id::Id,
     limits::{LOG_ENTRIES_CHUNK_BYTES, PASSAGE_BYTES_MAX},
     page::{
@@ -109,6 +109,12 @@ impl Jump {
             state.remove(key);
         }
         Ok(Snapshot::from_passage(genesis.to_vec(), &self.arrived.passage, state)?)
+    }
+
+    /// The seal that its passage shows; nothing is checked.
+    pub fn newest(&self) -> Option<Seal> {
+        let snapshot = self.snapshot(&[], &Trie::default()).ok()?;
+        snapshot.proofs.last().map(|proof| proof.seal.clone())
     }
 
     /// The records that are written for it, in order.
