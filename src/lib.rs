@@ -61,16 +61,16 @@
 //! | T5 |  | later |
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
 //! | T7 | [`governance::field`], `daemon::carry` | partly |
-//! | N1 |  | later |
+//! | N1 | [`network`], [`network::tls`] | built |
 //! | N2 |  | later |
 //! | N3 |  | later |
 //! | N4 |  | later |
 //! | N5 | [`page::trie`], [`governance::jump`], `daemon::adopt` | partly |
-//! | N6 |  | later |
-//! | N7 |  | later |
-//! | N8 | `daemon::carry`, `cli::page::carry` | partly |
+//! | N6 | [`network`], [`network::wire`] | partly |
+//! | N7 | `sync::book`, `sync::book::group` | built |
+//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
-//! | D2 |  | later |
+//! | D2 | [`discovery`], `discovery::broadcast`, `discovery::lan` | built |
 //! | D3 |  | later |
 //! | D4 |  | later |
 //! | D5 |  | later |
@@ -89,12 +89,14 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod demo;
+pub mod discovery;
 pub mod dns;
 pub mod governance;
 pub mod http;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod network;
 pub mod page;
 pub mod store;
 pub mod sync;
