@@ -54,9 +54,9 @@
 //! | S6 | [`governance::sealing`], `daemon::sealing` | built |
 //! | S7 | [`governance::solo`], `daemon::sealing` | built |
 //! | S8 | [`governance::solo`], `daemon::status` | built |
-//! | T1 | [`governance::chain`], `daemon::verify` | built |
+//! | T1 | [`governance::chain`], [`governance::chain::ladder`], `daemon::verify` | built |
 //! | T2 | `daemon::anchors`, `daemon::node::admission`, [`dns::view`] | built |
-//! | T3 | `daemon::carry` | built |
+//! | T3 | [`governance::jump`], `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
@@ -65,7 +65,7 @@
 //! | N2 | [`dns::fetch`], `daemon::neighbours::misses` | partly |
 //! | N3 |  | later |
 //! | N4 |  | later |
-//! | N5 |  | later |
+//! | N5 | [`page::trie`], [`governance::jump`], `daemon::adopt` | partly |
 //! | N6 | [`network`], [`network::wire`] | partly |
 //! | N7 | `sync::book`, `sync::book::group` | built |
 //! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |

@@ -374,6 +374,9 @@ pub const PIECE_BYTES_MAX: u32 = 256 * 1024;
 pub const LADDER_RUNGS_MAX: usize = 4096;
 /// The uppermost rungs, which can still be left out for a newer one (choice): people rarely come back.
 pub const LADDER_OPEN_RUNGS: usize = 4;
+/// Orders of participants between two rungs that are told apart (choice): more are taken as the least of
+/// them.
+pub const LADDER_ORDERS_MAX: usize = 8;
 /// Seals in the window of a snapshot: as many as operations may name, one a minute for 30 days.
 pub const WINDOW_SEALS_MAX: usize = 43_201;
 /// Bytes of a window, seals and orders together (choice): half a million operations in 30 days.
@@ -383,6 +386,7 @@ pub const WINDOW_BYTES_MAX: usize = 64 * MIB;
 pub const WINDOW_ORDERS_MAX: usize = 65_536;
 /// Bytes of the way to a snapshot, proofs and window together (choice): each at its largest.
 pub const PASSAGE_BYTES_MAX: usize = CHAIN_PROOF_BYTES_MAX + WINDOW_BYTES_MAX + SEAL_BYTES_MAX;
+
 // Part network: connections between nodes (N1, N6).
 
 /// Bytes of one request to a peer (N6, choice: two thousand ids).
@@ -766,7 +770,6 @@ const _: () = {
     assert!(ANSWER_BYTES_MAX <= NETWORK_ANSWER_BYTES_USUAL);
     assert!(GENESIS_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
     assert!(CHAIN_PROOF_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
-    assert!(WINDOW_ANSWER_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
     assert!(SEAL_BYTES_MAX + 1024 <= NETWORK_ANSWER_BYTES_MAX);
     assert!(NETWORK_HALF_OPEN_EASY < NETWORK_HALF_OPEN_MAX);
     assert!(NETWORK_PER_ADDRESS_MAX < NETWORK_INBOUND_MAX);

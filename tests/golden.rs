@@ -64,6 +64,12 @@ fn a_seal_and_its_certificate_are_encoded_named_and_signed_as_ever() {
 }
 
 #[test]
+fn a_page_taken_over_is_the_page_it_ever_was_and_pieces_show_what_they_did() {
+    check("jump", make::jumps(), describe::jump);
+    check("piece", make::pieces(), describe::piece);
+}
+
+#[test]
 fn petitions_and_refusals_are_encoded_named_and_signed_as_ever() {
     check("petition", make::petitions(), describe::petition);
     check("refusal", make::refusals(), describe::refusal);

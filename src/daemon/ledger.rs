@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    adopt::{self, AdoptRefusal},
     carry::{keep, not_due},
     following::Following,
     many::{Admitted, admit_each},
@@ -24,7 +25,9 @@ use crate::{
     governance::{
         Governance, Refusal,
         attest::{Attestation, AttestationRefusal},
+        chain::ladder::Ladder,
         field::Field,
+        jump::Snapshot,
         seal::SealRecord,
         sealing::SealRefusal,
         statement::{Statement, StatementRefusal},
@@ -33,7 +36,7 @@ use crate::{
     key::PublicKey,
     page::{Page, trie::Trie},
     store::Record,
-    sync::{Held, Ledger, Refused, Sealed, Verdict, message::PetitionAnswer},
+    sync::{Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer},
 };
 
 impl Ledger for Node {
@@ -51,7 +54,8 @@ impl Ledger for Node {
         let mut state = self.state();
         let governance = synced(&state, page)?.clone();
         let forks = state.forks.get(page).cloned().unwrap_or_default();
-        Some(Held { open: open_set(&mut state, &governance), governance, forks })
+        let ladder = ladder(&state, &governance);
+        Some(Held { open: open_set(&mut state, &governance), governance, ladder, forks })
     }
 
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {
@@ -99,6 +103,26 @@ impl Ledger for Node {
         Ok(taken)
     }
 
+    fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused> {
+        Node::adopt(self, &snapshot).map_err(|refusal| match &refusal {
+            _ if refusal.is_fault() => Refused::Fault(refusal.to_string()),
+            AdoptRefusal::Here(_) => Refused::Here(refusal.to_string()),
+            _ => Refused::NotNow(refusal.to_string()),
+        })
+    }
+
+    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]) {
+        // What is not kept is fetched again after a restart.
+        if let Err(failure) = Node::stash(self, page, genesis, leaves) {
+            tracing::warn!(%page, "what was fetched could not be kept: {failure}");
+        }
+    }
+
+    fn stashed(&self, page: &Id) -> Stashed {
+        let adopt::Stashed { genesis, leaves } = Node::stashed(self, page);
+        Stashed { genesis, leaves }
+    }
+
     fn forks(&self, page: &Id, _from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {
         evidence.iter().map(|record| self.take_fork(page, record)).collect()
     }
@@ -110,6 +134,12 @@ impl Ledger for Node {
     fn fate(&self, _page: &Id, petition: &Id) -> PetitionAnswer {
         PetitionAnswer::Unknown(*petition)
     }
+}
+
+/// The certificates that lead to a page's newest seal (T1).
+fn ladder(state: &State, page: &Governance) -> Ladder {
+    let ladder = state.ladders.get(&page.page().id());
+    ladder.cloned().unwrap_or_else(|| Ladder::new(page.page()))
 }
 
 /// A page that is kept in step.
@@ -173,8 +203,9 @@ impl Node {
             return vec![not_held(id); read.len()];
         };
         let is_forked = state.forks.contains_key(id);
+        let ladder = ladder(state, &page);
         let mut field = state.fields.get(id).cloned().unwrap_or_default();
-        let mut following = Following::new(page);
+        let mut following = Following::new(page, ladder);
         let mut authors = Vec::new();
         let mut verdicts: Vec<Verdict> = Vec::new();
         for read in read {
@@ -247,8 +278,10 @@ impl Node {
         if state.forks.contains_key(id) {
             return Err(Refused::NotNow("the page is forked (T4)".to_owned()));
         }
-        let following = self.followed(page, &record, brought)?;
+        let ladder = ladder(&state, &page);
+        let following = self.followed(page, ladder, &record, brought)?;
         self.write_synced(id, from, &following, now).map_err(Refused::Here)?;
+        state.ladders.insert(*id, following.ladder);
         self.show_seal(&mut state, following.page, &record, &following.changed);
         Ok(())
     }
@@ -273,6 +306,7 @@ impl Node {
     fn followed(
         &self,
         page: Governance,
+        ladder: Ladder,
         record: &SealRecord,
         brought: Vec<Statement>,
     ) -> Result<Following, Refused> {
@@ -286,7 +320,7 @@ impl Node {
                 said.insert(*known, statement);
             }
         }
-        let mut following = Following::new(page);
+        let mut following = Following::new(page, ladder);
         for statement in brought {
             if listed.contains(&statement.id()) && !said.contains_key(&statement.id()) {
                 // Whether it counts here or not: the seal says that it did where it was made.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     governance::{
         Governance,
+        chain::ladder::Ladder,
         seal::SealRecord,
         sealing::{SealProposal, Unready},
         solo::NotAlone,
@@ -74,6 +75,7 @@ impl Node {
                 if let Err(error) = self.store.note_vote(id, Vote { height, seal }) {
                     tracing::error!(page = %id, "a vote could not be noted: {error}");
                 }
+                Node::climb(state, &record, &sealed);
                 self.show_seal(state, sealed, &record, &owners);
                 return true;
             }
@@ -123,6 +125,15 @@ impl Node {
     /// Why pages that this node could seal are not sealed, in words.
     pub fn held(&self) -> Vec<(Id, String)> {
         self.state().held.iter().map(|(id, why)| (*id, why.clone())).collect()
+    }
+
+    /// The ladder of a page one seal higher, which is not shown yet.
+    pub(super) fn climb(state: &mut State, record: &SealRecord, sealed: &Governance) {
+        let id = sealed.page().id();
+        let Some(below) = state.pages.get(&id) else { return };
+        let ladder = state.ladders.get(&id).cloned();
+        let ladder = ladder.unwrap_or_else(|| Ladder::new(below.page()));
+        state.ladders.insert(id, ladder.climbed(record, below.page(), sealed.page()));
     }
 
     /// Shows a page under a new seal.

@@ -124,6 +124,18 @@ impl Ledger for Told<'_> {
         self.node.follow(page, from, seals)
     }
 
+    fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused> {
+        Ledger::adopt(self.node, snapshot)
+    }
+
+    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]) {
+        Ledger::stash(self.node, page, genesis, leaves);
+    }
+
+    fn stashed(&self, page: &Id) -> Stashed {
+        Ledger::stashed(self.node, page)
+    }
+
     fn forks(&self, page: &Id, from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {
         self.node.forks(page, from, evidence)
     }

@@ -24,6 +24,7 @@ use djdns::{
     },
     governance::{
         Governance,
+        jump::{Snapshot, Window},
         petition::{
             Petition, Refusal,
             inbox::{Inbox, Row, Source},
@@ -37,11 +38,16 @@ use djdns::{
     page::{
         Page, RawPage, bundle,
         entry::{Entry, RecordSets},
+        Page, RawPage, bundle, codec,
+        entry::{Entry, Rdata, RecordSets},
         genesis::{Genesis, Parameters, RawGenesis},
         name::{Name, Owner},
         rdata::{self, Style},
         record::{PageLink, RecordType},
         roster_rows, trie, zonefile,
+        roster_rows,
+        trie::{self, Fetch, Piece, Trie},
+        zonefile,
     },
     sync::{
         Book,
@@ -53,7 +59,7 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
@@ -61,6 +67,7 @@ pub const TARGETS: [Target; 19] = [
     ("lan_packet", lan_packet),
     ("address_book", address_book),
     ("page_admit", page_admit),
+    ("snapshot_read", snapshot_read),
     ("bundle_read", bundle_read),
     ("zonefile_read", zonefile_read),
     ("rdata_text", rdata_text),
@@ -154,6 +161,34 @@ pub fn sync_message(bytes: &[u8]) {
         let parts = request.read_open(bytes).map_or(0, |open| open.parts.len());
         assert!(items.max(standings).max(parts) <= request.answer_items_max());
         let _ = request.read_petition(bytes);
+    }
+}
+
+/// A piece of a state, a window, leaves, the end of a jump, a way to a seal: refused, or their one
+/// encoding, and of no page that they do not show.
+pub fn snapshot_read(bytes: &[u8]) {
+    let state = golden_page().0.state();
+    if let Ok(piece) = codec::decode::<Piece>(bytes, bytes.len()) {
+        assert_eq!(codec::encode(&piece), bytes, "a second spelling of a piece was accepted");
+        let mut fetch = Fetch::new(state.root(), Trie::default());
+        if let Ok(leaves) = fetch.take(&trie::Path::ROOT, &piece) {
+            assert!(leaves.iter().all(|(key, value)| state.get(key) == Some(value)));
+        }
+    }
+    if let Ok(window) = Window::decode(bytes) {
+        assert_eq!(window.encode(), bytes, "a second spelling of a window was accepted");
+    }
+    if let Ok(leaves) = bundle::read_leaves(bytes) {
+        let genesis = golden_page().0.genesis();
+        for (key, value) in &leaves {
+            let _ = Page::check_leaf(genesis, key, &value.0);
+        }
+    }
+    let _ = bundle::read_landing(bytes);
+    let genesis = golden_page().0.genesis().encode();
+    if let Ok(snapshot) = Snapshot::from_passage(genesis, bytes, state.clone()) {
+        assert_eq!(snapshot.passage(), bytes, "a second spelling of a passage was accepted");
+        assert!(Governance::from_snapshot(&snapshot).is_err(), "this page was never sealed");
     }
 }
 

@@ -30,6 +30,16 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "lan_packet" => packets(),
         "address_book" => books(),
         "page_admit" => pages(),
+        "snapshot_read" => {
+            let mut seeds = hex_files("golden/piece-v1");
+            for jump in hex_files("golden/jump-v1") {
+                for (kind, bytes) in bundle::read(&jump).unwrap() {
+                    let head = if kind == bundle::PASSAGE { 8 } else { 0 };
+                    seeds.push(bytes[head..].to_vec());
+                }
+            }
+            seeds
+        }
         "bundle_read" => {
             let mut seeds = hex_files("golden/bundle-v1");
             seeds.push(bundle::write([(1, &[0x91][..]), (bundle::ENTRIES, &[0x90])]).unwrap());

@@ -9,6 +9,8 @@ use djdns::{
     governance::{
         Governance,
         ballot::{Ballot, Batch, Choice},
+        chain::ChainProof,
+        jump::{Snapshot, Window},
         operation::{
             Change, NewParticipant, Operation, Power, Replacement, RosterChange, SetEntry, SetLink,
             SetRoster, accept,
@@ -18,12 +20,15 @@ use djdns::{
             inbox::{Row, Source, Verdict},
         },
         presence::Presence,
+        seal::SealRecord,
         statement::{Body, Statement},
     },
     id::{Id, Kind},
     key::SecretKey,
     page::{
-        Page, RawPage, bundle, codec,
+        Page, RawPage,
+        bundle::{self, Landing},
+        codec,
         entry::{Entry, Rdata, RecordSets},
         genesis::{Parameters, RawGenesis},
         name::{Name, Owner},
@@ -242,6 +247,13 @@ fn away() -> Vec<u8> {
 
 /// The page's first seal: three participants name one node, two approve a new address.
 pub fn seals() -> Vec<Sample> {
+    let (record, _) = sealed();
+    let what = "the first seal, by one node for three seats";
+    vec![Sample { name: "first", what, bytes: record.encode() }]
+}
+
+/// The page's first seal, and the page under it.
+fn sealed() -> (SealRecord, Governance) {
     let mut page = Governance::new(page().0);
     let change = entries_change(&page);
     page.admit(&change).unwrap();
@@ -254,9 +266,46 @@ pub fn seals() -> Vec<Sample> {
         let ballot = Ballot { voter, sequence: 1, rows, reason };
         page.admit(&Statement::admit(&sign(Body::Ballot(ballot), who)).unwrap()).unwrap();
     }
-    let (record, _) = page.seal_alone(&key(8), 1_700_001_000).unwrap();
-    let what = "the first seal, by one node for three seats";
-    vec![Sample { name: "first", what, bytes: record.encode() }]
+    let (record, proposal) = page.seal_alone(&key(8), 1_700_001_000).unwrap();
+    let said = page.said();
+    let (page, _) = page.sealed(&proposal, &|id| said.get(id).cloned());
+    (record, page)
+}
+
+/// The page taken over at its first seal, as a bundle holds it.
+pub fn jumps() -> Vec<Sample> {
+    let ((below, raw), (record, page)) = (self::page(), sealed());
+    let proof = ChainProof::new(&record, &below, None);
+    let seals = vec![(record.seal.clone(), record.contents.clone())];
+    let window = Window { seals, orders: Vec::new() };
+    let state = page.page().state().clone();
+    let leaves: Vec<_> = state.iter().map(|(key, value)| (*key, Rdata(value.into()))).collect();
+    let snapshot = Snapshot { genesis: raw.genesis.clone(), proofs: vec![proof], state, window };
+    let passage = snapshot.passage();
+    let landing = Landing {
+        height: 1,
+        seal: record.seal.id(),
+        passage: Id::hash(&[&passage]),
+        gone: Vec::new(),
+    };
+    let records = [
+        (Kind::Genesis as u8, raw.genesis),
+        (bundle::LEAVES, bundle::write_leaves(&leaves)),
+        (bundle::PASSAGE, [&[0; 8], &passage[..]].concat()),
+        (bundle::JUMP, bundle::write_landing(&landing)),
+    ];
+    let bytes = bundle::write(records.iter().map(|(kind, bytes)| (*kind, &bytes[..]))).unwrap();
+    vec![Sample { name: "first", what: "the page `five`, taken over at its first seal", bytes }]
+}
+
+/// What shows a part of the golden page's state.
+pub fn pieces() -> Vec<Sample> {
+    let state = page().0.state().clone();
+    let piece = |bytes| codec::encode(&state.piece(&trie::Path::ROOT, bytes).unwrap());
+    vec![
+        Sample { name: "level", what: "the first level of the state of `five`", bytes: piece(0) },
+        Sample { name: "part", what: "the first kilobyte of that state", bytes: piece(1024) },
+    ]
 }
 
 fn entries_change(page: &Governance) -> Statement {
