@@ -597,10 +597,6 @@ pub const NETWORK_REASON_BYTES_MAX: usize = 200;
 pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
 /// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
 pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
-// The driver that keeps this node in step with others (daemon/neighbours).
-
-/// The UDP port at which other nodes reach this one (N1).
-pub const PEERS_PORT: u16 = 31415;
 
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());

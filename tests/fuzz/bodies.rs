@@ -7,6 +7,7 @@
 use std::sync::OnceLock;
 
 use djdns::{
+    beacon::{Beacon, Code, texts_of_record},
     config::{Config, hosts::Hosts, resolv_conf::ResolvConf},
     control::request::Request,
     daemon::whole::WholePage,
@@ -40,17 +41,21 @@ use djdns::{
         record::{PageLink, RecordType},
         roster_rows, zonefile,
     },
-    sync::message::{self as peer, Above, Fate, Named, Notice, Parts},
+    sync::{
+        message::{self as peer, Above, Fate, Named, Notice, Parts},
+        outbox::Sent,
+    },
 };
 
 /// A target: its name, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
+    ("beacon_read", beacon_read),
     ("sync_message", sync_message),
     ("page_admit", page_admit),
     ("bundle_read", bundle_read),
@@ -142,6 +147,22 @@ pub fn sync_message(bytes: &[u8]) {
         let parts = request.read_open(bytes).map_or(0, |open| open.parts.len());
         assert!(items.max(standings).max(parts) <= request.answer_items_max());
         let _ = request.read_petition(bytes);
+    }
+}
+
+/// As bytes and as text: refused, or a beacon that is written and read as it was.
+pub fn beacon_read(bytes: &[u8]) {
+    if let Ok(beacon) = Beacon::admit(bytes) {
+        assert_eq!(beacon.bytes(), bytes);
+        assert_eq!(beacon.to_string().parse(), Ok(Code::Long(beacon)));
+    }
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(code) = text.parse::<Code>() {
+        assert!(code.to_string().eq_ignore_ascii_case(text.trim()), "a second spelling");
+    }
+    texts_of_record(bytes);
+    if let Ok(row) = Sent::decode(bytes) {
+        assert_eq!(row.encode(), bytes, "a second spelling of a row was accepted");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use djdns::{
+    beacon::Beacon,
     control::request::Request,
     page::{bundle, name::Name, record::RecordType},
 };
@@ -23,6 +24,15 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             [hex_files("golden/petition-v1"), hex_files("golden/refusal-v1"), rows].concat()
         }
         "sync_message" => hex_files("golden/message-v1"),
+        "beacon_read" => {
+            let golden = hex_files("golden/beacon-v1");
+            let codes = golden.iter().map(|bytes| Beacon::admit(bytes).unwrap());
+            let codes: Vec<Vec<u8>> = codes
+                .flat_map(|one| [one.to_string(), one.short().to_string()])
+                .map(String::into)
+                .collect();
+            [golden, codes, hex_files("golden/outbox-v1")].concat()
+        }
         "page_admit" => pages(),
         "bundle_read" => {
             let mut seeds = hex_files("golden/bundle-v1");
