@@ -76,6 +76,16 @@ fn petitions_and_refusals_are_encoded_named_and_signed_as_ever() {
 }
 
 #[test]
+fn beacons_are_encoded_signed_and_written_as_ever() {
+    check("beacon", make::beacons(), describe::beacon);
+}
+
+#[test]
+fn a_petition_in_an_outbox_is_read_as_ever() {
+    check("outbox", make::sent(), describe::sent);
+}
+
+#[test]
 fn a_letter_in_an_inbox_is_read_as_ever() {
     check("inbox", make::letters(), describe::letter);
 }

@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use djdns::{
-    beacon::Beacon,
+    beacon::{Beacon, Code, texts_of_record},
     config::{Config, hosts::Hosts, resolv_conf::ResolvConf},
     control::request::Request,
     daemon::whole::WholePage,
@@ -44,7 +44,6 @@ use djdns::{
         name::{Name, Owner},
         rdata::{self, Style},
         record::{PageLink, RecordType},
-        roster_rows, trie, zonefile,
         roster_rows,
         trie::{self, Fetch, Piece, Trie},
         zonefile,
@@ -52,6 +51,7 @@ use djdns::{
     sync::{
         Book,
         message::{self as peer, Above, Fate, Named, Notice, Part, Parts},
+        outbox::Sent,
     },
 };
 
@@ -59,10 +59,11 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
+    ("beacon_read", beacon_read),
     ("sync_message", sync_message),
     ("lan_packet", lan_packet),
     ("address_book", address_book),
@@ -189,6 +190,22 @@ pub fn snapshot_read(bytes: &[u8]) {
     if let Ok(snapshot) = Snapshot::from_passage(genesis, bytes, state.clone()) {
         assert_eq!(snapshot.passage(), bytes, "a second spelling of a passage was accepted");
         assert!(Governance::from_snapshot(&snapshot).is_err(), "this page was never sealed");
+    }
+}
+
+/// As bytes and as text: refused, or a beacon that is written and read as it was.
+pub fn beacon_read(bytes: &[u8]) {
+    if let Ok(beacon) = Beacon::admit(bytes) {
+        assert_eq!(beacon.bytes(), bytes);
+        assert_eq!(beacon.to_string().parse(), Ok(Code::Long(beacon)));
+    }
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(code) = text.parse::<Code>() {
+        assert!(code.to_string().eq_ignore_ascii_case(text.trim()), "a second spelling");
+    }
+    texts_of_record(bytes);
+    if let Ok(row) = Sent::decode(bytes) {
+        assert_eq!(row.encode(), bytes, "a second spelling of a row was accepted");
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use djdns::{
+    beacon::{Beacon, Code},
     daemon::whole::{Check, WholePage},
     governance::{
         Governance,
@@ -26,7 +27,10 @@ use djdns::{
         trie::{Path, Piece},
     },
     store::{Cursor, Record, Tray},
-    sync::message::{Named, Notice, Part, Parts, Request},
+    sync::{
+        message::{Named, Notice, Part, Parts, PetitionAnswer, Request},
+        outbox::Sent,
+    },
 };
 use sha2::{Digest, Sha256};
 
@@ -247,6 +251,39 @@ pub fn refusal(bytes: &[u8]) -> String {
 }
 
 /// A letter in an inbox: put where it was found, it is read.
+pub fn beacon(bytes: &[u8]) -> String {
+    let beacon = Beacon::admit(bytes).unwrap();
+    let again = Beacon::sign(&make::key(8), beacon.addresses(), beacon.expires()).unwrap();
+    assert_eq!(again.bytes(), bytes);
+    let mut out = String::new();
+    line(&mut out, "node", beacon.key());
+    beacon.addresses().iter().for_each(|address| line(&mut out, "address", address));
+    line(&mut out, "expires", beacon.expires());
+    line(&mut out, "short", beacon.short());
+    line(&mut out, "long", &beacon);
+    assert_eq!(beacon.to_string().parse(), Ok(Code::Long(beacon)));
+    out
+}
+
+pub fn sent(bytes: &[u8]) -> String {
+    let row = Sent::decode(bytes).unwrap();
+    assert_eq!(row.encode(), bytes);
+    let mut out = String::new();
+    line(&mut out, "petition", row.petition.id());
+    line(&mut out, "kept", row.kept);
+    for (host, word) in row.words() {
+        line(&mut out, "host", host);
+        line(&mut out, "at", word.at);
+        match &word.answer {
+            PetitionAnswer::Refused(bytes) => {
+                line(&mut out, "refused", Refusal::admit(&bytes.0).unwrap().id());
+            }
+            answer => line(&mut out, "answer", format!("{answer:?}")),
+        }
+    }
+    out
+}
+
 pub fn letter(bytes: &[u8]) -> String {
     let (disk, path) = make::inbox();
     disk.set_bytes(&path, bytes);

@@ -1,11 +1,13 @@
 //! Makes every golden sample from fixed seeds and values.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use djdns::{
+    beacon::Beacon,
     governance::{
         Governance,
         ballot::{Ballot, Batch, Choice},
@@ -41,6 +43,7 @@ use djdns::{
         Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Part, Parts,
         PetitionAnswer, Request, Standing, VERSION, write_items,
     },
+    sync::outbox::Outbox,
 };
 
 /// Frozen bytes, and a line that says what they are.
@@ -415,6 +418,43 @@ pub fn messages() -> Vec<Sample> {
         answer("answer-expired", "nobody decided", PetitionAnswer::Expired(1_800_000_000)),
         answer("answer-unknown", "there is none such", PetitionAnswer::Unknown(page)),
         answer("answer-not-taken", "no room", PetitionAnswer::NotTaken("no room".to_owned())),
+    ]
+}
+
+/// Beacons of node 8.
+pub fn beacons() -> Vec<Sample> {
+    let sample = |name, what, addresses: &[&str]| {
+        let addresses: Vec<SocketAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+        let beacon = Beacon::sign(&key(8), &addresses, 1_800_000_000).unwrap();
+        Sample { name, what, bytes: beacon.bytes().to_vec() }
+    };
+    let many = ["192.0.2.1:31415", "192.0.2.2:31415", "192.0.2.3:31415", "198.51.100.9:40000"];
+    vec![
+        sample("one", "where node 8 is, one address", &["192.0.2.1:31415"]),
+        sample("both", "of both families", &["[2001:db8::1]:31415", "192.0.2.1:31415"]),
+        sample("many", "as many as a character-string holds", &many),
+    ]
+}
+
+/// Rows of the outbox of the golden page.
+pub fn sent() -> Vec<Sample> {
+    let petition = petition("friend", Some((RecordType::A, "192.0.2.7")), "Bitte \u{2713}");
+    let (page, now) = (page().0, 1_700_000_456);
+    let row = |name, what, answers: &[PetitionAnswer]| {
+        let mut outbox = Outbox::default();
+        outbox.keep(petition.clone(), now).unwrap();
+        let hosts = [key(7).public(), key(8).public()];
+        for (errand, answer) in outbox.due(&hosts, now).iter().zip(answers) {
+            assert!(outbox.told(errand, Some(answer.clone()), &page, now + 9));
+        }
+        let bytes = outbox.row(&petition.id()).unwrap().encode();
+        Sample { name, what, bytes }
+    };
+    let refused = Rdata(refusal("Ziegel statt Glas").bytes().into());
+    let answers = [PetitionAnswer::Waiting(now + 5), PetitionAnswer::Refused(refused)];
+    vec![
+        row("kept", "a petition that no host has answered for", &[]),
+        row("told", "one for which two have", &answers),
     ]
 }
 
