@@ -59,12 +59,60 @@ fn a_page_comes_through_where_every_fifth_datagram_is_lost_and_only_one_side_can
     let page = one.founds("club", ZONE);
     let _ = two.try_types(&["page", "join", "club", &page]);
     two.resolves("www.club", "192.0.2.80");
-    one.types(&["propose", "club", "set", "new", "A", "192.0.2.81", "--as", "demo:alice"]);
-    let proposals = two.types_until(&["proposals", "club"], "set new");
-    let operation = proposals
-        .split_whitespace()
-        .find(|word| word.len() >= 6 && word.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    two.types(&["vote", "club", operation.expect("an id"), "--as", "demo:bob"]);
+    change(&one, &two, "new", "192.0.2.81");
     one.resolves("new.club", "192.0.2.81");
     two.resolves("new.club", "192.0.2.81");
+}
+
+/// Alice proposes a name on one node, Bob approves it on another.
+fn change(alice: &Node, bob: &Node, owner: &str, address: &str) {
+    let proposed = ["propose", "club", "set", owner, "A", address, "--as", "demo:alice", "-q"];
+    let operation = alice.types(&proposed);
+    let operation = operation.lines().next().expect("an id").trim().to_owned();
+    bob.types_until(&["proposals", "club"], &operation[..8]);
+    bob.types(&["vote", "club", &operation, "--as", "demo:bob"]);
+}
+
+/// Three nodes of one network, and the page `club`, founded on the first, on all of them.
+fn three(lan: &Lan) -> [Node; 3] {
+    let [one, two, three] = &lan.machines[..] else { unreachable!() };
+    let nodes = [one, two, three].map(|machine| Node::start(machine, ""));
+    let page = nodes[0].founds("club", ZONE);
+    for node in &nodes[1..] {
+        let _ = node.try_types(&["page", "join", "club", &page]);
+        node.resolves("www.club", "192.0.2.80");
+    }
+    nodes
+}
+
+/// A cable is pulled: names go on resolving, and what was said meanwhile meets when it is back.
+#[test]
+fn what_was_said_on_both_sides_of_a_pulled_cable_meets_again() {
+    let lan = Lan::new(3);
+    let nodes = three(&lan);
+    lan.machines[0].unplug();
+    nodes[0].resolves("www.club", "192.0.2.80");
+    change(&nodes[1], &nodes[2], "there", "192.0.2.82");
+    nodes[2].resolves("there.club", "192.0.2.82");
+    change(&nodes[0], &nodes[0], "here", "192.0.2.83");
+    lan.machines[0].plug();
+    for node in &nodes {
+        node.resolves("there.club", "192.0.2.82");
+        node.resolves("here.club", "192.0.2.83");
+    }
+}
+
+/// The one that everybody met first is killed: nobody needs it, and it is not missed when it comes back.
+#[test]
+fn the_others_go_on_when_the_first_node_is_killed_and_all_of_them_after_a_restart() {
+    let lan = Lan::new(3);
+    let mut nodes = three(&lan);
+    nodes[0].kill();
+    change(&nodes[1], &nodes[2], "new", "192.0.2.84");
+    nodes[1].resolves("new.club", "192.0.2.84");
+    nodes[1..].iter_mut().for_each(Node::kill);
+    for (node, machine) in nodes.iter_mut().zip(&lan.machines) {
+        node.run(machine);
+    }
+    nodes.iter().for_each(|node| node.resolves("new.club", "192.0.2.84"));
 }

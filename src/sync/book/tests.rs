@@ -241,6 +241,8 @@ fn an_address_that_a_person_named_is_called_until_somebody_is_there() {
     assert_eq!(book.places.len(), BOOK_PLACES_MAX);
 }
 
+/// D5 accepts: beacons of nodes that were reached, the last first.
+/// D5 refuses: beacons that have expired, of nodes only heard of, or of the one who asks.
 #[test]
 fn beacons_that_are_handed_on_are_of_nodes_that_were_reached_lately_and_hold() {
     let mut book = book();
