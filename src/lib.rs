@@ -61,12 +61,12 @@
 //! | T5 | [`sync`], `sync::session` | built |
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
 //! | T7 | [`governance::field`], `daemon::carry` | partly |
-//! | N1 |  | later |
+//! | N1 | [`network`], [`network::tls`] | built |
 //! | N2 | [`sync`], `sync::sought`, `sync::page` | partly |
 //! | N3 | [`sync`], `sync::compare`, `sync::chase` | built |
 //! | N4 | [`sync`], `sync::due` | built |
 //! | N5 | `sync::snapshot` | built |
-//! | N6 | [`sync`], [`sync::message`], `sync::session` | partly |
+//! | N6 | [`network`], [`network::wire`], [`sync`], [`sync::message`], `sync::session` | built |
 //! | N7 | `sync::book`, `sync::book::group` | built |
 //! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow`, [`sync`] | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
@@ -96,6 +96,7 @@ pub mod http;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod network;
 pub mod page;
 pub mod store;
 pub mod sync;
