@@ -86,8 +86,14 @@ fn check(seals: u64, is_new: bool, lie: Lie, word: &str) {
 /// T5 refuses: a statement whose signature is wrong.
 #[test]
 fn a_bad_signature() {
-    let lie = changing(|request| matches!(request, Request::Statements(_)), flip_last);
-    check(0, false, lie, "sign");
+    // Of a presence the id has the signature in it: it would be another statement.
+    let change = |bytes: &mut Vec<u8>| {
+        if bytes.get(1) == Some(&(crate::id::Kind::Operation as u8)) {
+            flip_last(bytes);
+        }
+    };
+    let lie = changing(|request| matches!(request, Request::Statements(_)), change);
+    check(0, false, lie, "signature");
 }
 
 /// T5 refuses: bytes that are no statement, and one that nobody asked for.
