@@ -594,8 +594,10 @@ pub const CONNECT_PAUSE: Duration = Duration::from_secs(2);
 pub const CONNECT_REST: Duration = Duration::from_secs(60);
 /// Peers that a page should have; with fewer, more are asked for (choice).
 pub const PAGE_SOURCES_WANTED: usize = 4;
-/// How often a page with few or no peers is seen to (choice).
+/// How often a page with few or no peers is seen to: after one has come, then, and at last (choice).
+pub const MEET_FIRST: Duration = Duration::from_secs(4);
 pub const MEET_INTERVAL: Duration = Duration::from_secs(120);
+pub const MEET_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 /// Nodes tried at one time of those that a page names (choice).
 pub const KNOWN_TRIED_MAX: usize = 4;
 /// Requests to one peer at one time (choice).

@@ -1,4 +1,4 @@
-//! Keeping pages in step with other nodes (N2 to N6, N8, T5, D5): one machine that decides.
+//! Keeping pages in step with other nodes (N2, N3, N4, N5, N6, N8, T5, D5): one machine that decides.
 //!
 //! [`Sync`] is told what happened and says what is to be done; a driver carries bytes and measures
 //! time. It is a function of its seed, of what it is told, and of what its [`Ledger`] answers: no
@@ -338,3 +338,6 @@ pub trait Ledger {
     /// What became of a petition.
     fn fate(&self, page: &Id, petition: &Id) -> PetitionAnswer;
 }
+
+#[cfg(test)]
+mod tests;

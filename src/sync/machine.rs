@@ -391,7 +391,7 @@ impl Sync {
         }
         let now = self.shared.now.ticks;
         for id in std::mem::take(&mut self.dirty) {
-            self.pages.get_mut(&id).into_iter().for_each(|page| page.wake(now + 1));
+            self.pages.get_mut(&id).into_iter().for_each(|page| page.look_at = now + 1);
         }
     }
 
@@ -403,7 +403,10 @@ impl Sync {
         let beacons = peers.filter_map(|peer| peer.beacon.clone());
         let beacons = beacons.filter(|beacon| !beacon.is_expired(unix)).collect();
         self.handed.set(*id, beacons);
-        if page.own.is_none() && page.sought.is_none() {
+        if page.look_at <= self.shared.now.ticks {
+            self.dirty.insert(*id);
+        }
+        if page.own.is_none() && page.sought.is_none() && !page.has_wish() {
             self.pages.remove(id);
             self.handed.set(*id, Vec::new());
         }
@@ -472,7 +475,7 @@ impl Sync {
     pub fn progress(&self, id: &Id) -> Option<Progress> {
         let page = self.pages.get(id)?;
         let heights = page.seen.values().map(|seen| seen.standing.height);
-        let (bytes, share) = page.far.as_ref().map_or((0, 0), |far| far.done());
+        let (bytes, share) = page.far.as_ref().map_or((0, 0), super::snapshot::Far::done);
         Some(Progress {
             height: page.own.as_ref().map(|own| own.standing.height),
             best_height: heights.max(),

@@ -5,11 +5,11 @@ use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::{chance::Chance, people, scenario::Lie};
 use crate::{
-    governance::{ballot::Choice, seal::SealRecord},
+    governance::{ballot::Choice, jump::Snapshot, seal::SealRecord},
     id::Id,
     key::PublicKey,
     page::trie::Trie,
-    sync::{Held, Ledger, Refused, Sealed, Verdict, message::PetitionAnswer},
+    sync::{Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer},
 };
 
 /// What a node says besides, and in place of, what it holds.

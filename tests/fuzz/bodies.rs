@@ -36,10 +36,9 @@ use djdns::{
     limits::UDP_ANSWER_BYTES_MAX,
     network::wire::{AnswerHead, Head, Intake, NoticeHead, RequestHead},
     page::{
-        Page, RawPage, bundle,
-        entry::{Entry, RecordSets},
         Page, RawPage, bundle, codec,
         entry::{Entry, Rdata, RecordSets},
+        entry::{Entry, RecordSets},
         genesis::{Genesis, Parameters, RawGenesis},
         name::{Name, Owner},
         rdata::{self, Style},
