@@ -61,7 +61,7 @@ struct Known {
 
 enum Asked {
     Seals(Id),
-    Listed(Id, SealRecord),
+    Listed(Id, Box<SealRecord>),
     Open(Id),
 }
 
@@ -193,7 +193,7 @@ impl Plain {
             ids.truncate(STATEMENTS_IDS_MAX);
             if !ids.is_empty() {
                 let request = Request::Statements(Named { page, ids });
-                return self.ask(peer, &request, Asked::Listed(page, record));
+                return self.ask(peer, &request, Asked::Listed(page, Box::new(record)));
             }
             self.follow(peer, page, &record, Vec::new(), ledger);
         }
