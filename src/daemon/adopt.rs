@@ -15,7 +15,7 @@ use crate::{
     control::request::Failure,
     governance::{
         Governance,
-        chain::{ChainRefusal, ladder::Ladder},
+        chain::{ChainProof, ChainRefusal, ladder::Ladder},
         jump::{JumpRefusal, Snapshot, Trust, Window},
         seal::{Contents, Seal, SealRecord},
         statement::Statement,
@@ -166,7 +166,12 @@ impl Node {
         let ladder = ladder.map_err(|why| Box::new(JumpRefusal::Chain(Box::new(why))))?;
         self.store.append(&id, &self.ending(landing)).map_err(here)?;
         self.arrive(&mut state, id, ladder, snapshot);
-        self.show_seal(&mut state, next, &changed);
+        match snapshot.proofs.last() {
+            Some(ChainProof { seal, certificate, .. }) => {
+                self.show_seal(&mut state, next, (seal, certificate), &changed);
+            }
+            None => self.replace(&mut state, next, &changed),
+        }
         Ok(())
     }
 

@@ -270,7 +270,9 @@ fn follow_on(
     state.ladders.insert(id, followed.ladder);
     match followed.newest {
         None => node.replace(state, followed.page, &followed.changed),
-        Some(seal) => node.show_seal(state, followed.page, &seal, &followed.changed),
+        Some(SealRecord { seal, certificate, .. }) => {
+            node.show_seal(state, followed.page, (&seal, &certificate), &followed.changed);
+        }
     }
     Ok(("newer", statements, seals))
 }

@@ -15,11 +15,12 @@ use super::{
     adopt::{self, AdoptRefusal},
     carry::{keep, not_due},
     following::Following,
+    inbox,
     many::{Admitted, admit_each},
     node::{Node, State, sentence},
     trail::short,
     verify::check_forks,
-    whole::{self, Check, Note},
+    whole::{self, Check, Note, Step},
 };
 use crate::{
     governance::{
@@ -34,7 +35,7 @@ use crate::{
     },
     id::{Id, Kind},
     key::PublicKey,
-    page::{Page, trie::Trie},
+    page::trie::Trie,
     store::Record,
     sync::{Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer},
 };
@@ -127,12 +128,12 @@ impl Ledger for Node {
         evidence.iter().map(|record| self.take_fork(page, record)).collect()
     }
 
-    fn petition(&self, _from: SocketAddr, _bytes: &[u8]) -> PetitionAnswer {
-        PetitionAnswer::NotTaken("this node takes no petitions from other nodes".to_owned())
+    fn petition(&self, from: SocketAddr, bytes: &[u8]) -> PetitionAnswer {
+        inbox::hand_in(self, from.ip(), bytes, self.now())
     }
 
-    fn fate(&self, _page: &Id, petition: &Id) -> PetitionAnswer {
-        PetitionAnswer::Unknown(*petition)
+    fn fate(&self, page: &Id, petition: &Id) -> PetitionAnswer {
+        inbox::fate(self, page, petition, self.now())
     }
 }
 
@@ -282,7 +283,8 @@ impl Node {
         let following = self.followed(page, ladder, &record, brought)?;
         self.write_synced(id, from, &following, now).map_err(Refused::Here)?;
         state.ladders.insert(*id, following.ladder);
-        self.show_seal(&mut state, following.page, &record, &following.changed);
+        let certified = (&record.seal, &record.certificate);
+        self.show_seal(&mut state, following.page, certified, &following.changed);
         Ok(())
     }
 
@@ -364,21 +366,18 @@ impl Node {
     /// is replayed up to there, which is slow: whoever sends what is none is not listened to again.
     fn contradicts(&self, id: &Id, record: &SealRecord) -> Result<(), Verdict> {
         let whole = self.read_whole(id).map_err(|why| Verdict::NotNow(why.to_string()))?;
-        let page = Page::reopen(&whole.raw).map_err(|why| Verdict::NotNow(why.to_string()))?;
         let fork = std::slice::from_ref(record);
         let mut found = Ok(());
-        let replayed = whole.replay_watched(
-            Governance::new(page),
-            Check::Trusted,
-            &mut |_, _, _| {},
-            &mut |below, held, _| {
-                if let Err(refusal) = check_forks(fork, below, held) {
+        let reopened =
+            whole::reopen_watched(&whole, Check::Trusted, &mut |_, _, _| {}, &mut |step| {
+                if let Step::Sealed(below, held, _) = step
+                    && let Err(refusal) = check_forks(fork, below, held)
+                {
                     found = Err(Verdict::Fault(refusal.to_string()));
                 }
                 Ok(())
-            },
-        );
-        replayed.map_err(|why| Verdict::NotNow(why.to_string()))?;
+            });
+        reopened.map_err(|why| Verdict::NotNow(why.to_string()))?;
         found
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     governance::{
         Governance,
         chain::ladder::Ladder,
-        seal::SealRecord,
+        seal::{Certificate, Seal, SealRecord},
         sealing::{SealProposal, Unready},
         solo::NotAlone,
     },
@@ -76,7 +76,7 @@ impl Node {
                     tracing::error!(page = %id, "a vote could not be noted: {error}");
                 }
                 Node::climb(state, &record, &sealed);
-                self.show_seal(state, sealed, &record, &owners);
+                self.show_seal(state, sealed, (&record.seal, &record.certificate), &owners);
                 return true;
             }
             Err(NotAlone::Unready(Unready::TooEarly(at))) => drop(state.due.insert(*id, at)),
@@ -141,11 +141,11 @@ impl Node {
         &self,
         state: &mut State,
         page: Governance,
-        record: &SealRecord,
+        (seal, certificate): (&Seal, &Certificate),
         owners: &[Owner],
     ) {
         let id = page.page().id();
-        state.fields.entry(id).or_default().sealed(&page, &record.seal, &record.certificate);
+        state.fields.entry(id).or_default().sealed(&page, seal, certificate);
         if state.is_shown {
             let (serial, absence_ttl) =
                 (page.page().height() as u32, page.page().parameters().soft_ttl_max);
