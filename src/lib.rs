@@ -67,10 +67,10 @@
 //! | N4 |  | later |
 //! | N5 |  | later |
 //! | N6 | [`network`], [`network::wire`] | partly |
-//! | N7 |  | later |
-//! | N8 | `daemon::carry`, `cli::page::carry` | partly |
+//! | N7 | `sync::book`, `sync::book::group` | built |
+//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
-//! | D2 |  | later |
+//! | D2 | [`discovery`], `discovery::broadcast`, `discovery::lan` | built |
 //! | D3 |  | later |
 //! | D4 |  | later |
 //! | D5 |  | later |
@@ -89,6 +89,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod demo;
+pub mod discovery;
 pub mod dns;
 pub mod governance;
 pub mod http;

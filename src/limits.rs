@@ -111,18 +111,6 @@ pub const PETITIONS_MAX: usize = 1000;
 pub const PETITION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// How far ahead of the node's clock a petition may be dated: one hour, as attestations (T7).
 pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
-// Petitions to pages that other nodes host (G13).
-/// Hosts of a page that a petition is handed to (choice: those with the most seats).
-pub const PETITION_HOSTS_MAX: usize = 8;
-/// Petitions to one page that this node keeps to hand them on, decided and expired ones included
-/// (choice).
-pub const PETITIONS_SENT_MAX: usize = 256;
-/// How long after a host did not answer it is tried again, at first and at most (choice): the pause
-/// doubles.
-pub const PETITION_RETRY: Duration = Duration::from_secs(60);
-pub const PETITION_RETRY_MAX: Duration = Duration::from_secs(3600);
-/// How often a host that has a petition is asked what became of it (choice: moderators are people).
-pub const PETITION_FATE_INTERVAL: Duration = Duration::from_secs(600);
 /// Open operations of one page that one answer to `djdns inbox` lists (choice).
 pub const INBOX_OPERATIONS_MAX: usize = 1000;
 
@@ -138,13 +126,6 @@ pub const BEACON_BYTES_MAX: usize = (PRESENCE_BEACON_BYTES_MAX - BEACON_HEAD_BYT
 pub const BEACON_PHASES: u32 = 10_000;
 /// How far ahead a beacon may say that it holds (choice: 90 days; addresses change hands).
 pub const BEACON_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
-/// How long a beacon holds that a person asks for, to hand it on or to propose it (choice: so long
-/// that paper is of use, and so short that a proposal a month is enough).
-pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
-/// How long before its end a beacon in a page is told of (choice: people vote meanwhile).
-pub const BEACON_REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Letters of a code that fits a character-string of DNS (RFC 1035 section 3.3).
-pub const BEACON_RECORD_LETTERS: usize = 255;
 /// Beacons of one page that are made use of (choice: more than anybody asks).
 pub const BEACONS_OF_PAGE_MAX: usize = 256;
 /// Texts of one page that are read as beacons (choice: each costs a signature, 50 ms in all).
@@ -364,151 +345,19 @@ pub const HTTP_REQUEST_BYTES_MAX: usize = 8 * KIB;
 /// How long no connection is taken after one could not be (choice).
 pub const HTTP_RETRY: Duration = Duration::from_millis(100);
 
-// The driver that keeps this node in step with others (daemon/neighbours).
-
-/// The UDP port at which other nodes reach this one (N1).
-pub const PEERS_PORT: u16 = 31415;
-/// How long a question waits for pages that are not here (choice: a stub resolver waits 5 s,
-/// resolv.conf(5), and an alias may lead on from there).
-pub const MISS_PATIENCE: Duration = Duration::from_secs(3);
-/// Pages that one question waits for, each of which the one before links to (choice: deeper than names
-/// are; one that leads on for ever ends with [`MISS_PATIENCE`] anyway).
-pub const MISS_PAGES_ON_THE_WAY_MAX: usize = 16;
-/// Questions that wait for pages at a time, and for one page (choice: less than
-/// [`FORWARD_WAITING_MAX`], so that names outside the pages always find room).
-pub const MISS_WAITING_MAX: usize = 256;
-pub const MISS_WAITING_PER_PAGE_MAX: usize = 64;
-/// How long after a page was asked for somebody may still wait for it (choice: who comes later is
-/// answered at once, until the page is there).
-pub const MISS_HOPE: Duration = Duration::from_secs(10);
-/// How long a page is sought that a question asked for, when nobody has it (choice).
-pub const MISS_SOUGHT: Duration = Duration::from_secs(60);
-/// After how long a question makes a page be sought again that nobody had, first and at most (choice:
-/// doubled each time).
-pub const MISS_RETRY_FIRST: Duration = Duration::from_secs(15);
-pub const MISS_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
-/// Pages that questions asked for and that are not here, sought and remembered (choice).
-pub const MISS_SOUGHT_MAX: usize = 64;
-pub const MISS_REMEMBERED_MAX: usize = 1024;
-
-// Sync: what nodes say to each other, and how much of it (N3 to N6).
-
-/// Bytes of one notice (choice: the ids of a busy second, 34 bytes each, and the standing).
-pub const NOTICE_BYTES_MAX: usize = 32 * KIB;
-/// Bytes of one request: 1024 ids of 34 bytes, or a petition, and the rest.
-pub const REQUEST_BYTES_MAX: usize = 64 * KIB;
-/// Bytes of the name of a peer's program (choice).
-pub const PROGRAM_BYTES_MAX: usize = 64;
-/// Bytes of one standing: three ids of 34 bytes, a height of 9 and the array.
-pub const STANDING_BYTES_MAX: usize = 3 * 34 + 9 + 1;
-/// Pages in one notice (choice: 14 kB).
-pub const FOLLOW_ROWS_MAX: usize = 128;
-/// Ids of new statements in one notice (choice: 9 kB; what is more is found by comparing sets).
-pub const NEWS_IDS_MAX: usize = 256;
-/// Statements asked for at one time (choice: 35 kB of ids).
-pub const STATEMENTS_IDS_MAX: usize = 1024;
-/// Parts of a trie asked for at one time (choice: with long paths 7 kB).
-pub const SUBTREES_ROWS_MAX: usize = 64;
-/// Bytes of an answer that is made of many items (choice: the largest statement, 3 MiB, and more).
-pub const ANSWER_BYTES_MAX: usize = 4 * MIB;
-/// Bytes of one part of a sealed state (choice: some hundred small entries; one leaf may be larger).
-pub const PIECE_BYTES: usize = 64 * KIB;
-/// Bytes of one part of an open set (choice: 400 ids, or three levels of hashes).
-pub const OPEN_PIECE_BYTES: usize = 16 * KIB;
-/// Bytes of an answer about an open set: 64 parts.
-pub const OPEN_ANSWER_BYTES_MAX: usize = SUBTREES_ROWS_MAX * (OPEN_PIECE_BYTES + KIB) + 64;
-/// Seals that are replayed one by one; of a page that is further behind the state is taken (choice:
-/// an hour of a busy page).
-pub const SEALS_REPLAYED_MAX: usize = 64;
-/// Certificates that lead from any height to the newest seal (choice: each skip needs 70 % of the
-/// power to stay, so that they are few).
-pub const CHAIN_PROOFS_MAX: usize = 4096;
-/// Bytes of an answer with the seals that operations may name: half a minute each for 30 days, with
-/// what they list.
-pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
-/// Beacons of a page's peers in one answer (choice).
-pub const PEERS_ANSWER_MAX: usize = 16;
-/// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
-pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
-// Discovery on the local network, the address book, wishes.
-
-/// UDP port of the broadcast on the local network (D2; choice: the one after the nodes' own, 31415).
-pub const LAN_BROADCAST_PORT: u16 = 31_416;
-/// Pauses after each of the first times that a node speaks on it, when it comes and asks (choice: three
-/// in two seconds, since a datagram may be lost).
-pub const LAN_ASKS: [Duration; 3] =
-    [Duration::from_millis(400), Duration::from_millis(800), Duration::from_millis(1600)];
-/// How often a node speaks after that, about (choice: 20 bytes in a second).
-pub const LAN_TELL_INTERVAL: Duration = Duration::from_secs(30);
-/// Pause between two times that a node speaks at least (choice: whoever asks without end gets no more).
-pub const LAN_SPEAK_GAP: Duration = Duration::from_millis(400);
-/// What an answer waits longer, at most, for each node that is known, so that they do not all answer at
-/// one moment (choice).
-pub const LAN_ANSWER_SPREAD: Duration = Duration::from_millis(5);
-/// The longest that an answer waits for that (choice: two nodes meet within two seconds).
-pub const LAN_ANSWER_SPREAD_MAX: Duration = Duration::from_millis(500);
-/// How often a node looks whether it is in another network (choice).
-pub const LAN_LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// Pause after an error of a socket (choice: one that stays keeps no processor busy).
-pub const LAN_ERROR_PAUSE: Duration = Duration::from_millis(100);
-/// Nodes of the local network that are remembered, for each way of finding them (choice: a large office).
-pub const LAN_NEIGHBOURS_MAX: usize = 256;
-/// Signatures of beacons from the local network that are checked in a second, for each way (choice: about
-/// one hundredth of a processor).
-pub const LAN_CHECKED_PER_SECOND_MAX: u64 = 100;
-/// Those of one address (choice: a machine has one node, seldom two).
-pub const LAN_CHECKED_PER_SOURCE_MAX: u64 = 10;
-/// Addresses that are counted by (choice: as many as there are neighbours).
-pub const LAN_SOURCES_MAX: usize = 256;
-/// How long after it was told of a node is told of again when it is heard (choice: it may have been
-/// unreachable for a moment).
-pub const LAN_TOLD_AGAIN: Duration = Duration::from_secs(20);
-/// Bytes of a beacon in one string of a TXT record: 255 with its name (RFC 6763 section 6.1).
-pub const LAN_TXT_PART_BYTES: usize = 250;
-/// Records that multicast DNS may remember (choice: six for each of several hundred nodes, and other
-/// services).
-pub const LAN_CACHED_RECORDS_MAX: i64 = 8192;
-/// How long multicast DNS may take to say how many these are (choice).
-pub const LAN_ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-/// How long DNS-SD rests after a flood (choice).
-pub const LAN_FLOOD_REST: Duration = Duration::from_secs(60);
-/// Nodes that were reached at least once and are remembered (choice: 150 KiB).
-pub const BOOK_MET_MAX: usize = 512;
-/// Nodes that were only heard of, for each way of finding them (choice).
-pub const BOOK_HEARD_MAX: usize = 128;
-/// Those that one peer may have told of (choice: a quarter of these).
-pub const BOOK_HEARD_PER_TELLER_MAX: usize = 32;
-/// Addresses without a key that a person named (choice).
-pub const BOOK_PLACES_MAX: usize = 64;
-/// Nodes that proved to lie and are remembered (choice: keys cost nothing, addresses do).
-pub const BOOK_LIARS_MAX: usize = 1024;
-/// Characters of what one of them was caught at (choice: a sentence).
-pub const BOOK_LIE_CHARACTERS_MAX: usize = 200;
-/// Addresses at which a node was seen, beside those that it signs (choice: two networks of each family).
-pub const BOOK_HINTS_MAX: usize = 4;
-/// Failures in a row after which a node that was never reached is forgotten (choice: about ten minutes).
-pub const BOOK_FAILURES_MAX: u32 = 8;
-/// How long a node that could not be reached is left alone, the first time; then twice as long (choice).
-pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
-/// The longest that it is left alone (choice: a laptop that wakes up is found within minutes anyway, since
-/// it calls).
-pub const BOOK_RETRY_MAX: Duration = Duration::from_secs(900);
-/// Bytes of the address book as it is kept (choice: all of the above, each with the largest beacon).
-pub const BOOK_BYTES_MAX: usize = 2 * MIB;
-/// Bytes of a file of this kind (choice: the address book, and room).
-pub const NOTE_BYTES_MAX: usize = 4 * MIB;
-
 // Part network: connections between nodes (N1, N6).
 
-/// The UDP port that nodes listen on, unless told otherwise (N1).
-pub const NETWORK_PORT: u16 = 31415;
 /// Bytes of one request to a peer (N6, choice: two thousand ids).
 pub const NETWORK_REQUEST_BYTES_MAX: usize = 64 * KIB;
 /// Bytes of one notice to a peer (N6, choice: as a request).
 pub const NETWORK_NOTICE_BYTES_MAX: usize = 64 * KIB;
-/// Bytes of one answer, whatever who asks would take (N6, choice: the longest statement, 3 MiB, and
-/// a few more); what is longer is asked for in parts.
-pub const NETWORK_ANSWER_BYTES_MAX: usize = 8 * MIB;
+/// Bytes of one answer, whatever who asks would take (N6): what shows a seal of the largest page.
+pub const NETWORK_ANSWER_BYTES_MAX: usize = CHAIN_PROOF_BYTES_MAX + MIB;
+/// Bytes up to which an answer is nothing special (choice: the longest statement, 3 MiB, and more).
+pub const NETWORK_ANSWER_BYTES_USUAL: usize = 8 * MIB;
+/// Longer answers that wait to be sent, at a time, to all peers (N6, choice: 260 MB, and only where
+/// there are pages so large).
+pub const NETWORK_LONG_ANSWERS_MAX: usize = 2;
 /// Bytes that are read or written at once on a stream (choice).
 pub const NETWORK_BUFFER_BYTES: usize = 64 * KIB;
 /// Connections that others opened, at a time (N6, choice: with [`NETWORK_WINDOW_BYTES`] at most 400
@@ -576,9 +425,9 @@ pub const NETWORK_NOT_UNDERSTOOD_MAX: u32 = 16;
 /// Requests that are worked on at a time: of one peer and of all (choice: they read the disk).
 pub const NETWORK_WORKED_ON_PER_PEER_MAX: usize = 4;
 pub const NETWORK_WORKED_ON_MAX: usize = 16;
-/// Bytes of answers to one peer, and to all, that wait to be sent (N6, choice: two of the longest
-/// answers, and fifteen peers that do not read them).
-pub const NETWORK_ANSWERS_BYTES_PER_PEER: usize = 2 * NETWORK_ANSWER_BYTES_MAX;
+/// Bytes of answers to one peer, and to all, that wait to be sent (N6, choice: two of the
+/// longest usual answers, and fifteen peers that do not read them).
+pub const NETWORK_ANSWERS_BYTES_PER_PEER: usize = 2 * NETWORK_ANSWER_BYTES_USUAL;
 pub const NETWORK_ANSWERS_BYTES: usize = 256 * MIB;
 /// How long a request may take to arrive, all of it (choice: 64 KiB at 30 kbit/s).
 pub const NETWORK_REQUEST_TIME: Duration = Duration::from_secs(20);
@@ -597,8 +446,188 @@ pub const NETWORK_REASON_BYTES_MAX: usize = 200;
 pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
 /// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
 pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
+/// How long a router keeps a way in open (choice: an hour, so that one not given back is soon gone).
+pub const MAPPING_LEASE: Duration = Duration::from_secs(3600);
+/// How often it is asked for anew (RFC 6886 section 3.3: half of the lease).
+pub const MAPPING_RENEWED_AFTER: Duration = Duration::from_secs(1800);
+/// How long after a failure it is asked for again (choice: routers are started anew, and exchanged).
+pub const MAPPING_RETRY: Duration = Duration::from_secs(900);
+/// How long each step with a router may take (choice: it may answer a search after 3 s).
+pub const MAPPING_STEP_TIME: Duration = Duration::from_secs(10);
+/// How long giving it back may take when the program ends (choice).
+pub const MAPPING_FAREWELL: Duration = Duration::from_secs(1);
+
+// Sync: what nodes say to each other, and how much of it (N3 to N6).
+
+/// Bytes of one notice (choice: the ids of a busy second, 34 bytes each, and the standing).
+pub const NOTICE_BYTES_MAX: usize = 32 * KIB;
+/// Bytes of one request: 1024 ids of 34 bytes, or a petition, and the rest.
+pub const REQUEST_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of the name of a peer's program (choice).
+pub const PROGRAM_BYTES_MAX: usize = 64;
+/// Bytes of one standing: three ids of 34 bytes, a height of 9 and the array.
+pub const STANDING_BYTES_MAX: usize = 3 * 34 + 9 + 1;
+/// Pages in one notice (choice: 14 kB).
+pub const FOLLOW_ROWS_MAX: usize = 128;
+/// Ids of new statements in one notice (choice: 9 kB; what is more is found by comparing sets).
+pub const NEWS_IDS_MAX: usize = 256;
+/// Statements asked for at one time (choice: 35 kB of ids).
+pub const STATEMENTS_IDS_MAX: usize = 1024;
+/// Parts of a trie asked for at one time (choice: with long paths 7 kB).
+pub const SUBTREES_ROWS_MAX: usize = 64;
+/// Bytes of an answer that is made of many items (choice: the largest statement, 3 MiB, and more).
+pub const ANSWER_BYTES_MAX: usize = 4 * MIB;
+/// Bytes of one part of a sealed state (choice: some hundred small entries; one leaf may be larger).
+pub const PIECE_BYTES: usize = 64 * KIB;
+/// Bytes of one part of an open set (choice: 400 ids, or three levels of hashes).
+pub const OPEN_PIECE_BYTES: usize = 16 * KIB;
+/// Bytes of an answer about an open set: 64 parts.
+pub const OPEN_ANSWER_BYTES_MAX: usize = SUBTREES_ROWS_MAX * (OPEN_PIECE_BYTES + KIB) + 64;
+/// Seals that are replayed one by one; of a page that is further behind the state is taken (choice:
+/// an hour of a busy page).
+pub const SEALS_REPLAYED_MAX: usize = 64;
+/// Certificates that lead from any height to the newest seal (choice: each skip needs 70 % of the
+/// power to stay, so that they are few).
+pub const CHAIN_PROOFS_MAX: usize = 4096;
+/// Bytes of an answer with the seals that operations may name: half a minute each for 30 days, with
+/// what they list.
+pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
+/// Beacons of a page's peers in one answer (choice).
+pub const PEERS_ANSWER_MAX: usize = 16;
+/// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
+pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
+
+// The driver that keeps this node in step with others (daemon/neighbours).
+
+/// The UDP port at which other nodes reach this one (N1).
+pub const PEERS_PORT: u16 = 31415;
+
+// Discovery on the local network, the address book, wishes.
+
+/// UDP port of the broadcast on the local network (D2; choice: the one after the nodes' own, 31415).
+pub const LAN_BROADCAST_PORT: u16 = 31_416;
+/// Pauses after each of the first times that a node speaks on it, when it comes and asks (choice: three
+/// in two seconds, since a datagram may be lost).
+pub const LAN_ASKS: [Duration; 3] =
+    [Duration::from_millis(400), Duration::from_millis(800), Duration::from_millis(1600)];
+/// How often a node speaks after that, about (choice: 20 bytes in a second).
+pub const LAN_TELL_INTERVAL: Duration = Duration::from_secs(30);
+/// Pause between two times that a node speaks at least (choice: whoever asks without end gets no more).
+pub const LAN_SPEAK_GAP: Duration = Duration::from_millis(400);
+/// What an answer waits longer, at most, for each node that is known, so that they do not all answer at
+/// one moment (choice).
+pub const LAN_ANSWER_SPREAD: Duration = Duration::from_millis(5);
+/// The longest that an answer waits for that (choice: two nodes meet within two seconds).
+pub const LAN_ANSWER_SPREAD_MAX: Duration = Duration::from_millis(500);
+/// How often a node looks whether it is in another network (choice).
+pub const LAN_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Pause after an error of a socket (choice: one that stays keeps no processor busy).
+pub const LAN_ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// Nodes of the local network that are remembered, for each way of finding them (choice: a large office).
+pub const LAN_NEIGHBOURS_MAX: usize = 256;
+/// Signatures of beacons from the local network that are checked in a second, for each way (choice: about
+/// one hundredth of a processor).
+pub const LAN_CHECKED_PER_SECOND_MAX: u64 = 100;
+/// Those of one address (choice: a machine has one node, seldom two).
+pub const LAN_CHECKED_PER_SOURCE_MAX: u64 = 10;
+/// Addresses that are counted by (choice: as many as there are neighbours).
+pub const LAN_SOURCES_MAX: usize = 256;
+/// How long after it was told of a node is told of again when it is heard (choice: it may have been
+/// unreachable for a moment).
+pub const LAN_TOLD_AGAIN: Duration = Duration::from_secs(20);
+/// Bytes of a beacon in one string of a TXT record: 255 with its name (RFC 6763 section 6.1).
+pub const LAN_TXT_PART_BYTES: usize = 250;
+/// Records that multicast DNS may remember (choice: six for each of several hundred nodes, and other
+/// services).
+pub const LAN_CACHED_RECORDS_MAX: i64 = 8192;
+/// How long multicast DNS may take to say how many these are (choice).
+pub const LAN_ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long DNS-SD rests after a flood (choice).
+pub const LAN_FLOOD_REST: Duration = Duration::from_secs(60);
+/// Nodes that were reached at least once and are remembered (choice: 150 KiB).
+pub const BOOK_MET_MAX: usize = 512;
+/// Nodes that were only heard of, for each way of finding them (choice).
+pub const BOOK_HEARD_MAX: usize = 128;
+/// Those that one peer may have told of (choice: a quarter of these).
+pub const BOOK_HEARD_PER_TELLER_MAX: usize = 32;
+/// Addresses without a key that a person named (choice).
+pub const BOOK_PLACES_MAX: usize = 64;
+/// Nodes that proved to lie and are remembered (choice: keys cost nothing, addresses do).
+pub const BOOK_LIARS_MAX: usize = 1024;
+/// Characters of what one of them was caught at (choice: a sentence).
+pub const BOOK_LIE_CHARACTERS_MAX: usize = 200;
+/// Addresses at which a node was seen, beside those that it signs (choice: two networks of each family).
+pub const BOOK_HINTS_MAX: usize = 4;
+/// Failures in a row after which a node that was never reached is forgotten (choice: about ten minutes).
+pub const BOOK_FAILURES_MAX: u32 = 8;
+/// How long a node that could not be reached is left alone, the first time; then twice as long (choice).
+pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
+/// The longest that it is left alone (choice: a laptop that wakes up is found within minutes anyway, since
+/// it calls).
+pub const BOOK_RETRY_MAX: Duration = Duration::from_secs(900);
+/// Bytes of the address book as it is kept (choice: all of the above, each with the largest beacon).
+pub const BOOK_BYTES_MAX: usize = 2 * MIB;
+/// Pages for which somebody wishes to be followed otherwise than usual (choice).
+pub const WISHES_MAX: usize = 10_000;
+/// How often a page is followed at most, if not live (choice: less is as good as live).
+pub const FOLLOW_EVERY_MIN: Duration = Duration::from_secs(10);
+/// How often at least, if at all (choice: a year).
+pub const FOLLOW_EVERY_MAX: Duration = Duration::from_secs(365 * 86_400);
+/// Bytes of a file of this kind (choice: the address book, and room).
+pub const NOTE_BYTES_MAX: usize = 4 * MIB;
+
+// Petitions to pages that other nodes host (G13).
+/// Hosts of a page that a petition is handed to (choice: those with the most seats).
+pub const PETITION_HOSTS_MAX: usize = 8;
+/// Petitions to one page that this node keeps to hand them on, decided and expired ones included
+/// (choice).
+pub const PETITIONS_SENT_MAX: usize = 256;
+/// How long after a host did not answer it is tried again, at first and at most (choice): the pause
+/// doubles.
+pub const PETITION_RETRY: Duration = Duration::from_secs(60);
+pub const PETITION_RETRY_MAX: Duration = Duration::from_secs(3600);
+/// How often a host that has a petition is asked what became of it (choice: moderators are people).
+pub const PETITION_FATE_INTERVAL: Duration = Duration::from_secs(600);
+/// How long a beacon holds that a person asks for, to hand it on or to propose it (choice: so long
+/// that paper is of use, and so short that a proposal a month is enough).
+pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
+/// How long before its end a beacon in a page is told of (choice: people vote meanwhile).
+pub const BEACON_REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Letters of a code that fits a character-string of DNS (RFC 1035 section 3.3).
+pub const BEACON_RECORD_LETTERS: usize = 255;
+/// How long a question waits for pages that are not here (choice: a stub resolver waits 5 s,
+/// resolv.conf(5), and an alias may lead on from there).
+pub const MISS_PATIENCE: Duration = Duration::from_secs(3);
+/// Pages that one question waits for, each of which the one before links to (choice: deeper than names
+/// are; one that leads on for ever ends with [`MISS_PATIENCE`] anyway).
+pub const MISS_PAGES_ON_THE_WAY_MAX: usize = 16;
+/// Questions that wait for pages at a time, and for one page (choice: less than
+/// [`FORWARD_WAITING_MAX`], so that names outside the pages always find room).
+pub const MISS_WAITING_MAX: usize = 256;
+pub const MISS_WAITING_PER_PAGE_MAX: usize = 64;
+/// How long after a page was asked for somebody may still wait for it (choice: who comes later is
+/// answered at once, until the page is there).
+pub const MISS_HOPE: Duration = Duration::from_secs(10);
+/// How long a page is sought that a question asked for, when nobody has it (choice).
+pub const MISS_SOUGHT: Duration = Duration::from_secs(60);
+/// After how long a question makes a page be sought again that nobody had, first and at most (choice:
+/// doubled each time).
+pub const MISS_RETRY_FIRST: Duration = Duration::from_secs(15);
+pub const MISS_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
+/// Pages that questions asked for and that are not here, sought and remembered (choice).
+pub const MISS_SOUGHT_MAX: usize = 64;
+pub const MISS_REMEMBERED_MAX: usize = 1024;
+// Part network: connections between nodes (N1, N6).
 
 const _: () = {
+    assert!(NETWORK_ANSWER_BYTES_MAX <= NETWORK_ANSWERS_BYTES_PER_PEER);
+    assert!(BATCH_BYTES_MAX + MIB <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(MISS_SOUGHT_MAX < MISS_REMEMBERED_MAX);
+    assert!(MISS_PATIENCE.as_secs() < FORWARD_DEADLINE.as_secs());
+    assert!(MISS_WAITING_PER_PAGE_MAX < MISS_WAITING_MAX);
+    assert!(MISS_WAITING_MAX * 2 <= FORWARD_WAITING_MAX);
+    assert!(BEACON_LIFE.as_secs() < BEACON_LIFE_MAX.as_secs());
+    assert!(BEACON_REMINDED.as_secs() < BEACON_LIFE.as_secs());
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
     assert!(TRACK2_BP_DEFAULT >= TRACK2_BP_MIN);
@@ -609,8 +638,6 @@ const _: () = {
         LENDING_ROWS_MAX * 38 + PRESENCE_BEACONS_MAX * (PRESENCE_BEACON_BYTES_MAX + 3) + 128
             <= PRESENCE_BYTES_MAX
     );
-    assert!(BEACON_REMINDED.as_secs() < BEACON_LIFE.as_secs());
-    assert!(BEACON_LIFE.as_secs() < BEACON_LIFE_MAX.as_secs());
     assert!(BEACON_HEAD_BYTES + (BEACON_BYTES_MAX * 8).div_ceil(5) <= PRESENCE_BEACON_BYTES_MAX);
     assert!(REASON_BYTES_MAX + 512 <= REFUSAL_BYTES_MAX);
     assert!(PETITION_BYTES_MAX <= OPERATION_BYTES_MAX - 1024);
@@ -625,11 +652,22 @@ const _: () = {
     assert!(LOG_FOUNDING_FRAME_BYTES <= LOG_FRAME_BYTES_MAX);
     assert!(FORWARD_FAILURES_TOLD < FORWARD_FAILURES_OUTAGE);
     assert!(DNS_TCP_IN_FLIGHT_MAX <= FORWARD_WAITING_MAX);
-    assert!(MISS_WAITING_MAX * 2 <= FORWARD_WAITING_MAX);
-    assert!(MISS_WAITING_PER_PAGE_MAX < MISS_WAITING_MAX);
-    assert!(MISS_PATIENCE.as_secs() < FORWARD_DEADLINE.as_secs());
-    assert!(MISS_SOUGHT_MAX < MISS_REMEMBERED_MAX);
     assert!(COOKIE_RENEWED_AFTER.as_secs() < COOKIE_LIFE.as_secs());
+    assert!(ANSWER_BYTES_MAX <= NETWORK_ANSWER_BYTES_USUAL);
+    assert!(GENESIS_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(CHAIN_PROOF_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(WINDOW_ANSWER_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(SEAL_BYTES_MAX + 1024 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(NETWORK_HALF_OPEN_EASY < NETWORK_HALF_OPEN_MAX);
+    assert!(NETWORK_PER_ADDRESS_MAX < NETWORK_INBOUND_MAX);
+    assert!(NETWORK_KEEP_ALIVE.as_secs() * 3 <= NETWORK_IDLE.as_secs());
+    assert!(NETWORK_ASK_RATE < NETWORK_REQUEST_RATE && NETWORK_ASK_BURST < NETWORK_REQUEST_BURST);
+    assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_TAKEN_BYTES);
+    assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_QUEUED_BYTES);
+    assert!(NETWORK_ANSWER_BYTES_USUAL <= NETWORK_ANSWERS_BYTES_PER_PEER);
+    assert!(MAPPING_RENEWED_AFTER.as_secs() * 2 <= MAPPING_LEASE.as_secs());
+    assert!(NETWORK_ANSWERS_BYTES_PER_PEER * 2 <= NETWORK_ANSWERS_BYTES);
+
     assert!(FOLLOW_ROWS_MAX * STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
     assert!(NEWS_IDS_MAX * 34 + STANDING_BYTES_MAX + 64 <= NOTICE_BYTES_MAX);
     assert!(STATEMENTS_IDS_MAX * 34 + 64 <= REQUEST_BYTES_MAX);
@@ -637,14 +675,4 @@ const _: () = {
     assert!(SUBTREES_ROWS_MAX * (66 + 34) + 64 <= REQUEST_BYTES_MAX);
     assert!(BATCH_BYTES_MAX + 64 <= ANSWER_BYTES_MAX);
     assert!(REFUSAL_BYTES_MAX + 512 <= PETITION_ANSWER_BYTES_MAX);
-
-    assert!(BATCH_BYTES_MAX + MIB <= NETWORK_ANSWER_BYTES_MAX);
-    assert!(NETWORK_HALF_OPEN_EASY < NETWORK_HALF_OPEN_MAX);
-    assert!(NETWORK_PER_ADDRESS_MAX < NETWORK_INBOUND_MAX);
-    assert!(NETWORK_KEEP_ALIVE.as_secs() * 3 <= NETWORK_IDLE.as_secs());
-    assert!(NETWORK_ASK_RATE < NETWORK_REQUEST_RATE && NETWORK_ASK_BURST < NETWORK_REQUEST_BURST);
-    assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_TAKEN_BYTES);
-    assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_QUEUED_BYTES);
-    assert!(NETWORK_ANSWER_BYTES_MAX <= NETWORK_ANSWERS_BYTES_PER_PEER);
-    assert!(NETWORK_ANSWERS_BYTES_PER_PEER * 2 <= NETWORK_ANSWERS_BYTES);
 };

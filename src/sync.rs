@@ -12,6 +12,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     beacon::Beacon,
     governance::{Governance, seal::SealRecord},
@@ -20,8 +22,11 @@ use crate::{
     page::{name::Name, trie::Trie},
 };
 
+mod book;
 pub mod message;
 pub mod outbox;
+
+pub use book::{Book, BookRefusal, Candidate, Heard, Known, Lie, Link, Source};
 
 use message::PetitionAnswer;
 
@@ -104,7 +109,7 @@ pub struct Wish {
 }
 
 /// When what is new of a page is fetched (N8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pace {
     /// At once.
     Live,

@@ -11,6 +11,7 @@ use djdns::{
     config::{Config, hosts::Hosts, resolv_conf::ResolvConf},
     control::request::Request,
     daemon::whole::WholePage,
+    discovery::Packet,
     dns::{
         PageMeta, Transport, Upstream, View,
         forward::{
@@ -32,6 +33,7 @@ use djdns::{
     id::Id,
     key::SecretKey,
     limits::UDP_ANSWER_BYTES_MAX,
+    network::wire::{AnswerHead, Head, Intake, NoticeHead, RequestHead},
     page::{
         Page, RawPage, bundle,
         entry::{Entry, Rdata, RecordSets},
@@ -42,6 +44,7 @@ use djdns::{
         roster_rows, zonefile,
     },
     sync::{
+        Book,
         message::{self as peer, Above, Fate, Named, Notice, Parts},
         outbox::Sent,
     },
@@ -51,12 +54,14 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 20] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
     ("beacon_read", beacon_read),
     ("sync_message", sync_message),
+    ("lan_packet", lan_packet),
+    ("address_book", address_book),
     ("page_admit", page_admit),
     ("bundle_read", bundle_read),
     ("zonefile_read", zonefile_read),
@@ -65,6 +70,7 @@ pub const TARGETS: [Target; 17] = [
     ("control_request", control_request),
     ("upstream_response", upstream_response),
     ("dot_stream", dot_stream),
+    ("network_frames", network_frames),
     ("upstream_text", upstream_text),
     ("resolv_conf", resolv_conf),
     ("hosts_file", hosts_file),
@@ -313,6 +319,36 @@ pub fn dot_stream(bytes: &[u8]) {
     assert_eq!(answered, [0, 1]);
 }
 
+/// A stream of frames of each kind: whatever the pieces it comes in, the same frames come out of it,
+/// none is longer than may be, and the same fault ends it.
+pub fn network_frames(bytes: &[u8]) {
+    const BODY_BYTES_MAX: usize = 100;
+    fn frames<H: Head + std::fmt::Debug + PartialEq>(bytes: &[u8]) {
+        let read = |at_once: usize| {
+            let mut intake = Intake::<H>::new(BODY_BYTES_MAX);
+            let mut frames = Vec::new();
+            for mut piece in bytes.chunks(at_once) {
+                while !piece.is_empty() {
+                    match intake.take(&mut piece) {
+                        Ok(frame) => frames.extend(frame),
+                        Err(fault) => return (frames, Err(fault)),
+                    }
+                }
+            }
+            (frames, intake.end())
+        };
+        let whole = read(usize::MAX);
+        for (head, body) in &whole.0 {
+            assert!(body.len() == head.body_bytes() && body.len() <= BODY_BYTES_MAX);
+        }
+        assert_eq!(read(1), whole);
+        assert_eq!(read(7), whole);
+    }
+    frames::<RequestHead>(bytes);
+    frames::<AnswerHead>(bytes);
+    frames::<NoticeHead>(bytes);
+}
+
 /// Refused, or an upstream that is read back from how it is shown.
 pub fn upstream_text(bytes: &[u8]) {
     let Some(upstream) = text(bytes).and_then(|text| text.parse::<Upstream>().ok()) else { return };
@@ -348,6 +384,25 @@ pub fn config_file(bytes: &[u8]) {
 
 fn text(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok()
+}
+
+/// A datagram of the local network is refused, or is the one spelling of what it says (D2).
+pub fn lan_packet(bytes: &[u8]) {
+    if let Ok(packet) = Packet::read(bytes) {
+        assert_eq!(packet.write(), bytes, "a second spelling of a datagram was accepted");
+        // No fuzzer forges a signature: what is refused here is refused for it, or before.
+        let _ = Beacon::admit(packet.beacon);
+    }
+}
+
+/// An address book is refused, or what it is read as can be kept and read again (N7).
+pub fn address_book(bytes: &[u8]) {
+    let me = SecretKey::from_seed(&[0; 32]).public();
+    if let Ok(book) = Book::read(bytes, me, 1) {
+        let kept = book.write();
+        let again = Book::read(&kept, me, 1).expect("what was written is read");
+        assert_eq!(again.write(), kept, "an address book changed while it was kept");
+    }
 }
 
 /// A small page of two, its contents those of [`ZONE`].

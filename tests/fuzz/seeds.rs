@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use djdns::{
     beacon::Beacon,
     control::request::Request,
+    discovery::Packet,
+    key::SecretKey,
     page::{bundle, name::Name, record::RecordType},
+    sync::{Book, How, Moment, Source},
 };
 
 use super::bodies::golden_page;
@@ -33,6 +36,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
                 .collect();
             [golden, codes, hex_files("golden/outbox-v1")].concat()
         }
+        "lan_packet" => packets(),
+        "address_book" => books(),
         "page_admit" => pages(),
         "bundle_read" => {
             let mut seeds = hex_files("golden/bundle-v1");
@@ -54,6 +59,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
                 .chain([responses().iter().flat_map(framed).collect()])
                 .collect()
         }
+        "network_frames" => vec![
+            b"\0\0\0\x64\0\0\0\x05hello".to_vec(),
+            b"\0\0\0\0\x05hello\x02\0\0\0\0\x01\0\0\0\0".to_vec(),
+            b"\0\0\0\x05hello\0\0\0\x01.\0\0\0\x02..".to_vec(),
+        ],
         "upstream_text" => lines(
             "192.0.2.53\n192.0.2.53:5353\n[2001:db8::53]:5353\n2001:db8::53\n\
              tls://192.0.2.1#dns.example\ntls://[2001:db8::1]:8853\n\
@@ -95,6 +105,31 @@ fn hex_files(folder: &str) -> Vec<Vec<u8>> {
         data_encoding::HEXLOWER.decode(digits.as_bytes()).unwrap()
     };
     files(folder, "hex").into_iter().map(bytes).collect()
+}
+
+/// A beacon that asks and one that tells.
+fn packets() -> Vec<Vec<u8>> {
+    let beacon = beacon(1);
+    [true, false].map(|asks| Packet { asks, beacon: beacon.bytes() }.write()).into()
+}
+
+/// An empty address book, and one with something of everything.
+fn books() -> Vec<Vec<u8>> {
+    let now = Moment { unix: 1, ticks: 1 };
+    let mut book = Book::new(beacon(0).key(), 1);
+    let empty = book.write();
+    let teller = Some(beacon(1).key());
+    book.hear(&beacon(1), Source { how: How::Lan, teller: None }, now);
+    book.hear(&beacon(2), Source { how: How::Exchange, teller }, now);
+    book.joined(beacon(1).key(), beacon(1).addresses()[0], true, now);
+    book.hear_place(beacon(3).addresses()[0], How::Told);
+    book.lied(beacon(4).key(), "it forged a seal", now);
+    vec![empty, book.write()]
+}
+
+fn beacon(n: u8) -> Beacon {
+    let addresses = ["192.0.2.1:31415", "[2001:db8::1]:31415"].map(|at| at.parse().unwrap());
+    Beacon::sign(&SecretKey::from_seed(&[n; 32]), &addresses, 1000).unwrap()
 }
 
 /// A genesis and entries, each after its length.
