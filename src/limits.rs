@@ -111,18 +111,6 @@ pub const PETITIONS_MAX: usize = 1000;
 pub const PETITION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// How far ahead of the node's clock a petition may be dated: one hour, as attestations (T7).
 pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
-// Petitions to pages that other nodes host (G13).
-/// Hosts of a page that a petition is handed to (choice: those with the most seats).
-pub const PETITION_HOSTS_MAX: usize = 8;
-/// Petitions to one page that this node keeps to hand them on, decided and expired ones included
-/// (choice).
-pub const PETITIONS_SENT_MAX: usize = 256;
-/// How long after a host did not answer it is tried again, at first and at most (choice): the pause
-/// doubles.
-pub const PETITION_RETRY: Duration = Duration::from_secs(60);
-pub const PETITION_RETRY_MAX: Duration = Duration::from_secs(3600);
-/// How often a host that has a petition is asked what became of it (choice: moderators are people).
-pub const PETITION_FATE_INTERVAL: Duration = Duration::from_secs(600);
 /// Open operations of one page that one answer to `djdns inbox` lists (choice).
 pub const INBOX_OPERATIONS_MAX: usize = 1000;
 
@@ -138,13 +126,6 @@ pub const BEACON_BYTES_MAX: usize = (PRESENCE_BEACON_BYTES_MAX - BEACON_HEAD_BYT
 pub const BEACON_PHASES: u32 = 10_000;
 /// How far ahead a beacon may say that it holds (choice: 90 days; addresses change hands).
 pub const BEACON_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
-/// How long a beacon holds that a person asks for, to hand it on or to propose it (choice: so long
-/// that paper is of use, and so short that a proposal a month is enough).
-pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
-/// How long before its end a beacon in a page is told of (choice: people vote meanwhile).
-pub const BEACON_REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Letters of a code that fits a character-string of DNS (RFC 1035 section 3.3).
-pub const BEACON_RECORD_LETTERS: usize = 255;
 /// Beacons of one page that are made use of (choice: more than anybody asks).
 pub const BEACONS_OF_PAGE_MAX: usize = 256;
 /// Texts of one page that are read as beacons (choice: each costs a signature, 50 ms in all).
@@ -734,8 +715,35 @@ pub const NOTE_BYTES_MAX: usize = 4 * MIB;
 
 /// The UDP port that nodes listen on, unless told otherwise (N1).
 pub const NETWORK_PORT: u16 = 31415;
+// Petitions to pages that other nodes host (G13).
+/// Hosts of a page that a petition is handed to (choice: those with the most seats).
+pub const PETITION_HOSTS_MAX: usize = 8;
+/// Petitions to one page that this node keeps to hand them on, decided and expired ones included
+/// (choice).
+pub const PETITIONS_SENT_MAX: usize = 256;
+/// How long after a host did not answer it is tried again, at first and at most (choice): the pause
+/// doubles.
+pub const PETITION_RETRY: Duration = Duration::from_secs(60);
+pub const PETITION_RETRY_MAX: Duration = Duration::from_secs(3600);
+/// How often a host that has a petition is asked what became of it (choice: moderators are people).
+pub const PETITION_FATE_INTERVAL: Duration = Duration::from_secs(600);
+/// How long a beacon holds that a person asks for, to hand it on or to propose it (choice: so long
+/// that paper is of use, and so short that a proposal a month is enough).
+pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
+/// How long before its end a beacon in a page is told of (choice: people vote meanwhile).
+pub const BEACON_REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Letters of a code that fits a character-string of DNS (RFC 1035 section 3.3).
+pub const BEACON_RECORD_LETTERS: usize = 255;
 
 const _: () = {
+    assert!(NETWORK_ANSWER_BYTES_MAX <= NETWORK_ANSWERS_BYTES_PER_PEER);
+    assert!(BATCH_BYTES_MAX + MIB <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(MISS_SOUGHT_MAX < MISS_REMEMBERED_MAX);
+    assert!(MISS_PATIENCE.as_secs() < FORWARD_DEADLINE.as_secs());
+    assert!(MISS_WAITING_PER_PAGE_MAX < MISS_WAITING_MAX);
+    assert!(MISS_WAITING_MAX * 2 <= FORWARD_WAITING_MAX);
+    assert!(BEACON_LIFE.as_secs() < BEACON_LIFE_MAX.as_secs());
+    assert!(BEACON_REMINDED.as_secs() < BEACON_LIFE.as_secs());
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
     assert!(TRACK2_BP_DEFAULT >= TRACK2_BP_MIN);
@@ -746,8 +754,6 @@ const _: () = {
         LENDING_ROWS_MAX * 38 + PRESENCE_BEACONS_MAX * (PRESENCE_BEACON_BYTES_MAX + 3) + 128
             <= PRESENCE_BYTES_MAX
     );
-    assert!(BEACON_REMINDED.as_secs() < BEACON_LIFE.as_secs());
-    assert!(BEACON_LIFE.as_secs() < BEACON_LIFE_MAX.as_secs());
     assert!(BEACON_HEAD_BYTES + (BEACON_BYTES_MAX * 8).div_ceil(5) <= PRESENCE_BEACON_BYTES_MAX);
     assert!(REASON_BYTES_MAX + 512 <= REFUSAL_BYTES_MAX);
     assert!(PETITION_BYTES_MAX <= OPERATION_BYTES_MAX - 1024);

@@ -76,7 +76,7 @@ mod tests {
             let drawn = draw(&long, Style::narrow(width)).ok()?;
             Some(drawn.lines().next()?.chars().filter(|c| " ▀▄█".contains(*c)).count())
         };
-        assert_eq!(columns(80), Some(65));
+        assert_eq!(columns(80), Some(61));
         assert_eq!(columns(60), Some(57), "with less against scratches");
         let refused = draw(&long, Style::narrow(56)).unwrap_err().to_string();
         assert!(refused.contains("takes 57 columns, and this terminal has 56"), "{refused}");
