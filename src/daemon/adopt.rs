@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     landing,
     node::{Node, State, sentence},
-    whole::Note,
+    whole::{Note, WholePage},
 };
 use crate::{
     control::request::Failure,
@@ -23,7 +23,7 @@ use crate::{
     id::{Id, Kind},
     limits::{LOG_FOUNDING_FRAME_BYTES, SEAL_AHEAD},
     page::{
-        Page, RawPage,
+        Page, PageRefusal, RawPage,
         bundle::{Landing, StateLeaf},
         entry::Rdata,
         genesis::{Genesis, GenesisRefusal},
@@ -46,6 +46,8 @@ pub struct Stashed {
 pub enum AdoptRefusal {
     #[error(transparent)]
     Jump(#[from] Box<JumpRefusal>),
+    #[error(transparent)]
+    Founded(#[from] PageRefusal),
     #[error("its keys are public: a demonstration page is accepted from nobody (P6)")]
     Demonstration,
     #[error("its newest seal is of {}, and this machine's clock says {} (T7)", date(*.seal), date(*.clock))]
@@ -62,7 +64,7 @@ impl AdoptRefusal {
     /// Whether no honest peer hands on what was refused.
     pub fn is_fault(&self) -> bool {
         match self {
-            AdoptRefusal::Demonstration => true,
+            AdoptRefusal::Demonstration | AdoptRefusal::Founded(_) => true,
             AdoptRefusal::Jump(refusal) => match &**refusal {
                 JumpRefusal::NotAbove { .. } | JumpRefusal::Fork { .. } => false,
                 // From its own height it may be shown the way that it shows here.
@@ -76,7 +78,7 @@ impl AdoptRefusal {
 
 impl Node {
     /// Takes a page over at the seal of a snapshot, durably: one that is new here, or one that is held and
-    /// further behind. Of that, what is still open goes on.
+    /// further behind. Without proofs it is a new page as it was founded. Of one that is held, what is still open goes on.
     ///
     /// # Errors
     /// [`AdoptRefusal`]; the page is what it was then, and what was fetched is still there.
@@ -88,6 +90,9 @@ impl Node {
         self.check_due(snapshot)?;
         let id = genesis.id();
         let own = self.page(&id);
+        if own.is_none() && snapshot.proofs.is_empty() {
+            return self.adopt_founded(snapshot);
+        }
         // All of it, before anything waits for the lock.
         let ladder = match &own {
             Some(own) => {
@@ -110,6 +115,17 @@ impl Node {
             (None, Some((page, ladder))) => self.land_new(page, ladder, snapshot, &landing),
             (None, None) => Ok(()),
         }
+    }
+
+    /// Takes in a page that was not sealed since it was founded: its state is what it was founded with.
+    fn adopt_founded(&self, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
+        let entries = snapshot.state.iter().filter_map(|(_, value)| Page::entry_of(value));
+        let entries = entries.map(Box::from).collect();
+        let raw = RawPage { genesis: snapshot.genesis.clone(), entries };
+        Page::admit(&raw, &mut |_| {})?;
+        let whole = WholePage { raw, ..WholePage::default() };
+        self.admit_page(whole, &mut |_, _, _| {}).map_err(AdoptRefusal::Here)?;
+        Ok(())
     }
 
     /// A seal that is not due yet is not taken over (T7).
