@@ -17,6 +17,7 @@ use super::{
     anchors::{self, Anchors},
     damage::Damage,
     inbox::Inboxes,
+    ledger::OpenSets,
     node_key::{self, UnfitKey},
     running::Running,
     shown::{built, with_entries, with_page},
@@ -27,7 +28,7 @@ use crate::{
     ambient,
     control::request::Failure,
     dns::{Trouble, View},
-    governance::{Governance, seal::SealRecord, statement::Statement},
+    governance::{Governance, field::Field, seal::SealRecord, statement::Statement},
     id::Id,
     key::{KnownKeys, PublicKey, SecretKey},
     page::name::Owner,
@@ -85,6 +86,10 @@ pub(super) struct State {
     pub(super) damaged: BTreeMap<Id, Damage>,
     /// Seals that contradict those held, by page (T4).
     pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
+    /// What nodes say is the newest seal of each page (T6).
+    pub(super) fields: BTreeMap<Id, Field>,
+    /// The open sets that were asked for since their pages changed last (N3).
+    pub(super) open: OpenSets,
     /// When each page that this node has seats of is to be looked at again for a seal.
     pub(super) due: BTreeMap<Id, u64>,
     /// Why a page that this node could seal is not sealed.
@@ -287,7 +292,7 @@ impl Node {
         self.state().pages.get(id).cloned()
     }
 
-    fn learn_keys(&self, statements: &[Statement]) {
+    pub(super) fn learn_keys(&self, statements: &[Statement]) {
         let mut known = self.known_keys.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Arc::make_mut(&mut known);
         statements.iter().for_each(|statement| known.learn(statement.author()));
@@ -308,6 +313,7 @@ impl Node {
             state.due.insert(id, 0);
         }
         state.pages.insert(id, page);
+        state.open.remove(&id);
         self.tell_change(&id);
     }
 }

@@ -105,6 +105,7 @@ impl Node {
         }
         let id = page.page().id();
         state.pages.insert(id, page);
+        state.open.remove(&id);
         self.tell_change(&id);
     }
 
