@@ -35,10 +35,8 @@ pub mod doors;
 mod explain;
 mod following;
 mod history;
-mod inbox;
-mod ledger;
-
 pub mod inbox;
+mod ledger;
 mod manager;
 pub mod many;
 mod neighbours;

@@ -403,9 +403,7 @@ pub const PEERS_FACTS_MAX: usize = 256;
 pub const BOOK_SAVED_EVERY: Duration = Duration::from_secs(300);
 /// How long the machine may take to end (choice: a second or two of work on a large page).
 pub const PEERS_FAREWELL: Duration = Duration::from_secs(3);
-/// How long this node's beacon holds, and how often its addresses are looked at (choice: a code on paper
-/// is good for a month; a new network is told of within a minute).
-pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
+/// How often this node's addresses are looked at (choice: a new network is told of within a minute).
 pub const BEACON_LOOKED_EVERY: Duration = Duration::from_secs(30);
 /// How long a short beacon is looked for on the network (choice: both ways of D2 answer within a second
 /// or two).

@@ -18,22 +18,24 @@ use super::{
     node::{Node, State, sentence},
     trail::short,
     verify::check_forks,
-    whole::{self, Check, Note},
+    whole::{self, Check, Note, WholePage},
 };
 use crate::{
     governance::{
         Governance, Refusal,
         attest::{Attestation, AttestationRefusal},
+        chain::ladder::Ladder,
         field::Field,
+        jump::Snapshot,
         seal::SealRecord,
         sealing::SealRefusal,
         statement::{Statement, StatementRefusal},
     },
     id::{Id, Kind},
     key::PublicKey,
-    page::{Page, trie::Trie},
+    page::{Page, entries_in, trie::Trie},
     store::Record,
-    sync::{Held, Ledger, Refused, Sealed, Verdict, message::PetitionAnswer},
+    sync::{Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer},
 };
 
 impl Ledger for Node {
@@ -51,7 +53,8 @@ impl Ledger for Node {
         let mut state = self.state();
         let governance = synced(&state, page)?.clone();
         let forks = state.forks.get(page).cloned().unwrap_or_default();
-        Some(Held { open: open_set(&mut state, &governance), governance, forks })
+        let ladder = Ladder::new(governance.page());
+        Some(Held { open: open_set(&mut state, &governance), ladder, governance, forks })
     }
 
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {
@@ -97,6 +100,25 @@ impl Ledger for Node {
         }
         self.seal_in(&mut self.state(), page, self.now());
         Ok(taken)
+    }
+
+    /// Pages as they were founded; those with seals are taken over when their logs can begin with a state.
+    fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused> {
+        if !snapshot.proofs.is_empty() {
+            let words = "a page with seals is not taken over from its newest one yet";
+            return Err(Refused::Here(words.to_owned()));
+        }
+        let mut whole = WholePage::default();
+        whole.raw.entries = entries_in(&snapshot.state);
+        whole.raw.genesis = snapshot.genesis;
+        let admitted = self.admit_page(whole, &mut |_, _, _| {});
+        admitted.map(drop).map_err(|failure| Refused::Here(failure.message))
+    }
+
+    fn stash(&self, _page: &Id, _genesis: Option<&[u8]>, _leaves: &[(Id, Vec<u8>)]) {}
+
+    fn stashed(&self, _page: &Id) -> Stashed {
+        Stashed::default()
     }
 
     fn forks(&self, page: &Id, _from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {

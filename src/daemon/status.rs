@@ -1,6 +1,7 @@
 //! Health in words, and the pages as tables show them.
 
 use super::{
+    beacon,
     damage::Damage,
     inbox,
     neighbours::{Neighbours, fetched_words},
@@ -10,8 +11,6 @@ use super::{
     seats::Seats,
     wishes,
 };
-
-use super::{beacon, damage::Damage, inbox, node::Node, report, running::Running, seats::Seats};
 use crate::{
     control::{
         report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},

@@ -26,9 +26,8 @@ use djdns::{
         trie::Path,
     },
     store::{Cursor, Record},
-    sync::message::{Named, Notice, Part, Parts, Request},
-
     store::{Cursor, Record, Tray},
+    sync::message::{Named, Notice, Part, Parts, Request},
     sync::message::{Named, Notice, Parts, Request},
 };
 use sha2::{Digest, Sha256};
