@@ -719,6 +719,30 @@ pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
 /// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
 pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
 
+/// Bytes up to which an answer is nothing special (choice: the longest statement, 3 MiB, and more).
+pub const NETWORK_ANSWER_BYTES_USUAL: usize = 8 * MIB;
+/// Longer answers that wait to be sent, at a time, to all peers (N6, choice: 260 MB, and only where
+/// there are pages so large).
+pub const NETWORK_LONG_ANSWERS_MAX: usize = 2;
+/// How long a router keeps a way in open (choice: an hour, so that one not given back is soon gone).
+pub const MAPPING_LEASE: Duration = Duration::from_secs(3600);
+/// How often it is asked for anew (RFC 6886 section 3.3: half of the lease).
+pub const MAPPING_RENEWED_AFTER: Duration = Duration::from_secs(1800);
+/// How long after a failure it is asked for again (choice: routers are started anew, and exchanged).
+pub const MAPPING_RETRY: Duration = Duration::from_secs(900);
+/// How long each step with a router may take (choice: it may answer a search after 3 s).
+pub const MAPPING_STEP_TIME: Duration = Duration::from_secs(10);
+/// How long giving it back may take when the program ends (choice).
+pub const MAPPING_FAREWELL: Duration = Duration::from_secs(1);
+/// Bytes of one part of a sealed state (choice: some hundred small entries; one leaf may be larger).
+pub const PIECE_BYTES: usize = 64 * KIB;
+/// Certificates that lead from any height to the newest seal (choice: each skip needs 70 % of the
+/// power to stay, so that they are few).
+pub const CHAIN_PROOFS_MAX: usize = 4096;
+/// Bytes of an answer with the seals that operations may name: half a minute each for 30 days, with
+/// what they list.
+pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
+
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
     assert!(TRACK1_BP_DEFAULT <= TRACK2_BP_DEFAULT);
@@ -773,4 +797,12 @@ const _: () = {
     assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_QUEUED_BYTES);
     assert!(NETWORK_ANSWER_BYTES_MAX <= NETWORK_ANSWERS_BYTES_PER_PEER);
     assert!(NETWORK_ANSWERS_BYTES_PER_PEER * 2 <= NETWORK_ANSWERS_BYTES);
+    assert!(ANSWER_BYTES_MAX <= NETWORK_ANSWER_BYTES_USUAL);
+    assert!(GENESIS_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(CHAIN_PROOF_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(WINDOW_ANSWER_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(SEAL_BYTES_MAX + 1024 <= NETWORK_ANSWER_BYTES_MAX);
+    assert!(NETWORK_ANSWER_BYTES_USUAL <= NETWORK_ANSWERS_BYTES_PER_PEER);
+    assert!(MAPPING_RENEWED_AFTER.as_secs() * 2 <= MAPPING_LEASE.as_secs());
+    assert!(SUBTREES_ROWS_MAX * (66 + 34) + 64 <= REQUEST_BYTES_MAX);
 };

@@ -29,10 +29,10 @@ use self::{fault::Code, places::Places, table::Table};
 use crate::{
     key::{PublicKey, SecretKey},
     limits::{
-        NETWORK_ANSWERS_BYTES, NETWORK_FAREWELL, NETWORK_KEEP_ALIVE, NETWORK_STREAM_WINDOW_BYTES,
-        NETWORK_STREAMS_MAX, NETWORK_UNACKNOWLEDGED_BYTES, NETWORK_WAITING_BYTES,
-        NETWORK_WAITING_BYTES_ALL, NETWORK_WAITING_MAX, NETWORK_WINDOW_BYTES,
-        NETWORK_WORKED_ON_MAX,
+        NETWORK_ANSWERS_BYTES, NETWORK_FAREWELL, NETWORK_KEEP_ALIVE, NETWORK_LONG_ANSWERS_MAX,
+        NETWORK_STREAM_WINDOW_BYTES, NETWORK_STREAMS_MAX, NETWORK_UNACKNOWLEDGED_BYTES,
+        NETWORK_WAITING_BYTES, NETWORK_WAITING_BYTES_ALL, NETWORK_WAITING_MAX,
+        NETWORK_WINDOW_BYTES, NETWORK_WORKED_ON_MAX,
     },
 };
 
@@ -40,10 +40,13 @@ mod allowance;
 mod bounds;
 mod fault;
 mod live;
+pub mod mapping;
 mod opening;
 mod places;
 mod sockets;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 pub mod wire;
 
@@ -135,6 +138,8 @@ struct Shared {
     worked_on: Arc<Semaphore>,
     /// Bytes of answers that wait to be sent.
     answers: Arc<Semaphore>,
+    /// Answers that are longer than usual and wait to be sent.
+    long_answers: Arc<Semaphore>,
 }
 
 /// A socket that is listened to and connected from.
@@ -156,16 +161,7 @@ impl Network {
         if sockets.is_empty() {
             return Err(NetworkError::NoAddress);
         }
-        let crypto = tls::Crypto::of(&key)?;
-        let transport = Arc::new(transport(&bounds));
-        let mut client = quinn::ClientConfig::new(crypto.client);
-        client.transport_config(transport.clone());
-        let mut server = quinn::ServerConfig::with_crypto(crypto.server);
-        server
-            .transport_config(transport)
-            .max_incoming(NETWORK_WAITING_MAX)
-            .incoming_buffer_size(NETWORK_WAITING_BYTES)
-            .incoming_buffer_size_total(NETWORK_WAITING_BYTES_ALL);
+        let (client, server) = quic(&key, &bounds)?;
         let sockets: Result<Vec<Listening>, std::io::Error> =
             sockets.into_iter().map(|socket| Listening::on(socket, server.clone())).collect();
         let (table, news) = Table::new(key.public());
@@ -180,6 +176,7 @@ impl Network {
             table,
             worked_on: Arc::new(Semaphore::new(NETWORK_WORKED_ON_MAX)),
             answers: Arc::new(Semaphore::new(NETWORK_ANSWERS_BYTES)),
+            long_answers: Arc::new(Semaphore::new(NETWORK_LONG_ANSWERS_MAX)),
         });
         tokio::spawn(table::tell(door, news));
         for listening in &shared.sockets {
@@ -281,6 +278,27 @@ impl Listening {
         let endpoint = Endpoint::new(config, Some(server), socket, runtime)?;
         Ok(Listening { address, both, endpoint })
     }
+}
+
+/// How QUIC is configured to connect and to listen with a key.
+///
+/// # Errors
+/// When TLS does not take the key, which is a fault of this program.
+pub fn quic(
+    key: &SecretKey,
+    bounds: &Bounds,
+) -> Result<(quinn::ClientConfig, quinn::ServerConfig), tls::CryptoError> {
+    let crypto = tls::Crypto::of(key)?;
+    let transport = Arc::new(transport(bounds));
+    let mut client = quinn::ClientConfig::new(crypto.client);
+    client.transport_config(transport.clone());
+    let mut server = quinn::ServerConfig::with_crypto(crypto.server);
+    server
+        .transport_config(transport)
+        .max_incoming(NETWORK_WAITING_MAX)
+        .incoming_buffer_size(NETWORK_WAITING_BYTES)
+        .incoming_buffer_size_total(NETWORK_WAITING_BYTES_ALL);
+    Ok((client, server))
 }
 
 /// What QUIC itself grants a peer. Connections stay when an address changes (RFC 9000 section 9).

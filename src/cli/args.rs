@@ -108,7 +108,7 @@ pub fn span(text: &str) -> Result<Duration, String> {
 /// Writes one, in the largest unit that it is a whole number of.
 pub fn span_words(seconds: u64) -> String {
     let units = [("d", 86_400), ("h", 3600), ("m", 60)];
-    let unit = units.iter().find(|(_, unit)| seconds > 0 && seconds % unit == 0);
+    let unit = units.iter().find(|(_, unit)| seconds > 0 && seconds.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{seconds}s"), |(word, unit)| format!("{}{word}", seconds / unit))
 }
 
@@ -134,7 +134,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 
 /// Writes one, in the largest unit that it is a whole number of.
 pub fn size_words(bytes: u64) -> String {
-    let unit = SIZES.iter().find(|(_, unit)| bytes > 0 && bytes % unit == 0);
+    let unit = SIZES.iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{bytes} bytes"), |(word, unit)| format!("{}{word}", bytes / unit))
 }
 

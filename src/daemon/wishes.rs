@@ -32,8 +32,11 @@ pub const USUAL: Wish = Wish { pace: Pace::Live, bytes_max: None, bytes_per_seco
 pub struct Wishes {
     /// By page; [`USUAL`] where there is none.
     rows: Mutex<BTreeMap<Id, Wish>>,
-    listener: OnceLock<Box<dyn Fn(&Id, Wish) + Send + Sync>>,
+    listener: OnceLock<Listener>,
 }
+
+/// Is told of every wish. It must not wait.
+type Listener = Box<dyn Fn(&Id, Wish) + Send + Sync>;
 
 impl Wishes {
     /// Reads what is kept. What cannot be read is said, and everything is as usual then.

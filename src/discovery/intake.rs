@@ -68,18 +68,20 @@ impl Intake {
         }
         match Beacon::admit(bytes) {
             Ok(beacon) if beacon.key() == self.me => Taken::Own,
-            Ok(beacon) if !beacon.is_expired(now) => self.learn(digest, beacon, ticks),
+            Ok(beacon) if !beacon.is_expired(now) => self.learn(digest, beacon, now, ticks),
             _ => Taken::Refused,
         }
     }
 
     /// Remembers a beacon, and forgets an older one of its node; of too many the one heard longest ago.
-    fn learn(&mut self, digest: Id, beacon: Beacon, ticks: u64) -> Taken {
+    fn learn(&mut self, digest: Id, beacon: Beacon, now: u64, ticks: u64) -> Taken {
+        // One dated further ahead than any may be, by a clock that was wrong once, hides none.
+        let rank = |beacon: &Beacon| (beacon.check_time(now).is_ok(), beacon.expires());
         let same = self.heard.iter().find(|(_, heard)| heard.beacon.key() == beacon.key());
-        let same = same.map(|(digest, heard)| (*digest, heard.beacon.expires()));
-        if let Some((old, expires)) = same {
+        let same = same.map(|(digest, heard)| (*digest, rank(&heard.beacon)));
+        if let Some((old, held)) = same {
             // Somebody repeats what its node has said before.
-            if expires > beacon.expires() {
+            if held > rank(&beacon) {
                 return Taken::Refused;
             }
             self.heard.remove(&old);

@@ -7,7 +7,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr, SocketAddrV6},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -26,7 +26,14 @@ const SERVICE: &str = "_djdns._udp.local.";
 
 /// What is announced and browsed; it ends when this is dropped.
 pub struct Lan {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Door>,
+}
+
+/// What both threads use.
+struct Door {
+    shared: Mutex<Shared>,
+    /// Told when it is stopped.
+    stopping: Condvar,
 }
 
 struct Shared {
@@ -37,7 +44,7 @@ struct Shared {
 }
 
 struct Browser {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Door>,
     intake: Intake,
     now: fn() -> u64,
     ticks: fn() -> u64,
@@ -60,7 +67,7 @@ impl Lan {
         let intake = Intake::new(beacon.key());
         let (daemon, events) = open(&beacon)?;
         let shared = Shared { beacon, daemon: Some(daemon), stopped: false };
-        let shared = Arc::new(Mutex::new(shared));
+        let shared = Arc::new(Door { shared: Mutex::new(shared), stopping: Condvar::new() });
         let (now, ticks) = (options.now, options.ticks);
         let browser = Browser { shared: shared.clone(), intake, now, ticks, found };
         let thread = thread::Builder::new().name("dns-sd".to_owned());
@@ -91,6 +98,7 @@ impl Drop for Lan {
     fn drop(&mut self) {
         let mut shared = lock(&self.shared);
         shared.stopped = true;
+        self.shared.stopping.notify_all();
         if let Some(daemon) = shared.daemon.take() {
             // It says good-bye first.
             let _ = daemon.unregister(&fullname(&shared.beacon));
@@ -109,8 +117,10 @@ impl Browser {
             );
             let daemon = lock(&self.shared).daemon.take();
             daemon.map(|daemon| daemon.shutdown());
-            thread::sleep(LAN_FLOOD_REST);
-            let mut shared = lock(&self.shared);
+            let waits = |shared: &mut Shared| !shared.stopped;
+            let rest =
+                self.shared.stopping.wait_timeout_while(lock(&self.shared), LAN_FLOOD_REST, waits);
+            let (mut shared, _) = rest.unwrap_or_else(PoisonError::into_inner);
             if shared.stopped {
                 return;
             }
@@ -167,18 +177,24 @@ impl Browser {
 fn open(beacon: &Beacon) -> Result<(ServiceDaemon, Receiver<ServiceEvent>), mdns_sd::Error> {
     let info = info(beacon)?;
     let daemon = ServiceDaemon::new()?;
-    let events = daemon.register(info).and_then(|()| daemon.browse(SERVICE));
+    let every = LAN_LOOK_INTERVAL.as_secs() as u32;
+    let events = daemon
+        .set_ip_check_interval(every)
+        .and_then(|()| daemon.register(info))
+        .and_then(|()| daemon.browse(SERVICE));
     if events.is_err() {
         let _ = daemon.shutdown();
     }
     Ok((daemon, events?))
 }
 
-/// This node as an instance of the service. The name holds a part of its key, so that nobody else has
-/// it by chance; whoever takes it on purpose could silence a node that yields, so it is not probed for.
+/// This node as an instance of the service, which has the short beacon for its name: a hyphen stands in it
+/// for the dot, which would be read as the end of a label. It holds a part of the node's key, so that
+/// nobody else has it by chance; whoever takes it on purpose could silence a node that yields, so it is
+/// not probed for.
 fn info(beacon: &Beacon) -> Result<ServiceInfo, mdns_sd::Error> {
     let short = beacon.short();
-    let name = short.to_string();
+    let name = short.to_string().replace('.', "-");
     let id = name.rsplit(':').next().unwrap_or_default();
     let host = format!("djdns-{id}.local.");
     let text: Vec<TxtProperty> = strings(beacon.bytes()).map(TxtProperty::from).collect();
@@ -227,6 +243,6 @@ fn cached(daemon: &ServiceDaemon) -> Option<i64> {
     Some(metrics.iter().filter(|(name, _)| name.starts_with("cached-")).map(|(_, n)| n).sum())
 }
 
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(door: &Door) -> MutexGuard<'_, Shared> {
+    door.shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -131,7 +131,7 @@ pub(super) fn close(connection: &Connection, code: Code, why: &str) {
     while !why.is_char_boundary(len) {
         len -= 1;
     }
-    connection.close(VarInt::from_u32(code as u32), why[..len].as_bytes());
+    connection.close(VarInt::from_u32(code as u32), &why.as_bytes()[..len]);
 }
 
 /// Whether the other side closed it for this reason.

@@ -29,10 +29,10 @@ use super::{
     wire::{AnswerHead, Fault, Head, Intake, NoticeHead, RequestHead, Status},
 };
 use crate::limits::{
-    NETWORK_ANSWER_BYTES_MAX, NETWORK_ANSWERS_BYTES_PER_PEER, NETWORK_BUFFER_BYTES,
-    NETWORK_NOT_UNDERSTOOD_MAX, NETWORK_NOTICE_BYTES_MAX, NETWORK_NOTICES_QUEUED_BYTES,
-    NETWORK_NOTICES_QUEUED_MAX, NETWORK_NOTICES_TAKEN_BYTES, NETWORK_REQUEST_BYTES_MAX,
-    NETWORK_REQUESTS_OVERDRAWN_MAX, NETWORK_WORKED_ON_PER_PEER_MAX,
+    NETWORK_ANSWER_BYTES_MAX, NETWORK_ANSWER_BYTES_USUAL, NETWORK_ANSWERS_BYTES_PER_PEER,
+    NETWORK_BUFFER_BYTES, NETWORK_NOT_UNDERSTOOD_MAX, NETWORK_NOTICE_BYTES_MAX,
+    NETWORK_NOTICES_QUEUED_BYTES, NETWORK_NOTICES_QUEUED_MAX, NETWORK_NOTICES_TAKEN_BYTES,
+    NETWORK_REQUEST_BYTES_MAX, NETWORK_REQUESTS_OVERDRAWN_MAX, NETWORK_WORKED_ON_PER_PEER_MAX,
 };
 
 /// A connection that both sides took on.
@@ -353,7 +353,9 @@ impl Live {
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(Some(answer)) if answer.len() <= answer_bytes_max => {
-                room.shrink(answer.len());
+                if !room.fit(shared, answer.len()).await {
+                    return (Status::Busy, None);
+                }
                 (Status::Answer, Some((answer, room)))
             }
             Ok(Some(_)) => (Status::TooLong, None),
@@ -369,14 +371,15 @@ impl Live {
         }
     }
 
-    /// Waits for a turn, and for room for the longest answer there may be. A peer waits for itself
-    /// first, so that one with many requests takes no turn of others.
-    async fn turn(&self, shared: &Shared, bytes: usize) -> Option<(Turn, Room)> {
+    /// Waits for a turn, and for room for the longest usual answer there may be. A peer waits for
+    /// itself first, so that one with many requests takes no turn of others.
+    async fn turn(&self, shared: &Shared, answer_bytes_max: usize) -> Option<(Turn, Room)> {
+        let bytes = answer_bytes_max.min(NETWORK_ANSWER_BYTES_USUAL);
         let one = |of: &Arc<Semaphore>| of.clone().acquire_owned();
         let many = |of: &Arc<Semaphore>| of.clone().acquire_many_owned(bytes as u32);
         let of_peer = many(&self.answers).await.ok()?;
         let turn_of_peer = one(&self.worked_on).await.ok()?;
-        let room = Room([of_peer, many(&shared.answers).await.ok()?]);
+        let room = Room { usual: [of_peer, many(&shared.answers).await.ok()?], long: None };
         Some((Turn(turn_of_peer, one(&shared.worked_on).await.ok()?), room))
     }
 }
@@ -387,15 +390,27 @@ struct Turn(
     #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
 );
 
-/// Room for an answer, among those of the peer and of all.
-struct Room([OwnedSemaphorePermit; 2]);
+/// Room for an answer.
+struct Room {
+    /// Among the bytes of the peer and of all.
+    usual: [OwnedSemaphorePermit; 2],
+    /// Among the long ones.
+    long: Option<OwnedSemaphorePermit>,
+}
 
 impl Room {
-    /// Gives back what an answer of so many bytes does not need.
-    fn shrink(&mut self, bytes: usize) {
-        for room in &mut self.0 {
+    /// Gives back what an answer of so many bytes does not need, or takes what it needs more. False:
+    /// there is none.
+    async fn fit(&mut self, shared: &Shared, bytes: usize) -> bool {
+        for room in &mut self.usual {
             drop(room.split(room.num_permits().saturating_sub(bytes)));
         }
+        if bytes > NETWORK_ANSWER_BYTES_USUAL {
+            let long =
+                timeout(shared.bounds.turn_time, shared.long_answers.clone().acquire_owned());
+            self.long = long.await.ok().and_then(Result::ok);
+        }
+        bytes <= NETWORK_ANSWER_BYTES_USUAL || self.long.is_some()
     }
 }
 

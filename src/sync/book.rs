@@ -167,7 +167,7 @@ impl Book {
         }
         if let Some(known) = self.met.get_mut(&key).or_else(|| self.heard.get_mut(&key)) {
             known.hows.insert(source.how);
-            return known.renew(beacon);
+            return known.renew(beacon, now.unix);
         }
         if !self.has_room(&source) {
             return Heard::Ignored;
@@ -315,7 +315,7 @@ impl Book {
                     teller: known.source.teller,
                     expired,
                     // Half of the turns seek who was met before, half seek somebody new.
-                    later: (known.met > 0) == (self.turns % 2 == 0),
+                    later: (known.met > 0) == (self.turns.is_multiple_of(2)),
                     failures: known.tries.failures,
                     chance: chance(self.seed ^ self.turns, key.as_bytes()),
                     addresses,
@@ -390,7 +390,7 @@ impl Known {
     /// Where to try it: where it was seen last, then where it says that it is, then where else it was
     /// seen. One that was never reached is tried where it says first: a hint is anybody's word.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let signed = self.beacon.iter().flat_map(|beacon| beacon.addresses());
+        let signed = self.beacon.iter().flat_map(Beacon::addresses);
         let seen = if self.met > 0 { 1 } else { 0 };
         let (first, others) = self.hints.split_at(seen.min(self.hints.len()));
         let mut addresses: Vec<SocketAddr> = Vec::new();
@@ -424,10 +424,12 @@ impl Known {
         self.hints.truncate(BOOK_HINTS_MAX);
     }
 
-    /// Takes a newer beacon. Somebody who is where nobody answered may be somewhere else now.
-    fn renew(&mut self, beacon: &Beacon) -> Heard {
+    /// Takes a newer beacon. Somebody who is where nobody answered may be somewhere else now. One dated
+    /// further ahead than any may be, by a clock that was wrong once, hides none that is right.
+    fn renew(&mut self, beacon: &Beacon, now: u64) -> Heard {
+        let rank = |beacon: &Beacon| (beacon.check_time(now).is_ok(), beacon.expires());
         match &self.beacon {
-            Some(held) if held.expires() >= beacon.expires() => Heard::Known,
+            Some(held) if rank(held) >= rank(beacon) => Heard::Known,
             held => {
                 let moved = held.as_ref().is_none_or(|held| held.addresses() != beacon.addresses());
                 self.beacon = Some(beacon.clone());

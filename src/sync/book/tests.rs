@@ -80,6 +80,11 @@ fn a_node_is_heard_of_once_and_again_when_it_has_moved() {
     check(&beacon_until(1, "192.0.2.9:1", NOW.unix + 3000), How::Page, Heard::Newer);
     check(&beacon(1, "192.0.2.1:1"), How::Lan, Heard::Known);
     check(&beacon(0, "192.0.2.1:1"), How::Lan, Heard::Ignored);
+    // Dated by a wrong clock: it hides none that is right.
+    let far = NOW.unix + 2 * BEACON_LIFE_MAX.as_secs();
+    check(&beacon_until(2, "192.0.2.2:1", far), How::Lan, Heard::New);
+    check(&beacon(2, "192.0.2.3:1"), How::Lan, Heard::Newer);
+    check(&beacon_until(2, "192.0.2.2:1", far), How::Lan, Heard::Known);
     let known = book.get(&key(1)).unwrap();
     assert_eq!(known.addresses(), [at("192.0.2.9:1")]);
     assert_eq!(known.hows, BTreeSet::from([How::Lan, How::Broadcast, How::Page]));
