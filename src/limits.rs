@@ -629,7 +629,7 @@ pub const NETWORK_REQUEST_BYTES_MAX: usize = 64 * KIB;
 pub const NETWORK_NOTICE_BYTES_MAX: usize = 64 * KIB;
 /// Bytes of one answer, whatever who asks would take (N6, choice: the longest statement, 3 MiB, and
 /// a few more); what is longer is asked for in parts.
-pub const NETWORK_ANSWER_BYTES_MAX: usize = 8 * MIB;
+pub const NETWORK_ANSWER_BYTES_MAX: usize = CHAIN_PROOF_BYTES_MAX + MIB;
 /// Bytes that are read or written at once on a stream (choice).
 pub const NETWORK_BUFFER_BYTES: usize = 64 * KIB;
 /// Connections that others opened, at a time (N6, choice: with [`NETWORK_WINDOW_BYTES`] at most 400
@@ -699,7 +699,7 @@ pub const NETWORK_WORKED_ON_PER_PEER_MAX: usize = 4;
 pub const NETWORK_WORKED_ON_MAX: usize = 16;
 /// Bytes of answers to one peer, and to all, that wait to be sent (N6, choice: two of the longest
 /// answers, and fifteen peers that do not read them).
-pub const NETWORK_ANSWERS_BYTES_PER_PEER: usize = 2 * NETWORK_ANSWER_BYTES_MAX;
+pub const NETWORK_ANSWERS_BYTES_PER_PEER: usize = 2 * NETWORK_ANSWER_BYTES_USUAL;
 pub const NETWORK_ANSWERS_BYTES: usize = 256 * MIB;
 /// How long a request may take to arrive, all of it (choice: 64 KiB at 30 kbit/s).
 pub const NETWORK_REQUEST_TIME: Duration = Duration::from_secs(20);
@@ -734,14 +734,6 @@ pub const MAPPING_RETRY: Duration = Duration::from_secs(900);
 pub const MAPPING_STEP_TIME: Duration = Duration::from_secs(10);
 /// How long giving it back may take when the program ends (choice).
 pub const MAPPING_FAREWELL: Duration = Duration::from_secs(1);
-/// Bytes of one part of a sealed state (choice: some hundred small entries; one leaf may be larger).
-pub const PIECE_BYTES: usize = 64 * KIB;
-/// Certificates that lead from any height to the newest seal (choice: each skip needs 70 % of the
-/// power to stay, so that they are few).
-pub const CHAIN_PROOFS_MAX: usize = 4096;
-/// Bytes of an answer with the seals that operations may name: half a minute each for 30 days, with
-/// what they list.
-pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
 
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());
@@ -795,12 +787,9 @@ const _: () = {
     assert!(NETWORK_ASK_RATE < NETWORK_REQUEST_RATE && NETWORK_ASK_BURST < NETWORK_REQUEST_BURST);
     assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_TAKEN_BYTES);
     assert!(NETWORK_NOTICE_BYTES_MAX <= NETWORK_NOTICES_QUEUED_BYTES);
-    assert!(NETWORK_ANSWER_BYTES_MAX <= NETWORK_ANSWERS_BYTES_PER_PEER);
-    assert!(NETWORK_ANSWERS_BYTES_PER_PEER * 2 <= NETWORK_ANSWERS_BYTES);
     assert!(ANSWER_BYTES_MAX <= NETWORK_ANSWER_BYTES_USUAL);
     assert!(GENESIS_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
     assert!(CHAIN_PROOF_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
-    assert!(WINDOW_ANSWER_BYTES_MAX + 16 <= NETWORK_ANSWER_BYTES_MAX);
     assert!(SEAL_BYTES_MAX + 1024 <= NETWORK_ANSWER_BYTES_MAX);
     assert!(NETWORK_ANSWER_BYTES_USUAL <= NETWORK_ANSWERS_BYTES_PER_PEER);
     assert!(MAPPING_RENEWED_AFTER.as_secs() * 2 <= MAPPING_LEASE.as_secs());

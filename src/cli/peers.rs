@@ -100,7 +100,7 @@ fn short(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::peers::Liar;
+    use crate::control::peers::{Liar, SharedPage};
 
     fn report() -> Report {
         Report {
