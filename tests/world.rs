@@ -1,8 +1,8 @@
 //! Scenarios in the simulated world (`djdns simulate`).
 //!
-//! A few seeds of each in every `cargo test`; with `DJDNS_FULL=1` in the environment many. A build
-//! without optimisation takes a fifteenth of the seeds, and ages pages by fewer seals: signatures take
-//! some forty times as long there.
+//! A few seeds of each in every `cargo test`; with `DJDNS_FULL=1` in the environment twenty times as
+//! many. A build without optimisation takes a fifteenth of the seeds of the demonstration, and ages a
+//! page by fewer seals: it is some ten times as slow.
 
 use std::thread;
 
@@ -20,7 +20,7 @@ fn is_full() -> bool {
 fn scenario(name: &str) -> Scenario {
     let (_, text) = EMBEDDED.iter().find(|(known, _)| *known == name).expect("it is embedded");
     let text = if IS_SLOW {
-        text.replace("seals = 1000", "seals = 60").replace("height = 1000", "height = 60")
+        text.replace("seals = 1000", "seals = 200").replace("height = 1000", "height = 200")
     } else {
         (*text).to_owned()
     };

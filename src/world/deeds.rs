@@ -198,7 +198,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Seals pass, each with a change, at the node where somebody speaks: time goes on with them.
+    /// Seals pass, each with a change that all who speak at that node approve: time goes on with them.
     fn age(&mut self, person: &str, page: &str, seals: u64) -> Result<(), String> {
         let Some(n) = self.node_of(person) else { return Ok(()) };
         for step in 0..seals {
@@ -212,7 +212,12 @@ impl World<'_> {
             let at = people::owner(&held, "aged")?;
             let address = Ipv4Addr::from(0x0a00_0000 + step as u32);
             let sequence = node.milliseconds().max(held.next_sequence(&key.public()));
-            if let Some(said) = propose(&held, &key, sequence, &at, address)? {
+            if let Some(mut said) = propose(&held, &key, sequence, &at, address)? {
+                let target = said[0].id();
+                for other in self.members[n].people.iter().filter(|other| *other != person) {
+                    let (key, rows) = (people::key(other), vec![(target, Choice::Approve)]);
+                    said.push(sign(&held, people::ballot(&key, sequence, rows), &key)?);
+                }
                 self.submit(n, &node, &said);
             }
             node.seal_due();

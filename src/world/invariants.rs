@@ -103,7 +103,7 @@ fn invariant_answers_are_the_state(node: &Node, page: &Governance) -> Result<(),
     let served = node.view().load().with_anchor(name, id);
     let owners: BTreeSet<&Owner> = page.soft_owners().take(8).collect();
     for owner in owners {
-        let query = query(&[&owner_wire(owner), &name.wire()[..]].concat());
+        let query = query(&[owner.wire(), name.wire()].concat());
         let (is, should) =
             (respond(&served, &query, Transport::Udp), respond(&fresh, &query, Transport::Udp));
         if is != should {
@@ -111,10 +111,6 @@ fn invariant_answers_are_the_state(node: &Node, page: &Governance) -> Result<(),
         }
     }
     Ok(())
-}
-
-fn owner_wire(owner: &Owner) -> Vec<u8> {
-    owner.wire().to_vec()
 }
 
 /// A question for the address of a name in wire form.

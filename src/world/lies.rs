@@ -21,8 +21,11 @@ pub struct Tale {
     /// Where its pages stood in the beginning.
     pub first: BTreeMap<Id, Held>,
     /// The open sets that were told last, with the roots of those that are so.
-    told: RefCell<BTreeMap<Id, (Id, usize, Arc<Trie>)>>,
+    told: RefCell<BTreeMap<Id, Open>>,
 }
+
+/// An open set with more in it: the root of the one that is so, and how many more.
+type Open = (Id, usize, Arc<Trie>);
 
 /// The ledger of a node as its tale has it.
 pub struct Told<'a> {

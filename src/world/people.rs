@@ -130,19 +130,16 @@ pub fn sign_unchecked(page: &Id, body: &Body, key: &SecretKey) -> (Id, Vec<u8>) 
     (id, envelope::sign(kind, page, body, key))
 }
 
+/// A statement as it travels, with its id.
+pub type Signed = (Id, Vec<u8>);
+
 /// Ballots of many keys, which take long to sign and are the same in each run.
 #[derive(Default)]
-pub struct Crowd(BTreeMap<(Id, String, Id), Vec<(Id, Vec<u8>)>>);
+pub struct Crowd(BTreeMap<(Id, String, Id), Vec<Signed>>);
 
 impl Crowd {
     /// The ballots by which so many keys of a person approve an operation.
-    pub fn approvals(
-        &mut self,
-        page: &Id,
-        person: &str,
-        count: u32,
-        target: &Id,
-    ) -> &[(Id, Vec<u8>)] {
+    pub fn approvals(&mut self, page: &Id, person: &str, count: u32, target: &Id) -> &[Signed] {
         self.0.entry((*page, person.to_owned(), *target)).or_insert_with(|| {
             let signed = |n| {
                 let key = other_key(person, n);

@@ -47,6 +47,8 @@ pub struct Plain {
     wake: u64,
     /// What was refused, as the page was at a height.
     refused: BTreeSet<(u64, Id)>,
+    /// The pages as they were when addresses were looked for in them.
+    looked: BTreeMap<Id, (Id, Id)>,
     out: Vec<Output>,
 }
 
@@ -59,14 +61,14 @@ struct Known {
 
 enum Asked {
     Seals(Id),
-    Listed(Id, SealRecord),
+    Listed(Id, Box<SealRecord>),
     Open(Id),
 }
 
 impl Plain {
     pub fn new(me: PublicKey) -> Plain {
-        let (peers, asks, refused) = Default::default();
-        Plain { me, peers, asks, next: 0, wake: 0, refused, out: Vec::new() }
+        let (peers, asks, refused, looked) = Default::default();
+        Plain { me, peers, asks, next: 0, wake: 0, refused, looked, out: Vec::new() }
     }
 
     fn tell(&mut self, to: Option<&PublicKey>, page: &Id, ledger: &dyn Ledger) {
@@ -191,7 +193,7 @@ impl Plain {
             ids.truncate(STATEMENTS_IDS_MAX);
             if !ids.is_empty() {
                 let request = Request::Statements(Named { page, ids });
-                return self.ask(peer, &request, Asked::Listed(page, record));
+                return self.ask(peer, &request, Asked::Listed(page, Box::new(record)));
             }
             self.follow(peer, page, &record, Vec::new(), ledger);
         }
@@ -216,6 +218,11 @@ impl Plain {
     fn connect(&mut self, ledger: &dyn Ledger) {
         for page in ledger.pages() {
             let Some(held) = ledger.held(&page) else { continue };
+            // Their signatures take long, and pages rarely change.
+            let now = (held.governance.page().seal(), held.open.root());
+            if self.looked.insert(page, now) == Some(now) {
+                continue;
+            }
             for beacon in beacons_of(&held.governance) {
                 self.found(&beacon);
             }
