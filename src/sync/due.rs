@@ -155,7 +155,7 @@ impl Page {
         for item in items.unwrap_or_default() {
             match statement_id(&item.0) {
                 Some(id) if asked.ids.binary_search(&id).is_ok() => {
-                    came.push((id, item.0.to_vec()))
+                    came.push((id, item.0.to_vec()));
                 }
                 Some(id) => {
                     let what = format!("the statement {} was not asked for", id.short());

@@ -469,7 +469,7 @@ impl Sync {
     pub fn progress(&self, id: &Id) -> Option<Progress> {
         let page = self.pages.get(id)?;
         let heights = page.seen.values().map(|seen| seen.standing.height);
-        let (bytes, share) = page.far.as_ref().map_or((0, 0), |far| far.done());
+        let (bytes, share) = page.far.as_ref().map_or((0, 0), super::snapshot::Far::done);
         Some(Progress {
             height: page.own.as_ref().map(|own| own.standing.height),
             best_height: heights.max(),

@@ -96,7 +96,10 @@ fn standings(pages: &[Id], ledger: &dyn Ledger) -> Vec<u8> {
 
 fn chain(held: Option<Held>, above: &Above) -> Vec<u8> {
     let proofs = held.map(|held| held.ladder.above(above.height)).unwrap_or_default();
-    write_items(proofs.iter().map(|proof| proof.encode()), CHAIN_PROOF_BYTES_MAX)
+    write_items(
+        proofs.iter().map(crate::governance::chain::ChainProof::encode),
+        CHAIN_PROOF_BYTES_MAX,
+    )
 }
 
 fn subtrees(held: Option<Held>, parts: &Parts) -> Vec<u8> {
