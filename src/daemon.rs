@@ -26,6 +26,7 @@ use crate::{
     dns::{Cookies, Service, Upstream},
 };
 
+pub mod adopt;
 mod anchors;
 mod batch;
 pub mod beacon;
@@ -36,6 +37,7 @@ mod explain;
 mod following;
 mod history;
 pub mod inbox;
+mod landing;
 mod ledger;
 mod manager;
 pub mod many;

@@ -395,6 +395,12 @@ impl Page {
             .filter(|entry| !entry.sets.is_empty())
     }
 
+    /// The entries of a state as they were encoded (P9), deleted ones included.
+    pub fn entries_in(state: &Trie) -> impl Iterator<Item = Box<[u8]>> + '_ {
+        let leaves = state.iter().filter_map(|(_, value)| value.split_first());
+        leaves.filter(|(tag, _)| **tag == Leaf::Entry as u8).map(|(_, entry)| entry.into())
+    }
+
     /// How many sealed entries there are.
     pub fn entry_count(&self) -> usize {
         self.state.len() - self.deleted - self.roster.len() - 1

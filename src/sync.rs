@@ -1,4 +1,4 @@
-//! Keeping pages in step with other nodes (N2 to N6, N8, T5, D5): one machine that decides.
+//! Keeping pages in step with other nodes (N2, N3, N4, N5, N6, N8, T5, D5): one machine that decides.
 //!
 //! [`Sync`] is told what happened and says what is to be done; a driver carries bytes and measures
 //! time. It is a function of its seed, of what it is told, and of what its [`Ledger`] answers: no
@@ -82,6 +82,9 @@ pub enum Input {
     Wish { page: Id, wish: Wish },
     /// Somebody can be reached somewhere.
     Found { beacon: Beacon, how: How },
+    /// A node that was found was heard at these addresses, which nobody signed: on a link without other
+    /// addresses than the link's, they are what reaches it (D2).
+    HeardAt { key: PublicKey, addresses: Vec<SocketAddr> },
     /// Somebody can be reached at an address, whoever that is.
     FoundAt { address: SocketAddr, how: How },
     /// Nobody answered an [`Output::Connect`], or somebody else did.
@@ -335,3 +338,6 @@ pub trait Ledger {
     /// What became of a petition.
     fn fate(&self, page: &Id, petition: &Id) -> PetitionAnswer;
 }
+
+#[cfg(test)]
+mod tests;

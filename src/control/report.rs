@@ -270,6 +270,9 @@ pub struct Verified {
     /// Of statements and seals, checked anew.
     pub signatures: usize,
     pub seals: usize,
+    /// The height from which on everything that was said is held; 0: from the founding. Below it the state
+    /// was taken over (N5).
+    pub held_from: u64,
     /// Certificates of seals that were checked: as many as it takes to come from the founding to the
     /// newest seal (T1), or all.
     pub certificates: usize,

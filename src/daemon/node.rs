@@ -14,6 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use super::{
+    adopt::Stashed,
     anchors::{self, Anchors},
     damage::Damage,
     inbox::Inboxes,
@@ -29,7 +30,10 @@ use crate::{
     ambient,
     control::request::Failure,
     dns::{Trouble, View},
-    governance::{Governance, field::Field, seal::SealRecord, statement::Statement},
+    governance::{
+        Governance, chain::ladder::Ladder, field::Field, jump::Window, seal::SealRecord,
+        statement::Statement,
+    },
     id::Id,
     key::{KnownKeys, PublicKey, SecretKey},
     page::name::Owner,
@@ -97,6 +101,12 @@ pub(super) struct State {
     pub(super) due: BTreeMap<Id, u64>,
     /// Why a page that this node could seal is not sealed.
     pub(super) held: BTreeMap<Id, String>,
+    /// The certificates that lead to each page's newest seal (T1).
+    pub(super) ladders: BTreeMap<Id, Ladder>,
+    /// The seals that a page was taken over with, which its log does not have (N5).
+    pub(super) windows: BTreeMap<Id, Arc<Window>>,
+    /// States that are being fetched.
+    pub(super) downloads: BTreeMap<Id, Stashed>,
     pub(super) anchors: Anchors,
     pub(super) notices: Vec<String>,
     /// Whether there is a view, kept up to date with every change.
@@ -246,7 +256,7 @@ impl Node {
     }
 
     /// Keeps the records of one log from passing for parts of another.
-    fn nonce(&self) -> [u8; 8] {
+    pub(super) fn nonce(&self) -> [u8; 8] {
         let [a, b, c, d, e, f, g, h, ..] = (self.surroundings.random)();
         [a, b, c, d, e, f, g, h]
     }

@@ -79,7 +79,7 @@ pub fn keep(
             .map_err(|refusal| Failure::refused(format!("the petition is refused: {refusal}")))?;
         if let Some(dropped) = dropped {
             node.store.remove_letter(Tray::Outbox, &id, &dropped).map_err(sentence)?;
-            outbox.take(&dropped);
+            outbox.remove(&dropped);
         }
         write(node, &after, &petition.id())?;
         *outbox = after;
@@ -243,4 +243,164 @@ fn said(host: &PublicKey, at: u64, answer: &PetitionAnswer) -> HostWord {
         PetitionAnswer::NotTaken(why) => ("not taken", why.as_str()),
     };
     HostWord { host: host.to_string(), said: said.to_owned(), at, words: words.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::IpAddr, path::Path, sync::Arc};
+
+    use super::*;
+    use crate::{
+        daemon::{surroundings::Surroundings, whole::WholePage},
+        governance::{
+            petition::{Asking, Refusing},
+            presence::Presence,
+            statement::{Body, Statement},
+        },
+        key::SecretKey,
+        limits::{PETITION_FATE_INTERVAL, PETITIONS_PER_ADDRESS_MAX, PETITIONS_PER_KEY_MAX},
+        page::{
+            Page,
+            genesis::{Parameters, RawGenesis},
+            name::{Name, Owner},
+            roster_rows,
+        },
+        store::fake::{FakeDisk, Survival},
+    };
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn key(n: u8) -> SecretKey {
+        SecretKey::from_seed(&[n; 32])
+    }
+
+    /// The node whose key is of that number, on this disk.
+    fn node(n: u8, disk: &FakeDisk) -> Arc<Node> {
+        let surroundings = Surroundings {
+            disk: Arc::new(disk.clone()),
+            milliseconds: Arc::new(|| NOW * 1000),
+            random: Arc::new(move || [n; 32]),
+            demonstration: false,
+            ends_with_process: false,
+        };
+        Node::open_in(surroundings, Path::new("/data"), "a test", &mut |_, _, _| {}).unwrap()
+    }
+
+    /// A page of participant 1, who named node 7, as it is on this node.
+    fn hold(node: &Node) -> Id {
+        let roster = roster_rows([(key(1).public(), 1)]);
+        let name = Name::parse("ff.ct").unwrap();
+        let raw = RawGenesis::new(name, roster, Parameters::default(), NOW - 9, Id::ZERO);
+        let (page, raw) = Page::found(raw, []).unwrap();
+        node.admit_page(WholePage { raw, ..WholePage::default() }, &mut |_, _, _| {}).unwrap();
+        let said = Presence {
+            node: vec![key(7).public().raw()],
+            ..Presence::new(key(1).public().raw(), 1)
+        };
+        let said = Statement::sign(&page.id(), Body::Presence(said), &key(1)).unwrap();
+        node.submit(&[said]).unwrap();
+        page.id()
+    }
+
+    fn petition(page: &Id, by: u8, words: usize) -> Petition {
+        let asking = Asking {
+            author: key(by).public().raw(),
+            owner: Owner::parse("friend", &Name::parse("ff.ct").unwrap()).unwrap(),
+            sets: Vec::new(),
+            created: NOW,
+            words: words.to_string(),
+        };
+        Petition::sign(page, &asking, &key(by)).unwrap()
+    }
+
+    fn state(answer: Result<Answer, Failure>) -> (String, String, usize) {
+        match answer.unwrap() {
+            Answer::Petition { petition, .. } => {
+                (petition.source, petition.state, petition.hosts.len())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Carries what is due from one node to the other, as the network would.
+    fn carry(from: &Node, to: &Node, now: u64) -> usize {
+        let deliveries = due(from, now);
+        for Delivery { errand, .. } in &deliveries {
+            let address: IpAddr = [192, 0, 2, 1].into();
+            let answer = match &errand.request {
+                crate::sync::message::Request::Petition(bytes) => {
+                    inbox::hand_in(to, address, &bytes.0, now)
+                }
+                _ => inbox::fate(to, &errand.page, &errand.petition, now),
+            };
+            let bytes = crate::page::codec::encode(&answer);
+            assert_eq!(told(from, errand, Some(&bytes), now), Ok(()));
+        }
+        deliveries.len()
+    }
+
+    /// G13 accepts: a petition made on a node that is no host reaches one, and its fate comes back.
+    #[test]
+    fn a_petition_reaches_the_host_of_its_page_and_its_fate_comes_back() {
+        let disks = [FakeDisk::new(), FakeDisk::new()];
+        let (host, mine) = (node(7, &disks[0]), node(8, &disks[1]));
+        let page = hold(&host);
+        assert_eq!(hold(&mine), page);
+        let asked = petition(&page, 9, 1);
+        let bytes = Rdata(asked.bytes().into());
+        let sent = |state: &str, hosts| ("sent".to_owned(), state.to_owned(), hosts);
+        assert_eq!(state(inbox::ask(&mine, &bytes, NOW)), sent("on its way", 0));
+        drop(mine);
+        // Whatever the machine does, it is kept.
+        let mine = node(8, &disks[1].reboot(Survival::all().next().unwrap()));
+        let prefix = asked.id().to_string();
+        let status = |now| state(inbox::one(&mine, &prefix, now));
+        assert_eq!(status(NOW), sent("on its way", 0));
+        assert_eq!(carry(&mine, &host, NOW), 1);
+        assert_eq!(status(NOW), sent("waiting", 1));
+        let of_host = state(inbox::one(&host, &prefix, NOW));
+        assert_eq!(of_host, ("192.0.2.1".to_owned(), "waiting".to_owned(), 0));
+        let said = Refusing {
+            participant: key(1).public().raw(),
+            petition: asked.id(),
+            words: "ours".to_owned(),
+        };
+        let refusal = crate::governance::petition::Refusal::sign(&page, &said, &key(1)).unwrap();
+        inbox::refuse(&host, &Rdata(refusal.bytes().into()), NOW).unwrap();
+        let later = NOW + PETITION_FATE_INTERVAL.as_secs();
+        assert_eq!(carry(&mine, &host, later), 1);
+        assert_eq!(status(later), sent("refused", 1));
+        assert_eq!((carry(&mine, &host, later + 9999), next(&mine, later)), (0, None));
+    }
+
+    /// G13 refuses: what comes from a peer's address is counted by key and by address, and only a host
+    /// takes it in.
+    #[test]
+    fn a_peers_petitions_are_counted_by_key_and_by_address() {
+        let (host, mine) = (node(7, &FakeDisk::new()), node(8, &FakeDisk::new()));
+        let page = hold(&host);
+        hold(&mine);
+        let hand = |by: u8, words: usize, last: u8| {
+            let bytes = petition(&page, by, words).bytes().to_vec();
+            inbox::hand_in(&host, [192, 0, 2, last].into(), &bytes, NOW)
+        };
+        let is_full = |answer: PetitionAnswer, expect: &str| match answer {
+            PetitionAnswer::NotTaken(why) => assert!(why.contains(expect), "{why}"),
+            other => panic!("{other:?}"),
+        };
+        for n in 0..PETITIONS_PER_ADDRESS_MAX {
+            let by = 20 + (n / PETITIONS_PER_KEY_MAX) as u8;
+            assert_eq!(hand(by, n, 1), PetitionAnswer::Waiting(NOW), "{n}");
+        }
+        assert_eq!(hand(20, 0, 1), PetitionAnswer::Waiting(NOW), "the same again is known");
+        is_full(hand(20, 99, 2), "of this key wait");
+        is_full(hand(99, 99, 1), "from this address wait");
+        assert_eq!(hand(99, 99, 2), PetitionAnswer::Waiting(NOW));
+        is_full(hand(1, 0, 2), "takes part in this page");
+        let bytes = petition(&page, 9, 0).bytes().to_vec();
+        is_full(inbox::hand_in(&mine, [192, 0, 2, 1].into(), &bytes, NOW), "no host of that page");
+        is_full(inbox::hand_in(&host, [192, 0, 2, 1].into(), b"rubbish", NOW), "refused");
+        let unknown = inbox::fate(&host, &page, &Id::ZERO, NOW);
+        assert_eq!(unknown, PetitionAnswer::Unknown(Id::ZERO));
+    }
 }

@@ -147,9 +147,11 @@ impl NodeSession {
         let staged = &mut self.staged;
         staged.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
         for (kind, bytes) in said {
-            let kind = Kind::from_tag(kind).filter(|kind| whole::is_said(*kind));
-            let kind = kind.ok_or_else(|| Failure::refused("that is said on no page"))?;
-            staged.said.push((kind, bytes.0.into()));
+            let is_said = Kind::from_tag(kind).is_some_and(whole::is_said);
+            if !is_said && !crate::page::bundle::is_of_jump(kind) {
+                return Err(Failure::refused("that is said on no page"));
+            }
+            staged.take(kind, bytes.0.into()).map_err(Failure::refused)?;
         }
         if staged.raw.entries.len() > FOUNDING_ENTRIES_MAX {
             self.staged = WholePage::default();

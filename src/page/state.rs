@@ -102,11 +102,14 @@ impl Page {
         self.genesis.clone()
     }
 
+    /// The encoded entry in a leaf; none of any other leaf.
+    pub fn entry_of(value: &[u8]) -> Option<&[u8]> {
+        value.split_first().filter(|(tag, _)| **tag == Leaf::Entry as u8).map(|(_, entry)| entry)
+    }
+
     /// The owner of an entry's leaf; none of any other leaf.
     pub fn owner_of(value: &[u8]) -> Option<super::Owner> {
-        let (tag, entry) = value.split_first()?;
-        let wire = (*tag == Leaf::Entry as u8).then(|| Entry::owner_wire(entry))??;
-        super::Owner::from_wire(wire).ok()
+        super::Owner::from_wire(Entry::owner_wire(Page::entry_of(value)?)?).ok()
     }
 
     fn from_leaves(
@@ -196,5 +199,86 @@ fn read(value: &[u8]) -> Result<Said, LeafRefusal> {
             let (key, seat) = read_seat(value).map_err(foreign)?;
             Ok(Said::Participant(PublicKey::admit(key)?, seat.power))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        key::SecretKey,
+        page::{Name, Owner, RawGenesis, RecordSets, Seat, leaf, record::RecordType, roster_rows},
+    };
+
+    fn page() -> Page {
+        let name = Name::parse("ff.ct").unwrap();
+        let rows = roster_rows((1..4).map(|n| (SecretKey::from_seed(&[n; 32]).public(), 1)));
+        let genesis = RawGenesis::new(name.clone(), rows, Default::default(), 1000, Id::ZERO);
+        let owner = Owner::parse("brick", &name).unwrap();
+        let record = (RecordType::A, 60, vec![192, 0, 2, 1]);
+        let sets = RecordSets::gather([record], &owner, &name).unwrap();
+        Page::found(genesis, [(owner, sets)]).unwrap().0
+    }
+
+    fn at_seal(page: &Page, state: Trie) -> Result<Page, StateRefusal> {
+        let root = state.root();
+        Page::at_seal(page.shared_genesis(), page.head(), &root, state)
+    }
+
+    /// N5 accepts: every leaf of a page's state.
+    #[test]
+    fn a_page_is_what_its_state_says() {
+        let page = page();
+        let genesis = page.genesis();
+        for (key, value) in page.state().iter() {
+            assert_eq!(Page::check_leaf(genesis, key, value), Ok(()));
+        }
+        let again = at_seal(&page, page.state().clone()).unwrap();
+        assert_eq!((again.roster(), again.parameters()), (page.roster(), page.parameters()));
+        assert!(again.entries().eq(page.entries()));
+        assert_eq!(again.entry_count(), page.entry_count());
+        let (genesis, root) = (page.shared_genesis(), page.state_root());
+        let known = Page::at_known_seal(genesis, page.head(), &root, page.state().clone());
+        assert!(known.unwrap().entries().eq(page.entries()));
+    }
+
+    /// N5 refuses: a state with a leaf that no page has, by its name, and one whose sums are wrong.
+    #[test]
+    fn a_leaf_that_no_page_has_is_refused_by_its_name() {
+        let page = page();
+        let (owner, value) = {
+            let entry = page.entries().next().unwrap();
+            (entry.owner.clone(), leaf(Leaf::Entry, &entry.encode()))
+        };
+        let place = entry_key(&owner);
+        let check =
+            |what: &str, change: &dyn Fn(&mut Trie), expect: &dyn Fn(&StateRefusal) -> bool| {
+                let mut state = page.state().clone();
+                change(&mut state);
+                let refusal = at_seal(&page, state).err();
+                assert!(refusal.as_ref().is_some_and(expect), "{what}: {refusal:?}");
+            };
+        let is = |wanted: fn(&LeafRefusal) -> bool| move |refusal: &StateRefusal| matches!(refusal, StateRefusal::Leaf(_, found) if wanted(found));
+        let moved = |state: &mut Trie| state.insert(Id::ZERO, value.clone());
+        check("moved", &moved, &is(|found| *found == LeafRefusal::OtherKey(Id::ZERO)));
+        let foreign = |state: &mut Trie| state.insert(Id::ZERO, [9, 0x90]);
+        check("foreign", &foreign, &is(|found| *found == LeafRefusal::Foreign));
+        let mut cut = value.to_vec();
+        cut.pop();
+        let cut = |state: &mut Trie| state.insert(place, cut.clone());
+        check("cut", &cut, &is(|found| matches!(found, LeafRefusal::Entry(_))));
+        let empty = Entry { owner: owner.clone(), version: Id::ZERO, sets: RecordSets::NONE };
+        let empty = |state: &mut Trie| state.insert(place, leaf(Leaf::Entry, &empty.encode()));
+        check("empty", &empty, &is(|found| *found == LeafRefusal::EmptyEntry));
+        let gone = |state: &mut Trie| assert!(state.remove(&parameters_key()));
+        check("no parameters", &gone, &|r| *r == StateRefusal::NoParameters);
+        let key = *page.roster().iter().next().unwrap().0;
+        let strong = Seat { power: 7, joined_by: None, presence: None };
+        let strong =
+            |state: &mut Trie| state.insert(participant_key(&key), participant_leaf(&key, &strong));
+        check("sums", &strong, &|r| *r == StateRefusal::Total { named: 3, found: 9 });
+        let genesis = page.shared_genesis();
+        let other = Page::at_seal(genesis, page.head(), &Id::ZERO, page.state().clone());
+        assert!(matches!(other.err(), Some(StateRefusal::OtherRoot { .. })));
     }
 }

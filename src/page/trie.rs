@@ -2,7 +2,7 @@
 //!
 //! Keys are hashes, so the shape depends on the contents alone and not on the order of
 //! insertion. A clone costs nothing; a change copies one path. What the values mean is not known
-//! here.
+//! here. Its parts travel between nodes as pieces (N5).
 //!
 //! ```text
 //! leaf = H(0x00, key, H(value))    node = H(0x01, 16 children)    empty = H(0x02)

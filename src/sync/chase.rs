@@ -29,6 +29,8 @@ use crate::{
 pub struct Chase {
     /// Who gave them.
     peer: PublicKey,
+    /// The height above which they were asked for.
+    above: u64,
     /// Whether they are still waited for.
     is_asked: bool,
     records: VecDeque<SealRecord>,
@@ -41,9 +43,10 @@ pub struct Chase {
 }
 
 impl Chase {
-    fn new(peer: PublicKey) -> Chase {
+    fn new(peer: PublicKey, above: u64) -> Chase {
         Chase {
             peer,
+            above,
             is_asked: true,
             records: VecDeque::new(),
             checked: None,
@@ -81,7 +84,7 @@ impl Page {
         }
         let above = Above { page: self.id, height: ours.height };
         if self.ask(&peer, Request::Seals(above), shared) {
-            self.chase = Some(Chase::new(peer));
+            self.chase = Some(Chase::new(peer, ours.height));
         }
     }
 
@@ -125,8 +128,9 @@ impl Page {
         shared: &mut Shared,
         ledger: &dyn Ledger,
     ) {
-        let is_ours =
-            self.chase.as_ref().is_some_and(|chase| chase.is_asked && chase.peer == *peer);
+        let is_ours = self.chase.as_ref().is_some_and(|chase| {
+            chase.is_asked && chase.peer == *peer && chase.above == above.height
+        });
         let height = self.own.as_ref().map(|own| own.standing.height);
         if height.is_some_and(|height| above.height < height) && !is_ours {
             return match items {

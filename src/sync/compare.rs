@@ -5,6 +5,7 @@ use super::{
     message::{OpenAnswer, Part, Parts, Request},
     page::Page,
     session::{Charge, Shared},
+    snapshot::Far,
 };
 use crate::{
     governance::{Governance, field::Field, seal::SealRecord},
@@ -34,7 +35,8 @@ impl Page {
             return self.ask_open(shared);
         }
         let Some(own) = &self.own else { return };
-        if self.chase.is_some() || self.far.is_some() || self.due.len() >= DUE_PER_PEER_MAX {
+        let is_far = self.far.as_ref().is_some_and(Far::has_target);
+        if self.chase.is_some() || is_far || self.due.len() >= DUE_PER_PEER_MAX {
             return;
         }
         let (now, ours) = (shared.now.ticks, own.standing);
@@ -102,7 +104,7 @@ impl Page {
         shared: &mut Shared,
     ) {
         let Some(answer) = answer else {
-            self.compare = None;
+            self.compare.take_if(|compare| compare.peer == *peer);
             return self.pause(peer, shared);
         };
         let Some(compare) = self.compare.as_mut().filter(|compare| compare.peer == *peer) else {

@@ -169,11 +169,13 @@ impl Page {
             }
         }
         let ids: BTreeSet<Id> = came.iter().map(|(id, _)| *id).collect();
-        let is_whole = ids.len() == asked.ids.len();
         // An answer that is cut off is gone on with; one with nothing is no answer.
         let is_over = is_answer && ids.is_empty();
-        if is_answer && !is_whole && is_over && shared.peers.contains_key(peer) {
+        if is_over && shared.peers.contains_key(peer) {
             shared.charge(peer, Charge::Withheld);
+            // It says that it has them, and its open set is looked at again: another may bring them.
+            self.seen.get_mut(peer).into_iter().for_each(|seen| seen.taken = None);
+            self.pause(peer, shared);
         }
         self.due.settle(peer, &asked.ids, &ids, is_over);
         let rest = self.on_sealed_statements(peer, asked, came, is_answer, shared);

@@ -126,6 +126,9 @@ impl Sync {
             }
             Input::Wish { page, wish } => self.wish(page, wish, ledger),
             Input::Found { beacon, how } => self.found(&beacon, how),
+            Input::HeardAt { key, addresses } => {
+                addresses.iter().for_each(|address| self.shared.book.hint(&key, *address));
+            }
             Input::FoundAt { address, how } => self.found_at(address, how),
             Input::ConnectFailed { key, addresses, .. } => {
                 self.connecting.retain(|address, _| !addresses.contains(address));
@@ -388,7 +391,7 @@ impl Sync {
         }
         let now = self.shared.now.ticks;
         for id in std::mem::take(&mut self.dirty) {
-            self.pages.get_mut(&id).into_iter().for_each(|page| page.wake(now + 1));
+            self.pages.get_mut(&id).into_iter().for_each(|page| page.look_at = now + 1);
         }
     }
 
@@ -400,7 +403,10 @@ impl Sync {
         let beacons = peers.filter_map(|peer| peer.beacon.clone());
         let beacons = beacons.filter(|beacon| !beacon.is_expired(unix)).collect();
         self.handed.set(*id, beacons);
-        if page.own.is_none() && page.sought.is_none() {
+        if page.look_at <= self.shared.now.ticks {
+            self.dirty.insert(*id);
+        }
+        if page.own.is_none() && page.sought.is_none() && !page.has_wish() {
             self.pages.remove(id);
             self.handed.set(*id, Vec::new());
         }

@@ -112,10 +112,11 @@ impl Sync {
         let now = self.shared.now.ticks;
         let due = self.pages.values().filter(|page| page.meet_at <= now).map(|page| page.id);
         for id in due.collect::<Vec<Id>>() {
-            let at = self.shared.after(MEET_INTERVAL);
             let Some(page) = self.pages.get_mut(&id) else { continue };
-            // With nobody there, somebody who comes is asked at once.
-            page.meet_at = at;
+            let span =
+                MEET_INTERVAL.saturating_mul(1 << page.meetings.min(16)).min(MEET_INTERVAL_MAX);
+            page.meetings += 1;
+            page.meet_at = self.shared.after(span);
             let peers: Vec<PublicKey> = page.seen.keys().copied().collect();
             if peers.is_empty() {
                 self.try_known(&id, ledger);

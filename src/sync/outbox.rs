@@ -137,7 +137,7 @@ impl Outbox {
     }
 
     /// Drops a row.
-    pub fn take(&mut self, petition: &Id) {
+    pub fn remove(&mut self, petition: &Id) {
         self.rows.remove(petition);
     }
 

@@ -80,6 +80,8 @@ pub struct Page {
     room: Option<(u64, u64)>,
     /// When beacons of its peers are asked for again, and when those in itself are tried.
     pub meet_at: u64,
+    /// How often that was in vain.
+    pub meetings: u32,
 }
 
 /// Never.
@@ -121,7 +123,13 @@ impl Page {
             look_at: 0,
             room: None,
             meet_at: 0,
+            meetings: 0,
         }
+    }
+
+    /// Whether a person said how it is followed.
+    pub fn has_wish(&self) -> bool {
+        self.wish != Page::new(self.id).wish
     }
 
     /// Looks at the page: learns where this node stands, tells others, and asks for what is lacking.
@@ -296,6 +304,7 @@ impl Page {
         let now = shared.now.ticks;
         let Some(seen) = self.seen.get_mut(peer) else {
             self.seen.insert(*peer, Seen::new(standing, live, now));
+            (self.meetings, self.meet_at) = (0, self.meet_at.min(shared.after(MEET_FIRST)));
             return;
         };
         seen.live = live;
@@ -332,7 +341,9 @@ impl Page {
 
     /// A peer is gone.
     pub fn left(&mut self, peer: &PublicKey) {
-        self.seen.remove(peer);
+        if self.seen.remove(peer).is_some() {
+            self.meetings = 0;
+        }
         self.due.left(peer);
     }
 

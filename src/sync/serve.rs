@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     beacon::Beacon,
-    governance::{jump::Window, seal::SealRecord, statement::Statement},
+    governance::{chain::ChainProof, jump::Window, seal::SealRecord, statement::Statement},
     id::Id,
     key::PublicKey,
     limits::*,
@@ -96,10 +96,7 @@ fn standings(pages: &[Id], ledger: &dyn Ledger) -> Vec<u8> {
 
 fn chain(held: Option<Held>, above: &Above) -> Vec<u8> {
     let proofs = held.map(|held| held.ladder.above(above.height)).unwrap_or_default();
-    write_items(
-        proofs.iter().map(crate::governance::chain::ChainProof::encode),
-        CHAIN_PROOF_BYTES_MAX,
-    )
+    write_items(proofs.iter().map(ChainProof::encode), CHAIN_PROOF_BYTES_MAX)
 }
 
 fn subtrees(held: Option<Held>, parts: &Parts) -> Vec<u8> {

@@ -84,6 +84,11 @@ impl Far {
         self.genesis.is_some()
     }
 
+    /// Whether it is known which seal is gone to.
+    pub fn has_target(&self) -> bool {
+        self.target.is_some()
+    }
+
     /// Bytes that came, and about how much of the state that is, in thousandths.
     pub fn done(&self) -> (u64, u32) {
         let fetch = self.fetch.as_ref();
@@ -131,7 +136,9 @@ impl Page {
         let highest = |peer: &PublicKey| self.seen.get(peer).map_or(0, |s| s.standing.height);
         let top = peers.iter().map(highest).max().unwrap_or(0);
         // One that says it is far ahead may lie; its turn comes first, and once.
-        let best = peers.iter().filter(|peer| highest(peer) + SEALS_REPLAYED_MAX as u64 >= top);
+        let best = peers
+            .iter()
+            .filter(|peer| highest(peer).saturating_add(SEALS_REPLAYED_MAX as u64) >= top);
         let Some(peer) = shared.best(best.copied().collect::<Vec<_>>()) else {
             if is_held && peers.is_empty() && self.seen.values().all(|s| s.standing.height <= from)
             {
@@ -194,7 +201,9 @@ impl Page {
             Ok(known) if known.head.height > at => {
                 far.missed.clear();
                 far.window = None;
-                far.state = None;
+                if let Some(state) = far.state.take() {
+                    far.stashed = state;
+                }
                 far.fetch = far.fetch.take().map(|fetch| fetch.retarget(known.state_root));
                 far.target = Some(Target { known, proofs, giver: *peer });
                 self.served(peer, shared);

@@ -128,15 +128,15 @@ impl Ledger for Told<'_> {
     }
 
     fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused> {
-        self.node.adopt(snapshot)
+        Ledger::adopt(self.node, snapshot)
     }
 
     fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]) {
-        self.node.stash(page, genesis, leaves);
+        Ledger::stash(self.node, page, genesis, leaves);
     }
 
     fn stashed(&self, page: &Id) -> Stashed {
-        self.node.stashed(page)
+        Ledger::stashed(self.node, page)
     }
 
     fn forks(&self, page: &Id, from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {

@@ -362,6 +362,13 @@ impl Verify {
             "{} {found}: {} entries at its founding, {} statements, {signatures}{seals}{} bytes of log\n",
             verified.name, verified.entries, verified.statements, verified.log_bytes
         ))?;
+        if verified.held_from > 0 {
+            output::print(&format!(
+                "its history is held from the seal at height {} on: the state there was taken over from \
+                 another node, and its certificates lead to it from the founding\n",
+                verified.held_from
+            ))?;
+        }
         if let Some(cut) = verified.cut {
             output::print(&format!("but of its end: {}\n", clean(&cut)))?;
         }

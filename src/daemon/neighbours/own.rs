@@ -52,9 +52,11 @@ impl Shared {
         if beacon.key() == self.node.key() {
             return;
         }
+        let (key, addresses) = (beacon.key(), hints.clone());
         lock(&self.sightings).add(Seen { beacon: beacon.clone(), hints });
         self.told.news.notify_all();
         self.jobs.happened(Input::Found { beacon, how });
+        self.jobs.happened(Input::HeardAt { key, addresses });
     }
 
     /// Makes the beacon anew again and again.

@@ -18,7 +18,7 @@ use crate::{
     governance::seal::{Certificate, Seal, SealRecord},
     id::Id,
     key::PublicKey,
-    limits::{LADDER_OPEN_RUNGS, LADDER_RUNGS_MAX},
+    limits::{LADDER_OPEN_RUNGS, LADDER_ORDERS_MAX, LADDER_RUNGS_MAX},
     page::{
         Page, Roll, Seat,
         genesis::{Parameters, Roster},
@@ -45,8 +45,8 @@ struct Rung {
     foot: Foot,
     /// The seal right below with the page under it, unless that is the rung below.
     below: Option<(Seal, Page)>,
-    /// Who stood at every height from the rung below on, if that is known.
-    between: Option<Steady>,
+    /// Who stood at the heights from the rung below on, order after order, if that is known.
+    between: Option<Vec<Steady>>,
     proof: OnceLock<ChainProof>,
 }
 
@@ -88,13 +88,13 @@ impl Ladder {
     pub fn climbed(&self, record: &SealRecord, below: &Page, page: &Page) -> Ladder {
         let signers = record.certificate.seats();
         let mut rungs = self.rungs.clone();
-        let mut between = self.here.clone();
+        let mut between = vec![self.here.clone()];
         let mut foot = None;
         while let Some(top) = rungs.last() {
-            let Some(wider) = top.between.as_ref().map(|steady| steady.and(&between)) else {
-                break;
-            };
-            if !wider.reaches(signers.iter().filter(|key| top.foot.shows(key))) {
+            let Some(lower) = &top.between else { break };
+            let wider = joined(lower, &between);
+            let shown: Vec<&PublicKey> = signers.iter().filter(|key| top.foot.shows(key)).collect();
+            if !wider.iter().all(|steady| steady.reaches(&shown, &self.here)) {
                 break;
             }
             between = wider;
@@ -133,13 +133,14 @@ impl Ladder {
                     if proof.below.is_empty() {
                         proof.below.extend(rung);
                     }
+                    proof.below.retain(|(seal, _)| seal.height > own.height());
                     proof.known = own.roll(&proof.certificate.seats());
                     own.height()
                 }
             };
             // Of who stood in between nothing is known, but where nothing changed.
             let is_same = own.stored_roster_version() == page.stored_roster_version();
-            let between = (first + 1 == proofs.len() && is_same).then(|| Steady::of(own));
+            let between = (first + 1 == proofs.len() && is_same).then(|| vec![Steady::of(own)]);
             push(&mut rungs, Rung::shown(proof, below, between));
         }
         let newest = proofs.last().map(|proof| proof.seal.clone());
@@ -153,7 +154,7 @@ impl Ladder {
         let here = Steady::of(page);
         for (n, proof) in proofs.iter().enumerate() {
             let is_whole = proofs.len() == 1 && here.version == Some(Id::ZERO);
-            let steady = is_whole.then(|| Steady::of_genesis(genesis));
+            let steady = is_whole.then(|| vec![Steady::of_genesis(genesis)]);
             let below = if n == 0 { 0 } else { proofs[n - 1].seal.height };
             push(&mut rungs, Rung::shown(proof.clone(), below, steady));
         }
@@ -195,7 +196,7 @@ fn push(rungs: &mut Vector<Arc<Rung>>, rung: Rung) {
 
 impl Rung {
     /// A rung of which only the proof is known, above one at the height `below`.
-    fn shown(proof: ChainProof, below: u64, between: Option<Steady>) -> Rung {
+    fn shown(proof: ChainProof, below: u64, between: Option<Vec<Steady>>) -> Rung {
         let shown = proof.certificate.seats().into_iter().collect();
         let excerpt = Arc::new(proof.known.clone());
         let foot = Foot { height: below, excerpt, shown: Some(Arc::new(shown)) };
@@ -230,6 +231,22 @@ impl Rung {
             proof: OnceLock::from(proof),
         }
     }
+}
+
+/// The heights of both, the lower ones first. Where there are many orders, the lowest are taken as one, under
+/// which nobody counts for more than under each.
+fn joined(lower: &[Steady], upper: &[Steady]) -> Vec<Steady> {
+    let mut all = lower.to_vec();
+    for steady in upper {
+        if all.last().is_none_or(|last| last.version.is_none() || last.version != steady.version) {
+            all.push(steady.clone());
+        }
+    }
+    while all.len() > LADDER_ORDERS_MAX {
+        let lowest = all[0].and(&all[1]);
+        all.splice(..2, [lowest]);
+    }
+    all
 }
 
 impl Foot {
@@ -279,9 +296,13 @@ impl Steady {
         Steady { power: both.collect(), quorum, version: None }
     }
 
-    fn reaches<'k>(&self, signers: impl Iterator<Item = &'k PublicKey>) -> bool {
-        let power =
-            signers.filter_map(|key| self.power.get(key)).map(|(power, _)| u64::from(*power));
+    /// Whether those who sign as they stand at the seal right below are enough here.
+    fn reaches(&self, signers: &[&PublicKey], below: &Steady) -> bool {
+        let power = signers.iter().filter_map(|key| {
+            let (power, joined) = self.power.get(*key)?;
+            let (_, joined_below) = below.power.get(*key)?;
+            (joined == joined_below).then_some(u64::from(*power))
+        });
         power.sum::<u64>() >= self.quorum
     }
 }
@@ -325,6 +346,8 @@ fn judge_at(from: Standpoint, proofs: &[ChainProof], n: usize) -> Result<Known, 
     let rung = n.checked_sub(1).map(|n| (&proofs[n].seal, &proof.known));
     let rung = rung.filter(|(seal, _)| seal.height > known.head.height);
     let below = proof.below.first().map(|(seal, excerpt)| (seal, excerpt)).or(rung);
+    // Who stands right below knows that seal, and is shown it for who does not.
+    let below = below.filter(|(seal, _)| seal.height > known.head.height);
     proof.judge(&known, below, || from.standing(&proof.certificate))
 }
 
@@ -377,6 +400,3 @@ impl Standpoint<'_> {
         Ok(Standing { roll: Roll { seats, parameters, total, version: Id::ZERO }, presences })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -141,7 +141,12 @@ impl Trie {
     }
 }
 
+/// Bytes of a subtree that is shown whole or not at all (choice): asking for each of its leaves would cost
+/// more.
+const SMALL_BYTES: usize = 4096;
+
 /// A node that is chosen for a piece, or its hash.
+#[derive(Clone, Copy)]
 struct Shown<'t> {
     node: &'t Node,
     /// Where its children stand, if more than its hash is shown.
@@ -154,21 +159,46 @@ fn shown(node: &Node, bytes_max: usize) -> Vec<Shown<'_>> {
     let mut room = bytes_max;
     let mut next = 0;
     while next < shown.len() && (next == 0 || room > HIDDEN_BYTES) {
-        let node = shown[next].node;
-        let cost = match node {
-            Node::Leaf(leaf) => LEAF_BYTES + leaf.value.len(),
+        let Shown { node, below } = shown[next];
+        let whole = whole(node, room.min(SMALL_BYTES));
+        let cost = whole.unwrap_or_else(|| match node {
+            Node::Leaf(leaf) => leaf_bytes(leaf),
             Node::Branch(branch) => branch.children.len() * HIDDEN_BYTES,
-        };
-        if next == 0 || cost <= room {
+        });
+        if below.is_none() && (next == 0 || cost <= room) {
             room = room.saturating_sub(cost);
-            shown[next].below = Some(shown.len());
-            if let Node::Branch(branch) = node {
-                shown.extend(branch.children.iter().map(|node| Shown { node, below: None }));
+            let mut at = shown.len();
+            expand(&mut shown, next);
+            while whole.is_some() && at < shown.len() {
+                expand(&mut shown, at);
+                at += 1;
             }
         }
         next += 1;
     }
     shown
+}
+
+fn expand(shown: &mut Vec<Shown>, at: usize) {
+    shown[at].below = Some(shown.len());
+    if let Node::Branch(branch) = shown[at].node {
+        shown.extend(branch.children.iter().map(|node| Shown { node, below: None }));
+    }
+}
+
+/// How many bytes a subtree takes whole, if no more than these.
+fn whole(node: &Node, bytes_max: usize) -> Option<usize> {
+    match node {
+        Node::Leaf(leaf) => Some(leaf_bytes(leaf)).filter(|bytes| *bytes <= bytes_max),
+        Node::Branch(branch) => branch
+            .children
+            .iter()
+            .try_fold(0, |bytes, child| Some(bytes + whole(child, bytes_max.checked_sub(bytes)?)?)),
+    }
+}
+
+fn leaf_bytes(leaf: &super::Leaf) -> usize {
+    LEAF_BYTES + leaf.value.len()
 }
 
 fn write(shown: &[Shown], at: usize, parts: &mut Vec<Part>) {

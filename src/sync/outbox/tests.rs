@@ -1,3 +1,5 @@
+//! Outboxes in virtual time: whom they ask when, and what they believe.
+
 use super::*;
 use crate::{
     governance::petition::{Asking, Refusing},

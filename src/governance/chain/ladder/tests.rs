@@ -1,1 +1,0 @@
-//! Ladders of stories: whoever stands anywhere climbs them.
