@@ -14,6 +14,7 @@ mod config;
 mod context;
 mod explain;
 mod fault;
+mod field;
 mod fold;
 mod inbox;
 mod key;
@@ -86,6 +87,7 @@ enum Command {
     Serve(serve::Serve),
     Resolve(resolve::Resolve),
     Explain(explain::Explain),
+    Field(field::Field),
     Status(status::Status),
     Stats(stats::Stats),
     Logs(logs::Logs),
@@ -137,6 +139,7 @@ impl Command {
             Command::Serve(command) => command.run(context),
             Command::Resolve(command) => command.run(context),
             Command::Explain(command) => command.run(context),
+            Command::Field(command) => command.run(context),
             Command::Status(command) => command.run(context),
             Command::Stats(command) => command.run(context),
             Command::Logs(command) => command.run(context),
@@ -165,6 +168,7 @@ impl Command {
             Command::Serve(_) => "djdns serve",
             Command::Resolve(_) => "djdns resolve",
             Command::Explain(_) => "djdns explain",
+            Command::Field(_) => "djdns field",
             Command::Status(_) => "djdns status",
             Command::Stats(_) => "djdns stats",
             Command::Logs(_) => "djdns logs",

@@ -32,6 +32,8 @@ mod carry;
 mod damage;
 pub mod doors;
 mod explain;
+mod field;
+pub mod freshness;
 mod history;
 mod inbox;
 mod manager;

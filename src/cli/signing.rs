@@ -497,6 +497,7 @@ mod tests {
                 linked: true,
                 forked: None,
                 demonstration: false,
+                stale: false,
                 damaged: None,
             },
             seal: String::new(),

@@ -87,6 +87,8 @@ pub enum Request {
     Resolve { name: Name, rtype: RecordType, offline: bool },
     /// Why a name is answered as it is.
     Explain { name: Name },
+    /// What nodes say is the newest seal of a page (T6).
+    Field { page: PageSelector },
 }
 
 /// The answer to one request.
@@ -150,6 +152,7 @@ pub enum Answer {
     Joined,
     Resolved(Resolution),
     Explained(Explanation),
+    Field(FieldReport),
 }
 
 /// What a signer needs to know (see [`Request::Draft`]).

@@ -207,9 +207,9 @@ fn follow_on(
     let note = Note { time: node.now(), what: "carried".to_owned() };
     let records: Vec<Record> = [note.record()].into_iter().chain(followed.records).collect();
     node.store.append(&id, &records).map_err(sentence)?;
-    match seals {
-        0 => node.replace(state, followed.page, &followed.changed),
-        _ => node.show_seal(state, followed.page, &followed.changed),
+    match brought.seals.last().filter(|_| seals > 0) {
+        None => node.replace(state, followed.page, &followed.changed),
+        Some(newest) => node.show_seal(state, followed.page, newest, &followed.changed),
     }
     Ok(("newer", statements, seals))
 }
@@ -338,6 +338,7 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
     state.forks.remove(&id);
     state.due.remove(&id);
     state.held.remove(&id);
+    state.fields.remove(&id);
     if state.is_shown {
         node.view.store(std::sync::Arc::new(node.view.load().without_page(&id)));
     }

@@ -5,7 +5,7 @@
 //! Questions read the view and never wait for any of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     mem::{self, ManuallyDrop},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -26,7 +26,7 @@ use crate::{
     ambient,
     control::request::Failure,
     dns::{Trouble, View},
-    governance::{Governance, seal::SealRecord, statement::Statement},
+    governance::{Governance, field::Field, seal::SealRecord, statement::Statement},
     id::Id,
     key::{KnownKeys, PublicKey, SecretKey},
     page::name::Owner,
@@ -82,12 +82,20 @@ pub(super) struct State {
     pub(super) damaged: BTreeMap<Id, Damage>,
     /// Seals that contradict those held, by page (T4).
     pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
+    /// What nodes say is the newest seal of each page (T6).
+    pub(super) fields: BTreeMap<Id, Field>,
     /// When each page that this node has seats of is to be looked at again for a seal.
     pub(super) due: BTreeMap<Id, u64>,
     /// Why a page that this node could seal is not sealed.
     pub(super) held: BTreeMap<Id, String>,
     pub(super) anchors: Anchors,
     pub(super) notices: Vec<String>,
+    /// When all pages were looked at for freshness, seconds since 1970 (UTC), and which have changed
+    /// since without such a look.
+    pub(super) looked: u64,
+    pub(super) unlooked: BTreeSet<Id>,
+    /// How far this machine's clock is behind those of most peers, in seconds.
+    pub(super) clock_off: i64,
     /// Whether there is a view, kept up to date with every change.
     pub(super) is_shown: bool,
 }
@@ -193,6 +201,8 @@ impl Node {
                 .fold(view, |view, page| view.with_trouble(page, Trouble::Damaged));
             self.view.store(Arc::new(view));
             state.is_shown = true;
+            let now = self.now();
+            state.pages.keys().for_each(|id| self.refresh(&state, id, now));
             state.forks.keys().for_each(|id| self.mark(&state, id));
         }
         &self.view
@@ -302,6 +312,7 @@ impl Node {
             state.due.insert(id, 0);
         }
         state.pages.insert(id, page);
+        self.keep_fresh_soon(state, &id);
         self.tell_change(&id);
     }
 }

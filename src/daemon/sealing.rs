@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     governance::{
         Governance,
+        seal::SealRecord,
         sealing::{SealProposal, Unready},
         solo::NotAlone,
     },
@@ -26,7 +27,7 @@ impl Node {
         self.key.public()
     }
 
-    /// Seals every page that is due.
+    /// Seals every page that is due, and says which seals are the newest here (T6).
     pub fn seal_due(&self) {
         let now = self.now();
         let mut state = self.state();
@@ -35,6 +36,7 @@ impl Node {
         for page in due {
             self.seal_in(&mut state, &page, now);
         }
+        self.keep_all_fresh(&mut state, now);
     }
 
     /// Seals one page if that is due and this node can, and notes when to look again. Returns whether
@@ -73,7 +75,7 @@ impl Node {
                 if let Err(error) = self.store.note_vote(id, Vote { height, seal }) {
                     tracing::error!(page = %id, "a vote could not be noted: {error}");
                 }
-                self.show_seal(state, sealed, &owners);
+                self.show_seal(state, sealed, &record, &owners);
                 return true;
             }
             Err(NotAlone::Unready(Unready::TooEarly(at))) => drop(state.due.insert(*id, at)),
@@ -125,8 +127,15 @@ impl Node {
     }
 
     /// Shows a page under a new seal.
-    pub(super) fn show_seal(&self, state: &mut State, page: Governance, owners: &[Owner]) {
+    pub(super) fn show_seal(
+        &self,
+        state: &mut State,
+        page: Governance,
+        record: &SealRecord,
+        owners: &[Owner],
+    ) {
         let id = page.page().id();
+        state.fields.entry(id).or_default().sealed(&page, &record.seal, &record.certificate);
         if state.is_shown {
             let (serial, absence_ttl) =
                 (page.page().height() as u32, page.page().parameters().soft_ttl_max);

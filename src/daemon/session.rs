@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    carry, explain, history, inbox,
+    carry, explain, field, history, inbox,
     many::admit_all,
     node::{Node, Progress, sentence},
     report, resolve,
@@ -107,6 +107,7 @@ impl Session for NodeSession {
                 Answer::Resolved(resolve::resolve(&node, &name, rtype, offline))
             }
             Request::Explain { name } => Answer::Explained(explain::explain(&node, &name)),
+            Request::Field { page } => Answer::Field(field::report(&node, &node.select(&page)?)),
         })
     }
 }

@@ -183,6 +183,7 @@ mod tests {
                 forked: None,
                 damaged: None,
                 demonstration: false,
+                stale: false,
             };
             assert_eq!(hint(&page).as_deref(), expect, "{name}");
         };

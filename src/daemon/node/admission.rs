@@ -10,7 +10,7 @@ use crate::{
         shown::{built, with_page},
         whole::{Check, Note, WholePage},
     },
-    governance::Governance,
+    governance::{Governance, seal::SealRecord},
     id::Id,
     page::{Page, PageRefusal, genesis::Genesis, name::Name},
 };
@@ -95,6 +95,7 @@ impl Node {
         let is_shown = self.state().is_shown;
         // Before the state is locked: statements about other pages need not wait for it.
         let early = is_shown.then(|| built(&page));
+        let newest = self.newest_record(&page);
         let mut state = self.state();
         if state.is_shown {
             let built = early.unwrap_or_else(|| built(&page));
@@ -104,7 +105,11 @@ impl Node {
             state.due.insert(page.page().id(), 0);
         }
         let id = page.page().id();
+        if let Some(SealRecord { seal, certificate, .. }) = newest {
+            state.fields.entry(id).or_default().sealed(&page, &seal, &certificate);
+        }
         state.pages.insert(id, page);
+        self.keep_fresh(&mut state, &id, self.now());
         self.tell_change(&id);
     }
 
