@@ -61,6 +61,7 @@ mod trail;
 mod verify;
 mod web;
 pub mod whole;
+pub mod wishes;
 
 use doors::Doors;
 use node::Node;

@@ -59,18 +59,18 @@
 //! | T3 | `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 |  | later |
-//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
-//! | T7 | [`governance::field`], `daemon::carry` | partly |
+//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture`, [`daemon::freshness`] | built |
+//! | T7 | [`governance::field`], `daemon::carry`, [`daemon::freshness`] | partly |
 //! | N1 |  | later |
 //! | N2 |  | later |
 //! | N3 |  | later |
 //! | N4 |  | later |
 //! | N5 |  | later |
 //! | N6 |  | later |
-//! | N7 |  | later |
-//! | N8 | `daemon::carry`, `cli::page::carry` | partly |
+//! | N7 | `sync::book`, `sync::book::group` | built |
+//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
-//! | D2 |  | later |
+//! | D2 | [`discovery`], `discovery::broadcast`, `discovery::lan` | built |
 //! | D3 |  | later |
 //! | D4 |  | later |
 //! | D5 |  | later |
@@ -89,6 +89,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod demo;
+pub mod discovery;
 pub mod dns;
 pub mod governance;
 pub mod http;

@@ -398,10 +398,85 @@ pub const WINDOW_ANSWER_BYTES_MAX: usize = 64 * MIB;
 pub const PEERS_ANSWER_MAX: usize = 16;
 /// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
 pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
+
 // The driver that keeps this node in step with others (daemon/neighbours).
 
 /// The UDP port at which other nodes reach this one (N1).
 pub const PEERS_PORT: u16 = 31415;
+
+// Discovery on the local network, the address book, wishes.
+
+/// UDP port of the broadcast on the local network (D2; choice: the one after the nodes' own, 31415).
+pub const LAN_BROADCAST_PORT: u16 = 31_416;
+/// Pauses after each of the first times that a node speaks on it, when it comes and asks (choice: three
+/// in two seconds, since a datagram may be lost).
+pub const LAN_ASKS: [Duration; 3] =
+    [Duration::from_millis(400), Duration::from_millis(800), Duration::from_millis(1600)];
+/// How often a node speaks after that, about (choice: 20 bytes in a second).
+pub const LAN_TELL_INTERVAL: Duration = Duration::from_secs(30);
+/// Pause between two times that a node speaks at least (choice: whoever asks without end gets no more).
+pub const LAN_SPEAK_GAP: Duration = Duration::from_millis(400);
+/// What an answer waits longer, at most, for each node that is known, so that they do not all answer at
+/// one moment (choice).
+pub const LAN_ANSWER_SPREAD: Duration = Duration::from_millis(5);
+/// The longest that an answer waits for that (choice: two nodes meet within two seconds).
+pub const LAN_ANSWER_SPREAD_MAX: Duration = Duration::from_millis(500);
+/// How often a node looks whether it is in another network (choice).
+pub const LAN_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Pause after an error of a socket (choice: one that stays keeps no processor busy).
+pub const LAN_ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// Nodes of the local network that are remembered, for each way of finding them (choice: a large office).
+pub const LAN_NEIGHBOURS_MAX: usize = 256;
+/// Signatures of beacons from the local network that are checked in a second, for each way (choice: about
+/// one hundredth of a processor).
+pub const LAN_CHECKED_PER_SECOND_MAX: u64 = 100;
+/// Those of one address (choice: a machine has one node, seldom two).
+pub const LAN_CHECKED_PER_SOURCE_MAX: u64 = 10;
+/// Addresses that are counted by (choice: as many as there are neighbours).
+pub const LAN_SOURCES_MAX: usize = 256;
+/// How long after it was told of a node is told of again when it is heard (choice: it may have been
+/// unreachable for a moment).
+pub const LAN_TOLD_AGAIN: Duration = Duration::from_secs(20);
+/// Bytes of a beacon in one string of a TXT record: 255 with its name (RFC 6763 section 6.1).
+pub const LAN_TXT_PART_BYTES: usize = 250;
+/// Records that multicast DNS may remember (choice: six for each of several hundred nodes, and other
+/// services).
+pub const LAN_CACHED_RECORDS_MAX: i64 = 8192;
+/// How long multicast DNS may take to say how many these are (choice).
+pub const LAN_ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long DNS-SD rests after a flood (choice).
+pub const LAN_FLOOD_REST: Duration = Duration::from_secs(60);
+/// Nodes that were reached at least once and are remembered (choice: 150 KiB).
+pub const BOOK_MET_MAX: usize = 512;
+/// Nodes that were only heard of, for each way of finding them (choice).
+pub const BOOK_HEARD_MAX: usize = 128;
+/// Those that one peer may have told of (choice: a quarter of these).
+pub const BOOK_HEARD_PER_TELLER_MAX: usize = 32;
+/// Addresses without a key that a person named (choice).
+pub const BOOK_PLACES_MAX: usize = 64;
+/// Nodes that proved to lie and are remembered (choice: keys cost nothing, addresses do).
+pub const BOOK_LIARS_MAX: usize = 1024;
+/// Characters of what one of them was caught at (choice: a sentence).
+pub const BOOK_LIE_CHARACTERS_MAX: usize = 200;
+/// Addresses at which a node was seen, beside those that it signs (choice: two networks of each family).
+pub const BOOK_HINTS_MAX: usize = 4;
+/// Failures in a row after which a node that was never reached is forgotten (choice: about ten minutes).
+pub const BOOK_FAILURES_MAX: u32 = 8;
+/// How long a node that could not be reached is left alone, the first time; then twice as long (choice).
+pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
+/// The longest that it is left alone (choice: a laptop that wakes up is found within minutes anyway, since
+/// it calls).
+pub const BOOK_RETRY_MAX: Duration = Duration::from_secs(900);
+/// Bytes of the address book as it is kept (choice: all of the above, each with the largest beacon).
+pub const BOOK_BYTES_MAX: usize = 2 * MIB;
+/// Pages for which somebody wishes to be followed otherwise than usual (choice).
+pub const WISHES_MAX: usize = 10_000;
+/// How often a page is followed at most, if not live (choice: less is as good as live).
+pub const FOLLOW_EVERY_MIN: Duration = Duration::from_secs(10);
+/// How often at least, if at all (choice: a year).
+pub const FOLLOW_EVERY_MAX: Duration = Duration::from_secs(365 * 86_400);
+/// Bytes of a file of this kind (choice: the address book, and room).
+pub const NOTE_BYTES_MAX: usize = 4 * MIB;
 
 const _: () = {
     assert!(HTTP_HEAD_TIME.as_secs() < HTTP_CONNECTION_TIME.as_secs());

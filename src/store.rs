@@ -5,6 +5,7 @@
 //! pages/<page id>/log   every change of a page, checksummed and synced before it counts
 //! pages/<page id>/inbox what the page is asked for, a small file each; no part of the page
 //! anchors               a few bytes of the caller's, replaced as a whole
+//! peers, wishes         the same, of what is no loss (see [`Note`])
 //! index/                where each named record is; rebuilt from the logs whenever it does not fit
 //! ```
 //! What [`Store::append`], [`Store::found`], [`Store::put_letter`] and [`Store::set_anchors`] have
@@ -21,6 +22,7 @@ mod index;
 mod journal;
 mod lock;
 mod log;
+mod notes;
 mod opening;
 mod report;
 mod scan;
@@ -40,6 +42,7 @@ use scan::{CHUNK_POINT, CHUNK_STREAM, Scan, Step};
 pub use frame::FileHeadFault;
 pub use inbox::Letters;
 pub use journal::Vote;
+pub use notes::Note;
 use report::failed;
 pub use report::{FaultKind, LogFault, Notice, StoreError};
 

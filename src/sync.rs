@@ -12,6 +12,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     beacon::Beacon,
     governance::{Governance, seal::SealRecord},
@@ -20,7 +22,10 @@ use crate::{
     page::{name::Name, trie::Trie},
 };
 
+mod book;
 pub mod message;
+
+pub use book::{Book, BookRefusal, Candidate, Heard, Known, Lie, Link, Source};
 
 use message::PetitionAnswer;
 
@@ -103,7 +108,7 @@ pub struct Wish {
 }
 
 /// When what is new of a page is fetched (N8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pace {
     /// At once.
     Live,

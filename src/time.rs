@@ -53,7 +53,8 @@ pub fn past(text: &str, now: u64) -> Result<u64, String> {
     span(text).map_or_else(|| when(text, now), |span| Ok(now.saturating_sub(span)))
 }
 
-fn span(text: &str) -> Option<u64> {
+/// Seconds of a span as `14d`, `36h`, `90m` or `5s`.
+pub fn span(text: &str) -> Option<u64> {
     let (unit_at, unit) = text.char_indices().next_back()?;
     let seconds = match unit {
         'd' => 86_400,

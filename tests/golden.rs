@@ -8,6 +8,7 @@
 //! With `DJDNS_BLESS=1` in the environment the files are written anew: for new files only.
 
 mod golden {
+    pub mod book;
     pub mod describe;
     pub mod files;
     pub mod limits;
@@ -15,7 +16,7 @@ mod golden {
     pub mod refused;
 }
 
-use golden::{describe, files, make};
+use golden::{book, describe, files, make};
 
 /// Compares what a format's samples are, decode to, and are made of with the frozen files.
 fn check(format: &str, made: Vec<make::Sample>, describe: impl Fn(&[u8]) -> String) {
@@ -76,6 +77,11 @@ fn a_letter_in_an_inbox_is_read_as_ever() {
 #[test]
 fn what_nodes_say_to_each_other_is_encoded_as_ever() {
     check("message", make::messages(), describe::message);
+}
+
+#[test]
+fn an_address_book_is_kept_as_ever() {
+    check("book", book::books(), book::describe);
 }
 
 #[test]

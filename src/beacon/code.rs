@@ -66,7 +66,7 @@ impl Short {
     pub fn of(key: &PublicKey, port: u16) -> Short {
         let hash = Id::hash(&[key.as_bytes()]);
         let [a, b, c, d, high, low, ..] = *hash.as_bytes();
-        let phase = u32::from(u16::from_be_bytes([high, low])) * BEACON_PHASES >> 16;
+        let phase = (u32::from(u16::from_be_bytes([high, low])) * BEACON_PHASES) >> 16;
         Short { phase: phase as u16, port, id: [a, b, c, d] }
     }
 

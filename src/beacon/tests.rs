@@ -1,3 +1,5 @@
+//! Beacons as bytes and as codes: whole, broken, forged, of the wrong time.
+
 use proptest::prelude::*;
 
 use super::*;

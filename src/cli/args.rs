@@ -1,5 +1,7 @@
 //! Arguments that several commands take, read from what people type.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use crate::{
@@ -7,6 +9,7 @@ use crate::{
     id::Id,
     limits::TOTAL_POWER_MAX,
     page::name::{Name, NameRefusal, to_ascii},
+    time,
 };
 
 /// Digits of an id that are enough to name it, at least.
@@ -90,6 +93,51 @@ pub fn key_with_power(text: &str) -> Result<(String, u32), String> {
     if text.contains('=') { key_and_power(text) } else { Err(format!("`{text}` has no `=POWER`")) }
 }
 
+/// Reads a span of time: `90s`, `30m`, `6h`, `1d`.
+///
+/// # Errors
+/// A sentence.
+pub fn span(text: &str) -> Result<Duration, String> {
+    time::span(text).filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(|| {
+        format!(
+            "`{text}` is no span of time: expected a number with its unit, as 90s, 30m, 6h or 1d"
+        )
+    })
+}
+
+/// Writes one, in the largest unit that it is a whole number of.
+pub fn span_words(seconds: u64) -> String {
+    let units = [("d", 86_400), ("h", 3600), ("m", 60)];
+    let unit = units.iter().find(|(_, unit)| seconds > 0 && seconds.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{seconds}s"), |(word, unit)| format!("{}{word}", seconds / unit))
+}
+
+/// Units of bytes, each 1024 of the one before.
+const SIZES: [(&str, u64); 4] = [("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)];
+
+/// Reads a number of bytes: `500000`, `500K`, `20M`, `1G`; 0 for `none`.
+///
+/// # Errors
+/// A sentence.
+pub fn size(text: &str) -> Result<u64, String> {
+    if text == "none" {
+        return Ok(0);
+    }
+    let unit = SIZES.iter().find_map(|(word, unit)| Some((text.strip_suffix(word)?, *unit)));
+    let (digits, unit) = unit.unwrap_or((text, 1));
+    let is_whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let bytes = digits.parse::<u64>().ok().filter(|_| is_whole).and_then(|n| n.checked_mul(unit));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
+        format!("`{text}` is no size: expected bytes as 500000, 500K, 20M or 1G, or `none`")
+    })
+}
+
+/// Writes one, in the largest unit that it is a whole number of.
+pub fn size_words(bytes: u64) -> String {
+    let unit = SIZES.iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{bytes} bytes"), |(word, unit)| format!("{}{word}", bytes / unit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +171,25 @@ mod tests {
         check("alice=-1", None);
         check("alice=", None);
         assert!(key_with_power("alice").is_err());
+    }
+
+    #[test]
+    fn spans_and_sizes_are_written_as_they_are_read() {
+        for text in ["1s", "90s", "30m", "6h", "1d", "400d"] {
+            assert_eq!(span_words(span(text).unwrap().as_secs()), text);
+        }
+        assert_eq!(span_words(60), "1m");
+        for text in ["", "5", "0s", "-1s", "1w", "1 h", "99999999999d"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+        for text in ["1K", "500M", "3G", "7T"] {
+            assert_eq!(size_words(size(text).unwrap()), text);
+        }
+        assert_eq!((size("1000"), size_words(1000)), (Ok(1000), "1000 bytes".to_owned()));
+        assert_eq!((size("1024"), size("none")), (Ok(1024), Ok(0)));
+        for text in ["", "0", "K", "-1", "+1", "1.5G", "1k", "99999999T"] {
+            assert!(size(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -163,7 +163,7 @@ mod tests {
                 seals: vec![(3, "a".repeat(64)), (3, "d".repeat(64))],
             }],
         };
-        let known = Acquaintances::only(crate::key::SecretKey::from_seed(&[1; 32]).public(), "me");
+        let known = Acquaintances::just(crate::key::SecretKey::from_seed(&[1; 32]).public(), "me");
         assert_eq!(
             render(&report, &known, Style::plain()),
             "\

@@ -8,6 +8,7 @@ pub mod accept;
 mod carry;
 pub mod create;
 pub mod export;
+mod follow;
 pub mod held;
 mod import;
 mod look;
@@ -37,6 +38,7 @@ enum What {
     Export(export::Export),
     Join(look::Join),
     Forget(carry::Forget),
+    Follow(follow::Follow),
     Carry(carry::Carry),
     Accept(accept::Accept),
 }
@@ -54,6 +56,7 @@ impl Page {
             What::Export(command) => command.run(context),
             What::Join(command) => command.run(context),
             What::Forget(command) => command.run(context),
+            What::Follow(command) => command.run(context),
             What::Carry(command) => command.run(context),
             What::Accept(command) => command.run(context),
         }

@@ -509,6 +509,14 @@ mod tests {
             hosted: 0,
             quorum: 4,
             parameters: Vec::new(),
+            following: crate::control::report::Following {
+                name: None,
+                page_id: String::new(),
+                pace: "live".into(),
+                every_seconds: None,
+                bytes_max: None,
+                bytes_per_second_max: None,
+            },
             roster: Vec::new(),
         };
         let draft = |states: &[(&str, usize)], slots: &[u32]| Draft {

@@ -137,8 +137,24 @@ pub struct PageReport {
     /// the page, and its seal time stands still.
     pub hosted: u64,
     pub parameters: Vec<(String, u32)>,
+    /// How closely this copy follows the others (N8).
+    pub following: Following,
     /// Who decides. `participants`, in the summary beside it, is how many they are.
     pub roster: Vec<Participant>,
+}
+
+/// How closely a page is followed (N8).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Following {
+    /// None of a page that is not here yet.
+    pub name: Option<String>,
+    pub page_id: String,
+    /// `live`, `every` or `paused`.
+    pub pace: String,
+    pub every_seconds: Option<u64>,
+    /// Bytes that the page may take, and that may be fetched in a second; none: no limit.
+    pub bytes_max: Option<u64>,
+    pub bytes_per_second_max: Option<u64>,
 }
 
 /// Somebody with power on a page.
@@ -634,6 +650,14 @@ mod tests {
             created: 0,
             total_power: 1,
             parameters: vec![("track1_bp".to_owned(), 3001)],
+            following: Following {
+                name: None,
+                page_id: String::new(),
+                pace: "live".to_owned(),
+                every_seconds: None,
+                bytes_max: None,
+                bytes_per_second_max: None,
+            },
             roster: vec![participant],
         };
         let bytes = rmp_serde::to_vec_named(&report).unwrap();

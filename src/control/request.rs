@@ -17,6 +17,7 @@ use crate::{
         name::{Name, Owner},
         record::RecordType,
     },
+    sync::Pace,
 };
 
 /// A page as people name it: its domain name, or at least six digits of its page id.
@@ -79,6 +80,8 @@ pub enum Request {
     Refuse { refusal: Rdata },
     /// What awaits this key's ballot on the pages it takes part in, and the petitions to them.
     Inbox { key: RawKey },
+    /// Changes how closely a page is followed, and says it (N8).
+    Follow { page: PageSelector, change: WishChange },
     /// Drops a page.
     Forget { page: PageSelector },
     /// Trusts a page for a name and everything below it (T2).
@@ -149,10 +152,20 @@ pub enum Answer {
     },
     Carried(Carried),
     Forgotten(Forgotten),
+    Following(Following),
     Joined,
     Resolved(Resolution),
     Explained(Explanation),
     Field(FieldReport),
+}
+
+/// What of a wish is to change (see [`Request::Follow`]): what is named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WishChange {
+    pub pace: Option<Pace>,
+    /// Bytes; 0 takes the limit away.
+    pub bytes_max: Option<u64>,
+    pub bytes_per_second_max: Option<u64>,
 }
 
 /// What a signer needs to know (see [`Request::Draft`]).

@@ -21,6 +21,7 @@ use super::{
     running::Running,
     shown::{built, with_entries, with_page},
     surroundings::Surroundings,
+    wishes::Wishes,
 };
 use crate::{
     ambient,
@@ -70,6 +71,8 @@ pub struct Node {
     known_keys: Mutex<Arc<KnownKeys>>,
     /// Who is told when a page has changed.
     listener: OnceLock<Listener>,
+    /// How closely each page is followed.
+    pub wishes: Wishes,
 }
 
 /// Is told which page has changed, while the node is locked: it must not ask the node anything.
@@ -145,6 +148,8 @@ impl Node {
                 Anchors::new()
             }
         };
+        let (wishes, damaged) = Wishes::open(&store)?;
+        notices.extend(damaged);
         // Whoever only reads needs no key. A stand-in is named by nobody, and so signs nothing.
         let (key, has_key) = match node_key::of(&surroundings, data_dir) {
             Ok(key) => (key, true),
@@ -169,6 +174,7 @@ impl Node {
             inboxes: Inboxes::default(),
             known_keys: Mutex::default(),
             listener: OnceLock::new(),
+            wishes,
         });
         node.load(progress)?;
         if node.surroundings.demonstration

@@ -51,7 +51,7 @@ fn text(disk: &dyn Disk, path: &Path) -> io::Result<Zeroizing<String>> {
 
 /// `host` is where the operating system has the file, if it does.
 fn read(host: Option<PathBuf>, path: &Path, text: &str) -> anyhow::Result<SecretKey> {
-    let mode = host.map(|host| fs::metadata(host)).transpose()?;
+    let mode = host.map(fs::metadata).transpose()?;
     if mode.is_some_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
         bail!(UnfitKey(format!(
             "others can read the node's key {0}: `chmod 600 {0}`, and if they may have, stop this \

@@ -10,6 +10,7 @@ use super::{
     running::Running,
     stats, status, verify,
     whole::{self, WholePage},
+    wishes,
 };
 use crate::{
     control::{
@@ -96,6 +97,9 @@ impl Session for NodeSession {
             }
             Request::Carry => {
                 Answer::Carried(carry::carry(&node, std::mem::take(&mut self.staged), progress)?)
+            }
+            Request::Follow { page, change } => {
+                Answer::Following(wishes::follow(&node, &page, &change)?)
             }
             Request::Forget { page } => Answer::Forgotten(carry::forget(&node, &page)?),
             Request::Found => {

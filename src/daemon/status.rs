@@ -1,6 +1,8 @@
 //! Health in words, and the pages as tables show them.
 
-use super::{damage::Damage, field, inbox, node::Node, report, running::Running, seats::Seats};
+use super::{
+    damage::Damage, field, inbox, node::Node, report, running::Running, seats::Seats, wishes,
+};
 use crate::{
     control::{
         report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
@@ -217,6 +219,11 @@ pub fn page(node: &Node, governance: &Governance) -> PageReport {
         summary: summary(node, governance),
         seal: page.seal().to_string(),
         sealed: page.head().time,
+        following: wishes::following(
+            Some(page.name().to_string()),
+            &page.id(),
+            node.wishes.of(&page.id()),
+        ),
         own_seats: Seats::of_node(governance, node.key()).held,
         quorum: quorum(page.parameters().track2_bp, total),
         hosted: Seats::of(governance).held,

@@ -12,7 +12,7 @@ use super::log::{self, Log, Spot};
 use super::report::{FaultKind, LogFault, Notice, StoreError, failed};
 use super::scan::{CHUNK_STREAM, Scan, Step};
 use super::{INDEX, LOCK, LOG, NEW_PREFIX, OLD_PREFIX, Owner, PAGES, Page, Progress, Store};
-use super::{anchors, page_of};
+use super::{anchors, notes, page_of};
 use crate::id::Id;
 
 /// Spots that are added to the index at once while it is rebuilt (choice: a few hundred KiB).
@@ -32,6 +32,7 @@ pub(super) fn open(
     let index_dir = disk.on_host(&dir.join(INDEX));
     let mut opening = Opening { disk: &*disk, pages, notices: Vec::new(), reason: None };
     anchors::tidy(&*disk, dir)?;
+    notes::tidy(&*disk, dir)?;
     let names = opening.tidy()?;
     let (index, known) = opening.known(Index::open(index_dir.as_deref()));
     let mut found = BTreeMap::new();

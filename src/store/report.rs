@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::frame::FileHeadFault;
 use crate::id::Id;
-use crate::limits::LOG_FRAME_BYTES_MAX;
+use crate::limits::{LOG_FRAME_BYTES_MAX, NOTE_BYTES_MAX};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,10 @@ pub enum StoreError {
         Give the node a new key (remove node.key), and have the page's participants name it",
         .0.display())]
     JournalDamaged(PathBuf),
+    #[error("{} is damaged: {held} are lost, and it begins anew", path.display())]
+    NoteDamaged { path: PathBuf, held: &'static str },
+    #[error("{0} bytes are more than the {NOTE_BYTES_MAX} of such a file")]
+    NoteTooLarge(usize),
     #[error(transparent)]
     Damaged(#[from] LogFault),
 }

@@ -7,9 +7,11 @@
 use std::sync::OnceLock;
 
 use djdns::{
+    beacon::Beacon,
     config::{Config, hosts::Hosts, resolv_conf::ResolvConf},
     control::request::Request,
     daemon::whole::WholePage,
+    discovery::Packet,
     dns::{
         PageMeta, Transport, Upstream, View,
         forward::{
@@ -40,18 +42,23 @@ use djdns::{
         record::{PageLink, RecordType},
         roster_rows, zonefile,
     },
-    sync::message::{self as peer, Above, Fate, Named, Notice, Parts},
+    sync::{
+        Book,
+        message::{self as peer, Above, Fate, Named, Notice, Parts},
+    },
 };
 
 /// A target: its name, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 18] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
     ("sync_message", sync_message),
+    ("lan_packet", lan_packet),
+    ("address_book", address_book),
     ("page_admit", page_admit),
     ("bundle_read", bundle_read),
     ("zonefile_read", zonefile_read),
@@ -327,6 +334,25 @@ pub fn config_file(bytes: &[u8]) {
 
 fn text(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok()
+}
+
+/// A datagram of the local network is refused, or is the one spelling of what it says (D2).
+pub fn lan_packet(bytes: &[u8]) {
+    if let Ok(packet) = Packet::read(bytes) {
+        assert_eq!(packet.write(), bytes, "a second spelling of a datagram was accepted");
+        // No fuzzer forges a signature: what is refused here is refused for it, or before.
+        let _ = Beacon::admit(packet.beacon);
+    }
+}
+
+/// An address book is refused, or what it is read as can be kept and read again (N7).
+pub fn address_book(bytes: &[u8]) {
+    let me = SecretKey::from_seed(&[0; 32]).public();
+    if let Ok(book) = Book::read(bytes, me, 1) {
+        let kept = book.write();
+        let again = Book::read(&kept, me, 1).expect("what was written is read");
+        assert_eq!(again.write(), kept, "an address book changed while it was kept");
+    }
 }
 
 /// A small page of two, its contents those of [`ZONE`].

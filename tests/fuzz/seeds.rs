@@ -3,8 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use djdns::{
+    beacon::Beacon,
     control::request::Request,
+    discovery::Packet,
+    key::SecretKey,
     page::{bundle, name::Name, record::RecordType},
+    sync::{Book, How, Moment, Source},
 };
 
 use super::bodies::golden_page;
@@ -23,6 +27,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             [hex_files("golden/petition-v1"), hex_files("golden/refusal-v1"), rows].concat()
         }
         "sync_message" => hex_files("golden/message-v1"),
+        "lan_packet" => packets(),
+        "address_book" => books(),
         "page_admit" => pages(),
         "bundle_read" => {
             let mut seeds = hex_files("golden/bundle-v1");
@@ -85,6 +91,31 @@ fn hex_files(folder: &str) -> Vec<Vec<u8>> {
         data_encoding::HEXLOWER.decode(digits.as_bytes()).unwrap()
     };
     files(folder, "hex").into_iter().map(bytes).collect()
+}
+
+/// A beacon that asks and one that tells.
+fn packets() -> Vec<Vec<u8>> {
+    let beacon = beacon(1);
+    [true, false].map(|asks| Packet { asks, beacon: beacon.bytes() }.write()).into()
+}
+
+/// An empty address book, and one with something of everything.
+fn books() -> Vec<Vec<u8>> {
+    let now = Moment { unix: 1, ticks: 1 };
+    let mut book = Book::new(beacon(0).key(), 1);
+    let empty = book.write();
+    let teller = Some(beacon(1).key());
+    book.hear(&beacon(1), Source { how: How::Lan, teller: None }, now);
+    book.hear(&beacon(2), Source { how: How::Exchange, teller }, now);
+    book.joined(beacon(1).key(), beacon(1).addresses()[0], true, now);
+    book.hear_place(beacon(3).addresses()[0], How::Told);
+    book.lied(beacon(4).key(), "it forged a seal", now);
+    vec![empty, book.write()]
+}
+
+fn beacon(n: u8) -> Beacon {
+    let addresses = ["192.0.2.1:31415", "[2001:db8::1]:31415"].map(|at| at.parse().unwrap());
+    Beacon::sign(&SecretKey::from_seed(&[n; 32]), &addresses, 1000).unwrap()
 }
 
 /// A genesis and entries, each after its length.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::held;
+use super::{follow, held};
 use crate::{
     cli::{
         args,
@@ -175,6 +175,10 @@ impl Show {
         if report.own_seats > 0 {
             let (own, quorum) = (report.own_seats, report.quorum);
             row("this node", format!("seals with {own} power; a seal takes {quorum}"));
+        }
+        // A demonstration is never synced (P6).
+        if !page.demonstration {
+            row("followed", follow::words(&report.following));
         }
         for (name, value) in &report.parameters {
             row(name, with_unit(name, *value));

@@ -1,0 +1,223 @@
+//! Nodes find each other on a local network, by each way alone (D2).
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use djdns::{
+    ambient,
+    beacon::Beacon,
+    discovery::{Discovery, Options, Packet, Sighting, own_addresses},
+    key::SecretKey,
+    limits::LAN_BROADCAST_PORT,
+    sync::How,
+};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::support::lan::{Lan, Machine};
+
+const PORT: u16 = 31415;
+/// How long nodes may take to find each other (choice: the machine may be busy).
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A node that only looks for others.
+struct Seeker {
+    found: Receiver<Sighting>,
+    /// New beacons; it stops when this is dropped.
+    beacons: Option<UnboundedSender<Beacon>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Seeker {
+    fn start(machine: &Machine, n: u8, how: How) -> Seeker {
+        let (found, sightings) = channel();
+        let (beacons, mut changes) = unbounded_channel::<Beacon>();
+        let address = SocketAddr::from((machine.address, PORT));
+        let thread = machine.spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let (discovery, errors) = start(beacon(n, address), how, found);
+                assert!(errors.is_empty(), "{errors:?}");
+                while let Some(beacon) = changes.recv().await {
+                    discovery.set_beacon(beacon);
+                }
+                discovery.stop();
+            });
+        });
+        Seeker { found: sightings, beacons: Some(beacons), thread: Some(thread) }
+    }
+
+    /// Waits until it has found the node `n` at this address.
+    #[track_caller]
+    fn finds(&self, n: u8, address: SocketAddr, how: How) -> Sighting {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let sighting = self.found.recv_timeout(left).unwrap_or_else(|error| {
+                panic!("node {n} at {address} was not found by {how:?}: {error}")
+            });
+            assert_eq!(sighting.how, how);
+            if sighting.beacon.key() == secret(n).public()
+                && sighting.beacon.addresses() == [address]
+            {
+                return sighting;
+            }
+        }
+    }
+}
+
+impl Drop for Seeker {
+    fn drop(&mut self) {
+        self.beacons.take();
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || ended.is_some_and(|ended| ended.is_ok()));
+    }
+}
+
+fn start(
+    beacon: Beacon,
+    how: How,
+    found: Sender<Sighting>,
+) -> (Discovery, Vec<djdns::discovery::DiscoveryError>) {
+    let options = Options {
+        seed: beacon.expires(),
+        beacon,
+        lan: how == How::Lan,
+        broadcast: how == How::Broadcast,
+        broadcast_port: LAN_BROADCAST_PORT,
+        now: ambient::now,
+        ticks: ambient::ticks,
+    };
+    Discovery::start(options, Arc::new(move |sighting| _ = found.send(sighting)))
+}
+
+fn secret(n: u8) -> SecretKey {
+    SecretKey::from_seed(&[n; 32])
+}
+
+fn beacon(n: u8, address: SocketAddr) -> Beacon {
+    Beacon::sign(&secret(n), &[address], ambient::now() + 3600).unwrap()
+}
+
+fn at(machine: &Machine) -> SocketAddr {
+    (machine.address, PORT).into()
+}
+
+/// Two nodes that meet by one way, a third that comes later, and one that moves.
+fn meet(how: How) {
+    let lan = Lan::new(3);
+    let [one, two, three] = &lan.machines[..] else { unreachable!() };
+    let first = Seeker::start(one, 1, how);
+    let second = Seeker::start(two, 2, how);
+    let sighting = first.finds(2, at(two), how);
+    // It is heard in IPv6 as well, where the address is one of the link.
+    let (hints, link) = (&sighting.hints, |hint: &SocketAddr| hint.is_ipv6());
+    assert!(hints.iter().any(|hint| *hint == at(two) || link(hint)), "{hints:?}");
+    second.finds(1, at(one), how);
+    let third = Seeker::start(three, 3, how);
+    third.finds(1, at(one), how);
+    third.finds(2, at(two), how);
+    first.finds(3, at(three), how);
+    let moved = SocketAddr::from((two.address, 4242));
+    second.beacons.as_ref().unwrap().send(beacon(2, moved)).unwrap();
+    first.finds(2, moved, how);
+    third.finds(2, moved, how);
+}
+
+/// D2 accepts: nodes on one network without internet, by DNS-SD alone.
+#[test]
+fn nodes_find_each_other_by_dns_sd_alone() {
+    meet(How::Lan);
+}
+
+/// D2 accepts: the same by broadcast alone.
+#[test]
+fn nodes_find_each_other_by_broadcast_alone() {
+    meet(How::Broadcast);
+}
+
+#[test]
+fn a_node_whose_cable_was_pulled_is_found_when_it_is_back() {
+    let lan = Lan::new(2);
+    let [one, two] = &lan.machines[..] else { unreachable!() };
+    two.unplug();
+    let first = Seeker::start(one, 1, How::Broadcast);
+    let second = Seeker::start(two, 2, How::Broadcast);
+    let alone = first.found.recv_timeout(Duration::from_millis(500));
+    assert!(matches!(alone, Err(RecvTimeoutError::Timeout)), "{alone:?}");
+    two.plug();
+    first.finds(2, at(two), How::Broadcast);
+    second.finds(1, at(one), How::Broadcast);
+}
+
+/// D2 refuses: garbage, forged and expired beacons; whoever sends them keeps nobody from being found.
+#[test]
+fn whoever_floods_the_broadcast_keeps_nobody_from_being_found() {
+    let lan = Lan::new(3);
+    let [one, two, three] = &lan.machines[..] else { unreachable!() };
+    let first = Seeker::start(one, 1, How::Broadcast);
+    let target = SocketAddr::from((one.address, LAN_BROADCAST_PORT));
+    let victim = at(two);
+    let flood = three.spawn(move || {
+        let socket = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+        let past = Beacon::sign(&secret(66), &[victim], ambient::now() - 1).unwrap();
+        let mut forged = beacon(2, victim).bytes().to_vec();
+        *forged.last_mut().unwrap() ^= 1;
+        let packet = |beacon| Packet { asks: true, beacon }.write();
+        let huge = vec![7; 60_000];
+        let packets =
+            [packet(past.bytes()), packet(&forged), b"djdns/1".to_vec(), vec![0xff; 300], huge];
+        for n in 0..20_000u32 {
+            let mut bytes = packets[n as usize % packets.len()].clone();
+            if n % 3 == 0 {
+                bytes.extend_from_slice(&n.to_be_bytes());
+            }
+            let _ = socket.send_to(&bytes, target);
+        }
+    });
+    let second = Seeker::start(two, 2, How::Broadcast);
+    let sighting = first.finds(2, at(two), How::Broadcast);
+    assert_eq!(sighting.hints.len(), 1);
+    second.finds(1, at(one), How::Broadcast);
+    flood.join().unwrap();
+    // Nobody else was found, and nobody twice.
+    let others: Vec<Sighting> = first.found.try_iter().collect();
+    assert!(others.iter().all(|other| other.beacon.key() == secret(2).public()), "{others:?}");
+}
+
+#[test]
+fn what_another_program_holds_is_said_and_the_other_way_goes_on() {
+    let lan = Lan::new(1);
+    let machine = &lan.machines[0];
+    let address = at(machine);
+    machine
+        .spawn(move || {
+            let taken = UdpSocket::bind(("0.0.0.0", LAN_BROADCAST_PORT)).unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (found, _) = channel();
+                let (_, errors) = start(beacon(1, address), How::Broadcast, found);
+                let [error] = &errors[..] else { panic!("{errors:?}") };
+                assert!(error.to_string().contains("UDP port 31416"), "{error}");
+            });
+            drop(taken);
+        })
+        .join()
+        .unwrap();
+}
+
+#[test]
+fn a_machine_names_the_addresses_of_its_interfaces() {
+    let lan = Lan::new(1);
+    let machine = &lan.machines[0];
+    let own = machine.spawn(|| own_addresses(&["[::]:31415".parse().unwrap()])).join().unwrap();
+    assert_eq!(own, [at(machine)]);
+}
