@@ -61,12 +61,12 @@
 //! | T5 |  | later |
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture`, [`daemon::freshness`] | built |
 //! | T7 | [`governance::field`], `daemon::carry`, [`daemon::freshness`] | partly |
-//! | N1 |  | later |
+//! | N1 | [`network`], [`network::tls`] | built |
 //! | N2 |  | later |
 //! | N3 |  | later |
 //! | N4 |  | later |
 //! | N5 |  | later |
-//! | N6 |  | later |
+//! | N6 | [`network`], [`network::wire`] | partly |
 //! | N7 | `sync::book`, `sync::book::group` | built |
 //! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
@@ -96,6 +96,7 @@ pub mod http;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod network;
 pub mod page;
 pub mod store;
 pub mod sync;

@@ -33,6 +33,7 @@ use djdns::{
     id::Id,
     key::SecretKey,
     limits::UDP_ANSWER_BYTES_MAX,
+    network::wire::{AnswerHead, Head, Intake, NoticeHead, RequestHead},
     page::{
         Page, RawPage, bundle,
         entry::{Entry, Rdata, RecordSets},
@@ -52,7 +53,7 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
@@ -67,6 +68,7 @@ pub const TARGETS: [Target; 18] = [
     ("control_request", control_request),
     ("upstream_response", upstream_response),
     ("dot_stream", dot_stream),
+    ("network_frames", network_frames),
     ("upstream_text", upstream_text),
     ("resolv_conf", resolv_conf),
     ("hosts_file", hosts_file),
@@ -297,6 +299,36 @@ pub fn dot_stream(bytes: &[u8]) {
     assert!(before <= 2);
     answered.sort_unstable();
     assert_eq!(answered, [0, 1]);
+}
+
+/// A stream of frames of each kind: whatever the pieces it comes in, the same frames come out of it,
+/// none is longer than may be, and the same fault ends it.
+pub fn network_frames(bytes: &[u8]) {
+    const BODY_BYTES_MAX: usize = 100;
+    fn frames<H: Head + std::fmt::Debug + PartialEq>(bytes: &[u8]) {
+        let read = |at_once: usize| {
+            let mut intake = Intake::<H>::new(BODY_BYTES_MAX);
+            let mut frames = Vec::new();
+            for mut piece in bytes.chunks(at_once) {
+                while !piece.is_empty() {
+                    match intake.take(&mut piece) {
+                        Ok(frame) => frames.extend(frame),
+                        Err(fault) => return (frames, Err(fault)),
+                    }
+                }
+            }
+            (frames, intake.end())
+        };
+        let whole = read(usize::MAX);
+        for (head, body) in &whole.0 {
+            assert!(body.len() == head.body_bytes() && body.len() <= BODY_BYTES_MAX);
+        }
+        assert_eq!(read(1), whole);
+        assert_eq!(read(7), whole);
+    }
+    frames::<RequestHead>(bytes);
+    frames::<AnswerHead>(bytes);
+    frames::<NoticeHead>(bytes);
 }
 
 /// Refused, or an upstream that is read back from how it is shown.

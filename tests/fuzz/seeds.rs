@@ -50,6 +50,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
                 .chain([responses().iter().flat_map(framed).collect()])
                 .collect()
         }
+        "network_frames" => vec![
+            b"\0\0\0\x64\0\0\0\x05hello".to_vec(),
+            b"\0\0\0\0\x05hello\x02\0\0\0\0\x01\0\0\0\0".to_vec(),
+            b"\0\0\0\x05hello\0\0\0\x01.\0\0\0\x02..".to_vec(),
+        ],
         "upstream_text" => lines(
             "192.0.2.53\n192.0.2.53:5353\n[2001:db8::53]:5353\n2001:db8::53\n\
              tls://192.0.2.1#dns.example\ntls://[2001:db8::1]:8853\n\
