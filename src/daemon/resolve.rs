@@ -3,7 +3,12 @@
 use super::{field, node::Node, report::data_text};
 use crate::{
     control::report::{AnswerRow, ForwardedStep, PageStep, Resolution},
-    dns::{Answer, Rcode, Source, Trouble, View, answer::Part, path::Path, service::Wanted},
+    dns::{
+        Answer, Rcode, Source, Trouble, View,
+        answer::{ExtendedError, Part},
+        path::Path,
+        service::Wanted,
+    },
     governance::{Governance, operation::Register},
     id::Id,
     page::{
@@ -60,7 +65,7 @@ pub fn resolve(node: &Node, name: &Name, rtype: RecordType, offline: bool) -> Re
 /// Whether what was answered can be the newest: of pages, that none which had a say is stale (T6).
 fn is_fresh(answer: &Answer) -> bool {
     match answer.source {
-        Source::Page => !answer.errors.iter().any(|error| error.is_stale()),
+        Source::Page => !answer.errors.iter().any(ExtendedError::is_stale),
         source => [Source::Override, Source::Cache, Source::Forwarded].contains(&source),
     }
 }
