@@ -30,6 +30,7 @@ mod resolve;
 mod serve;
 mod shell;
 mod signing;
+mod simulate;
 mod stats;
 mod status;
 mod system;
@@ -105,6 +106,7 @@ enum Command {
     Request(request::Request),
     Requests(requests::Requests),
     Config(config::Config),
+    Simulate(simulate::Simulate),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -157,6 +159,7 @@ impl Command {
             Command::Request(command) => command.run(context),
             Command::Requests(command) => command.run(context),
             Command::Config(command) => command.run(context),
+            Command::Simulate(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
         }
@@ -186,6 +189,7 @@ impl Command {
             Command::Request(_) => "djdns request",
             Command::Requests(_) => "djdns requests",
             Command::Config(_) => "djdns config",
+            Command::Simulate(_) => "djdns simulate",
             Command::Completions(_) => "djdns completions",
             Command::Man(_) => "djdns man",
         }

@@ -101,5 +101,6 @@ pub mod page;
 pub mod store;
 pub mod sync;
 pub mod time;
+pub mod world;
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

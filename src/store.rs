@@ -289,6 +289,32 @@ impl Store {
         if spots.is_empty() { Ok(None) } else { self.find_in_logs(id) }
     }
 
+    /// The record of this id in the log of one page, checked against it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchPage`], or [`StoreError::Damaged`].
+    pub fn find_in(&self, page: &Id, id: &Id) -> Result<Option<Record>, StoreError> {
+        let spots = self.indexed(|index| index.find(id));
+        let found = spots.as_ref().map(|spots| {
+            let mut here = spots.iter().filter(|(of, _)| of == page);
+            here.find_map(|(_, spot)| self.record_at(page, *spot)).filter(|found| found.id == *id)
+        });
+        match (found, spots.is_some_and(|spots| spots.iter().any(|(of, _)| of == page))) {
+            (Some(Some(record)), _) => Ok(Some(record)),
+            (Some(None), false) => Ok(None),
+            // The index is gone, or does not fit the log.
+            _ => {
+                let mut found = None;
+                self.read(page, Cursor::START, &mut |record| {
+                    if record.id == *id && record.is_named() {
+                        found = Some(record);
+                    }
+                })?;
+                Ok(found)
+            }
+        }
+    }
+
     /// The ids of named records that begin with these hexadecimal digits, in order, each once.
     ///
     /// # Errors

@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    node::{Node, Progress, Reopening, State, check_no_demonstration, checking, record, sentence},
+    following::Following,
+    node::{Node, Progress, Reopening, State, check_no_demonstration, checking, sentence},
     status,
     whole::{self, Check, Note, WholePage},
 };
@@ -17,14 +18,14 @@ use crate::{
         request::{Failure, PageSelector},
     },
     dns::Trouble,
-    governance::{Governance, seal::SealRecord, statement::Statement},
+    governance::{
+        Governance,
+        seal::{Seal, SealRecord},
+        statement::Statement,
+    },
     id::{Id, Kind},
     limits::{FORKS_KEPT_MAX, SEAL_AHEAD},
-    page::{
-        Page,
-        genesis::Genesis,
-        name::{Name, Owner},
-    },
+    page::{Page, genesis::Genesis, name::Name},
     store::{Cursor, Record, StoreError},
     time::date,
 };
@@ -41,14 +42,6 @@ struct Brought {
 struct Held {
     seals: Vec<SealRecord>,
     statements: HashSet<Id>,
-}
-
-/// A page with what a bundle brought, and what is to be written for it.
-struct Followed {
-    page: Governance,
-    changed: Vec<Owner>,
-    records: Vec<Record>,
-    seals: usize,
 }
 
 /// Takes a bundle in: all that is new of it, durably, or nothing.
@@ -97,16 +90,25 @@ fn check_due(whole: &WholePage, now: u64) -> Result<(), Failure> {
     let Some(seal) = times.map(|record| record.seal).max_by_key(|seal| seal.time) else {
         return Ok(());
     };
-    if seal.time <= now.saturating_add(SEAL_AHEAD.as_secs()) {
-        return Ok(());
+    match not_due(&seal, now) {
+        Some(why) => Err(Failure::refused(format!(
+            "{why}: set the clock, or bring the bundle again when that is due (T7)"
+        ))),
+        None => Ok(()),
     }
-    Err(Failure::refused(format!(
-        "the seal at height {} is of {}, and this machine's clock says {}: set the clock, or bring the \
-         bundle again when that is due (T7)",
-        seal.height,
-        date(seal.time),
-        date(now)
-    )))
+}
+
+/// What is to be said of a seal that is not due yet.
+pub(super) fn not_due(seal: &Seal, now: u64) -> Option<String> {
+    let is_due = seal.time <= now.saturating_add(SEAL_AHEAD.as_secs());
+    (!is_due).then(|| {
+        format!(
+            "the seal at height {} is of {}, and this machine's clock says {}",
+            seal.height,
+            date(seal.time),
+            date(now)
+        )
+    })
 }
 
 fn carried(
@@ -169,21 +171,28 @@ fn contradiction<'b>(held: &[SealRecord], brought: &'b [SealRecord]) -> Option<&
 }
 
 /// Keeps a seal as evidence of a fork, once. From now on the page is sealed and followed no further.
-fn keep(node: &Node, state: &mut State, id: &Id, fork: &SealRecord) -> Result<(), Failure> {
+/// Returns whether it was not kept before.
+pub(super) fn keep(
+    node: &Node,
+    state: &mut State,
+    id: &Id,
+    fork: &SealRecord,
+) -> Result<bool, Failure> {
     let kept = state.forks.get(id).map_or(&[][..], Vec::as_slice);
     let seal = fork.seal.id();
     // Whoever can make one can make many, and one says it all.
     if kept.len() >= FORKS_KEPT_MAX || kept.iter().any(|kept| kept.seal.id() == seal) {
-        return Ok(());
+        return Ok(false);
     }
     let note = Note { time: node.now(), what: "contradicted".to_owned() };
     let records = [note.record(), Record::unnamed(whole::FORK, fork.encode())];
     node.store.append(id, &records).map_err(sentence)?;
     tracing::warn!(page = %id, %seal, height = fork.seal.height, "two seals contradict each other");
     state.forks.entry(*id).or_default().push(fork.clone());
+    state.open.remove(id);
     node.mark(state, id);
     node.tell_change(id);
-    Ok(())
+    Ok(true)
 }
 
 /// Takes in what is new of a page that is held. Returns what that comes to, and how many statements
@@ -205,57 +214,45 @@ fn follow_on(
     }
     let (seals, statements) = (followed.seals, followed.records.len() - followed.seals);
     let note = Note { time: node.now(), what: "carried".to_owned() };
-    let records: Vec<Record> = [note.record()].into_iter().chain(followed.records).collect();
+    let records: Vec<Record> =
+        [note.record()].into_iter().chain(followed.records.iter().cloned()).collect();
     node.store.append(&id, &records).map_err(sentence)?;
-    match brought.seals.last().filter(|_| seals > 0) {
+    match followed.newest {
         None => node.replace(state, followed.page, &followed.changed),
-        Some(newest) => node.show_seal(state, followed.page, newest, &followed.changed),
+        Some(seal) => node.show_seal(state, followed.page, &seal, &followed.changed),
     }
     Ok(("newer", statements, seals))
 }
 
 /// The page with everything that is new in a bundle of the same history, in the bundle's order.
-///
-/// A statement that does not count here is left out, unless a new seal rests on it: then it is kept
-/// for that, so that this log replays as the bundle does.
-fn follow(mut page: Governance, held: &Held, brought: &Brought) -> Result<Followed, Failure> {
+fn follow(page: Governance, held: &Held, brought: &Brought) -> Result<Following, Failure> {
     let height = page.page().height();
     let new = |record: &&SealRecord| record.seal.height > height;
     let listed: HashSet<Id> =
         brought.seals.iter().filter(new).flat_map(|seal| seal.contents.ids().copied()).collect();
     let mut said: HashMap<Id, Statement> = HashMap::new();
     let mut seals = brought.seals.iter();
-    let (mut changed, mut records, mut count) = (Vec::new(), Vec::new(), 0);
+    let mut following = Following::new(page);
     for (kind, bytes) in &brought.whole.said {
         if *kind == Kind::Seal {
             let Some(seal) = seals.next().filter(new) else { continue };
-            let next = page.admit_seal(seal, &|id| said.get(id).cloned());
-            let (next, owners) = next.map_err(|refusal| {
+            following.seal(seal, &|id| said.get(id).cloned()).map_err(|refusal| {
                 Failure::refused(format!(
                     "the seal at height {} does not fit the page as it is here: {refusal}",
                     seal.seal.height
                 ))
             })?;
-            page = next;
-            changed.extend(owners);
-            records.push(whole::record(Kind::Seal, bytes.clone()));
-            count += 1;
             continue;
         }
         let statement = Statement::reopen(bytes).map_err(Failure::refused)?;
         let id = statement.id();
-        said.insert(id, statement.clone());
-        if held.statements.contains(&id) {
-            continue;
+        if !held.statements.contains(&id) {
+            // What does not count here is left out, unless a seal rests on it.
+            let _ = following.statement(&statement, listed.contains(&id));
         }
-        match page.admit(&statement) {
-            Ok(owners) => changed.extend(owners),
-            Err(_) if listed.contains(&id) => {}
-            Err(_) => continue,
-        }
-        records.push(record(&statement));
+        said.insert(id, statement);
     }
-    Ok(Followed { page, changed, records, seals: count })
+    Ok(following)
 }
 
 /// That a page has two histories, and what a person can do.
@@ -339,6 +336,7 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
     state.due.remove(&id);
     state.held.remove(&id);
     state.fields.remove(&id);
+    state.open.remove(&id);
     if state.is_shown {
         node.view.store(std::sync::Arc::new(node.view.load().without_page(&id)));
     }

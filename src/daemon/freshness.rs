@@ -118,6 +118,7 @@ impl Node {
 
     /// What was said of a page has changed: it is served accordingly, and others are told.
     fn field_changed(&self, state: &mut State, id: &Id, now: u64) {
+        state.open.remove(id);
         self.refresh(state, id, now);
         self.tell_change(id);
     }

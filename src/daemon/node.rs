@@ -17,6 +17,7 @@ use super::{
     anchors::{self, Anchors},
     damage::Damage,
     inbox::Inboxes,
+    ledger::OpenSets,
     node_key::{self, UnfitKey},
     running::Running,
     shown::{built, with_entries, with_page},
@@ -87,6 +88,8 @@ pub(super) struct State {
     pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
     /// What nodes say is the newest seal of each page (T6).
     pub(super) fields: BTreeMap<Id, Field>,
+    /// The open sets that were asked for since their pages changed last (N3).
+    pub(super) open: OpenSets,
     /// When each page that this node has seats of is to be looked at again for a seal.
     pub(super) due: BTreeMap<Id, u64>,
     /// Why a page that this node could seal is not sealed.
@@ -297,7 +300,7 @@ impl Node {
         self.state().pages.get(id).cloned()
     }
 
-    fn learn_keys(&self, statements: &[Statement]) {
+    pub(super) fn learn_keys(&self, statements: &[Statement]) {
         let mut known = self.known_keys.lock().unwrap_or_else(PoisonError::into_inner);
         let known = Arc::make_mut(&mut known);
         statements.iter().for_each(|statement| known.learn(statement.author()));
@@ -318,6 +321,7 @@ impl Node {
             state.due.insert(id, 0);
         }
         state.pages.insert(id, page);
+        state.open.remove(&id);
         self.keep_fresh_soon(state, &id);
         self.tell_change(&id);
     }

@@ -262,7 +262,8 @@ fn present(presence: &Presence) -> String {
     }
 }
 
-fn short(key: RawKey) -> String {
+/// The key of a node as it is told in passing.
+pub(super) fn short(key: RawKey) -> String {
     match PublicKey::admit(key).map(|key| key.short_form()) {
         Ok(key) => format!("z6Mk…{}", &key[key.len() - 6..]),
         Err(refusal) => refusal.to_string(),

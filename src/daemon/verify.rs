@@ -120,7 +120,7 @@ fn compare(replayed: &Governance, served: &Governance) -> Result<(), &'static st
 }
 
 /// Whether the seals that contradict this one are committed to, as it is: then they are evidence.
-fn check_forks(
+pub(super) fn check_forks(
     forks: &[SealRecord],
     below: &Governance,
     record: &SealRecord,

@@ -184,6 +184,17 @@ impl Governance {
         self.past.closed()
     }
 
+    /// The open set (N3): what two copies of a page under one seal have both, once they are in step.
+    /// A ballot that waits for what it names is no part of it: it counts on nothing, and each copy
+    /// takes only so many.
+    pub fn open_set(&self) -> Vec<&Statement> {
+        let operations = self.operations.values().map(|proposal| &proposal.statement);
+        let rows = self.rows.iter().filter(|(target, _)| self.knows(target));
+        let ballots = rows.flat_map(|(_, rows)| rows.values());
+        let all = operations.chain(self.batches.values()).chain(self.presences.values());
+        all.chain(ballots).collect()
+    }
+
     /// Two statements that contradict each other, for each key that signed such (G11).
     pub fn evidence(&self) -> impl Iterator<Item = (&PublicKey, &(Statement, Statement))> {
         self.evidence.iter()

@@ -88,6 +88,11 @@ impl FakeDisk {
         state.crash = Some((state.operations.len() + operation, bytes));
     }
 
+    /// Whether it has crashed.
+    pub fn has_crashed(&self) -> bool {
+        self.state().crashed
+    }
+
     /// Gives the disk this many bytes in all; writes beyond them stop short with "no space".
     pub fn set_space(&self, bytes: Option<usize>) {
         self.state().space = bytes;

@@ -109,6 +109,7 @@ impl Node {
             state.fields.entry(id).or_default().sealed(&page, &seal, &certificate);
         }
         state.pages.insert(id, page);
+        state.open.remove(&id);
         self.keep_fresh(&mut state, &id, self.now());
         self.tell_change(&id);
     }

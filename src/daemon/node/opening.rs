@@ -4,8 +4,8 @@ use super::{Node, Progress};
 use crate::{
     daemon::whole::{self, WholePage, WholeRefusal},
     demo,
-    governance::{Governance, seal::SealRecord},
-    id::Id,
+    governance::{Governance, field::Field, seal::SealRecord},
+    id::{Id, Kind},
     page::{bundle, genesis::Genesis, name::Name},
     store::{Cursor, StoreError},
 };
@@ -56,9 +56,13 @@ impl Node {
         for (n, id) in ids.iter().enumerate() {
             progress("loading pages", n as u64, ids.len() as u64);
             match self.reopen(id, progress) {
-                Ok((page, forks)) => {
-                    if !forks.is_empty() {
-                        self.state().forks.insert(*id, forks);
+                Ok((page, forks, field)) => {
+                    {
+                        let mut state = self.state();
+                        if !forks.is_empty() {
+                            state.forks.insert(*id, forks);
+                        }
+                        state.fields.insert(*id, field);
                     }
                     self.show(page);
                 }
@@ -72,12 +76,13 @@ impl Node {
         &self,
         id: &Id,
         progress: Progress,
-    ) -> Result<(Governance, Vec<SealRecord>), Reopening> {
+    ) -> Result<(Governance, Vec<SealRecord>, Field), Reopening> {
         let mut whole = self.read_whole(id)?;
         let forks = std::mem::take(&mut whole.forks);
         let page = whole::reopen(&whole, progress)?;
         let found = page.page().id();
-        if found == *id { Ok((page, forks)) } else { Err(Reopening::OtherPage(found)) }
+        let field = certified(&whole, &page);
+        if found == *id { Ok((page, forks, field)) } else { Err(Reopening::OtherPage(found)) }
     }
 
     /// Everything in a page's log.
@@ -117,4 +122,14 @@ impl Node {
         let Some(page) = state.pages.get(id).cloned() else { return Ok(None) };
         Ok(Some((self.read_from(id, from)?.0, page)))
     }
+}
+
+/// What those say of the newest seal who committed to it (T6). What nodes attested is asked for anew.
+fn certified(whole: &WholePage, page: &Governance) -> Field {
+    let mut field = Field::default();
+    let newest = whole.said.iter().rev().find(|(kind, _)| *kind == Kind::Seal);
+    if let Some(record) = newest.and_then(|(_, bytes)| SealRecord::decode(bytes).ok()) {
+        field.sealed(page, &record.seal, &record.certificate);
+    }
+    field
 }

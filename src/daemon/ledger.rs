@@ -1,0 +1,396 @@
+//! A node as the machine that keeps pages in step sees it: what it holds, and the doors for what peers
+//! hand on (N3 to N6).
+//!
+//! What a peer hands on is judged by the same doors as what a person hands in. A fault is only what no
+//! honest node passes on: bytes that are none, and signatures that are wrong. What a page refuses may
+//! be a matter of order.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use super::{
+    carry::{keep, not_due},
+    following::Following,
+    many::{Admitted, admit_each},
+    node::{Node, State, sentence},
+    trail::short,
+    verify::check_forks,
+    whole::{self, Check, Note},
+};
+use crate::{
+    governance::{
+        Governance, Refusal,
+        attest::{Attestation, AttestationRefusal},
+        field::Field,
+        seal::SealRecord,
+        sealing::SealRefusal,
+        statement::{Statement, StatementRefusal},
+    },
+    id::{Id, Kind},
+    key::PublicKey,
+    page::{Page, trie::Trie},
+    store::Record,
+    sync::{Held, Ledger, Refused, Sealed, Verdict, message::PetitionAnswer},
+};
+
+impl Ledger for Node {
+    fn me(&self) -> PublicKey {
+        self.key()
+    }
+
+    fn pages(&self) -> Vec<Id> {
+        let state = self.state();
+        let synced = state.pages.iter().filter(|(_, page)| !page.page().is_demonstration());
+        synced.map(|(id, _)| *id).collect()
+    }
+
+    fn held(&self, page: &Id) -> Option<Held> {
+        let mut state = self.state();
+        let governance = synced(&state, page)?.clone();
+        let forks = state.forks.get(page).cloned().unwrap_or_default();
+        Some(Held { open: open_set(&mut state, &governance), governance, forks })
+    }
+
+    fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {
+        {
+            let state = self.state();
+            synced(&state, page)?;
+            let field = state.fields.get(page);
+            let said = field.and_then(|field| field.statements().get(id).copied().cloned());
+            if let Some(said) = said {
+                return Some(said.bytes().to_vec());
+            }
+            let mut forks = state.forks.get(page).into_iter().flatten();
+            if let Some(fork) = forks.find(|fork| fork.seal.id() == *id) {
+                return Some(fork.encode());
+            }
+        }
+        // Everything else that is open is in the log, where it was before it counted.
+        let record = self.store.find_in(page, id).ok()??;
+        Kind::from_tag(record.kind).is_some_and(whole::is_said).then_some(record.bytes)
+    }
+
+    /// N6 refuses here: of a page that is not followed, and of who takes no part.
+    fn admit(&self, page: &Id, from: &PublicKey, statements: Vec<Vec<u8>>) -> Vec<Verdict> {
+        let Some(present) = self.page(page).filter(|page| !page.page().is_demonstration()) else {
+            return vec![not_held(page); statements.len()];
+        };
+        let read = self.read_statements(&present, &statements);
+        let mut state = self.state();
+        let now = self.now();
+        let verdicts = self.take_statements(&mut state, page, from, read, now);
+        self.seal_in(&mut state, page, now);
+        verdicts
+    }
+
+    fn follow(&self, page: &Id, from: &PublicKey, seals: Vec<Sealed>) -> Result<usize, Refused> {
+        let mut taken = 0;
+        for sealed in &seals {
+            match self.follow_one(page, from, sealed) {
+                Ok(()) => taken += 1,
+                Err(refused) if taken == 0 => return Err(refused),
+                Err(_) => break,
+            }
+        }
+        self.seal_in(&mut self.state(), page, self.now());
+        Ok(taken)
+    }
+
+    fn forks(&self, page: &Id, _from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {
+        evidence.iter().map(|record| self.take_fork(page, record)).collect()
+    }
+
+    fn petition(&self, _from: SocketAddr, _bytes: &[u8]) -> PetitionAnswer {
+        PetitionAnswer::NotTaken("this node takes no petitions from other nodes".to_owned())
+    }
+
+    fn fate(&self, _page: &Id, petition: &Id) -> PetitionAnswer {
+        PetitionAnswer::Unknown(*petition)
+    }
+}
+
+/// A page that is kept in step.
+fn synced<'s>(state: &'s State, page: &Id) -> Option<&'s Governance> {
+    state.pages.get(page).filter(|page| !page.page().is_demonstration())
+}
+
+fn not_held(page: &Id) -> Verdict {
+    Verdict::NotNow(format!("the page {page} is not here"))
+}
+
+/// The ids of everything open on a page (N3), computed once for each version of it.
+fn open_set(state: &mut State, page: &Governance) -> Arc<Trie> {
+    let id = page.page().id();
+    if let Some(open) = state.open.get(&id) {
+        return open.clone();
+    }
+    let said = page.open_set().into_iter().map(Statement::id);
+    let attested = state.fields.get(&id).map(Field::statements).unwrap_or_default();
+    let forks = state.forks.get(&id).into_iter().flatten().map(|fork| fork.seal.id());
+    let ids: BTreeSet<Id> = said.chain(attested.keys().copied()).chain(forks).collect();
+    let open = Arc::new(Trie::from_pairs(ids.into_iter().map(|id| (id, Box::from([])))));
+    state.open.insert(id, open.clone());
+    open
+}
+
+/// What a peer handed on, read: with its signature checked, or why it is not looked at further.
+enum Read {
+    Statement(Statement),
+    Attestation(Attestation),
+    Not(Verdict),
+}
+
+impl Node {
+    /// Reads statements and checks their signatures, on all cores. Whoever takes no part in the page is
+    /// not worth a signature: anybody can make keys.
+    fn read_statements(&self, page: &Governance, all: &[Vec<u8>]) -> Vec<Read> {
+        let mut read: Vec<Read> = all.iter().map(|bytes| looked_at(page, bytes)).collect();
+        let is_wanted = |read: &Read| matches!(read, Read::Statement(_));
+        let places: Vec<usize> = (0..all.len()).filter(|n| is_wanted(&read[*n])).collect();
+        let bytes: Vec<&[u8]> = places.iter().map(|n| all[*n].as_slice()).collect();
+        let admitted: Vec<Admitted> = admit_each(&self.known_keys(), &bytes, |each| each.collect());
+        for (n, admitted) in places.into_iter().zip(admitted) {
+            read[n] = match admitted {
+                Ok(statement) => Read::Statement(statement),
+                Err((_, refusal)) => Read::Not(Verdict::Fault(refusal.to_string())),
+            };
+        }
+        read
+    }
+
+    fn take_statements(
+        &self,
+        state: &mut State,
+        id: &Id,
+        from: &PublicKey,
+        read: Vec<Read>,
+        now: u64,
+    ) -> Vec<Verdict> {
+        let Some(page) = synced(state, id).cloned() else {
+            return vec![not_held(id); read.len()];
+        };
+        let is_forked = state.forks.contains_key(id);
+        let mut field = state.fields.get(id).cloned().unwrap_or_default();
+        let mut following = Following::new(page);
+        let mut authors = Vec::new();
+        let mut verdicts: Vec<Verdict> = Vec::new();
+        for read in read {
+            verdicts.push(match read {
+                Read::Not(verdict) => verdict,
+                Read::Statement(_) if is_forked => {
+                    Verdict::NotNow("the page is forked (T4)".to_owned())
+                }
+                Read::Statement(statement) => match following.statement(&statement, false) {
+                    Ok(()) => {
+                        authors.push(statement);
+                        Verdict::New
+                    }
+                    Err(Refusal::Known) => Verdict::Known,
+                    Err(refusal) => Verdict::NotNow(refusal.to_string()),
+                },
+                Read::Attestation(said) => match field.take(&following.page, &said, now) {
+                    Ok(true) => Verdict::New,
+                    Ok(false) => Verdict::Known,
+                    Err(refusal) => Verdict::NotNow(refusal.to_string()),
+                },
+            });
+        }
+        if let Err(why) = self.write_synced(id, from, &following, now) {
+            let lost = |verdict| match verdict {
+                Verdict::New => Verdict::NotNow(why.clone()),
+                verdict => verdict,
+            };
+            return verdicts.into_iter().map(lost).collect();
+        }
+        self.learn_keys(&authors);
+        if verdicts.contains(&Verdict::New) {
+            state.fields.insert(*id, field);
+            let Following { page, changed, .. } = following;
+            self.replace(state, page, &changed);
+        }
+        verdicts
+    }
+
+    /// Appends what was taken in from a peer, durably.
+    fn write_synced(
+        &self,
+        page: &Id,
+        from: &PublicKey,
+        following: &Following,
+        now: u64,
+    ) -> Result<(), String> {
+        if following.records.is_empty() {
+            return Ok(());
+        }
+        let note = Note { time: now, what: format!("synced from {}", short(from.raw())) };
+        let records: Vec<Record> =
+            [note.record()].into_iter().chain(following.records.iter().cloned()).collect();
+        self.store.append(page, &records).map_err(|error| sentence(error).message)
+    }
+
+    /// Takes the next seal in, with the statements that it lists.
+    fn follow_one(&self, id: &Id, from: &PublicKey, sealed: &Sealed) -> Result<(), Refused> {
+        let now = self.now();
+        let record = SealRecord::decode(&sealed.record)
+            .map_err(|refusal| Refused::Fault(format!("the seal: {refusal}")))?;
+        if let Some(why) = not_due(&record.seal, now) {
+            return Err(Refused::NotNow(why));
+        }
+        let brought = self.brought(id, &sealed.statements)?;
+        let mut state = self.state();
+        let Some(page) = synced(&state, id).cloned() else {
+            return Err(Refused::NotNow(format!("the page {id} is not here")));
+        };
+        if state.forks.contains_key(id) {
+            return Err(Refused::NotNow("the page is forked (T4)".to_owned()));
+        }
+        let following = self.followed(page, &record, brought)?;
+        self.write_synced(id, from, &following, now).map_err(Refused::Here)?;
+        self.show_seal(&mut state, following.page, &record, &following.changed);
+        Ok(())
+    }
+
+    /// The statements that came with a seal: each through its door.
+    fn brought(&self, page: &Id, statements: &[Vec<u8>]) -> Result<Vec<Statement>, Refused> {
+        let bytes: Vec<&[u8]> = statements.iter().map(Vec::as_slice).collect();
+        let admitted: Result<Vec<Statement>, _> =
+            admit_each(&self.known_keys(), &bytes, |each| each.collect());
+        let admitted = admitted
+            .map_err(|(_, refusal)| Refused::Fault(format!("a statement of a seal: {refusal}")))?;
+        match admitted.iter().find(|statement| statement.page() != *page) {
+            Some(other) => Err(Refused::Fault(format!(
+                "a statement of a seal is about the page {}",
+                other.page()
+            ))),
+            None => Ok(admitted),
+        }
+    }
+
+    /// The page under the next seal. What that lists and is not in the log comes before it.
+    fn followed(
+        &self,
+        page: Governance,
+        record: &SealRecord,
+        brought: Vec<Statement>,
+    ) -> Result<Following, Refused> {
+        let id = page.page().id();
+        let listed: HashSet<Id> = record.contents.ids().copied().collect();
+        let mut said: HashMap<Id, Statement> = HashMap::new();
+        for known in &listed {
+            if let Ok(Some(found)) = self.store.find_in(&id, known)
+                && let Ok(statement) = Statement::reopen(&found.bytes)
+            {
+                said.insert(*known, statement);
+            }
+        }
+        let mut following = Following::new(page);
+        for statement in brought {
+            if listed.contains(&statement.id()) && !said.contains_key(&statement.id()) {
+                // Whether it counts here or not: the seal says that it did where it was made.
+                let _ = following.statement(&statement, true);
+                said.insert(statement.id(), statement);
+            }
+        }
+        following.seal(record, &|id| said.get(id).cloned()).map_err(|refusal| refused(&refusal))?;
+        Ok(following)
+    }
+
+    /// Checks evidence of another history against this one, and keeps it (T4).
+    fn take_fork(&self, id: &Id, record: &SealRecord) -> Verdict {
+        let Some(page) = self.page(id).filter(|page| !page.page().is_demonstration()) else {
+            return not_held(id);
+        };
+        let (height, seal) = (record.seal.height, record.seal.id());
+        if record.seal.page != *id || height == 0 {
+            return Verdict::Fault("it is evidence about another page, or of no seal".to_owned());
+        }
+        let is_kept = |fork: &SealRecord| fork.seal.id() == seal;
+        if self.state().forks.get(id).is_some_and(|forks| forks.iter().any(is_kept))
+            || self.store.find_in(id, &seal).is_ok_and(|found| found.is_some())
+        {
+            return Verdict::Known;
+        }
+        if height > page.page().height() {
+            return Verdict::NotNow(format!("the page is at height {} here", page.page().height()));
+        }
+        match self.contradicts(id, record) {
+            Ok(()) => match keep(self, &mut self.state(), id, record) {
+                Ok(true) => Verdict::New,
+                Ok(false) => Verdict::Known,
+                Err(failure) => Verdict::NotNow(failure.message),
+            },
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// Whether this seal was committed to, above the same seal as the one held at its height. The page
+    /// is replayed up to there, which is slow: whoever sends what is none is not listened to again.
+    fn contradicts(&self, id: &Id, record: &SealRecord) -> Result<(), Verdict> {
+        let whole = self.read_whole(id).map_err(|why| Verdict::NotNow(why.to_string()))?;
+        let page = Page::reopen(&whole.raw).map_err(|why| Verdict::NotNow(why.to_string()))?;
+        let fork = std::slice::from_ref(record);
+        let mut found = Ok(());
+        let replayed = whole.replay_watched(
+            Governance::new(page),
+            Check::Trusted,
+            &mut |_, _, _| {},
+            &mut |below, held, _| {
+                if let Err(refusal) = check_forks(fork, below, held) {
+                    found = Err(Verdict::Fault(refusal.to_string()));
+                }
+                Ok(())
+            },
+        );
+        replayed.map_err(|why| Verdict::NotNow(why.to_string()))?;
+        found
+    }
+}
+
+/// What is to be said of bytes without a look at their signature: a statement may still be forged.
+fn looked_at(page: &Governance, bytes: &[u8]) -> Read {
+    let fault = |why: &dyn std::fmt::Display| Read::Not(Verdict::Fault(why.to_string()));
+    match Statement::reopen(bytes) {
+        Ok(statement) if statement.page() != page.page().id() => {
+            fault(&Refusal::OtherPage(statement.page()))
+        }
+        Ok(statement) if page.page().roster().power(&statement.author()).is_none() => {
+            let refusal = Refusal::NotParticipant(statement.author());
+            Read::Not(Verdict::NotNow(refusal.to_string()))
+        }
+        Ok(statement) => Read::Statement(statement),
+        Err(StatementRefusal::UnknownKind(kind)) if kind == Kind::Attestation as u8 => {
+            attested(page, bytes).unwrap_or_else(|refusal| fault(&refusal))
+        }
+        Err(refusal) => fault(&refusal),
+    }
+}
+
+fn attested(page: &Governance, bytes: &[u8]) -> Result<Read, AttestationRefusal> {
+    let said = Attestation::admit(bytes)?;
+    Ok(match said.page() == page.page().id() {
+        true => Read::Attestation(said),
+        false => Read::Not(Verdict::Fault(Refusal::OtherPage(said.page()).to_string())),
+    })
+}
+
+/// Whose fault it is that a seal is not taken in.
+fn refused(refusal: &SealRefusal) -> Refused {
+    let words = format!("the seal does not fit the page as it is here: {refusal}");
+    match refusal {
+        SealRefusal::Height { .. }
+        | SealRefusal::Previous { .. }
+        | SealRefusal::Missing(_)
+        | SealRefusal::Ahead { .. }
+        | SealRefusal::Register(_) => Refused::NotNow(words),
+        _ => Refused::Fault(words),
+    }
+}
+
+/// The open sets of pages that were asked for since they changed last.
+pub type OpenSets = BTreeMap<Id, Arc<Trie>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,605 @@
+//! A simulated world: real nodes on disks in memory, their real machines, and people, in virtual time.
+//!
+//! One seed decides everything: how long messages take and which are lost, when disks stop, what liars
+//! change. So a run that fails is run again by its seed. After every event the invariants are checked,
+//! at the end whether honest nodes agree. What is told here is only what happens; who is there, and
+//! when what is done, a [`scenario::Scenario`] says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde::Serialize;
+
+use crate::{
+    daemon::whole::WholePage,
+    governance::Governance,
+    id::Id,
+    key::PublicKey,
+    sync::{AskFailed, AskId, How, Input, Ledger, Output},
+};
+
+mod chance;
+mod deeds;
+mod invariants;
+mod lies;
+mod member;
+mod people;
+mod plain;
+pub mod scenario;
+
+use chance::Chance;
+use invariants::{
+    Seals, invariant_honest_nodes_converge, invariant_nothing_acknowledged_is_lost,
+    invariant_what_is_served_was_signed, invariants,
+};
+use member::Member;
+pub use people::Crowd;
+use scenario::{Deed, Expectation, Scenario, When};
+
+/// How often nodes look for what is due, ms.
+const TICK: u64 = 1_000;
+/// How long a connection lives without a sign of the other side, ms (choice, as QUIC's idle timeout).
+const IDLE: u64 = 30_000;
+/// How long a connection is tried, ms (choice).
+const CONNECT_PATIENCE: u64 = 3_000;
+/// Events of one run (choice): a run with more does not come to an end.
+const EVENTS_MAX: u64 = 20_000_000;
+
+/// What came of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub scenario: String,
+    pub seed: u64,
+    pub ok: bool,
+    /// What did not hold, first.
+    pub failure: Option<String>,
+    /// Seconds of virtual time.
+    pub seconds: u64,
+    pub events: u64,
+    pub messages: u64,
+    pub seals: u64,
+    /// Nodes that were found to lie.
+    pub lied: u64,
+    /// The command that runs it again.
+    pub again: String,
+}
+
+/// Runs a scenario with a seed. What `crowd` holds is only remembered, and changes nothing.
+pub fn run(name: &str, scenario: &Scenario, seed: u64, crowd: &mut Crowd) -> Outcome {
+    let mut world = World::new(scenario, seed, std::mem::take(crowd));
+    let result = world.live();
+    *crowd = std::mem::take(&mut world.crowd);
+    Outcome {
+        scenario: name.to_owned(),
+        seed,
+        ok: result.is_ok(),
+        failure: result.err(),
+        seconds: world.now() / 1000,
+        events: world.events,
+        messages: world.messages,
+        seals: world.seals.keys().filter(|(_, height)| *height > 0).count() as u64,
+        lied: world.lied.iter().map(|(_, liar)| liar).collect::<BTreeSet<_>>().len() as u64,
+        again: format!("djdns simulate {name} --seed {seed}"),
+    }
+}
+
+/// Something that is to happen.
+enum Happening {
+    Deed(Deed),
+    /// Something reaches a node, unless it was started anew meanwhile.
+    Input {
+        to: usize,
+        life: u32,
+        input: Box<Input>,
+    },
+    Request {
+        from: usize,
+        life: u32,
+        to: usize,
+        ask: AskId,
+        request: Vec<u8>,
+    },
+    /// No answer came in time.
+    Late {
+        to: usize,
+        life: u32,
+        ask: AskId,
+    },
+    Wake {
+        to: usize,
+        life: u32,
+        at: u64,
+    },
+    Restart {
+        node: usize,
+    },
+    Tick,
+    /// Connections that have had no sign of life end.
+    Fade,
+}
+
+struct World<'s> {
+    scenario: &'s Scenario,
+    chance: Chance,
+    ticks: Arc<AtomicU64>,
+    members: Vec<Member>,
+    keys: BTreeMap<PublicKey, usize>,
+    pages: BTreeMap<String, Id>,
+    queue: BTreeMap<(u64, u64), Happening>,
+    sequence: u64,
+    /// The group of each node: nodes of different groups do not reach each other.
+    group: Vec<usize>,
+    /// Requests that have no answer yet.
+    asked: BTreeSet<(usize, AskId)>,
+    seals: Seals,
+    /// Who found whom to lie.
+    lied: BTreeSet<(usize, usize)>,
+    crowd: Crowd,
+    events: u64,
+    messages: u64,
+    failure: Option<String>,
+}
+
+impl<'s> World<'s> {
+    fn new(scenario: &'s Scenario, seed: u64, crowd: Crowd) -> World<'s> {
+        let ticks = Arc::new(AtomicU64::new(0));
+        let members = members(scenario, &ticks, seed);
+        let keys = members.iter().enumerate().map(|(n, member)| (member.key, n)).collect();
+        World {
+            scenario,
+            chance: Chance::new(seed),
+            ticks,
+            keys,
+            pages: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            group: vec![0; members.len()],
+            members,
+            asked: BTreeSet::new(),
+            seals: BTreeMap::new(),
+            lied: BTreeSet::new(),
+            crowd,
+            events: 0,
+            messages: 0,
+            failure: None,
+        }
+    }
+
+    /// Milliseconds since the world began.
+    fn now(&self) -> u64 {
+        self.ticks.load(Ordering::Relaxed)
+    }
+
+    fn live(&mut self) -> Result<(), String> {
+        self.begin()?;
+        let end = self.scenario.seconds * 1000;
+        while let Some(((at, _), happening)) = self.queue.pop_first() {
+            if at > end {
+                break;
+            }
+            // Deeds that take long may have moved the time on.
+            self.ticks.fetch_max(at, Ordering::Relaxed);
+            self.events += 1;
+            if self.events > EVENTS_MAX {
+                return Err(format!("{EVENTS_MAX} events, and no end"));
+            }
+            self.happen(happening)?;
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+        }
+        self.judge()
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        let mut founded: BTreeMap<&String, WholePage> = BTreeMap::new();
+        for (name, plan) in &self.scenario.pages {
+            let (page, whole) = people::found(plan)?;
+            self.pages.insert(name.clone(), page.id());
+            founded.insert(name, whole);
+        }
+        for n in 0..self.members.len() {
+            self.members[n].start()?;
+            let plan = &self.scenario.nodes[&self.members[n].plan];
+            for (page, whole) in &founded {
+                let is_held = plan.holds.as_ref().is_none_or(|holds| holds.contains(page));
+                if let Some(node) = self.members[n].node.as_ref().filter(|_| is_held) {
+                    let whole = WholePage { raw: whole.raw.clone(), ..WholePage::default() };
+                    let admitted = node.admit_page(whole, &mut |_, _, _| {});
+                    admitted.map_err(|failure| failure.message)?;
+                    node.view();
+                }
+            }
+            self.members[n].take_changed();
+            if let Some(node) = &self.members[n].node {
+                let held = |page: &Id| Some((*page, Ledger::held(&**node, page)?));
+                self.members[n].tale.first = self.pages.values().filter_map(held).collect();
+            }
+            self.introduce(n);
+        }
+        for (name, plan) in &self.scenario.pages {
+            for (person, node) in plan.power.keys().zip(plan.sealed_by.iter().cycle()) {
+                self.later(
+                    0,
+                    Happening::Deed(Deed::Host {
+                        by: person.clone(),
+                        page: name.clone(),
+                        node: node.clone(),
+                    }),
+                );
+            }
+        }
+        for event in &self.scenario.events {
+            let at = match event.at {
+                When::At(at) => at * 1000,
+                When::Between([from, to]) => self.chance.between(from * 1000, to * 1000),
+            };
+            self.later(at, Happening::Deed(event.deed.clone()));
+        }
+        self.later(TICK, Happening::Tick);
+        self.later(IDLE, Happening::Fade);
+        Ok(())
+    }
+
+    /// Tells a node whom it knows.
+    fn introduce(&mut self, n: usize) {
+        let plan = &self.scenario.nodes[&self.members[n].plan];
+        let is_known =
+            |other: &&Member| plan.knows.as_ref().is_none_or(|knows| knows.contains(&other.plan));
+        let others = self.members.iter().enumerate().filter(|(other, _)| *other != n);
+        let known = others.map(|(_, other)| other).filter(is_known);
+        let beacons: Vec<_> = known.filter_map(Member::beacon).collect();
+        for beacon in beacons {
+            self.input_now(n, Input::Found { beacon, how: How::Told });
+        }
+        self.wake_later(n);
+    }
+
+    /// Puts something after so many milliseconds.
+    fn later(&mut self, wait: u64, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((self.now() + wait, self.sequence), happening);
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Deed(deed) => self.does(deed)?,
+            Happening::Input { to, life, input } => {
+                if self.members[to].life == life {
+                    self.input_now(to, *input);
+                }
+            }
+            Happening::Request { from, life, to, ask, request } => {
+                self.request(from, life, to, ask, &request);
+            }
+            Happening::Late { to, life, ask } => {
+                if self.asked.remove(&(to, ask)) && self.members[to].life == life {
+                    let answer = Err(AskFailed::TimedOut);
+                    self.input_now(to, Input::Answered { ask, answer });
+                }
+            }
+            Happening::Wake { to, life, at } => {
+                // Of several that are on their way only the earliest counts.
+                if self.members[to].life == life && self.members[to].waking == Some(at) {
+                    self.members[to].waking = None;
+                    self.input_now(to, Input::Wake);
+                }
+            }
+            Happening::Restart { node } => self.restart(node)?,
+            Happening::Tick => {
+                for n in 0..self.members.len() {
+                    if let Some(node) = self.members[n].node.clone() {
+                        node.seal_due();
+                        self.settle(n);
+                    }
+                }
+                self.later(TICK, Happening::Tick);
+            }
+            Happening::Fade => {
+                self.fade();
+                self.later(IDLE, Happening::Fade);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands something to a node's machine, and does what that says.
+    fn input_now(&mut self, n: usize, input: Input) {
+        match &input {
+            Input::Joined { peer, .. } => drop(self.members[n].connected.insert(*peer)),
+            Input::Left { peer } => drop(self.members[n].connected.remove(peer)),
+            _ => {}
+        }
+        let now = self.now();
+        let outputs = self.members[n].handle(now, input);
+        outputs.into_iter().for_each(|output| self.carry_out(n, output));
+        self.settle(n);
+        self.wake_later(n);
+    }
+
+    fn wake_later(&mut self, n: usize) {
+        let Some(at) = self.members[n].machine.wake_at() else { return };
+        let member = &mut self.members[n];
+        if member.node.is_none() || member.waking.is_some_and(|waking| waking <= at) {
+            return;
+        }
+        member.waking = Some(at);
+        let life = member.life;
+        let wait = at.saturating_sub(self.now()).max(1);
+        self.later(wait, Happening::Wake { to: n, life, at });
+    }
+
+    /// Looks at what changed on a node: tells its machine, and checks what must hold.
+    fn settle(&mut self, n: usize) {
+        let changed = self.members[n].take_changed();
+        for page in changed {
+            if self.members[n].is_honest
+                && let Err(failure) = invariants(&mut self.members[n], &page, &mut self.seals)
+            {
+                self.failure.get_or_insert(failure);
+                return;
+            }
+            let now = self.now();
+            let outputs = self.members[n].handle(now, Input::Changed { page });
+            outputs.into_iter().for_each(|output| self.carry_out(n, output));
+        }
+        if self.members[n].disk.has_crashed() && self.members[n].node.is_some() {
+            self.crash(n);
+        }
+    }
+
+    fn carry_out(&mut self, n: usize, output: Output) {
+        match output {
+            Output::Tell { peer, notice } => {
+                let Some(&to) = self.keys.get(&peer) else { return };
+                let count = if self.members[n].tale.repeats() { 2 } else { 1 };
+                for _ in 0..count {
+                    if self.is_lost(n, to) {
+                        continue;
+                    }
+                    let (peer, notice) = (self.members[n].key, notice.clone());
+                    self.send(to, Input::Told { peer, notice });
+                }
+            }
+            Output::Ask { ask, peer, request, patience, .. } => {
+                let Some(&to) = self.keys.get(&peer) else { return };
+                let (life, patience) = (self.members[n].life, patience.as_millis() as u64);
+                self.asked.insert((n, ask));
+                let wait = self.latency();
+                self.messages += 1;
+                let request = Happening::Request { from: n, life, to, ask, request };
+                self.later(patience, Happening::Late { to: n, life, ask });
+                if !self.is_lost(n, to) {
+                    self.later(wait, request);
+                }
+            }
+            Output::Connect { addresses, key } => self.connect(n, &addresses, key),
+            Output::Close { peer, .. } => {
+                if let Some(&other) = self.keys.get(&peer) {
+                    self.part(n, other);
+                }
+            }
+            Output::Event(crate::sync::Event::Lied { peer, what }) => {
+                let Some(&liar) = self.keys.get(&peer) else { return };
+                if self.members[n].is_honest {
+                    self.lied.insert((n, liar));
+                    if self.members[liar].is_honest {
+                        let (name, liar) = (&self.members[n].name, &self.members[liar].name);
+                        let words = format!("{name} calls {liar} a liar, who is none: {what}");
+                        self.failure.get_or_insert(words);
+                    }
+                }
+            }
+            Output::Event(_) => {}
+        }
+    }
+
+    fn request(&mut self, from: usize, life: u32, to: usize, ask: AskId, request: &[u8]) {
+        let is_connected = self.members[to].connected.contains(&self.members[from].key);
+        if self.members[from].life != life || !is_connected {
+            return;
+        }
+        let Some(mut answer) = self.members[to].answer(request) else { return };
+        let tale = self.members[to].tale.clone();
+        if !self.members[to].is_honest {
+            tale.garble(&mut answer, &mut self.chance);
+        }
+        if !self.is_lost(to, from) && self.asked.remove(&(from, ask)) {
+            self.send(from, Input::Answered { ask, answer: Ok(answer) });
+        }
+    }
+
+    fn connect(&mut self, from: usize, addresses: &[std::net::SocketAddr], key: Option<PublicKey>) {
+        let is_there = |member: &Member| {
+            addresses.contains(&member.address) && key.is_none_or(|key| key == member.key)
+        };
+        let to = self.members.iter().position(is_there);
+        let reached = to.filter(|to| {
+            self.reach(from, *to)
+                && self.members[*to].is_reachable
+                && self.members[*to].node.is_some()
+                && *to != from
+        });
+        let Some(to) = reached else {
+            let life = self.members[from].life;
+            let why = "nobody answers there".to_owned();
+            let input = Input::ConnectFailed { key, addresses: addresses.to_vec(), why };
+            let failed = Happening::Input { to: from, life, input: Box::new(input) };
+            self.later(CONNECT_PATIENCE, failed);
+            return;
+        };
+        let (a, b) = (self.members[from].key, self.members[to].key);
+        if self.members[from].connected.contains(&b) {
+            return;
+        }
+        let (near, far) = (self.members[from].address, self.members[to].address);
+        self.members[from].connected.insert(b);
+        self.members[to].connected.insert(a);
+        self.send(from, Input::Joined { peer: b, address: far, outbound: true });
+        self.send(to, Input::Joined { peer: a, address: near, outbound: false });
+    }
+
+    /// Ends a connection.
+    fn part(&mut self, a: usize, b: usize) {
+        for (one, other) in [(a, b), (b, a)] {
+            let peer = self.members[other].key;
+            if self.members[one].connected.remove(&peer) {
+                self.send(one, Input::Left { peer });
+            }
+        }
+    }
+
+    /// Connections end whose sides have not reached each other for long.
+    fn fade(&mut self) {
+        for a in 0..self.members.len() {
+            let peers: Vec<PublicKey> = self.members[a].connected.iter().copied().collect();
+            for peer in peers {
+                let Some(&b) = self.keys.get(&peer) else { continue };
+                let is_mutual = self.members[b].connected.contains(&self.members[a].key);
+                if !self.reach(a, b) || !is_mutual || self.members[b].node.is_none() {
+                    self.part(a, b);
+                }
+            }
+        }
+    }
+
+    /// Sends something to a node that is connected: it arrives after a while.
+    fn send(&mut self, to: usize, input: Input) {
+        self.messages += 1;
+        let (wait, life) = (self.latency(), self.members[to].life);
+        self.later(wait, Happening::Input { to, life, input: Box::new(input) });
+    }
+
+    fn latency(&mut self) -> u64 {
+        let (from, to) = self.scenario.network.latency;
+        self.chance.between(from, to)
+    }
+
+    fn is_lost(&mut self, a: usize, b: usize) -> bool {
+        !self.reach(a, b) || self.chance.happens(self.scenario.network.lost)
+    }
+
+    fn reach(&self, a: usize, b: usize) -> bool {
+        self.group[a] == self.group[b]
+    }
+
+    /// Its disk stopped, and the node with it.
+    fn crash(&mut self, n: usize) {
+        let survivals: Vec<_> = crate::store::fake::Survival::all().collect();
+        let survival = self.chance.one_of(&survivals).copied();
+        self.halt(n, survival);
+    }
+
+    fn halt(&mut self, n: usize, survival: Option<crate::store::fake::Survival>) {
+        self.members[n].stop(survival);
+        self.asked.retain(|(asker, _)| *asker != n);
+        let key = self.members[n].key;
+        for other in 0..self.members.len() {
+            if self.members[other].connected.contains(&key) {
+                self.part(other, n);
+            }
+        }
+    }
+
+    fn restart(&mut self, n: usize) -> Result<(), String> {
+        if self.members[n].node.is_some() {
+            // The crash was waited for in vain: nothing was written meanwhile.
+            self.halt(n, None);
+            self.members[n].disk = self.members[n].disk.reboot(crate::store::fake::Survival {
+                bytes: crate::store::fake::Bytes::Kept,
+                names: crate::store::fake::Names::Kept,
+            });
+        }
+        self.members[n].start()?;
+        if let Some(node) = &self.members[n].node {
+            node.view();
+        }
+        self.members[n].take_changed();
+        invariant_nothing_acknowledged_is_lost(&self.members[n])?;
+        match self.scenario.nodes[&self.members[n].plan].forgets {
+            true => self.wake_later(n),
+            false => self.introduce(n),
+        }
+        Ok(())
+    }
+
+    /// What must be so at the end.
+    fn judge(&mut self) -> Result<(), String> {
+        let honest: Vec<&Member> = self.members.iter().filter(|member| member.is_honest).collect();
+        for member in &honest {
+            invariant_nothing_acknowledged_is_lost(member)?;
+            invariant_what_is_served_was_signed(member)?;
+        }
+        let groups: BTreeSet<usize> = self.group.iter().copied().collect();
+        for group in groups {
+            let here = self.members.iter().enumerate();
+            let here = here.filter(|(n, member)| self.group[*n] == group && member.is_honest);
+            let here: Vec<&Member> = here.map(|(_, member)| member).collect();
+            invariant_honest_nodes_converge(&here)?;
+        }
+        for (n, liar) in &self.lied {
+            let (member, liar) = (&self.members[*n], &self.members[*liar]);
+            if member.connected.contains(&liar.key) {
+                return Err(format!("{} keeps the liar {}", member.name, liar.name));
+            }
+        }
+        honest.iter().try_for_each(|member| {
+            self.scenario.expect.iter().try_for_each(|expected| self.expected(member, expected))
+        })
+    }
+
+    fn expected(&self, member: &Member, expected: &Expectation) -> Result<(), String> {
+        let name = &member.name;
+        let page = self.pages.get(&expected.page).and_then(|id| member.node.as_ref()?.page(id));
+        let Some(page) = page else { return Err(format!("{name} lacks {}", expected.page)) };
+        let height = page.page().height();
+        if expected.height.is_some_and(|least| height < least) {
+            return Err(format!("{name} ends at height {height}"));
+        }
+        if let Some(word) = &expected.owner {
+            let owner = people::owner(&page, word)?;
+            let sets = page.ratified(&owner).0;
+            let is_so = match expected.address {
+                Some(address) => people::has_address(&sets, address),
+                None => sets.is_empty(),
+            };
+            if !is_so {
+                let address = expected.address.map_or("nothing".to_owned(), |a| a.to_string());
+                return Err(format!("{name} does not serve {address} for {word}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The page as a node has it.
+    fn page_at(&self, n: usize, page: &str) -> Option<Governance> {
+        self.members[n].node.as_ref()?.page(self.pages.get(page)?)
+    }
+}
+
+fn members(scenario: &Scenario, ticks: &Arc<AtomicU64>, seed: u64) -> Vec<Member> {
+    let mut members = Vec::new();
+    for (name, plan) in &scenario.nodes {
+        for n in 1..=plan.count.unwrap_or(1) {
+            let own = match plan.count {
+                Some(_) => format!("{name}{n}"),
+                None => name.clone(),
+            };
+            let number = members.len() as u32 + 1;
+            let mut member = Member::new(&own, number, ticks, plan.skew, seed);
+            member.plan.clone_from(name);
+            // Only the first of several is where people speak.
+            member.people = if n == 1 { plan.people.clone() } else { Vec::new() };
+            member.is_reachable = !plan.unreachable;
+            member.is_honest = plan.lies.is_empty();
+            member.tale.lies.clone_from(&plan.lies);
+            members.push(member);
+        }
+    }
+    members
+}
