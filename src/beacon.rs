@@ -27,7 +27,9 @@ mod code;
 mod pages;
 
 pub use code::{Code, CodeRefusal, Short};
-pub use pages::{beacons_among, beacons_at, beacons_of, beacons_of_link};
+pub use pages::{
+    beacons_among, beacons_at, beacons_of, beacons_of_link, beacons_of_node, texts_of_record,
+};
 
 /// A well-formed, truly signed beacon: its node says that it can be reached at these addresses.
 /// Cloning one costs nothing.

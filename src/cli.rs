@@ -10,7 +10,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 mod args;
 mod audit;
+mod beacon;
 mod config;
+mod connect;
 mod context;
 mod explain;
 mod fault;
@@ -21,9 +23,11 @@ mod key;
 mod logs;
 mod output;
 mod page;
+mod peers;
 mod presence;
 mod proposals;
 mod propose;
+mod qr;
 mod request;
 mod requests;
 mod resolve;
@@ -91,6 +95,8 @@ enum Command {
     Field(field::Field),
     Status(status::Status),
     Stats(stats::Stats),
+    Peers(peers::Peers),
+    Connect(connect::Connect),
     Logs(logs::Logs),
     System(system::System),
     Key(key::Key),
@@ -105,6 +111,7 @@ enum Command {
     Inbox(inbox::Inbox),
     Request(request::Request),
     Requests(requests::Requests),
+    Beacon(beacon::Beacon),
     Config(config::Config),
     Simulate(simulate::Simulate),
     Completions(shell::Completions),
@@ -144,6 +151,8 @@ impl Command {
             Command::Field(command) => command.run(context),
             Command::Status(command) => command.run(context),
             Command::Stats(command) => command.run(context),
+            Command::Peers(command) => command.run(context),
+            Command::Connect(command) => command.run(context),
             Command::Logs(command) => command.run(context),
             Command::System(command) => command.run(context),
             Command::Key(command) => command.run(context),
@@ -158,6 +167,7 @@ impl Command {
             Command::Inbox(command) => command.run(context),
             Command::Request(command) => command.run(context),
             Command::Requests(command) => command.run(context),
+            Command::Beacon(command) => command.run(context),
             Command::Config(command) => command.run(context),
             Command::Simulate(command) => command.run(context),
             Command::Completions(command) => command.run(context),
@@ -174,6 +184,8 @@ impl Command {
             Command::Field(_) => "djdns field",
             Command::Status(_) => "djdns status",
             Command::Stats(_) => "djdns stats",
+            Command::Peers(_) => "djdns peers",
+            Command::Connect(_) => "djdns connect",
             Command::Logs(_) => "djdns logs",
             Command::System(_) => "djdns system",
             Command::Key(_) => "djdns key",
@@ -188,6 +200,7 @@ impl Command {
             Command::Inbox(_) => "djdns inbox",
             Command::Request(_) => "djdns request",
             Command::Requests(_) => "djdns requests",
+            Command::Beacon(_) => "djdns beacon",
             Command::Config(_) => "djdns config",
             Command::Simulate(_) => "djdns simulate",
             Command::Completions(_) => "djdns completions",

@@ -289,7 +289,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::config::peers::PeerDoor;
+    use crate::config::peers::{Lan, PeerDoor};
 
     #[test]
     fn what_is_not_understood_is_refused_with_its_line() {
@@ -346,7 +346,7 @@ mod tests {
         let example = Config::parse(EXAMPLE).unwrap();
         let http = Some(HttpDoor::default());
         let listen = Some(PeerDoor::default());
-        let (lan, port_mapping) = (Some(true), Some(true));
+        let (lan, port_mapping) = (Some(Lan::Both), Some(true));
         let peers = Peers { listen, lan, port_mapping, ..Peers::default() };
         let said = Config { hosts: Some(true), http, peers, ..Config::default() };
         assert_eq!(example, said);

@@ -5,6 +5,7 @@
 //! final one. Who carries requests out is not known here.
 
 pub mod client;
+pub mod peers;
 pub mod report;
 pub mod request;
 pub mod running;

@@ -26,8 +26,10 @@ use crate::{
     dns::{Cookies, Service, Upstream},
 };
 
+pub mod adopt;
 mod anchors;
 mod batch;
+pub mod beacon;
 mod carry;
 mod damage;
 pub mod doors;
@@ -36,7 +38,8 @@ mod field;
 mod following;
 pub mod freshness;
 mod history;
-mod inbox;
+pub mod inbox;
+mod landing;
 mod ledger;
 mod manager;
 pub mod many;
@@ -44,6 +47,7 @@ mod neighbours;
 pub mod node;
 mod node_key;
 mod open_files;
+pub mod outbox;
 mod passed;
 mod privileges;
 pub mod recent;
@@ -66,6 +70,7 @@ pub mod whole;
 pub mod wishes;
 
 use doors::Doors;
+use neighbours::Neighbours;
 use node::Node;
 use recent::Recent;
 use reload::InForce;
@@ -97,13 +102,15 @@ pub struct ServeOptions {
 ///
 /// # Errors
 /// When the sockets cannot be served, or the control socket cannot be made.
-pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::Result<()> {
+pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyhow::Result<()> {
     // How many connections are taken depends on it.
     open_files::allow_enough();
     let control = server::bind(node.data_dir()).with_context(|| {
         let path = crate::control::socket_path(node.data_dir());
         format!("making the control socket {}", path.display())
     })?;
+    let neighbours = look_for_others(node, &mut doors, options);
+    let met = neighbours.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .thread_name("dns")
         .enable_all()
@@ -115,12 +122,17 @@ pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::
         let (addresses, doors) = (listeners.addresses(), listeners.doors());
         let in_force = Arc::new(InForce::begin(node, options, &doors)?);
         let forward = in_force.forward.clone();
-        let running = Running::new(addresses.clone(), forward.clone(), options.recent.clone());
+        let recent = options.recent.clone();
+        let running = Running::new(addresses.clone(), forward.clone(), recent, met.clone());
         notes.into_iter().for_each(|note| running.note_door(note));
         let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
             .with_cookies(Cookies::new(ambient::random(), ambient::now))
             .with_access(in_force.access.clone())
             .with_witness(running.witness.clone());
+        let service = match met {
+            Some(met) => service.with_fetch(met),
+            None => service,
+        };
         let serving = listeners.serve(&service).context("serving DNS")?;
         node.run(running);
         in_force.tell_node();
@@ -154,9 +166,36 @@ pub fn serve(node: &Arc<Node>, doors: Doors, options: &ServeOptions) -> anyhow::
         let _ = std::fs::remove_file(crate::control::socket_path(node.data_dir()));
         anyhow::Ok(())
     });
+    neighbours.inspect(|neighbours| neighbours.stop());
     // A file that is still being read is not waited for.
     runtime.shutdown_background();
     served
+}
+
+/// Looks for other nodes, if there is a door for them; says why not, if that fails.
+fn look_for_others(
+    node: &Arc<Node>,
+    doors: &mut Doors,
+    options: &ServeOptions,
+) -> Option<Arc<Neighbours>> {
+    let sockets = std::mem::take(&mut doors.peers);
+    if sockets.is_empty() {
+        return None;
+    }
+    let Config { peers, .. } = &options.config;
+    let sought = neighbours::Options {
+        contacts: reload::contacts(&options.peers, &options.config),
+        lan: peers.lan.unwrap_or_default(),
+        port_mapping: peers.port_mapping.unwrap_or(true),
+    };
+    match Neighbours::start(node, sockets, sought) {
+        Ok(neighbours) => Some(neighbours),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            doors.notes.push(format!("other nodes are not looked for: {error:#}"));
+            None
+        }
+    }
 }
 
 /// Reads the configuration again, and says what came of it.

@@ -12,7 +12,7 @@
 //! A name that is special ([`Special`]) is answered at once, one below [`suffix::SUFFIX`] from the
 //! pages, and one that the public DNS has too is outside of them ([`View::collides`]). Names outside
 //! the pages go to [`Forward`], which asks others: RA says whether there is one, and is 0 in what
-//! [`respond`] says.
+//! [`respond`] says. A name that leads to a page which is not here waits a while for [`Fetch`].
 
 pub mod access;
 mod additional;
@@ -22,6 +22,7 @@ pub mod counters;
 mod crowd;
 pub mod face;
 mod farewell;
+pub mod fetch;
 mod follow;
 pub mod forward;
 pub mod holder;
@@ -48,6 +49,7 @@ pub use cookie::Cookies;
 
 pub use counters::Counters;
 pub use face::Face;
+pub use fetch::{Fetch, Lacking};
 pub use forward::Forward;
 pub use holder::Holder;
 pub use listeners::{ListenError, Listeners, Serving};

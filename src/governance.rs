@@ -29,6 +29,7 @@ mod closing;
 pub mod envelope;
 pub mod field;
 pub mod flow;
+pub mod jump;
 mod lend;
 mod look;
 pub mod operation;

@@ -45,7 +45,7 @@
 //! | G10 | [`governance::past`], `governance::closing`, `governance::soft` | built |
 //! | G11 | `governance::admission`, `governance::lend` | built |
 //! | G12 | `cli::page::survival` | built |
-//! | G13 | [`governance::petition`], [`governance::petition::inbox`], `daemon::inbox` | partly |
+//! | G13 | [`governance::petition`], [`governance::petition::inbox`], [`sync::outbox`], `daemon::inbox` | partly |
 //! | S1 | [`governance::seal`], `governance::closing` | built |
 //! | S2 | [`governance::seal`] | built |
 //! | S3 | [`governance::seal`] | partly |
@@ -54,26 +54,26 @@
 //! | S6 | [`governance::sealing`], `daemon::sealing` | built |
 //! | S7 | [`governance::solo`], `daemon::sealing` | built |
 //! | S8 | [`governance::solo`], `daemon::status` | built |
-//! | T1 | [`governance::chain`], `daemon::verify` | built |
+//! | T1 | [`governance::chain`], [`governance::chain::ladder`], `daemon::verify` | built |
 //! | T2 | `daemon::anchors`, `daemon::node::admission`, [`dns::view`] | built |
-//! | T3 | `daemon::carry` | built |
+//! | T3 | [`governance::jump`], `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
-//! | T5 |  | later |
+//! | T5 | [`sync`], `sync::session` | built |
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture`, [`daemon::freshness`] | built |
-//! | T7 | [`governance::field`], `daemon::carry`, [`daemon::freshness`] | partly |
+//! | T7 | [`governance::field`], `daemon::carry`, `daemon::adopt` | built |
 //! | N1 | [`network`], [`network::tls`] | built |
-//! | N2 |  | later |
-//! | N3 |  | later |
-//! | N4 |  | later |
-//! | N5 |  | later |
-//! | N6 | [`network`], [`network::wire`] | partly |
+//! | N2 | [`sync`], `sync::sought`, `sync::page`, [`dns::fetch`], `daemon::neighbours::misses` | partly |
+//! | N3 | [`sync`], `sync::compare`, `sync::chase` | built |
+//! | N4 | [`sync`], `sync::due` | built |
+//! | N5 | [`page::trie`], [`governance::jump`], `sync::snapshot`, `daemon::adopt` | built |
+//! | N6 | [`network`], [`network::wire`], [`sync`], [`sync::message`], `sync::session` | built |
 //! | N7 | `sync::book`, `sync::book::group` | built |
-//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow` | partly |
+//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow`, [`sync`] | partly |
 //! | D1 | [`beacon`], `beacon::code` | built |
 //! | D2 | [`discovery`], `discovery::broadcast`, `discovery::lan` | built |
 //! | D3 |  | later |
 //! | D4 |  | later |
-//! | D5 |  | later |
+//! | D5 | [`sync`], `sync::meet` | built |
 //! | D6 | `beacon::pages` | built |
 //! | C1 |  | later |
 //! | C2 |  | later |

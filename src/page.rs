@@ -22,8 +22,11 @@ pub mod genesis;
 pub mod name;
 pub mod rdata;
 pub mod record;
+mod state;
 pub mod trie;
 pub mod zonefile;
+
+pub use state::{LeafRefusal, StateRefusal};
 
 use entry::{Entry, EntryError, Rdata, RecordSets};
 use genesis::{Genesis, GenesisRefusal, Parameters, RawGenesis, Roster};
@@ -101,6 +104,8 @@ pub struct Roll {
     pub parameters: Parameters,
     /// T, the power of all participants, shown or not.
     pub total: u64,
+    /// The operation that wrote both; [`Id::ZERO`] stands for the origin.
+    pub version: Id,
 }
 
 /// A participant under some seal.
@@ -390,6 +395,12 @@ impl Page {
             .filter(|entry| !entry.sets.is_empty())
     }
 
+    /// The entries of a state as they were encoded (P9), deleted ones included.
+    pub fn entries_in(state: &Trie) -> impl Iterator<Item = Box<[u8]>> + '_ {
+        let leaves = state.iter().filter_map(|(_, value)| value.split_first());
+        leaves.filter(|(tag, _)| **tag == Leaf::Entry as u8).map(|(_, entry)| entry.into())
+    }
+
     /// How many sealed entries there are.
     pub fn entry_count(&self) -> usize {
         self.state.len() - self.deleted - self.roster.len() - 1
@@ -401,6 +412,11 @@ impl Page {
             Some(entry) if entry.version != Id::ZERO => entry.version,
             _ => origin_version(&self.id(), owner),
         }
+    }
+
+    /// The operation that wrote roster and parameters; [`Id::ZERO`] stands for the origin.
+    pub fn stored_roster_version(&self) -> Id {
+        self.roster_version
     }
 
     /// The version that a change of the roster must name as its parent (G4).
@@ -420,7 +436,7 @@ impl Roll {
     pub fn read(excerpt: &Excerpt, state_root: &Id) -> Result<Roll, RollRefusal> {
         let mut leaves = excerpt.read(state_root)?;
         let parameters = leaves.remove(&parameters_key()).ok_or(RollRefusal::NoParameters)?;
-        let RawParameters { values: parameters, total, .. } =
+        let RawParameters { values: parameters, total, version } =
             read_leaf(Leaf::Parameters, parameters)?;
         let mut seats = BTreeMap::new();
         for (at, value) in leaves {
@@ -435,7 +451,7 @@ impl Roll {
         if shown > total {
             return Err(RollRefusal::Total { shown, total });
         }
-        Ok(Roll { seats, parameters, total })
+        Ok(Roll { seats, parameters, total, version })
     }
 }
 

@@ -40,7 +40,7 @@ use log::{Log, Spot};
 use scan::{CHUNK_POINT, CHUNK_STREAM, Scan, Step};
 
 pub use frame::FileHeadFault;
-pub use inbox::Letters;
+pub use inbox::{Letters, Tray};
 pub use journal::Vote;
 pub use notes::Note;
 use report::failed;

@@ -1,4 +1,4 @@
-//! Keeping pages in step with other nodes (N2 to N6, N8, T5, D5): one machine that decides.
+//! Keeping pages in step with other nodes (N2, N3, N4, N5, N6, N8, T5, D5): one machine that decides.
 //!
 //! [`Sync`] is told what happened and says what is to be done; a driver carries bytes and measures
 //! time. It is a function of its seed, of what it is told, and of what its [`Ledger`] answers: no
@@ -16,16 +16,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     beacon::Beacon,
-    governance::{Governance, seal::SealRecord},
+    governance::{Governance, chain::ladder::Ladder, jump::Snapshot, seal::SealRecord},
     id::Id,
     key::PublicKey,
     page::{name::Name, trie::Trie},
 };
 
 mod book;
+mod chase;
+mod compare;
+mod due;
+mod machine;
+mod meet;
 pub mod message;
+mod page;
+mod serve;
+mod session;
+mod snapshot;
+mod sought;
+
+pub use compare::open_set;
+pub use machine::Sync;
+pub use serve::{Handed, answer};
 
 pub use book::{Book, BookRefusal, Candidate, Heard, Known, Lie, Link, Source};
+
+pub mod outbox;
 
 use message::PetitionAnswer;
 
@@ -66,6 +82,9 @@ pub enum Input {
     Wish { page: Id, wish: Wish },
     /// Somebody can be reached somewhere.
     Found { beacon: Beacon, how: How },
+    /// A node that was found was heard at these addresses, which nobody signed: on a link without other
+    /// addresses than the link's, they are what reaches it (D2).
+    HeardAt { key: PublicKey, addresses: Vec<SocketAddr> },
     /// Somebody can be reached at an address, whoever that is.
     FoundAt { address: SocketAddr, how: How },
     /// Nobody answered an [`Output::Connect`], or somebody else did.
@@ -184,6 +203,8 @@ pub enum Event {
 #[derive(Clone)]
 pub struct Held {
     pub governance: Governance,
+    /// The certificates that lead to its newest seal.
+    pub ladder: Ladder,
     /// Seals that contradict those held (T4).
     pub forks: Vec<SealRecord>,
     /// The ids of the open set (N3), attestations and fork evidence among them. Values are empty.
@@ -196,6 +217,58 @@ pub struct Sealed {
     pub record: Vec<u8>,
     /// Of those that it lists the ones that were lacking here.
     pub statements: Vec<Vec<u8>>,
+}
+
+/// What was kept of a page that is being fetched.
+#[derive(Clone, Default)]
+pub struct Stashed {
+    pub genesis: Option<Vec<u8>>,
+    pub leaves: Trie,
+}
+
+/// A connected peer, for people.
+#[derive(Clone, Debug)]
+pub struct PeerReport {
+    pub key: PublicKey,
+    pub address: SocketAddr,
+    pub outbound: bool,
+    pub how: How,
+    /// Seconds since 1970 (UTC).
+    pub since: u64,
+    /// Its program and version, as it says; empty before it said so.
+    pub program: String,
+    pub beacon: Option<Beacon>,
+    /// Where it sees this node.
+    pub seen_as: Option<SocketAddr>,
+    /// Pages that both know of.
+    pub pages: Vec<Id>,
+    /// 0 to 100: who has more is asked first.
+    pub credit: u32,
+    /// What it was charged with, and how often.
+    pub faults: Vec<(String, u32)>,
+    /// Its clock less this machine's, in seconds.
+    pub clock_off: Option<i64>,
+    /// Requests to it that are under way.
+    pub asked: usize,
+}
+
+/// How far a page is, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The height that is held; none: the page is not held.
+    pub height: Option<u64>,
+    /// The highest that a peer says it has.
+    pub best_height: Option<u64>,
+    /// Connected peers that have it.
+    pub peers: usize,
+    pub is_in_step: bool,
+    /// Whether its state is being fetched.
+    pub is_snapshot: bool,
+    pub fetched_bytes: u64,
+    /// About how much of the state that is.
+    pub fetched_thousandths: u32,
+    /// Statements that are known of and lacking.
+    pub lacking: usize,
 }
 
 /// What became of one statement.
@@ -243,6 +316,19 @@ pub trait Ledger {
     /// [`Refused`], when not even the first was taken.
     fn follow(&self, page: &Id, from: &PublicKey, seals: Vec<Sealed>) -> Result<usize, Refused>;
 
+    /// Takes a page over at the seal of a snapshot: one that is new here, or far behind (N5). One without
+    /// proofs is of height 0: the page as it was founded.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused>;
+
+    /// Keeps what was verified of a page that is being fetched: its genesis, leaves of its state.
+    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]);
+
+    /// What was kept so.
+    fn stashed(&self, page: &Id) -> Stashed;
+
     /// Takes evidence of another history in (T4): one verdict for each record.
     fn forks(&self, page: &Id, from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict>;
 
@@ -252,3 +338,6 @@ pub trait Ledger {
     /// What became of a petition.
     fn fate(&self, page: &Id, petition: &Id) -> PetitionAnswer;
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,9 +64,25 @@ fn a_seal_and_its_certificate_are_encoded_named_and_signed_as_ever() {
 }
 
 #[test]
+fn a_page_taken_over_is_the_page_it_ever_was_and_pieces_show_what_they_did() {
+    check("jump", make::jumps(), describe::jump);
+    check("piece", make::pieces(), describe::piece);
+}
+
+#[test]
 fn petitions_and_refusals_are_encoded_named_and_signed_as_ever() {
     check("petition", make::petitions(), describe::petition);
     check("refusal", make::refusals(), describe::refusal);
+}
+
+#[test]
+fn beacons_are_encoded_signed_and_written_as_ever() {
+    check("beacon", make::beacons(), describe::beacon);
+}
+
+#[test]
+fn a_petition_in_an_outbox_is_read_as_ever() {
+    check("outbox", make::sent(), describe::sent);
 }
 
 #[test]

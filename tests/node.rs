@@ -8,6 +8,7 @@ mod node {
     mod health;
     pub mod home;
     pub mod inbox;
+    mod jump;
     mod signing;
     mod tale;
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use djdns::id::Id;
 use djdns::store::fake::{FakeDisk, Operation, Survival};
-use djdns::store::{Store, StoreError};
+use djdns::store::{Store, StoreError, Tray};
 
 mod support {
     pub mod store;
@@ -47,9 +47,9 @@ fn carry_out(store: &Store, deed: Deed) -> Result<(), StoreError> {
     match deed {
         Deed::Found(name) => store.found(&page(name), NONCE, [named("genesis")]),
         Deed::Put(name, letter, text) => {
-            store.put_letter(&page(name), &id_of(letter), text.as_bytes())
+            store.put_letter(Tray::Inbox, &page(name), &id_of(letter), text.as_bytes())
         }
-        Deed::Remove(name, letter) => store.remove_letter(&page(name), &id_of(letter)),
+        Deed::Remove(name, letter) => store.remove_letter(Tray::Inbox, &page(name), &id_of(letter)),
         Deed::Forget(name) => store.forget(&page(name)),
     }
 }
@@ -70,7 +70,7 @@ fn a_life() -> [Deed; 9] {
 
 fn world(store: &Store) -> World {
     let inbox = |page: Id| {
-        let letters = store.inbox(&page).expect("the inbox reads");
+        let letters = store.letters(Tray::Inbox, &page).expect("the inbox reads");
         assert_eq!(letters.damaged, Vec::<std::path::PathBuf>::new());
         (page, letters.sound.into_iter().collect())
     };
@@ -112,7 +112,9 @@ fn whenever_the_machine_stops_every_acknowledged_letter_is_there_and_none_is_tor
                 let found = world(&store);
                 assert!(found == acknowledged || found == under_way, "{story}: {found:?}");
                 for page in found.keys() {
-                    store.put_letter(page, &id_of("after"), b"it goes on").expect(&story);
+                    store
+                        .put_letter(Tray::Inbox, page, &id_of("after"), b"it goes on")
+                        .expect(&story);
                 }
                 stops += 1;
             }
@@ -155,7 +157,7 @@ fn a_damaged_letter_is_named_and_the_others_are_read() {
         let mut damaged = sound.clone();
         damaged[at] ^= 1;
         disk.set_bytes(&path, &damaged);
-        let letters = store.inbox(&page("ct.")).expect("the inbox reads");
+        let letters = store.letters(Tray::Inbox, &page("ct.")).expect("the inbox reads");
         assert_eq!(letters.damaged, std::slice::from_ref(&path), "byte {at}");
         assert_eq!(letters.sound, [(id_of("two"), b"please".to_vec())]);
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Beacon, Code};
+use super::{Beacon, Code, Short};
 use crate::{
     governance::{Governance, statement::Statement},
     key::PublicKey,
@@ -64,15 +64,40 @@ pub fn beacons_among(texts: impl IntoIterator<Item = String>) -> Vec<Beacon> {
     found
 }
 
+/// The beacons of one node in the records of a page, with the names at which they stand: of each name
+/// the one that holds longest. Entries are looked through as by [`beacons_of`].
+pub fn beacons_of_node(page: &Governance, key: &PublicKey) -> BTreeMap<Owner, Beacon> {
+    let mut found: BTreeMap<Owner, Beacon> = BTreeMap::new();
+    let soft = page.soft_owners().cloned();
+    let sealed = page.page().entries().map(|entry| entry.owner);
+    let owners = [Owner::default()].into_iter().chain(soft).chain(sealed);
+    for owner in owners.take(BEACON_ENTRIES_READ_MAX) {
+        for text in texts_at(&page.ratified(&owner).0) {
+            // Only what names this node costs a signature.
+            let short: Option<Short> = text.split('/').next().and_then(|short| short.parse().ok());
+            if !short.is_some_and(|short| short.matches(key)) {
+                continue;
+            }
+            let Ok(Code::Long(beacon)) = text.parse() else { continue };
+            let older = found.get(&owner).is_none_or(|one| one.expires() < beacon.expires());
+            if beacon.key() == *key && older {
+                found.insert(owner.clone(), beacon);
+            }
+        }
+    }
+    found
+}
+
 /// What may be beacons in the records of one name.
 fn texts_at(sets: &RecordSets) -> Vec<String> {
     let set = sets.get(RecordType::BEACON).into_iter().flat_map(|set| &set.rdata);
     let link = sets.page_link().map(|link| link.beacons).unwrap_or_default();
-    set.flat_map(|rdata| character_strings(&rdata.0)).chain(link).collect()
+    set.flat_map(|rdata| texts_of_record(&rdata.0)).chain(link).collect()
 }
 
-/// The character-strings of a record's data (RFC 1035 section 3.3) that are UTF-8.
-fn character_strings(mut rdata: &[u8]) -> Vec<String> {
+/// What may be beacons in the data of a BEACON record: its character-strings (RFC 1035 section 3.3), as
+/// far as they are UTF-8.
+pub fn texts_of_record(mut rdata: &[u8]) -> Vec<String> {
     let mut strings = Vec::new();
     while let Some((&len, rest)) = rdata.split_first()
         && let Some((text, rest)) = rest.split_at_checked(usize::from(len))

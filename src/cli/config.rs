@@ -142,12 +142,9 @@ fn report(config: &config::Config, (data_dir, data_from): (&Path, &str), root: &
     let listen = peers.listen.clone().unwrap_or_default();
     row("peers.listen", vec![listen.to_string()], &said(peers.listen.is_some()));
     row("peers.contact", texts(&peers.contact), &said(!peers.contact.is_empty()));
-    let asked =
-        |value: Option<bool>| (vec![value.unwrap_or(true).to_string()], said(value.is_some()));
-    let (lan, from) = asked(peers.lan);
-    row("peers.lan", lan, &from);
-    let (port_mapping, from) = asked(peers.port_mapping);
-    row("peers.port-mapping", port_mapping, &from);
+    row("peers.lan", vec![peers.lan.unwrap_or_default().to_string()], &said(peers.lan.is_some()));
+    let port_mapping = vec![peers.port_mapping.unwrap_or(true).to_string()];
+    row("peers.port-mapping", port_mapping, &said(peers.port_mapping.is_some()));
     let mut notes = Vec::new();
     match &settings.nobody {
         Some(nobody) => notes.push(nobody.to_string()),

@@ -273,12 +273,14 @@ impl One {
                 let owner = desk.owner(context, &owner)?;
                 let data = entry::data(rtype, &rdata, &desk.name)?;
                 desk.check_link(context, &owner, rtype, &data)?;
+                entry::check_beacons(context, rtype, &data);
                 desk.change_entry(context, owner, |sets| entry::set(sets, rtype, ttl, data.clone()))
             }
             One::Add(RecordArgs { owner, rtype, rdata, ttl }) => {
                 let owner = desk.owner(context, &owner)?;
                 let data = entry::data(rtype, &rdata, &desk.name)?;
                 desk.check_link(context, &owner, rtype, &data)?;
+                entry::check_beacons(context, rtype, &data);
                 desk.change_entry(context, owner, |sets| entry::add(sets, rtype, ttl, data.clone()))
             }
             One::Delete { owner, rtype } => {
@@ -474,6 +476,23 @@ pub fn link(
     let desk = Desk::of(context, page.to_owned(), key.clone(), Some(String::new()))?;
     let edit = |sets: &mut entry::Sets| entry::link(sets, subpage);
     Ok(desk.change_entry(context, owner, edit)?.id)
+}
+
+/// Proposes an edit of the entry at the name that was typed; `edit` is told the page's name.
+///
+/// # Errors
+/// As any proposal.
+pub fn edit(
+    context: &mut Context,
+    page: PageSelector,
+    owner: &str,
+    casting: &Casting,
+    edit: &dyn Fn(&mut entry::Sets, &Name) -> Outcome,
+) -> Outcome {
+    let desk = Desk::open(context, page, casting)?;
+    let owner = desk.owner(context, owner)?;
+    let operation = desk.change_entry(context, owner, |sets| edit(sets, &desk.name))?;
+    show(context, &operation)
 }
 
 /// The id alone on standard output, for scripts; where it stands on standard error.

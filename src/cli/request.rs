@@ -29,7 +29,8 @@ use crate::{
 ///
 /// Anybody may ask; participants propose instead. The page's participants see it in `djdns inbox`
 /// and `djdns requests P`, and may take it up with `djdns propose P --from-request ID`. After 14
-/// days without an answer it expires.
+/// days without an answer it expires. Where other nodes host the page, the daemon hands it to them as
+/// soon as it reaches them, and `djdns request status` tells what they said, and when.
 #[derive(Args)]
 #[command(
     subcommand_negates_reqs = true,
@@ -224,8 +225,12 @@ impl Desk {
             return output::print_json(&report);
         }
         output::print(&format!("{}\n", report.id))?;
+        let awaits = match report.source.as_str() {
+            "sent" => "kept here, and handed by the daemon to the nodes that host",
+            _ => "waiting for the participants of",
+        };
         context.note(format!(
-            "{}: waiting for the participants of {}, for 14 days: see `djdns request status {}`",
+            "{}: {awaits} {}, for 14 days: see `djdns request status {}`",
             report.change,
             report.page,
             &report.id[..8]

@@ -18,9 +18,10 @@ use super::{
 use crate::{
     ambient,
     control::{
-        report::PetitionReport,
+        report::{HostWord, PetitionReport},
         request::{Answer, PageSelector, Request},
     },
+    time,
 };
 
 /// Show the petitions to a page.
@@ -145,15 +146,29 @@ fn details(petition: &PetitionReport, known: &Acquaintances, style: Style) -> St
     if !petition.words.is_empty() {
         out += &format!("    {}: {}\n", known.short(&petition.author), one_line(&petition.words));
     }
+    for word in &petition.hosts {
+        let said = host_word(word, known, ambient::now());
+        out += &format!("    {}\n", style.paint(Paint::Dim, &one_line(&said)));
+    }
     if let Some(fate) = fate(petition, known) {
         out += &format!("    {}\n", style.paint(Paint::Dim, &one_line(&fate)));
     }
     out
 }
 
+/// What a host said of it, and when.
+fn host_word(word: &HostWord, known: &Acquaintances, now: u64) -> String {
+    let (host, when) = (known.short(&word.host), time::since(word.at, now));
+    let why = if word.words.is_empty() { String::new() } else { format!(": {}", word.words) };
+    format!("the host {host} says: {}{why} ({when})", word.said)
+}
+
 /// What became of it, in a sentence.
 fn fate(petition: &PetitionReport, known: &Acquaintances) -> Option<String> {
     match (petition.state.as_str(), &petition.operation, &petition.refused_by) {
+        ("on its way", ..) => {
+            Some("no host of the page has answered yet: the daemon goes on trying".to_owned())
+        }
         ("expired", ..) => Some("nobody decided in time: ask again".to_owned()),
         (_, Some(operation), _) => Some(match &petition.operation_state {
             Some(state) => format!("taken up as operation {}: {state}", short(operation)),
@@ -183,6 +198,7 @@ fn state_paint(state: &str) -> Paint {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::key::PublicKey;
 
     /// A stranger's petition to ff.ct., in one of its states.
     pub fn petition(id: u8, state: &str) -> PetitionReport {
@@ -207,6 +223,7 @@ pub mod tests {
             reason: if state == "refused" { "that is ours".to_owned() } else { String::new() },
             expires: 14 * 86_400,
             seconds_left: 14 * 86_400,
+            hosts: Vec::new(),
         }
     }
 
@@ -237,6 +254,21 @@ REQUEST   STATE     EXPIRES  BY             ASKS TO
         let expect = expect.replace("z6MkwZ5Kq26W…", &short);
         assert_eq!(render(&petitions, &known, Style::plain(), true), expect);
         assert!(!render(&petitions, &known, Style::plain(), false).contains("REQUEST"));
+    }
+
+    #[test]
+    fn what_hosts_say_is_told_with_when_they_said_it() {
+        let host = crate::key::SecretKey::from_seed(&[8; 32]).public().to_string();
+        let known = Acquaintances::just(PublicKey::parse(&host).unwrap(), "home");
+        let word = HostWord { host, said: "waiting".into(), at: 1_800_000_000, words: "".into() };
+        let said = host_word(&word, &known, 1_800_000_120);
+        assert_eq!(said, "the host home says: waiting (08:00 UTC, 2 minutes ago)");
+        let why = HostWord { said: "not taken".into(), words: "full".into(), ..word };
+        assert!(host_word(&why, &known, 1_800_000_120).contains("says: not taken: full ("));
+        let sent = PetitionReport { hosts: vec![why], ..petition(1, "on its way") };
+        let shown = render(&[sent], &known, Style::plain(), false);
+        assert!(shown.contains("\n    the host home says"), "{shown}");
+        assert!(shown.contains("the daemon goes on trying"), "{shown}");
     }
 
     #[test]

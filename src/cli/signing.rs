@@ -498,6 +498,7 @@ mod tests {
                 forked: None,
                 demonstration: false,
                 stale: false,
+                alongside: None,
                 damaged: None,
             },
             seal: String::new(),

@@ -67,6 +67,14 @@ fn render(context: &Context, status: &report::Status) -> String {
             row(&rule.domain, format!("asked of {}", somebody(&rule.upstreams)));
         }
     }
+    match &status.peers {
+        Some(peers) => {
+            row("peers", peers.words.clone());
+            row("reached at", peers.listening.join(", "));
+        }
+        None if status.daemon.is_some() => row("peers", "off: this node has no others".to_owned()),
+        None => {}
+    }
     row("pages", format!("{}, with {} entries", status.pages, status.entries));
     row("open", format!("{} operations that have not ended", status.open_operations));
     let root = status.root.as_deref().unwrap_or("none");
@@ -78,7 +86,8 @@ fn render(context: &Context, status: &report::Status) -> String {
     out += &table.render(style);
     let troubles = status.forwarding.iter().flat_map(|forwarding| &forwarding.troubles);
     let logged = status.query_log.then(|| QUERY_LOG_IS_ON.to_owned());
-    for sentence in troubles.chain(&status.doors).chain(&logged) {
+    let of_peers = status.peers.iter().flat_map(|peers| &peers.troubles);
+    for sentence in troubles.chain(of_peers).chain(&status.doors).chain(&logged) {
         out += &style.paint(Paint::Notice, &format!("- {}\n", output::clean(sentence)));
     }
     let known = Acquaintances::of(context);

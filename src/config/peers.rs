@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::words;
 use crate::{
+    beacon::Code,
     limits::PEERS_PORT,
     page::name::{self, Name},
 };
@@ -25,8 +26,8 @@ pub struct Peers {
     pub listen: Option<PeerDoor>,
     /// Nodes that are contacted besides those that are found.
     pub contact: Vec<Contact>,
-    /// Whether nodes of the same network are looked for; they are, unless this says `false`.
-    pub lan: Option<bool>,
+    /// How nodes of the same network are looked for; in both ways, unless this says otherwise.
+    pub lan: Option<Lan>,
     /// Whether a router is asked to let other nodes in; it is, unless this says `false`.
     pub port_mapping: Option<bool>,
 }
@@ -58,6 +59,17 @@ pub enum DoorRefusal {
     Twice(SocketAddr),
 }
 
+/// How nodes of the same network are looked for, and this one shows itself to them (D2): `true`,
+/// `"dns-sd"`, `"broadcast"` or `false`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lan {
+    #[default]
+    Both,
+    DnsSd,
+    Broadcast,
+    Off,
+}
+
 /// A node that a person names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contact {
@@ -66,7 +78,7 @@ pub enum Contact {
     /// A name, and the port at its addresses, unless its BEACON records say more.
     Host(Name, u16),
     /// A beacon code (D1).
-    Code(String),
+    Code(Code),
 }
 
 impl PeerDoor {
@@ -101,6 +113,16 @@ impl PeerDoor {
     }
 }
 
+impl Lan {
+    pub fn has_dns_sd(self) -> bool {
+        matches!(self, Lan::Both | Lan::DnsSd)
+    }
+
+    pub fn has_broadcast(self) -> bool {
+        matches!(self, Lan::Both | Lan::Broadcast)
+    }
+}
+
 /// All addresses of this machine, of both families.
 impl Default for PeerDoor {
     fn default() -> PeerDoor {
@@ -132,11 +154,10 @@ impl FromStr for Contact {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Contact, String> {
-        let starts = |prefix: &str| {
-            text.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
-        };
-        if starts(CODE) {
-            return Ok(Contact::Code(text.to_owned()));
+        let head = text.get(..CODE.len()).unwrap_or_default();
+        if head.eq_ignore_ascii_case(CODE) {
+            let code = text.parse::<Code>();
+            return code.map(Contact::Code).map_err(|refusal| refusal.to_string());
         }
         if let Ok(address) = text.parse() {
             return usable(address, text).map(Contact::Address);
@@ -193,7 +214,7 @@ impl fmt::Display for Contact {
             Contact::Address(address) => address.fmt(f),
             Contact::Host(name, PEERS_PORT) => name.fmt(f),
             Contact::Host(name, port) => write!(f, "{name}:{port}"),
-            Contact::Code(code) => f.write_str(code),
+            Contact::Code(code) => code.fmt(f),
         }
     }
 }
@@ -201,6 +222,23 @@ impl fmt::Display for Contact {
 impl<'de> Deserialize<'de> for PeerDoor {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<PeerDoor, D::Error> {
         reader.deserialize_any(Lines)
+    }
+}
+
+impl fmt::Display for Lan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lan::Both => "true",
+            Lan::DnsSd => "dns-sd",
+            Lan::Broadcast => "broadcast",
+            Lan::Off => "false",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Lan {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Lan, D::Error> {
+        reader.deserialize_any(OneLan)
     }
 }
 
@@ -231,6 +269,32 @@ impl<'de> de::Visitor<'de> for Lines {
             said.push(text.parse().map_err(de::Error::custom)?);
         }
         PeerDoor::of(&said).map_err(de::Error::custom)
+    }
+}
+
+/// Reads a yes, a no, or the one way.
+struct OneLan;
+
+impl de::Visitor<'_> for OneLan {
+    type Value = Lan;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false, \"dns-sd\" or \"broadcast\"")
+    }
+
+    fn visit_bool<E: de::Error>(self, yes: bool) -> Result<Lan, E> {
+        Ok(if yes { Lan::Both } else { Lan::Off })
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Lan, E> {
+        match text {
+            "dns-sd" => Ok(Lan::DnsSd),
+            "broadcast" => Ok(Lan::Broadcast),
+            _ => Err(E::custom(format!(
+                "`{text}` is no way to find nodes of this network: write true, false, \"dns-sd\" or \
+                 \"broadcast\""
+            ))),
+        }
     }
 }
 
@@ -267,6 +331,24 @@ mod tests {
     }
 
     #[test]
+    fn nodes_of_this_network_are_looked_for_in_one_way_in_both_or_not() {
+        let check = |text: &str, expect: Result<&str, &str>| {
+            let read = Config::parse(&format!("[peers]\nlan = {text}\n"));
+            let shown = read.map(|config| config.peers.lan.unwrap().to_string());
+            match expect {
+                Ok(expect) => assert_eq!(shown.as_deref(), Ok(expect)),
+                Err(words) => assert!(shown.unwrap_err().1.contains(words), "{text}"),
+            }
+        };
+        check("true", Ok("true"));
+        check("false", Ok("false"));
+        check("\"dns-sd\"", Ok("dns-sd"));
+        check("\"broadcast\"", Ok("broadcast"));
+        check("\"mdns\"", Err("`mdns` is no way"));
+        check("5", Err("expected true, false"));
+    }
+
+    #[test]
     fn a_node_is_named_by_an_address_a_name_or_a_beacon() {
         let check = |text: &str, expect: Result<&str, &str>| {
             let read = text.parse::<Contact>();
@@ -282,7 +364,8 @@ mod tests {
         check("[2001:db8::7]:1", Ok("[2001:db8::7]:1"));
         check("Node.example", Ok("node.example."));
         check("node.example:1", Ok("node.example.:1"));
-        check("dmct:0.5428:31415:a3f2c8b9", Ok("dmct:0.5428:31415:a3f2c8b9"));
+        check("dmct:0.5428:31415:A3f2c8b9", Ok("DMCT:0.5428:31415:a3f2c8b9"));
+        check("DMCT:0.5428:31415", Err("cut off or damaged"));
         for text in ["", ".", "a..b", "node.example:x", "node.example:0", "https://node", "a b"] {
             check(text, Err("accepted are an address"));
         }

@@ -216,7 +216,7 @@ mod tests {
         check("data_dir = []", 1, "`data_dir` is no setting: did you mean `data-dir`?");
         let near = "`lans` is no setting of [peers]: did you mean `lan`?";
         check("[peers]\nlans = true", 2, near);
-        check("[peers]\nlan = \"yes\"", 2, "expected true or false; \"yes\" is one text");
+        check("[peers]\nport-mapping = \"yes\"", 2, "expected true or false; \"yes\" is one text");
         let (_, all) = Config::parse("forward = []").unwrap_err();
         assert!(all.starts_with("`forward` is no setting; there are data-dir, dns, "), "{all}");
     }

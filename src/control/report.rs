@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::running::Forwarding;
+use super::{
+    peers::{Alongside, Neighbourhood},
+    running::Forwarding,
+};
 use crate::{id::Id, limits::POWER_UNITS};
 
 /// Power in units of a millionth; as JSON a number of whole powers.
@@ -28,6 +31,8 @@ pub struct Status {
     pub doors: Vec<String>,
     /// How names outside the pages are resolved; none without a daemon.
     pub forwarding: Option<Forwarding>,
+    /// Other nodes; none without a daemon, and where nothing is listened on for them.
+    pub peers: Option<Neighbourhood>,
     /// Whether every question is logged.
     pub query_log: bool,
     /// Whether names of pages resolve: there is a root, and every page that is trusted.
@@ -109,6 +114,8 @@ pub struct PageSummary {
     pub demonstration: bool,
     /// Whether what it says may be old (T6).
     pub stale: bool,
+    /// How it stands beside the page as other nodes have it, if a daemon runs and any follow it.
+    pub alongside: Option<Alongside>,
 }
 
 /// What stands for the name of a page that is too damaged to say it.
@@ -272,6 +279,9 @@ pub struct Verified {
     /// Of statements and seals, checked anew.
     pub signatures: usize,
     pub seals: usize,
+    /// The height from which on everything that was said is held; 0: from the founding. Below it the state
+    /// was taken over (N5).
+    pub held_from: u64,
     /// Certificates of seals that were checked: as many as it takes to come from the founding to the
     /// newest seal (T1), or all.
     pub certificates: usize,
@@ -389,9 +399,10 @@ pub struct PetitionReport {
     pub created: u64,
     /// When it came here.
     pub received: u64,
-    /// `local`, or the address it came from.
+    /// `local`, the address it came from, or `sent` where other nodes host the page.
     pub source: String,
-    /// `waiting`, `taken up`, `refused` or `expired`.
+    /// `waiting`, `taken up`, `refused` or `expired`; of one that was sent also `on its way` or `not
+    /// taken`.
     pub state: String,
     /// The operation that it was taken up as.
     pub operation: Option<String>,
@@ -404,6 +415,34 @@ pub struct PetitionReport {
     pub expires: u64,
     /// Seconds until then, by this node's clock.
     pub seconds_left: u64,
+    /// What the hosts of the page said, where it was sent to them.
+    pub hosts: Vec<HostWord>,
+}
+
+/// What a host of a page said of a petition that was handed to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostWord {
+    pub host: String,
+    /// `waiting`, `taken up`, `refused`, `expired`, `not taken` or `unknown`.
+    pub said: String,
+    /// When it said so, by this node's clock.
+    pub at: u64,
+    /// In its words, why it does not take the petition in.
+    pub words: String,
+}
+
+/// `beacon --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeaconReport {
+    pub key: String,
+    pub short: String,
+    /// None where no address is known.
+    pub long: Option<String>,
+    pub addresses: Vec<String>,
+    /// Until when the long form holds.
+    pub expires: Option<u64>,
+    /// Whether a daemon says so.
+    pub daemon: bool,
 }
 
 /// `inbox --json`.
@@ -626,6 +665,7 @@ mod tests {
             damaged: None,
             demonstration: false,
             stale: false,
+            alongside: None,
         };
         let participant = Participant {
             key: "did:key:z".to_owned(),

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    peers::{Connected, Joining, Peers},
     report::*,
     running::{LogPart, Stats},
 };
@@ -30,6 +31,10 @@ pub enum Request {
     Status,
     /// What a daemon has counted.
     Stats,
+    /// Other nodes, as a daemon knows them.
+    Peers,
+    /// Meets another node: an address, a name or a beacon.
+    Connect { to: String },
     /// Lines of a daemon's log from number `from` on; `wait`: a while for the first of them.
     Log { from: u64, wait: bool },
     /// All pages held.
@@ -68,6 +73,9 @@ pub enum Request {
     Carry,
     /// Founds what was staged on this connection: the genesis names no state root yet.
     Found,
+    /// Where this node can be reached, in a code of at most so many letters; `port` is that of the
+    /// short form where no address is known (D1).
+    Beacon { port: u16, letters: usize },
     /// A stranger's signed petition to a page, from this machine (G13).
     Ask { petition: Rdata },
     /// One petition to any page held here, by the first digits of its id.
@@ -100,6 +108,8 @@ pub enum Answer {
     Status(Status),
     Stats(Box<Stats>),
     Log(LogPart),
+    Peers(Box<Peers>),
+    Connected(Connected),
     Pages(Vec<PageSummary>),
     Page(PageReport),
     History(Vec<Event>),
@@ -144,6 +154,7 @@ pub enum Answer {
         page: String,
         petitions: Vec<PetitionReport>,
     },
+    Beacon(BeaconReport),
     Inbox(InboxReport),
     Staged,
     /// The page that was admitted.
@@ -154,6 +165,8 @@ pub enum Answer {
     Forgotten(Forgotten),
     Following(Following),
     Joined,
+    /// Trusted, and not here when it was asked for.
+    Joining(Joining),
     Resolved(Resolution),
     Explained(Explanation),
     Field(FieldReport),

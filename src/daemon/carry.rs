@@ -4,13 +4,17 @@
 //! A bundle is replayed in full by itself before anything of it is looked at: it is believed as much
 //! as a peer, which is not at all. And letting go of a page, which is how a person decides a fork.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
+    damage,
     following::Following,
-    node::{Node, Progress, Reopening, State, check_no_demonstration, checking, sentence},
+    node::{Node, Progress, Reopening, State, check_no_demonstration, sentence},
     status,
-    whole::{self, Check, Note, WholePage},
+    whole::{self, Check, Note, Step, WholePage},
 };
 use crate::{
     control::{
@@ -20,12 +24,14 @@ use crate::{
     dns::Trouble,
     governance::{
         Governance,
+        chain::ladder::Ladder,
+        jump::{Snapshot, Window},
         seal::{Seal, SealRecord},
         statement::Statement,
     },
     id::{Id, Kind},
     limits::{FORKS_KEPT_MAX, SEAL_AHEAD},
-    page::{Page, genesis::Genesis, name::Name},
+    page::{genesis::Genesis, name::Name},
     store::{Cursor, Record, StoreError},
     time::date,
 };
@@ -35,6 +41,8 @@ struct Brought {
     page: Governance,
     whole: WholePage,
     seals: Vec<SealRecord>,
+    /// Where it takes the page over, in order.
+    jumps: Vec<Snapshot>,
 }
 
 /// What a page's log holds already.
@@ -61,6 +69,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
         return Ok(carried(node, &page, "new", statements, seals, page.page().height()));
     }
     let brought = check(whole, progress)?;
+    let is_taken_over = take_over(node, &id, &brought)?;
     // Before the lock is taken: a log may be long. What is written meanwhile is read under it.
     let (mut held, mut end) = (Held::default(), Cursor::START);
     held.read(node, &id, &mut end)?;
@@ -69,7 +78,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     let Some(page) = state.pages.get(&id).cloned() else {
         return Err(Failure::not_found(format!("the page {id} was forgotten meanwhile")));
     };
-    let outcome = match contradiction(&held.seals, &brought.seals) {
+    let outcome = match contradiction(&held.seals, state.windows.get(&id), &brought.seals) {
         Some(fork) => {
             keep(node, &mut state, &id, fork)?;
             ("fork", 0, 0)
@@ -78,7 +87,11 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     };
     drop(state);
     let page = node.page(&id).unwrap_or(brought.page.clone());
-    let (what, statements, seals) = outcome;
+    let (what, statements, seals) = match (outcome, is_taken_over) {
+        // The seal at which it was taken over, and those since.
+        (("nothing" | "newer", statements, seals), true) => ("newer", statements, seals + 1),
+        (outcome, _) => outcome,
+    };
     Ok(carried(node, &page, what, statements, seals, brought.page.page().height()))
 }
 
@@ -87,7 +100,9 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
 fn check_due(whole: &WholePage, now: u64) -> Result<(), Failure> {
     let seals = whole.said.iter().filter(|(kind, _)| *kind == Kind::Seal);
     let times = seals.filter_map(|(_, bytes)| SealRecord::decode(bytes).ok());
-    let Some(seal) = times.map(|record| record.seal).max_by_key(|seal| seal.time) else {
+    let jumps = whole.jumps.iter().filter_map(|jump| jump.newest());
+    let Some(seal) = times.map(|record| record.seal).chain(jumps).max_by_key(|seal| seal.time)
+    else {
         return Ok(());
     };
     match not_due(&seal, now) {
@@ -125,18 +140,41 @@ fn carried(
 
 /// Replays a bundle in full, by itself.
 fn check(whole: WholePage, progress: Progress) -> Result<Brought, Failure> {
-    let total = whole.raw.entries.len();
     let refused = |refusal: &dyn std::fmt::Display| {
         Failure::refused(format!("the page is refused: {refusal}"))
     };
-    let page = Page::admit(&whole.raw, &mut checking(total, progress)).map_err(|r| refused(&r))?;
-    let mut seals = Vec::new();
-    let page =
-        whole.replay_watched(Governance::new(page), Check::Full, progress, &mut |_, record, _| {
-            seals.push(record.clone());
-            Ok(())
-        });
-    Ok(Brought { page: page.map_err(|refusal| refused(&refusal))?, whole, seals })
+    let (mut seals, mut jumps) = (Vec::new(), Vec::new());
+    let replayed = whole::reopen_watched(&whole, Check::Full, progress, &mut |step| {
+        match step {
+            Step::Sealed(_, record, _) => seals.push(record.clone()),
+            Step::Jumped(_, snapshot, _) => jumps.push(snapshot.clone()),
+        }
+        Ok(())
+    });
+    let replayed = replayed.map_err(|refusal| refused(&refusal))?;
+    let start =
+        whole.start(Check::Trusted, &mut |_, _, _| {}).map_err(|refusal| refused(&refusal))?;
+    jumps.splice(..0, start.snapshot);
+    Ok(Brought { page: replayed.page, whole, seals, jumps })
+}
+
+/// Follows a bundle over seals that it does not have: takes the page over where it goes on above what is
+/// held here.
+fn take_over(node: &Node, id: &Id, brought: &Brought) -> Result<bool, Failure> {
+    let mut is_taken_over = false;
+    for snapshot in &brought.jumps {
+        let Some(page) = node.page(id) else { break };
+        let held = page.page().height();
+        let to = snapshot.proofs.last().map_or(0, |proof| proof.seal.height);
+        let has_next = brought.seals.iter().any(|record| record.seal.height == held + 1);
+        if to <= held || has_next {
+            continue;
+        }
+        let adopted = node.adopt(snapshot);
+        adopted.map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+        is_taken_over = true;
+    }
+    Ok(is_taken_over)
 }
 
 impl Held {
@@ -163,11 +201,22 @@ impl Held {
 }
 
 /// The first seal brought that is another than the one held at its height.
-fn contradiction<'b>(held: &[SealRecord], brought: &'b [SealRecord]) -> Option<&'b SealRecord> {
-    let both = held.iter().zip(brought);
-    both.map(|(held, brought)| (held.seal.id(), brought))
-        .find(|(held, brought)| *held != brought.seal.id())
-        .map(|(_, brought)| brought)
+fn contradiction<'b>(
+    held: &[SealRecord],
+    window: Option<&Arc<Window>>,
+    brought: &'b [SealRecord],
+) -> Option<&'b SealRecord> {
+    let window = window.iter().flat_map(|window| &window.seals).map(|(seal, _)| seal);
+    let held: HashMap<u64, Id> = held
+        .iter()
+        .map(|record| &record.seal)
+        .chain(window)
+        .map(|seal| (seal.height, seal.id()))
+        .collect();
+    let is_other = |brought: &&SealRecord| {
+        held.get(&brought.seal.height).is_some_and(|held| *held != brought.seal.id())
+    };
+    brought.iter().find(is_other)
 }
 
 /// Keeps a seal as evidence of a fork, once. From now on the page is sealed and followed no further.
@@ -205,7 +254,8 @@ fn follow_on(
     brought: &Brought,
 ) -> Result<(&'static str, usize, usize), Failure> {
     let id = page.page().id();
-    let followed = follow(page, held, brought)?;
+    let ladder = state.ladders.get(&id).cloned().unwrap_or_else(|| Ladder::new(page.page()));
+    let followed = follow(page, ladder, held, brought)?;
     if followed.records.is_empty() {
         return Ok(("nothing", 0, 0));
     }
@@ -217,22 +267,30 @@ fn follow_on(
     let records: Vec<Record> =
         [note.record()].into_iter().chain(followed.records.iter().cloned()).collect();
     node.store.append(&id, &records).map_err(sentence)?;
+    state.ladders.insert(id, followed.ladder);
     match followed.newest {
         None => node.replace(state, followed.page, &followed.changed),
-        Some(seal) => node.show_seal(state, followed.page, &seal, &followed.changed),
+        Some(SealRecord { seal, certificate, .. }) => {
+            node.show_seal(state, followed.page, (&seal, &certificate), &followed.changed);
+        }
     }
     Ok(("newer", statements, seals))
 }
 
 /// The page with everything that is new in a bundle of the same history, in the bundle's order.
-fn follow(page: Governance, held: &Held, brought: &Brought) -> Result<Following, Failure> {
+fn follow(
+    page: Governance,
+    ladder: Ladder,
+    held: &Held,
+    brought: &Brought,
+) -> Result<Following, Failure> {
     let height = page.page().height();
     let new = |record: &&SealRecord| record.seal.height > height;
     let listed: HashSet<Id> =
         brought.seals.iter().filter(new).flat_map(|seal| seal.contents.ids().copied()).collect();
     let mut said: HashMap<Id, Statement> = HashMap::new();
     let mut seals = brought.seals.iter();
-    let mut following = Following::new(page);
+    let mut following = Following::new(page, ladder);
     for (kind, bytes) in &brought.whole.said {
         if *kind == Kind::Seal {
             let Some(seal) = seals.next().filter(new) else { continue };
@@ -301,7 +359,7 @@ impl Node {
         {
             let view = self.view.load().with_fresh(id, false);
             let view = view.with_trouble(id, Trouble::Forked(height));
-            self.view.store(std::sync::Arc::new(view));
+            self.view.store(Arc::new(view));
         }
     }
 
@@ -311,7 +369,13 @@ impl Node {
             Ok(page) => return Ok(page.page().id()),
             Err(failure) => failure,
         };
-        self.damaged_meant(selector).map(|damage| damage.page).ok_or(failure)
+        if let Some(damage) = self.damaged_meant(selector) {
+            return Ok(damage.page);
+        }
+        // One that is still being fetched has no name yet.
+        let state = self.state();
+        let mut meant = state.downloads.keys().filter(|id| id.has_hex_prefix(selector));
+        meant.next().filter(|_| damage::is_prefix(selector)).copied().ok_or(failure)
     }
 }
 
@@ -333,12 +397,15 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
     state.pages.remove(&id);
     let damaged = state.damaged.remove(&id);
     state.forks.remove(&id);
+    state.ladders.remove(&id);
+    state.windows.remove(&id);
+    state.downloads.remove(&id);
     state.due.remove(&id);
     state.held.remove(&id);
     state.fields.remove(&id);
     state.open.remove(&id);
     if state.is_shown {
-        node.view.store(std::sync::Arc::new(node.view.load().without_page(&id)));
+        node.view.store(Arc::new(node.view.load().without_page(&id)));
     }
     let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
     Ok(Forgotten {

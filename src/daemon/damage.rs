@@ -42,6 +42,7 @@ impl Damage {
             damaged: Some(self.what.clone()),
             demonstration: self.demonstration,
             stale: false,
+            alongside: None,
         }
     }
 

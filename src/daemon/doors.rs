@@ -5,12 +5,12 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
 };
 
 use anyhow::{Context, anyhow};
 
-use super::{ServeOptions, neighbours::doors::PeerDoors, passed, privileges, web};
+use super::{ServeOptions, neighbours::sockets::PeerDoors, passed, privileges, web};
 use crate::{
     dns::{Access, ListenError, Listeners},
     http::Http,
@@ -20,7 +20,7 @@ use crate::{
 pub struct Doors {
     pub(super) listeners: Listeners,
     pub(super) http: Option<Http>,
-    pub(super) peers: PeerDoors,
+    pub(super) peers: Vec<UdpSocket>,
     /// What was not to be had, what is done instead, and the ways out, in sentences.
     pub notes: Vec<String>,
 }
@@ -43,8 +43,9 @@ pub fn open(options: &ServeOptions) -> anyhow::Result<Doors> {
     let (http, note) = web::bind(options.http, &access)?;
     doors.http = http;
     doors.notes.extend(note);
-    doors.peers = PeerDoors::open(&options.listen);
-    doors.notes.append(&mut doors.peers.notes);
+    let PeerDoors { sockets, notes } = PeerDoors::open(&options.listen);
+    doors.peers = sockets;
+    doors.notes.extend(notes);
     // A system without capabilities has none to give up.
     if let Err(error) = privileges::give_up() {
         tracing::warn!(%error, "the rights of this process could not be given up");
@@ -82,7 +83,7 @@ impl Doors {
 
     /// Of DNS alone, and nothing that anybody should know.
     fn at(listeners: Listeners) -> Doors {
-        Doors { listeners, http: None, peers: PeerDoors::default(), notes: Vec::new() }
+        Doors { listeners, http: None, peers: Vec::new(), notes: Vec::new() }
     }
 
     /// The sockets that systemd passed, or those asked for, or the defaults.

@@ -7,6 +7,7 @@ use super::{node::record, whole};
 use crate::{
     governance::{
         Governance, Refusal,
+        chain::ladder::Ladder,
         seal::SealRecord,
         sealing::{Lookup, SealRefusal},
         statement::Statement,
@@ -19,6 +20,8 @@ use crate::{
 /// A page with what was taken in, and what is to be written for it.
 pub struct Following {
     pub page: Governance,
+    /// The certificates that lead to it (T1).
+    pub ladder: Ladder,
     /// Owners that are answered differently.
     pub changed: Vec<Owner>,
     pub records: Vec<Record>,
@@ -29,8 +32,9 @@ pub struct Following {
 
 impl Following {
     /// Nothing is taken in yet.
-    pub fn new(page: Governance) -> Following {
-        Following { page, changed: Vec::new(), records: Vec::new(), newest: None, seals: 0 }
+    pub fn new(page: Governance, ladder: Ladder) -> Following {
+        let (changed, records) = Default::default();
+        Following { page, ladder, changed, records, newest: None, seals: 0 }
     }
 
     /// Takes a statement in that is not in the log yet. `is_listed`: a seal to come lists it.
@@ -52,6 +56,7 @@ impl Following {
     /// [`SealRefusal`]; nothing has changed then.
     pub fn seal(&mut self, seal: &SealRecord, find: Lookup) -> Result<(), SealRefusal> {
         let (page, owners) = self.page.admit_seal(seal, find)?;
+        self.ladder = self.ladder.climbed(seal, self.page.page(), page.page());
         self.page = page;
         self.changed.extend(owners);
         self.records.push(whole::record(Kind::Seal, seal.encode()));

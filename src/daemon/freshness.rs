@@ -10,12 +10,10 @@ use super::node::{Node, State};
 use crate::{
     governance::{
         Governance,
-        attest::Attestation,
-        field::{Field, FieldRefusal, Picture},
-        seal::SealRecord,
+        field::{Field, Picture},
     },
     id::Id,
-    limits::{CLOCK_OFF_TOLD, FRESHNESS_EAGER_SEATS_MAX, FRESHNESS_LOOK_INTERVAL},
+    limits::{FRESHNESS_EAGER_SEATS_MAX, FRESHNESS_LOOK_INTERVAL},
 };
 
 impl Node {
@@ -27,32 +25,6 @@ impl Node {
     /// What they say together, now.
     pub fn picture(&self, page: &Governance) -> Picture {
         self.field(&page.page().id()).picture(page, self.now())
-    }
-
-    /// Takes attestations of one page in, whose signatures were checked. Two of them that contradict
-    /// each other are evidence, also where their node has said something newer since (G11).
-    pub fn take_attestations(
-        &self,
-        page: &Id,
-        all: &[Attestation],
-    ) -> Vec<Result<bool, FieldRefusal>> {
-        let now = self.now();
-        let mut state = self.state();
-        let Some(governance) = state.pages.get(page).cloned() else {
-            return all.iter().map(|_| Err(FieldRefusal::OtherPage(*page))).collect();
-        };
-        let field = state.fields.entry(*page).or_default();
-        let taken = field.take_all(&governance, all, now);
-        if taken.contains(&Ok(true)) {
-            self.field_changed(&mut state, page, now);
-        }
-        taken
-    }
-
-    /// The record of the newest seal of a page, where the log has it.
-    pub(super) fn newest_record(&self, page: &Governance) -> Option<SealRecord> {
-        let record = self.store.find(&page.page().seal()).ok()??;
-        SealRecord::decode(&record.bytes).ok().filter(|record| record.seal.page == page.page().id())
     }
 
     /// Once a minute, and where a page changed, each second: attests what is due, lets go of what is
@@ -132,24 +104,5 @@ impl Node {
         if state.is_shown && shown.meta().fresh != fresh {
             self.view.store(Arc::new(view.with_fresh(id, fresh)));
         }
-    }
-
-    /// Remembers how far this machine's clock is from those of most peers, in seconds; positive: it is
-    /// behind (T7).
-    pub fn note_clock(&self, seconds: i64) {
-        self.state().clock_off = seconds;
-    }
-
-    /// What is to be said of this machine's clock, if most peers have another.
-    pub fn clock_words(&self) -> Option<String> {
-        let seconds = self.state().clock_off;
-        let minutes = seconds.unsigned_abs() / 60;
-        let which = if seconds > 0 { "behind" } else { "ahead of" };
-        (seconds.unsigned_abs() > CLOCK_OFF_TOLD.as_secs()).then(|| {
-            format!(
-                "this machine's clock is {minutes} minutes {which} those of most peers: seals and \
-                 attestations wait, or look old, until it is set"
-            )
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! What pages are asked for: from a client's petition to the inbox on disk, and back (G13).
+//! What pages are asked for: from a client's or a peer's petition to the inbox on disk, and back (G13).
 //!
 //! An inbox is read when it is first needed; from then on every change of it is on disk before it is
 //! in memory. Which petitions are kept is [`crate::governance::petition::inbox`]'s business, and the
@@ -6,19 +6,20 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
 };
 
 use super::{
     batch,
     node::{Node, sentence},
-    report,
+    outbox, report,
     seats::Seats,
     status,
 };
 use crate::{
     control::{
-        report::{InboxPage, InboxReport, PetitionReport},
+        report::{HostWord, InboxPage, InboxReport, PetitionReport},
         request::{Answer, Failure},
     },
     governance::{
@@ -34,35 +35,100 @@ use crate::{
     key::{PublicKey, RawKey},
     limits::INBOX_OPERATIONS_MAX,
     page::entry::{Rdata, RecordSets},
+    store::Tray,
+    sync::message::PetitionAnswer,
 };
 
 /// The inboxes that were needed so far, by page.
 #[derive(Default)]
 pub struct Inboxes(Mutex<BTreeMap<Id, Inbox>>);
 
-/// Takes in a petition from this machine.
+/// Takes in a petition from this machine; one to a page that other nodes host is handed to them.
 ///
 /// # Errors
 /// [`Failure`], with nothing kept.
 pub fn ask(node: &Node, petition: &Rdata, now: u64) -> Result<Answer, Failure> {
-    let refused = |reason: &dyn std::fmt::Display| {
-        Failure::refused(format!("the petition is refused: {reason}"))
-    };
-    let petition = Petition::admit(&petition.0).map_err(|refusal| refused(&refusal))?;
-    let page = held(node, &petition.page())?;
-    petition.judge(page.page()).map_err(|refusal| refused(&refusal))?;
+    let (page, petition) = judged(node, &petition.0)?;
+    if outbox::is_elsewhere(node, &page) {
+        return outbox::keep(node, &page, &petition, now);
+    }
     with_inbox(node, &petition.page(), |inbox| {
-        let mut after = inbox.clone();
-        let dropped = after.admit(petition.clone(), Source::Local, now);
-        // What is dropped goes first, so that there are never more files than there may be.
-        for id in dropped.map_err(|refusal| refused(&refusal))? {
-            node.store.remove_letter(&petition.page(), &id).map_err(sentence)?;
-            inbox.remove(&id);
-        }
-        keep(node, &after, &petition.id())?;
-        *inbox = after;
+        admit(node, inbox, &petition, Source::Local, now)?;
         answer(&page, inbox, &petition.id(), now)
     })
+}
+
+/// Takes in a petition that a peer hands over from this address, or says what became of it, if it is
+/// here already.
+pub fn hand_in(node: &Node, from: IpAddr, bytes: &[u8], now: u64) -> PetitionAnswer {
+    let taken = judged(node, bytes).and_then(|(page, petition)| {
+        check_hosted(node, &page)?;
+        with_inbox(node, &petition.page(), |inbox| {
+            if inbox.row(&petition.id()).is_none() {
+                admit(node, inbox, &petition, Source::Address(from), now)?;
+            }
+            Ok(told(inbox, &petition.id(), now))
+        })
+    });
+    taken.unwrap_or_else(|failure| PetitionAnswer::NotTaken(failure.message))
+}
+
+/// What became of a petition, for whoever asks.
+pub fn fate(node: &Node, page: &Id, petition: &Id, now: u64) -> PetitionAnswer {
+    let known = held(node, page)
+        .and_then(|_| with_inbox(node, page, |inbox| Ok(told(inbox, petition, now))));
+    known.unwrap_or(PetitionAnswer::Unknown(*petition))
+}
+
+/// A petition that could stand on a page that is here, and that page.
+fn judged(node: &Node, bytes: &[u8]) -> Result<(Governance, Petition), Failure> {
+    let petition = Petition::admit(bytes).map_err(refused)?;
+    let page = held(node, &petition.page())?;
+    petition.judge(page.page()).map_err(refused)?;
+    Ok((page, petition))
+}
+
+/// Strangers ask the hosts of a page, who show it to its moderators (G13).
+fn check_hosted(node: &Node, page: &Governance) -> Result<(), Failure> {
+    let is_host = outbox::hosts(page).contains(&node.key());
+    match is_host && !page.page().is_demonstration() {
+        true => Ok(()),
+        false => Err(Failure::refused("this node is no host of that page: ask those that are")),
+    }
+}
+
+/// Takes a petition into an inbox, on disk first.
+fn admit(
+    node: &Node,
+    inbox: &mut Inbox,
+    petition: &Petition,
+    source: Source,
+    now: u64,
+) -> Result<(), Failure> {
+    let mut after = inbox.clone();
+    // What is dropped goes first, so that there are never more files than there may be.
+    for id in after.admit(petition.clone(), source, now).map_err(refused)? {
+        node.store.remove_letter(Tray::Inbox, &petition.page(), &id).map_err(sentence)?;
+        inbox.remove(&id);
+    }
+    keep(node, &after, &petition.id())?;
+    *inbox = after;
+    Ok(())
+}
+
+fn refused(reason: impl std::fmt::Display) -> Failure {
+    Failure::refused(format!("the petition is refused: {reason}"))
+}
+
+/// What an inbox says of a petition.
+fn told(inbox: &Inbox, petition: &Id, now: u64) -> PetitionAnswer {
+    let Some(row) = inbox.row(petition) else { return PetitionAnswer::Unknown(*petition) };
+    match row.fate(now) {
+        Fate::Waiting => PetitionAnswer::Waiting(row.received),
+        Fate::TakenUp(operation) => PetitionAnswer::TakenUp(operation),
+        Fate::Refused(refusal) => PetitionAnswer::Refused(Rdata(refusal.bytes().into())),
+        Fate::Expired => PetitionAnswer::Expired(row.received),
+    }
 }
 
 /// The petition, to any page, whose id starts with these digits.
@@ -74,23 +140,33 @@ pub fn one(node: &Node, prefix: &str, now: u64) -> Result<Answer, Failure> {
     for page in node.pages() {
         with_inbox(node, &page.page().id(), |inbox| {
             let ids = inbox.rows().into_iter().map(|row| row.petition.id());
-            found.extend(ids.filter(|id| id.has_hex_prefix(prefix)).map(|id| (page.clone(), id)));
+            let ids: Vec<Id> = ids.filter(|id| id.has_hex_prefix(prefix)).collect();
+            for id in ids {
+                found.push(answer(&page, inbox, &id, now)?);
+            }
             Ok(())
         })?;
+        found.extend(outbox::with_prefix(node, &page, prefix, now)?);
     }
-    match &found[..] {
-        [(page, id)] => with_inbox(node, &page.page().id(), |inbox| answer(page, inbox, id, now)),
-        [] => Err(Failure::not_found(format!(
+    match (found.len(), found.pop()) {
+        (1, Some(only)) => Ok(only),
+        (_, None) => Err(Failure::not_found(format!(
             "no petition here starts with `{prefix}`: `djdns requests P --all` shows those to a page"
         ))),
-        several => {
-            let ids: Vec<String> = several.iter().take(5).map(|(_, id)| id.to_string()).collect();
+        (count, Some(last)) => {
+            let ids: Vec<String> = found.iter().chain([&last]).take(5).filter_map(id_of).collect();
             Err(Failure::refused(format!(
-                "`{prefix}` may be any of {} petitions, among them {}: give more digits",
-                several.len(),
+                "`{prefix}` may be any of {count} petitions, among them {}: give more digits",
                 ids.join(", ")
             )))
         }
+    }
+}
+
+fn id_of(answer: &Answer) -> Option<String> {
+    match answer {
+        Answer::Petition { petition, .. } => Some(petition.id.clone()),
+        _ => None,
     }
 }
 
@@ -235,7 +311,7 @@ fn with_inbox<T>(
 }
 
 fn read(node: &Node, page: &Id) -> Result<Inbox, Failure> {
-    let letters = node.store.inbox(page).map_err(sentence)?;
+    let letters = node.store.letters(Tray::Inbox, page).map_err(sentence)?;
     let mut inbox = Inbox::default();
     for (id, letter) in letters.sound {
         match Row::decode(&letter) {
@@ -256,7 +332,9 @@ fn read(node: &Node, page: &Id) -> Result<Inbox, Failure> {
 /// Writes one row of an inbox to disk.
 fn keep(node: &Node, inbox: &Inbox, petition: &Id) -> Result<(), Failure> {
     let row = row(inbox, petition)?;
-    node.store.put_letter(&row.petition.page(), petition, &row.encode()).map_err(sentence)
+    node.store
+        .put_letter(Tray::Inbox, &row.petition.page(), petition, &row.encode())
+        .map_err(sentence)
 }
 
 fn row<'a>(inbox: &'a Inbox, petition: &Id) -> Result<&'a Row, Failure> {
@@ -271,24 +349,55 @@ fn petitions(
 ) -> Result<Vec<PetitionReport>, Failure> {
     with_inbox(node, &page.page().id(), |inbox| {
         let rows = inbox.rows().into_iter().filter(|row| all || row.fate(now) == Fate::Waiting);
-        Ok(rows.map(|row| petition_report(page, row, now)).collect())
+        Ok(rows.map(|row| row_report(page, row, now)).collect())
     })
 }
 
 fn answer(page: &Governance, inbox: &Inbox, petition: &Id, now: u64) -> Result<Answer, Failure> {
     let row = row(inbox, petition)?;
     let signed = Rdata(row.petition.bytes().into());
-    Ok(Answer::Petition { petition: petition_report(page, row, now), signed })
+    Ok(Answer::Petition { petition: row_report(page, row, now), signed })
 }
 
-fn petition_report(page: &Governance, row: &Row, now: u64) -> PetitionReport {
-    let (fate, asking) = (row.fate(now), row.petition.asking());
-    let after = RecordSets::admit(asking.sets.clone(), &asking.owner, page.page().name());
+fn row_report(page: &Governance, row: &Row, now: u64) -> PetitionReport {
+    let fate = row.fate(now);
     let (operation, refusal) = match &fate {
         Fate::TakenUp(operation) => (Some(*operation), None),
         Fate::Refused(refusal) => (None, Some(refusal)),
         Fate::Waiting | Fate::Expired => (None, None),
     };
+    let told = Told {
+        source: row.source.to_string(),
+        state: fate.word(),
+        received: row.received,
+        operation,
+        refusal,
+        expires: row.expires(),
+        hosts: Vec::new(),
+    };
+    petition_report(page, &row.petition, told, now)
+}
+
+/// What is known of a petition besides what it says.
+pub struct Told<'a> {
+    pub source: String,
+    pub state: &'static str,
+    pub received: u64,
+    pub operation: Option<Id>,
+    pub refusal: Option<&'a Refusal>,
+    pub expires: u64,
+    pub hosts: Vec<HostWord>,
+}
+
+/// A petition as people see it.
+pub fn petition_report(
+    page: &Governance,
+    petition: &Petition,
+    told: Told<'_>,
+    now: u64,
+) -> PetitionReport {
+    let (asking, Told { operation, refusal, .. }) = (petition.asking(), &told);
+    let after = RecordSets::admit(asking.sets.clone(), &asking.owner, page.page().name());
     let proposal = operation.and_then(|operation| page.proposal(&operation));
     // What was taken up may be ratified already: it is shown against what it was made on.
     let before = match proposal.map(|proposal| proposal.operation().change.parent()) {
@@ -296,23 +405,24 @@ fn petition_report(page: &Governance, row: &Row, now: u64) -> PetitionReport {
         None => page.ratified(&asking.owner).0,
     };
     PetitionReport {
-        id: row.petition.id().to_string(),
+        id: petition.id().to_string(),
         page: page.page().name().to_string(),
         page_id: page.page().id().to_string(),
-        author: row.petition.author().to_string(),
+        author: petition.author().to_string(),
         owner: asking.owner.to_string(),
         change: report::describe_entry(&asking.owner, &before, &asking.sets),
         diff: report::diff(&asking.owner, &before, &after.unwrap_or_default()),
         words: asking.words.clone(),
         created: asking.created,
-        received: row.received,
-        source: row.source.to_string(),
-        state: fate.word().to_owned(),
+        received: told.received,
+        state: told.state.to_owned(),
         operation: operation.map(|operation| operation.to_string()),
         operation_state: operation.and_then(|id| report::state_word(page, &id)),
         refused_by: refusal.map(|refusal| refusal.author().to_string()),
         reason: refusal.map_or("", |refusal| refusal.words()).to_owned(),
-        expires: row.expires(),
-        seconds_left: row.expires().saturating_sub(now),
+        expires: told.expires,
+        seconds_left: told.expires.saturating_sub(now),
+        source: told.source,
+        hosts: told.hosts,
     }
 }

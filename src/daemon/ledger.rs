@@ -12,28 +12,32 @@ use std::{
 };
 
 use super::{
+    adopt::{self, AdoptRefusal},
     carry::{keep, not_due},
     following::Following,
+    inbox,
     many::{Admitted, admit_each},
     node::{Node, State, sentence},
     trail::short,
     verify::check_forks,
-    whole::{self, Check, Note},
+    whole::{self, Check, Note, Step},
 };
 use crate::{
     governance::{
         Governance, Refusal,
         attest::{Attestation, AttestationRefusal},
+        chain::ladder::Ladder,
         field::Field,
+        jump::Snapshot,
         seal::SealRecord,
         sealing::SealRefusal,
         statement::{Statement, StatementRefusal},
     },
     id::{Id, Kind},
     key::PublicKey,
-    page::{Page, trie::Trie},
+    page::trie::Trie,
     store::Record,
-    sync::{Held, Ledger, Refused, Sealed, Verdict, message::PetitionAnswer},
+    sync::{Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer},
 };
 
 impl Ledger for Node {
@@ -51,7 +55,8 @@ impl Ledger for Node {
         let mut state = self.state();
         let governance = synced(&state, page)?.clone();
         let forks = state.forks.get(page).cloned().unwrap_or_default();
-        Some(Held { open: open_set(&mut state, &governance), governance, forks })
+        let ladder = ladder(&state, &governance);
+        Some(Held { open: open_set(&mut state, &governance), governance, ladder, forks })
     }
 
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {
@@ -99,17 +104,43 @@ impl Ledger for Node {
         Ok(taken)
     }
 
+    fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused> {
+        Node::adopt(self, &snapshot).map_err(|refusal| match &refusal {
+            _ if refusal.is_fault() => Refused::Fault(refusal.to_string()),
+            AdoptRefusal::Here(_) => Refused::Here(refusal.to_string()),
+            _ => Refused::NotNow(refusal.to_string()),
+        })
+    }
+
+    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]) {
+        // What is not kept is fetched again after a restart.
+        if let Err(failure) = Node::stash(self, page, genesis, leaves) {
+            tracing::warn!(%page, "what was fetched could not be kept: {failure}");
+        }
+    }
+
+    fn stashed(&self, page: &Id) -> Stashed {
+        let adopt::Stashed { genesis, leaves } = Node::stashed(self, page);
+        Stashed { genesis, leaves }
+    }
+
     fn forks(&self, page: &Id, _from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {
         evidence.iter().map(|record| self.take_fork(page, record)).collect()
     }
 
-    fn petition(&self, _from: SocketAddr, _bytes: &[u8]) -> PetitionAnswer {
-        PetitionAnswer::NotTaken("this node takes no petitions from other nodes".to_owned())
+    fn petition(&self, from: SocketAddr, bytes: &[u8]) -> PetitionAnswer {
+        inbox::hand_in(self, from.ip(), bytes, self.now())
     }
 
-    fn fate(&self, _page: &Id, petition: &Id) -> PetitionAnswer {
-        PetitionAnswer::Unknown(*petition)
+    fn fate(&self, page: &Id, petition: &Id) -> PetitionAnswer {
+        inbox::fate(self, page, petition, self.now())
     }
+}
+
+/// The certificates that lead to a page's newest seal (T1).
+fn ladder(state: &State, page: &Governance) -> Ladder {
+    let ladder = state.ladders.get(&page.page().id());
+    ladder.cloned().unwrap_or_else(|| Ladder::new(page.page()))
 }
 
 /// A page that is kept in step.
@@ -173,9 +204,11 @@ impl Node {
             return vec![not_held(id); read.len()];
         };
         let is_forked = state.forks.contains_key(id);
+        let ladder = ladder(state, &page);
         let mut field = state.fields.get(id).cloned().unwrap_or_default();
-        let mut following = Following::new(page);
+        let mut following = Following::new(page, ladder);
         let mut authors = Vec::new();
+        let mut attested: Vec<Attestation> = Vec::new();
         let mut verdicts: Vec<Verdict> = Vec::new();
         for read in read {
             verdicts.push(match read {
@@ -191,11 +224,19 @@ impl Node {
                     Err(Refusal::Known) => Verdict::Known,
                     Err(refusal) => Verdict::NotNow(refusal.to_string()),
                 },
-                Read::Attestation(said) => match field.take(&following.page, &said, now) {
-                    Ok(true) => Verdict::New,
-                    Ok(false) => Verdict::Known,
-                    Err(refusal) => Verdict::NotNow(refusal.to_string()),
-                },
+                Read::Attestation(said) => {
+                    let taken = field.take(&following.page, &said, now);
+                    let page = &following.page;
+                    // Evidence comes in pairs, also after its node has said something newer (G11).
+                    let is_evidence =
+                        attested.iter().any(|other| field.take_contradiction(page, other, &said));
+                    attested.push(said);
+                    match taken {
+                        Ok(is_new) if is_new || is_evidence => Verdict::New,
+                        Ok(_) => Verdict::Known,
+                        Err(refusal) => Verdict::NotNow(refusal.to_string()),
+                    }
+                }
             });
         }
         if let Err(why) = self.write_synced(id, from, &following, now) {
@@ -247,9 +288,12 @@ impl Node {
         if state.forks.contains_key(id) {
             return Err(Refused::NotNow("the page is forked (T4)".to_owned()));
         }
-        let following = self.followed(page, &record, brought)?;
+        let ladder = ladder(&state, &page);
+        let following = self.followed(page, ladder, &record, brought)?;
         self.write_synced(id, from, &following, now).map_err(Refused::Here)?;
-        self.show_seal(&mut state, following.page, &record, &following.changed);
+        state.ladders.insert(*id, following.ladder);
+        let certified = (&record.seal, &record.certificate);
+        self.show_seal(&mut state, following.page, certified, &following.changed);
         Ok(())
     }
 
@@ -273,6 +317,7 @@ impl Node {
     fn followed(
         &self,
         page: Governance,
+        ladder: Ladder,
         record: &SealRecord,
         brought: Vec<Statement>,
     ) -> Result<Following, Refused> {
@@ -286,7 +331,7 @@ impl Node {
                 said.insert(*known, statement);
             }
         }
-        let mut following = Following::new(page);
+        let mut following = Following::new(page, ladder);
         for statement in brought {
             if listed.contains(&statement.id()) && !said.contains_key(&statement.id()) {
                 // Whether it counts here or not: the seal says that it did where it was made.
@@ -330,21 +375,18 @@ impl Node {
     /// is replayed up to there, which is slow: whoever sends what is none is not listened to again.
     fn contradicts(&self, id: &Id, record: &SealRecord) -> Result<(), Verdict> {
         let whole = self.read_whole(id).map_err(|why| Verdict::NotNow(why.to_string()))?;
-        let page = Page::reopen(&whole.raw).map_err(|why| Verdict::NotNow(why.to_string()))?;
         let fork = std::slice::from_ref(record);
         let mut found = Ok(());
-        let replayed = whole.replay_watched(
-            Governance::new(page),
-            Check::Trusted,
-            &mut |_, _, _| {},
-            &mut |below, held, _| {
-                if let Err(refusal) = check_forks(fork, below, held) {
+        let reopened =
+            whole::reopen_watched(&whole, Check::Trusted, &mut |_, _, _| {}, &mut |step| {
+                if let Step::Sealed(below, held, _) = step
+                    && let Err(refusal) = check_forks(fork, below, held)
+                {
                     found = Err(Verdict::Fault(refusal.to_string()));
                 }
                 Ok(())
-            },
-        );
-        replayed.map_err(|why| Verdict::NotNow(why.to_string()))?;
+            });
+        reopened.map_err(|why| Verdict::NotNow(why.to_string()))?;
         found
     }
 }

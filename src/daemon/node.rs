@@ -14,11 +14,13 @@ use std::{
 use arc_swap::ArcSwap;
 
 use super::{
+    adopt::Stashed,
     anchors::{self, Anchors},
     damage::Damage,
     inbox::Inboxes,
     ledger::OpenSets,
     node_key::{self, UnfitKey},
+    outbox::Outboxes,
     running::Running,
     shown::{built, with_entries, with_page},
     surroundings::Surroundings,
@@ -28,7 +30,10 @@ use crate::{
     ambient,
     control::request::Failure,
     dns::{Trouble, View},
-    governance::{Governance, field::Field, seal::SealRecord, statement::Statement},
+    governance::{
+        Governance, chain::ladder::Ladder, field::Field, jump::Window, seal::SealRecord,
+        statement::Statement,
+    },
     id::Id,
     key::{KnownKeys, PublicKey, SecretKey},
     page::name::Owner,
@@ -68,6 +73,8 @@ pub struct Node {
     running: OnceLock<Running>,
     /// What the pages are asked for. Locked before `state`, never while that is held.
     pub(super) inboxes: Inboxes,
+    /// What was sent to pages that other nodes host. Locked as the inboxes are, and after them.
+    pub(super) outboxes: Outboxes,
     /// Participants who said something since the start.
     known_keys: Mutex<Arc<KnownKeys>>,
     /// Who is told when a page has changed.
@@ -94,14 +101,18 @@ pub(super) struct State {
     pub(super) due: BTreeMap<Id, u64>,
     /// Why a page that this node could seal is not sealed.
     pub(super) held: BTreeMap<Id, String>,
+    /// The certificates that lead to each page's newest seal (T1).
+    pub(super) ladders: BTreeMap<Id, Ladder>,
+    /// The seals that a page was taken over with, which its log does not have (N5).
+    pub(super) windows: BTreeMap<Id, Arc<Window>>,
+    /// States that are being fetched.
+    pub(super) downloads: BTreeMap<Id, Stashed>,
     pub(super) anchors: Anchors,
     pub(super) notices: Vec<String>,
     /// When all pages were looked at for freshness, seconds since 1970 (UTC), and which have changed
     /// since without such a look.
     pub(super) looked: u64,
     pub(super) unlooked: BTreeSet<Id>,
-    /// How far this machine's clock is behind those of most peers, in seconds.
-    pub(super) clock_off: i64,
     /// Whether there is a view, kept up to date with every change.
     pub(super) is_shown: bool,
 }
@@ -175,6 +186,7 @@ impl Node {
             view: ManuallyDrop::new(Arc::new(ArcSwap::from_pointee(View::new()))),
             running: OnceLock::new(),
             inboxes: Inboxes::default(),
+            outboxes: Outboxes::default(),
             known_keys: Mutex::default(),
             listener: OnceLock::new(),
             wishes,
@@ -250,7 +262,7 @@ impl Node {
     }
 
     /// Keeps the records of one log from passing for parts of another.
-    fn nonce(&self) -> [u8; 8] {
+    pub(super) fn nonce(&self) -> [u8; 8] {
         let [a, b, c, d, e, f, g, h, ..] = (self.surroundings.random)();
         [a, b, c, d, e, f, g, h]
     }

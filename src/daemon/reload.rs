@@ -13,12 +13,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{ServeOptions, node::Node, status::QUERY_LOG_IS_ON};
+use super::{ServeOptions, node::Node, running::Running, status::QUERY_LOG_IS_ON};
 use crate::{
     ambient,
     config::{
         Config, ConfigError,
-        peers::Peers,
+        peers::{Contact, Peers},
         settings::Settings,
         watch::{self, Watch},
     },
@@ -35,6 +35,8 @@ pub struct InForce {
     node: Arc<Node>,
     /// What `--upstream` says, which beats the configuration.
     upstreams: Vec<Upstream>,
+    /// What `--peer` says, besides the configuration.
+    peers: Vec<Contact>,
     /// Where DNS is answered.
     doors: Vec<SocketAddr>,
     pub access: Arc<ArcSwap<Access>>,
@@ -97,6 +99,7 @@ impl InForce {
         Ok(InForce {
             node: node.clone(),
             upstreams: options.upstreams.clone(),
+            peers: options.peers.clone(),
             doors: doors.to_vec(),
             access: Arc::new(ArcSwap::from_pointee(access)),
             forward: Forward::new(rules(&settings), ambient),
@@ -124,6 +127,11 @@ impl InForce {
             self.go_by(&mut state, settings, false);
         }
         self.log_queries(config.query_log);
+        if config.peers.contact != state.config.peers.contact
+            && let Some(neighbours) = self.node.running().and_then(Running::neighbours)
+        {
+            neighbours.set_contacts(contacts(&self.peers, &config));
+        }
         state.config = config;
         Ok(reloaded)
     }
@@ -187,6 +195,11 @@ impl InForce {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whom to contact: those of the arguments and of the configuration.
+pub fn contacts(arguments: &[Contact], config: &Config) -> Vec<Contact> {
+    arguments.iter().chain(&config.peers.contact).cloned().collect()
 }
 
 /// Whether this can be gone by; who may ask then.
@@ -266,7 +279,7 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dns::Overrides, page::name::Name};
+    use crate::{config::peers::Lan, dns::Overrides, page::name::Name};
 
     #[test]
     fn a_reload_names_what_changed_and_what_only_a_restart_changes() {
@@ -283,7 +296,7 @@ mod tests {
             "nothing changed; only a restart changes: dns",
         );
         let contact = vec!["192.0.2.7".parse().unwrap()];
-        let peers = Peers { contact, lan: Some(false), ..Peers::default() };
+        let peers = Peers { contact, lan: Some(Lan::Off), ..Peers::default() };
         check(
             Config { peers, ..Config::default() },
             "changed: peers.contact; only a restart changes: peers.lan",

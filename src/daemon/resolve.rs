@@ -1,7 +1,8 @@
 //! Names as the DNS face answers them, with the way that led there and what proves each step.
 
-use super::{field, node::Node, report::data_text};
+use super::{field, node::Node, report::data_text, running::Running};
 use crate::{
+    ambient,
     control::report::{AnswerRow, ForwardedStep, PageStep, Resolution},
     dns::{
         Answer, Rcode, Source, Trouble, View,
@@ -11,6 +12,7 @@ use crate::{
     },
     governance::{Governance, operation::Register},
     id::Id,
+    limits::{MISS_PAGES_ON_THE_WAY_MAX, MISS_PATIENCE},
     page::{
         Page, entry_key,
         name::{Name, Owner},
@@ -20,8 +22,11 @@ use crate::{
 
 /// `djdns resolve`: the answer, whether it is sealed, every page walked, and who else was asked.
 pub fn resolve(node: &Node, name: &Name, rtype: RecordType, offline: bool) -> Resolution {
-    let view = node.view().load_full();
     let Some(path) = Path::read(name.wire()) else { unreachable!("a name is a path") };
+    if !offline {
+        fetch(node, &path, rtype);
+    }
+    let view = node.view().load_full();
     let answer = Answer::look_up(&view, &path, rtype);
     let running = node.running();
     let (answer, is_left) = match (answer.outside, running) {
@@ -67,6 +72,20 @@ fn is_fresh(answer: &Answer) -> bool {
     match answer.source {
         Source::Page => !answer.errors.iter().any(ExtendedError::is_stale),
         source => [Source::Override, Source::Cache, Source::Forwarded].contains(&source),
+    }
+}
+
+/// Waits for the pages that a name leads to and that are not here, as its question to a daemon does.
+fn fetch(node: &Node, path: &Path, rtype: RecordType) {
+    let Some(neighbours) = node.running().and_then(Running::neighbours) else { return };
+    let begun = ambient::ticks();
+    let is_over = || ambient::ticks() - begun >= MISS_PATIENCE.as_millis() as u64;
+    for _ in 0..MISS_PAGES_ON_THE_WAY_MAX {
+        let view = node.view().load_full();
+        let lacking = Answer::look_up(&view, path, rtype).lacking;
+        if is_over() || !lacking.is_some_and(|lacking| neighbours.fetch_now(&lacking)) {
+            return;
+        }
     }
 }
 

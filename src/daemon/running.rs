@@ -4,15 +4,16 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::recent::Recent;
+use super::{neighbours::Neighbours, recent::Recent};
 use crate::{
     ambient,
+    beacon::Beacon,
     config::settings::Settings,
     control::running::{Forwarding, Rule, UpstreamReport},
     dns::{
@@ -39,6 +40,11 @@ pub struct Running {
     /// What was not to be had at the start, and what is done instead, in sentences.
     doors: Mutex<Vec<String>>,
     pub recent: Recent,
+    /// Other nodes; none where nothing is listened on for them.
+    neighbours: Option<Arc<Neighbours>>,
+
+    /// Where other nodes reach this one, as far as that is known.
+    beacon: Mutex<Option<Beacon>>,
 }
 
 /// Whom to ask, and where that is said.
@@ -55,7 +61,12 @@ pub struct Asked {
 
 impl Running {
     /// A daemon that answers DNS on these addresses, by the runtime that this is called in.
-    pub fn new(dns: Vec<SocketAddr>, forward: Forward, recent: Recent) -> Running {
+    pub fn new(
+        dns: Vec<SocketAddr>,
+        forward: Forward,
+        recent: Recent,
+        neighbours: Option<Arc<Neighbours>>,
+    ) -> Running {
         Running {
             runtime: Handle::current(),
             forward,
@@ -65,7 +76,15 @@ impl Running {
             http: Mutex::default(),
             doors: Mutex::default(),
             recent,
+            neighbours,
+
+            beacon: Mutex::default(),
         }
+    }
+
+    /// Other nodes, if there may be any.
+    pub fn neighbours(&self) -> Option<&Neighbours> {
+        self.neighbours.as_deref()
     }
 
     /// The forwarder asks by these from now on.
@@ -94,6 +113,16 @@ impl Running {
 
     pub fn http(&self) -> Option<SocketAddr> {
         *self.http.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other nodes reach this one there from now on; none: nobody knows where.
+    pub fn set_beacon(&self, beacon: Option<Beacon>) {
+        *self.beacon.lock().unwrap_or_else(PoisonError::into_inner) = beacon;
+    }
+
+    /// Where other nodes reach this one, as far as that is known.
+    pub fn beacon(&self) -> Option<Beacon> {
+        self.beacon.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn forward(&self) -> &Forward {

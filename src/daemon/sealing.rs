@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::{
     governance::{
         Governance,
-        seal::SealRecord,
+        chain::ladder::Ladder,
+        seal::{Certificate, Seal, SealRecord},
         sealing::{SealProposal, Unready},
         solo::NotAlone,
     },
@@ -75,7 +76,8 @@ impl Node {
                 if let Err(error) = self.store.note_vote(id, Vote { height, seal }) {
                     tracing::error!(page = %id, "a vote could not be noted: {error}");
                 }
-                self.show_seal(state, sealed, &record, &owners);
+                Node::climb(state, &record, &sealed);
+                self.show_seal(state, sealed, (&record.seal, &record.certificate), &owners);
                 return true;
             }
             Err(NotAlone::Unready(Unready::TooEarly(at))) => drop(state.due.insert(*id, at)),
@@ -126,16 +128,25 @@ impl Node {
         self.state().held.iter().map(|(id, why)| (*id, why.clone())).collect()
     }
 
+    /// The ladder of a page one seal higher, which is not shown yet.
+    pub(super) fn climb(state: &mut State, record: &SealRecord, sealed: &Governance) {
+        let id = sealed.page().id();
+        let Some(below) = state.pages.get(&id) else { return };
+        let ladder = state.ladders.get(&id).cloned();
+        let ladder = ladder.unwrap_or_else(|| Ladder::new(below.page()));
+        state.ladders.insert(id, ladder.climbed(record, below.page(), sealed.page()));
+    }
+
     /// Shows a page under a new seal.
     pub(super) fn show_seal(
         &self,
         state: &mut State,
         page: Governance,
-        record: &SealRecord,
+        (seal, certificate): (&Seal, &Certificate),
         owners: &[Owner],
     ) {
         let id = page.page().id();
-        state.fields.entry(id).or_default().sealed(&page, &record.seal, &record.certificate);
+        state.fields.entry(id).or_default().sealed(&page, seal, certificate);
         if state.is_shown {
             let (serial, absence_ttl) =
                 (page.page().height() as u32, page.page().parameters().soft_ttl_max);

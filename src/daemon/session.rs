@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    carry, explain, field, history, inbox,
+    beacon, carry, explain, field, history, inbox,
     many::admit_all,
+    neighbours::{Neighbours, REFUSED},
     node::{Node, Progress, sentence},
     report, resolve,
     running::Running,
@@ -13,10 +14,12 @@ use super::{
     wishes,
 };
 use crate::{
+    config::peers::Contact,
     control::{
         request::{Answer, Draft, Failure, Request},
         server::Session,
     },
+    dns::Lacking,
     governance::{
         Governance, Refusal, operation::Register, presence::Presence, statement::Statement,
     },
@@ -25,7 +28,10 @@ use crate::{
     limits::{
         BATCH_ROWS_MAX, CONTROL_PART_BYTES, FOUNDING_ENTRIES_MAX, LOG_WAIT, OPEN_OPERATIONS_MAX,
     },
-    page::{entry::Rdata, name::Owner},
+    page::{
+        entry::Rdata,
+        name::{Name, Owner},
+    },
     store::Cursor,
 };
 
@@ -48,6 +54,11 @@ impl Session for NodeSession {
         Ok(match request {
             Request::Status => Answer::Status(status::status(&node)),
             Request::Stats => Answer::Stats(Box::new(stats::stats(&node, running(&node)?))),
+            Request::Peers => Answer::Peers(Box::new(neighbours(&node)?.peers()?)),
+            Request::Connect { to } => {
+                let to: Contact = to.parse().map_err(Failure::refused)?;
+                Answer::Connected(neighbours(&node)?.connect(&to)?)
+            }
             Request::Log { from, wait } => {
                 let patience = if wait { LOG_WAIT } else { Duration::ZERO };
                 Answer::Log(running(&node)?.recent.read(from, patience))
@@ -83,6 +94,9 @@ impl Session for NodeSession {
                 inbox::take_up(&node, &petition, &statements, node.now())?;
                 submitted(&statements)
             }
+            Request::Beacon { port, letters } => {
+                Answer::Beacon(beacon::report(&node, port, letters)?)
+            }
             Request::Ask { petition } => inbox::ask(&node, &petition, node.now())?,
             Request::Petition { prefix } => inbox::one(&node, &prefix, node.now())?,
             Request::Petitions { page, all } => {
@@ -106,7 +120,7 @@ impl Session for NodeSession {
                 let page = node.found_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }
             }
-            Request::Join { name, page } => node.join(&name, &page).map(|()| Answer::Joined)?,
+            Request::Join { name, page } => join(&node, name, page, progress)?,
             Request::Resolve { name, rtype, offline } => {
                 Answer::Resolved(resolve::resolve(&node, &name, rtype, offline))
             }
@@ -134,9 +148,11 @@ impl NodeSession {
         let staged = &mut self.staged;
         staged.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
         for (kind, bytes) in said {
-            let kind = Kind::from_tag(kind).filter(|kind| whole::is_said(*kind));
-            let kind = kind.ok_or_else(|| Failure::refused("that is said on no page"))?;
-            staged.said.push((kind, bytes.0.into()));
+            let is_said = Kind::from_tag(kind).is_some_and(whole::is_said);
+            if !is_said && !crate::page::bundle::is_of_jump(kind) {
+                return Err(Failure::refused("that is said on no page"));
+            }
+            staged.take(kind, bytes.0.into()).map_err(Failure::refused)?;
         }
         if staged.raw.entries.len() > FOUNDING_ENTRIES_MAX {
             self.staged = WholePage::default();
@@ -176,6 +192,33 @@ impl NodeSession {
         self.reading = more.then_some(reading);
         Ok(answer)
     }
+}
+
+/// Trusts a page. One that is not here is fetched from other nodes.
+fn join(node: &Node, name: Name, page: Id, progress: Progress) -> Result<Answer, Failure> {
+    let neighbours = node.running().and_then(Running::neighbours);
+    let absent = node.page(&page).is_none() && !node.damaged().iter().any(|d| d.page == page);
+    let Some(neighbours) = neighbours.filter(|_| absent) else {
+        return node.join(&name, &page).map(|()| Answer::Joined);
+    };
+    let before = node.set_anchor(&name, Some(page))?;
+    let joining = neighbours.join(&Lacking { page, name: name.clone() }, progress);
+    if joining.state == REFUSED {
+        node.set_anchor(&name, before)?;
+        return Err(Failure::refused(format!("{page} is not trusted: {}", joining.words)));
+    }
+    Ok(Answer::Joining(joining))
+}
+
+/// Other nodes, which only a daemon has.
+fn neighbours(node: &Node) -> Result<&Neighbours, Failure> {
+    let neighbours = running(node)?.neighbours();
+    neighbours.ok_or_else(|| {
+        Failure::unreachable(
+            "this node has no others: `listen` below [peers] or `--listen` is `off`, or no port was to \
+             be had, which `djdns status` says",
+        )
+    })
 }
 
 /// What only a daemon has.

@@ -1,7 +1,15 @@
 //! Health in words, and the pages as tables show them.
 
 use super::{
-    damage::Damage, field, inbox, node::Node, report, running::Running, seats::Seats, wishes,
+    beacon,
+    damage::Damage,
+    field, inbox,
+    neighbours::{Neighbours, fetched_words},
+    node::Node,
+    report,
+    running::Running,
+    seats::Seats,
+    wishes,
 };
 use crate::{
     control::{
@@ -21,7 +29,7 @@ pub fn status(node: &Node) -> Status {
     let pages = node.pages();
     let anchors = node.anchors();
     let root = anchors.get(&Name::root());
-    let notices = [node.notices(), node.hidden()].concat();
+    let notices = [node.notices(), node.hidden(), beacon::reminders(node)].concat();
     let demonstration = root
         .and_then(|id| pages.iter().find(|page| page.page().id() == *id))
         .is_some_and(|page| page.page().is_demonstration());
@@ -30,6 +38,7 @@ pub fn status(node: &Node) -> Status {
     let query_log = running.is_some_and(|running| running.witness.is_logging());
     let dns: Vec<String> = running.map_or_else(Vec::new, |running| texts(&running.dns));
     let forwarding = running.map(Running::forwarding);
+    let peers = running.and_then(Running::neighbours).map(Neighbours::neighbourhood);
     let is_held = |id: &Id| pages.iter().any(|page| page.page().id() == *id);
     let missing = anchors.iter().find(|(_, id)| !is_held(id));
     let forked = node.forked();
@@ -38,7 +47,6 @@ pub fn status(node: &Node) -> Status {
     let held = node.held().into_iter().map(|(_, why)| why);
     let unsealed: Vec<String> =
         pages.iter().filter_map(|page| unsealed_page(node, page)).chain(held).collect();
-    let notices = [notices, node.clock_words().into_iter().collect()].concat();
     let stale: Vec<String> = pages.iter().filter_map(|page| stale_page(node, page)).collect();
     let health = match (root, missing, notices.is_empty()) {
         (None, ..) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
@@ -66,7 +74,11 @@ pub fn status(node: &Node) -> Status {
             "names resolve; a page is stale, so what it says may be old, see below"
         }
         _ if !waiting.is_nothing() => "names resolve; something waits for people, see below",
-        _ if !doors.is_empty() || query_log || has_troubles(forwarding.as_ref()) => {
+        _ if !doors.is_empty()
+            || query_log
+            || has_troubles(forwarding.as_ref())
+            || peers.as_ref().is_some_and(|peers| !peers.troubles.is_empty()) =>
+        {
             "names resolve; something needs attention, see below"
         }
         _ => ALL_IS_WELL,
@@ -78,8 +90,7 @@ pub fn status(node: &Node) -> Status {
     };
     let resolves = root.is_some() && missing.is_none();
     let missing = missing.filter(|(_, id)| !is_damaged(id));
-    let missing =
-        missing.map(|(name, id)| format!("the page {id}, trusted for {name}, is not here"));
+    let missing = missing.map(|(name, id)| missing_words(node, name, id));
     let notices: Vec<String> = notices
         .into_iter()
         .chain(missing)
@@ -94,6 +105,7 @@ pub fn status(node: &Node) -> Status {
         http: running.and_then(Running::http).map(|address| address.to_string()),
         doors,
         forwarding,
+        peers,
         query_log,
         resolves,
         pages: pages.len(),
@@ -111,6 +123,19 @@ pub fn status(node: &Node) -> Status {
         unsealed,
         stale,
         notices,
+    }
+}
+
+/// That a trusted page is not here, and what is done about it.
+fn missing_words(node: &Node, name: &Name, id: &Id) -> String {
+    let words = format!("the page {id}, trusted for {name}, is not here");
+    let Some(neighbours) = node.running().and_then(Running::neighbours) else { return words };
+    match (neighbours.given_up(id), neighbours.progress(id)) {
+        (Some(why), _) => format!("{words}: {why}"),
+        (None, Some(progress)) if progress.fetched_bytes > 0 => {
+            format!("{words} yet: {}", fetched_words(&progress))
+        }
+        _ => format!("{words}: it is fetched when a node that is connected has it"),
     }
 }
 
@@ -134,7 +159,8 @@ fn texts(list: &[impl ToString]) -> Vec<String> {
 pub fn in_words(status: &Status) -> Vec<String> {
     let troubles = status.forwarding.iter().flat_map(|forwarding| &forwarding.troubles);
     let logged = status.query_log.then(|| QUERY_LOG_IS_ON.to_owned());
-    let all = [&status.health].into_iter().chain(troubles).chain(&status.doors);
+    let of_peers = status.peers.iter().flat_map(|peers| &peers.troubles);
+    let all = [&status.health].into_iter().chain(troubles).chain(of_peers).chain(&status.doors);
     let all = all.chain(&status.unsealed).chain(&status.stale);
     all.chain(&status.notices).cloned().chain(logged).collect()
 }
@@ -146,7 +172,12 @@ pub const QUERY_LOG_IS_ON: &str = "the query log is on: every question is writte
 /// `djdns page list`: all pages, by their names from the root down.
 pub fn pages(node: &Node) -> Vec<PageSummary> {
     let sound = in_order(node);
-    let sound = sound.iter().map(|page| (page.page().name().clone(), summary(node, page)));
+    let beside = node.running().and_then(Running::neighbours).map(Neighbours::alongside);
+    let mut beside = beside.unwrap_or_default();
+    let sound = sound.iter().map(|page| {
+        let alongside = beside.remove(&page.page().id());
+        (page.page().name().clone(), PageSummary { alongside, ..summary(node, page) })
+    });
     let damaged = node.damaged();
     // One whose name is not to be read any more stands first, with the root's.
     let name = |damage: &Damage| damage.name.clone().unwrap_or(Name::root());
@@ -184,6 +215,7 @@ pub fn summary(node: &Node, governance: &Governance) -> PageSummary {
         damaged: None,
         demonstration: page.is_demonstration(),
         stale: !node.picture(governance).is_fresh(),
+        alongside: None,
     }
 }
 
@@ -215,8 +247,10 @@ pub fn page(node: &Node, governance: &Governance) -> PageReport {
             until: lending.map(|presence| presence.until).filter(|until| *until > 0),
         }
     };
+    let beside = node.running().and_then(Running::neighbours).map(Neighbours::alongside);
+    let alongside = beside.and_then(|mut beside| beside.remove(&page.id()));
     PageReport {
-        summary: summary(node, governance),
+        summary: PageSummary { alongside, ..summary(node, governance) },
         seal: page.seal().to_string(),
         sealed: page.head().time,
         following: wishes::following(

@@ -20,6 +20,7 @@ use crate::{
     id::{Id, Kind},
     key::{PublicKey, RawKey},
     page::{
+        bundle,
         entry::{Rdata, RecordSet},
         genesis::Genesis,
     },
@@ -83,6 +84,8 @@ struct Reader {
     said: HashMap<Id, String>,
     /// The seals so far, by height, and whose seats signed them.
     seals: BTreeMap<u64, (Id, Signed)>,
+    /// Leaves of a state since the last jump.
+    leaves: usize,
     rows: Vec<Row>,
 }
 
@@ -91,6 +94,10 @@ impl Reader {
         match (kind, Kind::from_tag(kind)) {
             (whole::NOTE, _) => self.note(bytes),
             (whole::FORK, _) => self.seal(bytes, "fork"),
+            (bundle::LEAVES, _) => {
+                self.leaves += bundle::read_leaves(bytes).map_or(0, |leaves| leaves.len());
+            }
+            (bundle::JUMP, _) => self.jump(bytes),
             (_, Some(Kind::Genesis)) => self.genesis(bytes),
             (_, Some(Kind::Seal)) => self.seal(bytes, "seal"),
             (_, Some(kind)) if whole::is_said(kind) => self.statement(bytes),
@@ -114,6 +121,18 @@ impl Reader {
         let cause = "founded".to_owned();
         let (id, time) = (genesis.id(), Some(raw.created));
         self.rows.push(Row { time, cause, kind: "founded", id, author: None, what, seal: None });
+    }
+
+    /// Where the page was taken over: what led there is not in this log.
+    fn jump(&mut self, bytes: &[u8]) {
+        let leaves = std::mem::take(&mut self.leaves);
+        let Ok(landing) = bundle::read_landing(bytes) else { return };
+        let what = format!(
+            "height {}: the state was taken over, {leaves} parts of it new; what was said before it is not \
+             held here",
+            landing.height
+        );
+        self.push("jump", landing.seal, None, what, None);
     }
 
     fn statement(&mut self, bytes: &[u8]) {

@@ -1,14 +1,16 @@
 //! Checking a page from its log: whether every byte of it is sound, and who committed to it (T1).
 
 use super::{
+    landing::Jump,
     node::{Node, Progress, Reopening, sentence},
-    whole::{Check, WholePage, WholeRefusal},
+    whole::{Check, Step, WholeRefusal},
 };
 use crate::{
     control::{report::Verified, request::Failure},
     governance::{
         Governance,
         chain::{ChainProof, ChainRefusal, Known, verify_chain},
+        jump::Snapshot,
         seal::SealRecord,
         sealing::SealRefusal,
     },
@@ -41,29 +43,39 @@ pub fn verify(
     let (mut whole, end) =
         node.read_from(&id, Cursor::START).map_err(|error| unsound(page, &error))?;
     let entries = whole.raw.entries.len();
+    let check = if full { Check::Full } else { Check::Chained };
     let fault = |refusal: &dyn std::fmt::Display| {
         Failure::refused(format!("{} does not verify: {refusal}", page.page().name()))
     };
-    let checked = founded(&whole, full, progress).map_err(|refusal| fault(&refusal))?;
-    if checked.id() != id {
-        return Err(fault(&format!("its log holds another page: {}", checked.id())));
+    let start = whole.start(check, progress).map_err(|refusal| fault(&refusal))?;
+    let founded = start.page.page().clone();
+    if founded.id() != id {
+        return Err(fault(&format!("its log holds another page: {}", founded.id())));
     }
     // What was admitted meanwhile, with the state that it led to.
     let rest = node.read_rest(&id, end).map_err(|error| unsound(page, &error))?;
     let (rest, served) = rest.ok_or_else(|| fault(&"it is gone"))?;
+    let rest_said = rest.said.len();
     whole.said.extend(rest.said);
     whole.forks.extend(rest.forks);
-    let check = if full { Check::Full } else { Check::Trusted };
-    let mut certificates = Certificates::of(&checked, full);
-    let replayed = whole.replay_watched(
-        Governance::new(checked),
-        check,
-        progress,
-        &mut |below, record, page| {
-            check_forks(&whole.forks, below, record)?;
-            Ok(certificates.seal(record, page.page()).map_err(Box::new)?)
-        },
-    );
+    let at = whole.said.len() - rest_said;
+    let jumps = rest.jumps.into_iter().map(|jump| Jump { at: at + jump.at, ..jump });
+    whole.jumps.extend(jumps);
+    let mut certificates = Certificates::of(&founded, full);
+    // Those on the way to a state that was taken over were checked with it.
+    certificates.checked = start.snapshot.map_or(0, |snapshot| snapshot.proofs.len());
+    let replayed = whole.replay_watched(start.page, check, progress, &mut |step| {
+        match step {
+            Step::Sealed(below, record, page) => {
+                check_forks(&whole.forks, below, record)?;
+                certificates.seal(record, page.page()).map_err(Box::new)?;
+            }
+            Step::Jumped(_, snapshot, page) => {
+                certificates.jump(snapshot, page.page()).map_err(Box::new)?;
+            }
+        }
+        Ok(())
+    });
     let replayed = replayed.map_err(|refusal| fault(&refusal))?;
     let certificates = certificates.end().map_err(|refusal| fault(&refusal))?;
     let height = replayed.page().height();
@@ -83,27 +95,12 @@ pub fn verify(
         statements,
         signatures: if full { whole.said.len() } else { 0 },
         seals,
+        held_from: whole.held_from(),
         certificates,
         height,
         state_root: replayed.page().state_root().to_string(),
         log_bytes: log.bytes,
         forked: node.forked_words(&id),
-    })
-}
-
-fn founded(
-    whole: &WholePage,
-    full: bool,
-    progress: Progress,
-) -> Result<Page, crate::page::PageRefusal> {
-    if !full {
-        return Page::reopen(&whole.raw);
-    }
-    let total = whole.raw.entries.len() as u64;
-    Page::admit(&whole.raw, &mut |done| {
-        if done.is_multiple_of(4096) {
-            progress("checking entries", done as u64, total);
-        }
     })
 }
 
@@ -160,7 +157,8 @@ struct Certificates {
 
 impl Certificates {
     fn of(page: &Page, all: bool) -> Certificates {
-        let known = Known::genesis(page.genesis());
+        let (head, state_root) = (page.head(), page.state_root());
+        let known = Known { page: page.id(), head, state_root };
         Certificates { all, known, page: page.clone(), since: Vec::new(), seals: 0, checked: 0 }
     }
 
@@ -173,10 +171,21 @@ impl Certificates {
         if self.since.len() >= CHAIN_WINDOW_SEALS { self.check() } else { Ok(()) }
     }
 
+    /// Goes on from a seal that was taken over, whose certificates were checked on the way.
+    fn jump(&mut self, snapshot: &Snapshot, page: &Page) -> Result<(), ChainRefusal> {
+        if !self.all {
+            self.check()?;
+        }
+        let seals = self.seals;
+        let checked = self.checked + snapshot.proofs.len();
+        *self = Certificates { seals, checked, ..Certificates::of(page, self.all) };
+        Ok(())
+    }
+
     /// How many certificates hold.
     fn end(mut self) -> Result<usize, ChainRefusal> {
         if self.all {
-            return Ok(self.seals);
+            return Ok(self.seals + self.checked);
         }
         self.check()?;
         Ok(self.checked)

@@ -5,11 +5,17 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{many::admit_all, node::Progress};
+use super::{
+    landing::{Download, Jump, LandingRefusal},
+    many::admit_all,
+    node::{Progress, checking},
+};
 use crate::{
     governance::{
         Governance, Refusal,
         chain::ChainRefusal,
+        chain::ladder::Ladder,
+        jump::{JumpRefusal, Snapshot, Trust, Window},
         seal::SealRecord,
         sealing::SealRefusal,
         statement::{Statement, StatementRefusal},
@@ -21,6 +27,7 @@ use crate::{
         Page, PageRefusal, RawPage, bundle,
         codec::{self, CodecRefusal},
         entry::Rdata,
+        trie::Trie,
     },
     store::Record,
 };
@@ -40,6 +47,25 @@ pub struct WholePage {
     pub said: Vec<(Kind, Vec<u8>)>,
     /// Seals that contradict seals of this page.
     pub forks: Vec<SealRecord>,
+    /// Where the page was taken over at a seal, in order (N5).
+    pub jumps: Vec<Jump>,
+    /// What was fetched of a state that is not whole yet.
+    pub download: Download,
+}
+
+/// How a page begins.
+pub struct Start {
+    pub page: Governance,
+    /// What it was founded by, if not by its initial entries.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// What a page that is replayed does, one after the other.
+pub enum Step<'a> {
+    /// The page below, the seal, the page under it.
+    Sealed(&'a Governance, &'a SealRecord, &'a Governance),
+    /// The page before, what it jumped to, the page there.
+    Jumped(&'a Governance, &'a Snapshot, &'a Governance),
 }
 
 /// Why this node wrote a change, and when.
@@ -73,11 +99,18 @@ pub enum WholeRefusal {
     Fork(u64, Box<SealRefusal>),
     #[error("the evidence of a fork at height {0} contradicts no seal of this page")]
     NoFork(u64),
+    #[error("the state that was taken over: {0}")]
+    Landing(#[from] LandingRefusal),
+    #[error("the seal at height {0} that the page was taken over at: {1}")]
+    Jump(u64, Box<JumpRefusal>),
+    #[error(
+        "its initial entries are not there, and no state in their place: it is still being fetched"
+    )]
+    Unfinished,
 }
 
-/// Sees every seal of a page that is replayed: the page below it, the seal, the page under it.
-pub type Watch<'a> =
-    &'a mut dyn FnMut(&Governance, &SealRecord, &Governance) -> Result<(), WholeRefusal>;
+/// Sees every step of a page that is replayed.
+pub type Watch<'a> = &'a mut dyn FnMut(Step) -> Result<(), WholeRefusal>;
 
 /// How much is checked when a page is replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +118,8 @@ pub enum Check {
     /// It was checked before, and checksums prove it unchanged: state roots are compared, and
     /// nothing else. A statement that counts no longer is passed over.
     Trusted,
+    /// The same, but for states that were taken over, of which every leaf and certificate is checked.
+    Chained,
     /// Every signature, every ballot, every certificate.
     Full,
 }
@@ -102,12 +137,58 @@ impl WholePage {
                 self.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
             }
             (NOTE, _) => {}
+            (bundle::LEAVES, _) => self.download.take_leaves(&bytes)?,
+            (bundle::PASSAGE, _) => self.download.take_passage(&bytes)?,
+            (bundle::JUMP, _) => self.jumps.push(self.download.land(self.said.len(), &bytes)?),
             (FORK, _) => self.forks.push(SealRecord::decode(&bytes).map_err(broken)?),
             (_, Some(Kind::Genesis)) => self.raw.genesis = bytes,
             (_, Some(kind)) if is_said(kind) => self.said.push((kind, bytes)),
             _ => return Err(WholeRefusal::UnknownKind(kind)),
         }
         Ok(())
+    }
+
+    /// The page as it begins, before anything was said.
+    ///
+    /// # Errors
+    /// The first [`WholeRefusal`].
+    pub fn start(&self, check: Check, progress: Progress) -> Result<Start, WholeRefusal> {
+        if let Some(jump) = self.founding()? {
+            let snapshot = jump.snapshot(&self.raw.genesis, &Trie::default())?;
+            let page = Governance::founded_by(&snapshot, check.trust());
+            let height = jump.landing.height;
+            let page = page.map_err(|why| WholeRefusal::Jump(height, Box::new(why)))?;
+            return Ok(Start { page, snapshot: Some(snapshot) });
+        }
+        let total = self.raw.entries.len();
+        let page = match check {
+            Check::Full => Page::admit(&self.raw, &mut checking(total, progress))?,
+            Check::Trusted | Check::Chained => Page::reopen(&self.raw)?,
+        };
+        Ok(Start { page: Governance::new(page), snapshot: None })
+    }
+
+    /// The jump that stands in the place of initial entries.
+    ///
+    /// # Errors
+    /// [`WholeRefusal::Unfinished`] when neither is there.
+    fn founding(&self) -> Result<Option<&Jump>, WholeRefusal> {
+        if !self.raw.entries.is_empty() {
+            return Ok(None);
+        }
+        // A page may have been founded without entries.
+        if !matches!(Page::reopen(&self.raw), Err(PageRefusal::OtherStateRoot { .. })) {
+            return Ok(None);
+        }
+        match self.jumps.first().filter(|jump| jump.at == 0) {
+            None if self.said.is_empty() => Err(WholeRefusal::Unfinished),
+            founding => Ok(founding),
+        }
+    }
+
+    /// The seal from which on all that was said is here: 0, unless the page was taken over since.
+    pub fn held_from(&self) -> u64 {
+        self.jumps.last().map_or(0, |jump| jump.landing.height)
     }
 
     /// Replays all that was said on a page.
@@ -120,10 +201,10 @@ impl WholePage {
         check: Check,
         progress: Progress,
     ) -> Result<Governance, WholeRefusal> {
-        self.replay_watched(page, check, progress, &mut |_, _, _| Ok(()))
+        self.replay_watched(page, check, progress, &mut |_| Ok(()))
     }
 
-    /// [`WholePage::replay`] with a look at every seal.
+    /// [`WholePage::replay`] with a look at every step.
     ///
     /// # Errors
     /// The first [`WholeRefusal`], of the page or of who watches.
@@ -137,9 +218,19 @@ impl WholePage {
         let (known, seen, uncounted) = (KnownKeys::default(), HashMap::new(), Vec::new());
         let mut replay = Replay { page, known, check, seen, uncounted };
         let total = self.said.len() as u64;
-        for (n, part) in self.said.chunks(REPLAY_PART).enumerate() {
-            replay.part(n * REPLAY_PART, part, watch)?;
-            progress("replaying", (n * REPLAY_PART) as u64, total);
+        let mut from = 0;
+        // A page that was founded by a jump is there already.
+        let founded = usize::from(replay.page.page().height() > 0);
+        let jumps = self.jumps.iter().skip(founded).map(|jump| (jump.at, Some(jump)));
+        for (to, jump) in jumps.chain([(self.said.len(), None)]) {
+            for part in self.said[from..to].chunks(REPLAY_PART) {
+                replay.part(from, part, watch)?;
+                from += part.len();
+                progress("replaying", from as u64, total);
+            }
+            if let Some(jump) = jump {
+                replay.jump(jump, &self.raw.genesis, watch)?;
+            }
         }
         match replay.uncounted.into_iter().next() {
             Some((id, refusal)) => Err(WholeRefusal::NotAdmitted(id, refusal)),
@@ -168,8 +259,17 @@ impl WholePage {
             }
             Some(Record::unnamed(bundle::ENTRIES, bundle::write_entries(&part)))
         });
-        let said = self.said.into_iter().map(|(kind, bytes)| record(kind, bytes));
-        [genesis, note.record()].into_iter().chain(parts).chain(said)
+        let mut jumps = self.jumps.into_iter().peekable();
+        let mut said = self.said.into_iter();
+        let mut number = 0;
+        let since = std::iter::from_fn(move || {
+            if let Some(jump) = jumps.next_if(|jump| jump.at == number) {
+                return Some(jump.records().collect::<Vec<Record>>());
+            }
+            number += 1;
+            said.next().map(|(kind, bytes)| vec![record(kind, bytes)])
+        });
+        [genesis, note.record()].into_iter().chain(parts).chain(since.flatten())
     }
 }
 
@@ -199,7 +299,7 @@ impl Replay {
         let statements: Vec<&[u8]> = statements.map(|(_, bytes)| bytes.as_slice()).collect();
         let read = match self.check {
             Check::Full => admit_all(&self.known, &statements),
-            Check::Trusted => {
+            Check::Trusted | Check::Chained => {
                 let reopen = |(n, bytes): (usize, &&[u8])| {
                     Statement::reopen(bytes).map_err(|refusal| (n, refusal))
                 };
@@ -241,12 +341,12 @@ impl Replay {
             .map_err(|refusal| WholeRefusal::Record(Kind::Seal as u8, refusal))?;
         let find = |id: &Id| self.seen.get(id).cloned();
         let sealed = match self.check {
-            Check::Trusted => self.page.reopen_seal(&record, &find),
+            Check::Trusted | Check::Chained => self.page.reopen_seal(&record, &find),
             Check::Full => self.page.admit_seal(&record, &find),
         };
         let (page, _) =
             sealed.map_err(|refusal| WholeRefusal::Seal(record.seal.height, refusal.into()))?;
-        watch(&self.page, &record, &page)?;
+        watch(Step::Sealed(&self.page, &record, &page))?;
         self.page = page;
         if !self.uncounted.is_empty() {
             let listed: HashSet<&Id> = record.contents.ids().collect();
@@ -259,13 +359,78 @@ impl Replay {
     }
 }
 
+impl Replay {
+    /// Takes the page over at a seal, over everything that lies between.
+    fn jump(&mut self, jump: &Jump, genesis: &[u8], watch: Watch) -> Result<(), WholeRefusal> {
+        let snapshot = jump.snapshot(genesis, self.page.page().state())?;
+        let page = self.page.jumped_by(&snapshot, self.check.trust());
+        let height = jump.landing.height;
+        let (page, _) = page.map_err(|why| WholeRefusal::Jump(height, Box::new(why)))?;
+        watch(Step::Jumped(&self.page, &snapshot, &page))?;
+        self.page = page;
+        // What a seal rested on that lies between is known from nothing else any more.
+        self.uncounted.clear();
+        Ok(())
+    }
+}
+
+impl Check {
+    fn trust(self) -> Trust {
+        match self {
+            Check::Trusted => Trust::Checked,
+            Check::Chained | Check::Full => Trust::Nothing,
+        }
+    }
+}
+
 /// A page from its log: reopened, and everything said on it.
+pub struct Reopened {
+    pub page: Governance,
+    /// The certificates that lead to it.
+    pub ladder: Ladder,
+    /// The seals before the last jump that operations may name.
+    pub window: Option<Window>,
+}
+
+/// A page from its log.
 ///
 /// # Errors
 /// The first [`WholeRefusal`].
-pub fn reopen(whole: &WholePage, progress: Progress) -> Result<Governance, WholeRefusal> {
-    let page = Governance::new(Page::reopen(&whole.raw)?);
-    whole.replay(page, Check::Trusted, progress)
+pub fn reopen(whole: &WholePage, progress: Progress) -> Result<Reopened, WholeRefusal> {
+    reopen_watched(whole, Check::Trusted, progress, &mut |_| Ok(()))
+}
+
+/// [`reopen`] with this much checked, and a look at every step.
+///
+/// # Errors
+/// The first [`WholeRefusal`].
+pub fn reopen_watched(
+    whole: &WholePage,
+    check: Check,
+    progress: Progress,
+    watch: Watch,
+) -> Result<Reopened, WholeRefusal> {
+    let Start { page, snapshot } = whole.start(check, progress)?;
+    let genesis = page.page().genesis();
+    let mut ladder = match &snapshot {
+        Some(snapshot) => Ladder::of_snapshot(genesis, &snapshot.proofs, page.page()),
+        None => Ladder::new(page.page()),
+    };
+    let mut window = snapshot.map(|snapshot| snapshot.window);
+    let page = whole.replay_watched(page, check, progress, &mut |step| {
+        match &step {
+            Step::Sealed(below, record, page) => {
+                ladder = ladder.climbed(record, below.page(), page.page());
+            }
+            Step::Jumped(own, snapshot, page) => {
+                let jumped = ladder.jumped(own.page(), &snapshot.proofs, page.page());
+                ladder = jumped.map_err(Box::new)?;
+                window = Some(snapshot.window.clone());
+            }
+        }
+        watch(step)
+    })?;
+    Ok(Reopened { page, ladder, window })
 }
 
 impl Note {

@@ -7,8 +7,9 @@ use if_addrs::{IfAddr, Interface};
 use crate::limits::BEACON_ADDRESSES_MAX;
 
 /// Where this machine can be reached at the addresses that are listened on, for its beacon: those of
-/// interfaces that are up, without link-local ones of IPv6, which mean nothing elsewhere; global ones
-/// first, and of the loopback only where there is nothing else. At most [`BEACON_ADDRESSES_MAX`].
+/// interfaces that are up, global ones first. Where there are no others those of the link in IPv6, with
+/// which somebody on it can do something only because he hears the beacon there; and where there is no
+/// link those of the loopback. At most [`BEACON_ADDRESSES_MAX`].
 pub fn own_addresses(listening: &[SocketAddr]) -> Vec<SocketAddr> {
     let interfaces: Vec<IpAddr> = up().iter().map(Interface::ip).collect();
     choose(listening, &interfaces)
@@ -26,26 +27,27 @@ fn choose(listening: &[SocketAddr], interfaces: &[IpAddr]) -> Vec<SocketAddr> {
             addresses.push(at(&listened.ip()));
         }
     }
-    addresses.retain(|address| rank(&address.ip()).is_some());
+    addresses.retain(|address| !address.ip().is_unspecified() && !address.ip().is_multicast());
     addresses.sort_by_key(|address| (rank(&address.ip()), *address));
     addresses.dedup();
-    let elsewhere = addresses.iter().filter(|address| !address.ip().is_loopback()).count();
-    if elsewhere > 0 {
-        addresses.truncate(elsewhere);
-    }
+    // What is worth less is named only where there is nothing that is worth more.
+    let best = addresses.first().map_or(0, |address| rank(&address.ip()).max(ELSEWHERE));
+    addresses.retain(|address| rank(&address.ip()) <= best);
     addresses.truncate(BEACON_ADDRESSES_MAX);
     addresses
 }
 
-/// The order in which addresses are worth naming; `None` for those that are not.
-fn rank(ip: &IpAddr) -> Option<u8> {
+/// Up to this rank an address means something to others by itself.
+const ELSEWHERE: u8 = 2;
+
+/// The order in which addresses are worth naming.
+fn rank(ip: &IpAddr) -> u8 {
     match ip {
-        ip if ip.is_unspecified() || ip.is_multicast() => None,
-        ip if ip.is_loopback() => Some(3),
-        IpAddr::V4(ip) if ip.is_link_local() => Some(2),
-        IpAddr::V4(ip) => Some(u8::from(ip.is_private())),
-        IpAddr::V6(ip) if ip.is_unicast_link_local() => None,
-        IpAddr::V6(ip) => Some(u8::from(ip.is_unique_local())),
+        ip if ip.is_loopback() => 4,
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => 3,
+        IpAddr::V4(ip) if ip.is_link_local() => 2,
+        IpAddr::V4(ip) => u8::from(ip.is_private()),
+        IpAddr::V6(ip) => u8::from(ip.is_unique_local()),
     }
 }
 
@@ -104,7 +106,7 @@ mod tests {
         check(&["0.0.0.0:9"], &all, &["8.8.8.8:9", "192.168.0.9:9"]);
         check(&["0.0.0.0:9", "[::]:9"], &all, &both);
         check(&["[::]:9"], &all[..2], &["127.0.0.1:9", "[::1]:9"]);
-        check(&["[::]:9"], &["fe80::1"], &[]);
+        check(&["[::]:9"], &["127.0.0.1", "fe80::1"], &["[fe80::1]:9"]);
         check(&["127.0.0.1:9"], &all, &["127.0.0.1:9"]);
         check(&["192.168.0.9:9", "127.0.0.1:9"], &all, &["192.168.0.9:9"]);
         check(&["0.0.0.0:9"], &["169.254.1.1", "10.0.0.1"], &["10.0.0.1:9", "169.254.1.1:9"]);

@@ -196,7 +196,8 @@ fn info(beacon: &Beacon) -> Result<ServiceInfo, mdns_sd::Error> {
     let short = beacon.short();
     let name = short.to_string().replace('.', "-");
     let id = name.rsplit(':').next().unwrap_or_default();
-    let host = format!("djdns-{id}.local.");
+    // Of its own for each name: the good-bye of an old one would take the addresses of the new one with it.
+    let host = format!("djdns-{id}-{}.local.", short.port());
     let text: Vec<TxtProperty> = strings(beacon.bytes()).map(TxtProperty::from).collect();
     let info = ServiceInfo::new(SERVICE, &name, &host, (), short.port(), text)?;
     let mut info = info.enable_addr_auto();

@@ -7,6 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use super::{
     additional,
+    fetch::Lacking,
     forward::loops,
     node::{Node, Prebuilt, Record, push_record, records},
     path::{Path, name_len},
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     id::Id,
     limits::{CNAME_CHAIN_MAX, EDE_TEXT_BYTES_MAX, NEGATIVE_TTL},
-    page::{apex, record::RecordType},
+    page::{apex, name::Name, record::RecordType},
 };
 
 /// What is said to a question.
@@ -43,6 +44,8 @@ pub struct Answer<'v> {
     /// The name that nobody here knows and somebody else may: that of the question, or one that an
     /// alias led to.
     pub outside: Option<Path>,
+    /// The page that has the say about a name on the way, and that is not here.
+    pub lacking: Option<Lacking>,
     pub source: Source,
     /// The upstream that it comes from, if one said it.
     pub told: Option<Told>,
@@ -196,6 +199,7 @@ impl<'v> Answer<'v> {
         let named =
             |part: Part<'v>| Part { owner: part.owner.or(Some(name.wire().into())), ..part };
         (self.rcode, self.source, self.told) = (found.rcode, found.source, found.told);
+        self.lacking = found.lacking;
         self.authentic &= found.authentic;
         self.needed += if self.additional.is_empty() { found.needed } else { 0 };
         self.additional.extend(found.additional.into_iter().map(named));
@@ -308,19 +312,10 @@ impl<'v> Search<'v> {
                 }
                 self.descend(&at)
             }
-            Place::Missing(label, trouble) => {
+            Place::Missing(label, id, trouble) => {
                 let real = suffix::strip(name).unwrap_or(*name);
                 let page = Path::read(real.suffix(label)).map(|path| path.to_name());
-                let page = page.map_or_else(String::new, |name| name.to_string());
-                let (code, text) = match trouble {
-                    Some(Trouble::Damaged) => {
-                        (EDE_OTHER, format!("the page {page} is damaged here"))
-                    }
-                    _ => (EDE_NOT_READY, format!("the page {page} is not here yet")),
-                };
-                self.answer = Answer::failed(Rcode::SERVFAIL, code, text);
-                self.answer.source = Source::Page;
-                self.stale = None;
+                self.missing(page, id, trouble);
                 None
             }
             Place::Nowhere => {
@@ -328,6 +323,20 @@ impl<'v> Search<'v> {
                 None
             }
         }
+    }
+
+    /// The page that has the say is not here.
+    fn missing(&mut self, name: Option<Name>, id: Id, trouble: Option<Trouble>) {
+        let words = name.as_ref().map_or_else(String::new, Name::to_string);
+        let (code, text) = match trouble {
+            Some(Trouble::Damaged) => (EDE_OTHER, format!("the page {words} is damaged here")),
+            _ => (EDE_NOT_READY, format!("the page {words} is not here yet")),
+        };
+        self.answer = Answer::failed(Rcode::SERVFAIL, code, text);
+        self.answer.source = Source::Page;
+        let is_damaged = trouble == Some(Trouble::Damaged);
+        self.answer.lacking = name.filter(|_| !is_damaged).map(|name| Lacking { page: id, name });
+        self.stale = None;
     }
 
     /// No page knows the name. An alias that leads out is still an answer.

@@ -49,8 +49,9 @@ impl Face {
             Protocol::Udp => Transport::Udp,
             _ => Transport::Stream,
         };
-        let view = self.service.views().load_full();
         let client = Client { address: request.src().ip(), transport };
+        self.service.fetched(&query, client).await;
+        let view = self.service.views().load_full();
         let answer = self.service.answer(&view, &query, request.as_slice(), client).await;
         let options = self.service.options(&query, client);
         let reply = Reply::of(&answer, &query, transport, &options);

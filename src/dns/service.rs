@@ -1,7 +1,7 @@
 //! Who answers a message: the pages, at once; or for a name that no page knows, whoever resolves the
-//! rest of the world, later. Who may not ask is refused here, for all doors alike.
+//! rest of the world, later. A page that is not here and may come is waited for. Who may not ask is refused here, for all doors alike.
 //!
-//! What the pages say never waits for anything. How the rest is resolved, and how a message came, is
+//! What the pages that are here say never waits for anything. How the rest is resolved, and how a message came, is
 //! not known here.
 
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -9,7 +9,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    Access, Answer, Cookies, Query, Rcode, Transport, View, Witness,
+    Access, Answer, Cookies, Fetch, Query, Rcode, Transport, View, Witness,
     answer::{EDE_NOT_READY, EDE_OTHER, EDE_PROHIBITED},
     follow,
     options::{self, Client},
@@ -51,8 +51,8 @@ pub enum Reply {
     Silence,
     /// The response, from the pages.
     Now(Vec<u8>),
-    /// No page knows the name, or one that an alias leads to: [`Service::outside`] has the response
-    /// in a while.
+    /// No page knows the name, or one that an alias leads to, or its page is not here and may come:
+    /// [`Service::outside`] has the response in a while.
     Later,
 }
 
@@ -61,6 +61,7 @@ pub enum Reply {
 pub struct Service {
     views: Arc<ArcSwap<View>>,
     outside: Option<Arc<dyn Outside>>,
+    pub(super) fetch: Option<Arc<dyn Fetch>>,
     access: Arc<ArcSwap<Access>>,
     cookies: Option<Cookies>,
     witness: Option<Witness>,
@@ -70,7 +71,14 @@ impl Service {
     /// Answers this machine, from the newest of `views`; names outside the pages are REFUSED where
     /// nobody resolves them.
     pub fn new(views: Arc<ArcSwap<View>>, outside: Option<Arc<dyn Outside>>) -> Service {
-        Service { views, outside, access: Arc::default(), cookies: None, witness: None }
+        let (access, fetch, cookies, witness) = Default::default();
+        Service { views, outside, fetch, access, cookies, witness }
+    }
+
+    /// The same, where somebody gets pages that are not here; else names below them fail at once.
+    #[must_use]
+    pub fn with_fetch(self, fetch: Arc<dyn Fetch>) -> Service {
+        Service { fetch: Some(fetch), ..self }
     }
 
     /// The same, for whom the newest of these lists names; others are REFUSED.
@@ -100,6 +108,9 @@ impl Service {
         };
         let view = self.views.load();
         let answer = self.at_once(&view, &query, client);
+        if self.may_come(&answer, &query) {
+            return Reply::Later;
+        }
         let answer = match self.sought(&answer, &query) {
             None => answer,
             Some((outside, wanted)) => match follow::at_once(&view, answer, wanted, outside) {
@@ -114,6 +125,7 @@ impl Service {
     pub async fn outside(&self, message: &[u8], client: Client) -> Vec<u8> {
         let arrival = self.arrival();
         let Some(query) = Query::read(message) else { return Vec::new() };
+        self.fetched(&query, client).await;
         let view = self.views.load_full();
         let answer = self.answer(&view, &query, message, client).await;
         self.write(&query, &answer, client, arrival)
@@ -175,7 +187,12 @@ impl Service {
         &self.views
     }
 
-    fn at_once<'v>(&self, view: &'v View, query: &Query<'_>, client: Client) -> Answer<'v> {
+    pub(super) fn at_once<'v>(
+        &self,
+        view: &'v View,
+        query: &Query<'_>,
+        client: Client,
+    ) -> Answer<'v> {
         if !self.access.load().allows(client.address) {
             let text = "this address may not ask here";
             return Answer::failed(Rcode::REFUSED, EDE_PROHIBITED, text);

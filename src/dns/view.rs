@@ -74,7 +74,7 @@ pub enum Place<'v> {
     Page(Found<'v>),
     /// At a page that is not held, or one with another name than its link (P6); its name begins
     /// at this label. It may be here and damaged.
-    Missing(usize, Option<Trouble>),
+    Missing(usize, Id, Option<Trouble>),
     /// No anchor is at or above the name, or only that of a root page whose word does not count for
     /// it ([`View::collides`]).
     Nowhere,
@@ -308,7 +308,7 @@ impl View {
                 return Place::Page(Found { page: above, cut: 1, ttl_max });
             }
             let Some(page) = page else {
-                return Place::Missing(label, self.trouble(&id));
+                return Place::Missing(label, id, self.trouble(&id));
             };
             passing(page);
             let ttl_max = soft_ttl.min(page.ttl_max());

@@ -30,6 +30,8 @@ use crate::{
     },
 };
 
+pub mod ladder;
+
 /// A seal that is trusted, or the genesis, and the state that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
@@ -146,17 +148,29 @@ impl ChainProof {
     /// [`ChainRefusal::TooFewKnown`] when the known seal is too far away; anything else is a fault of
     /// whoever made the proof.
     pub fn check(&self, known: &Known) -> Result<Known, ChainRefusal> {
+        let below = self.below.first().map(|(seal, excerpt)| (seal, excerpt));
+        self.judge(known, below, || read(&self.known, known))
+    }
+
+    /// Checks that the seal follows from the known one, by those who `stood` there. `below` is the seal
+    /// right below with those who signed; none: it is the known one.
+    fn judge(
+        &self,
+        known: &Known,
+        below: Option<(&Seal, &Excerpt)>,
+        stood: impl FnOnce() -> Result<Standing, ChainRefusal>,
+    ) -> Result<Known, ChainRefusal> {
         let seal = &self.seal;
         if seal.page != known.page {
             return Err(ChainRefusal::OtherPage(seal.page));
         }
-        let below = self.place(known)?;
-        let before = read(&self.known, known)?;
-        let Some((_, excerpt)) = self.below.first() else {
+        let place = self.place(known, below.map(|(seal, _)| seal))?;
+        let before = stood()?;
+        let Some((_, excerpt)) = below else {
             self.signers(&before)?;
             return Ok(Known::seal(seal));
         };
-        let deciding = read(excerpt, &below)?;
+        let deciding = read(excerpt, &place)?;
         let signers = self.signers(&deciding)?;
         let trusted = signers.iter().filter(|key| before.sealed_before(&deciding, key));
         let signed = before.roll.power(trusted);
@@ -169,17 +183,16 @@ impl ChainProof {
     }
 
     /// The seal right below: one that was shown, above the known one, or the known one itself.
-    fn place(&self, known: &Known) -> Result<Known, ChainRefusal> {
+    fn place(&self, known: &Known, below: Option<&Seal>) -> Result<Known, ChainRefusal> {
         let seal = &self.seal;
-        let below = match self.below.as_slice() {
-            [] => *known,
-            [(below, _)] if below.page != known.page => {
+        let below = match below {
+            None => *known,
+            Some(below) if below.page != known.page => {
                 return Err(ChainRefusal::OtherPage(below.page));
             }
-            [(below, _), ..] => {
-                let between = Known::seal(below);
+            Some(below) => {
                 follows(below.height, below.time, &known.head)?;
-                between
+                Known::seal(below)
             }
         };
         if seal.previous != below.head.seal {

@@ -181,8 +181,28 @@ impl Governance {
     fn under_new_order(self) -> Governance {
         let height = self.page.height();
         let mut next = Governance::with_past(self.page.clone(), self.past.clone());
+        self.readmit(&mut next, &|refusal, _| match refusal {
+            Refusal::NotParticipant(_) => Outcome::AuthorGone(height),
+            _ => Outcome::Impossible(height),
+        });
+        // What stands on one that ended with the old order cannot count either.
+        let registers: Vec<Register> = next.registers.keys().cloned().collect();
+        for register in &registers {
+            next.end_orphans_of(register, Outcome::Impossible(height));
+        }
+        next
+    }
+
+    /// Says to `next`, of which nothing is said yet, all that is open here. What it refuses has ended, as
+    /// `outcome` says.
+    pub(super) fn readmit(
+        &self,
+        next: &mut Governance,
+        outcome: &dyn Fn(&Refusal, Option<&Register>) -> Outcome,
+    ) {
         next.waits_are_bounded = false;
-        let takes_part = |key: &PublicKey| next.page.roster().power(key).is_some();
+        let page = next.page.clone();
+        let takes_part = |key: &PublicKey| page.roster().power(key).is_some();
         let newest = self.newest_ballot.iter().filter(|(key, _)| takes_part(key));
         next.newest_ballot = newest.map(|(key, ballot)| (*key, ballot.clone())).collect();
         next.evidence = self.evidence.clone();
@@ -190,26 +210,19 @@ impl Governance {
             let _ = next.take(presence);
         }
         for proposal in self.operations.values() {
-            let outcome = match next.take(&proposal.statement) {
-                Ok(_) => continue,
-                Err(Refusal::NotParticipant(_)) => Outcome::AuthorGone(height),
-                Err(_) => Outcome::Impossible(height),
-            };
-            next.past.close(proposal.statement.id(), outcome, Some(proposal.flow.tally()));
-        }
-        // What stands on one that ended with the old order cannot count either.
-        let registers: Vec<Register> = next.registers.keys().cloned().collect();
-        for register in &registers {
-            let outcome = Outcome::Impossible(height);
-            next.end_orphans(register, outcome, &mut Ending::default());
+            let register = proposal.register();
+            match next.take(&proposal.statement) {
+                Ok(_) | Err(Refusal::Closed(..)) => {}
+                Err(refusal) => {
+                    let (id, tally) = (proposal.statement.id(), proposal.flow.tally());
+                    next.past.close(id, outcome(&refusal, Some(&register)), Some(tally));
+                }
+            }
         }
         for batch in self.batches.values() {
             match next.take(batch) {
                 Err(Refusal::Closed(id, outcome)) => next.past.close(id, outcome, None),
-                Err(Refusal::NotParticipant(_)) => {
-                    next.past.close(batch.id(), Outcome::AuthorGone(height), None);
-                }
-                Err(_) => next.past.close(batch.id(), Outcome::Impossible(height), None),
+                Err(refusal) => next.past.close(batch.id(), outcome(&refusal, None), None),
                 Ok(_) => {}
             }
         }
@@ -217,7 +230,11 @@ impl Governance {
             let _ = next.take(ballot);
         }
         next.waits_are_bounded = true;
-        next
+    }
+
+    /// Ends what was made on a register against a version that is past.
+    pub(super) fn end_orphans_of(&mut self, register: &Register, outcome: Outcome) {
+        self.end_orphans(register, outcome, &mut Ending::default());
     }
 
     /// Every ballot that counts on something, by its id.

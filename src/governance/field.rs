@@ -117,25 +117,6 @@ impl Field {
         Ok(is_new || is_evidence)
     }
 
-    /// [`Field::take`] for several that came together, in which contradictions are found also where their
-    /// node has said something newer since.
-    pub fn take_all(
-        &mut self,
-        page: &Governance,
-        all: &[Attestation],
-        now: u64,
-    ) -> Vec<Result<bool, FieldRefusal>> {
-        let mut places: BTreeMap<(PublicKey, u64), usize> = BTreeMap::new();
-        let take = |(n, said): (usize, &Attestation)| {
-            let taken = self.take(page, said, now)?;
-            let before = places.insert((said.node(), said.time()), n);
-            let is_evidence =
-                before.is_some_and(|before| self.take_contradiction(page, &all[before], said));
-            Ok(taken || is_evidence)
-        };
-        all.iter().enumerate().map(take).collect()
-    }
-
     /// Takes two attestations that contradict each other in as evidence, also where their node has
     /// said something newer since. Returns whether that is new.
     pub fn take_contradiction(

@@ -88,6 +88,33 @@ impl Past {
         }
     }
 
+    /// Remembers that somebody came to take part under the seal of this time.
+    pub fn note_joined(&mut self, key: PublicKey, time: u64) {
+        self.joined.insert(key, time);
+    }
+
+    /// Remembers what `open_operations_max` was until the seal of this time.
+    pub fn note_slots(&mut self, until: u64, max: u32) {
+        self.slots_until.insert(until, max);
+    }
+
+    /// Remembers what an earlier past knew of how things ended, as older than all that is known here.
+    pub fn remember(&mut self, earlier: &Past) {
+        let (mut newer, mut closed) = (Vector::new(), OrdMap::new());
+        std::mem::swap(&mut self.order, &mut newer);
+        std::mem::swap(&mut self.closed, &mut closed);
+        for (past, order) in [(&earlier.closed, &earlier.order), (&closed, &newer)] {
+            for id in order {
+                if let Some(Ended { outcome, tally }) = past.get(id) {
+                    let known = self.closed.get(id).copied();
+                    let (outcome, tally) =
+                        known.map_or((*outcome, *tally), |known| (known.outcome, known.tally));
+                    self.close(*id, outcome, tally);
+                }
+            }
+        }
+    }
+
     /// Whether this participant took part under every seal from that of `base_time` on. What an
     /// author said before it left has ended, also for a copy that hears of it after the author came
     /// back (G10).

@@ -8,17 +8,27 @@
 //! "djdns bundle 1\n"  ( kind: u8  length: u32 big-endian  bytes )*  0xff  SHA-256: 32 bytes
 //! ```
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
     codec::{self, CodecRefusal},
     entry::Rdata,
 };
-use crate::limits::BUNDLE_RECORD_BYTES_MAX;
+use crate::{id::Id, limits::BUNDLE_RECORD_BYTES_MAX};
 
-/// The kind of a record that is a P1-encoded list of encoded entries. All other kinds are those of
-/// [`crate::id::Kind`].
+/// The kind of a record that is a P1-encoded list of encoded entries. Kinds that are named nowhere here
+/// are those of [`crate::id::Kind`].
 pub const ENTRIES: u8 = 0;
+/// The kind of a record with leaves of a page's state, as a P1-encoded list of keys and values (N5). Of one
+/// key the last one counts.
+pub const LEAVES: u8 = 0x20;
+/// The kind of a record with a part of what shows a seal and its past: the number of bytes before it, 8
+/// octets big-endian, and the bytes (T1, N5).
+pub const PASSAGE: u8 = 0x21;
+/// The kind of a record that ends a jump: the page is at this seal, with the state that it had before and
+/// the leaves since (N5). Leaves that none follows are a download that goes on.
+pub const JUMP: u8 = 0x22;
 
 /// How every bundle begins.
 const MAGIC: &[u8] = b"djdns bundle 1\n";
@@ -141,6 +151,51 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Record<'_>>, BundleRefusal> {
 /// [`CodecRefusal`].
 pub fn read_entries(bytes: &[u8]) -> Result<Vec<Rdata>, CodecRefusal> {
     codec::decode(bytes, BUNDLE_RECORD_BYTES_MAX)
+}
+
+/// Whether records of this kind are part of a jump.
+pub fn is_of_jump(kind: u8) -> bool {
+    [LEAVES, PASSAGE, JUMP].contains(&kind)
+}
+
+/// A key of a page's state and its value.
+pub type StateLeaf = (Id, Rdata);
+
+/// What ends a jump.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landing {
+    pub height: u64,
+    pub seal: Id,
+    /// SHA-256 of the passage.
+    pub passage: Id,
+    /// Keys that the state before had, or that were fetched on the way, and that it has no more; sorted.
+    pub gone: Vec<Id>,
+}
+
+/// Reads a record of the kind [`LEAVES`].
+///
+/// # Errors
+/// [`CodecRefusal`].
+pub fn read_leaves(bytes: &[u8]) -> Result<Vec<StateLeaf>, CodecRefusal> {
+    codec::decode(bytes, BUNDLE_RECORD_BYTES_MAX)
+}
+
+/// The bytes of a record of the kind [`LEAVES`].
+pub fn write_leaves(leaves: &[StateLeaf]) -> Vec<u8> {
+    codec::encode(leaves)
+}
+
+/// Reads a record of the kind [`JUMP`].
+///
+/// # Errors
+/// [`CodecRefusal`].
+pub fn read_landing(bytes: &[u8]) -> Result<Landing, CodecRefusal> {
+    codec::decode(bytes, BUNDLE_RECORD_BYTES_MAX)
+}
+
+/// The bytes of a record of the kind [`JUMP`].
+pub fn write_landing(landing: &Landing) -> Vec<u8> {
+    codec::encode(landing)
 }
 
 /// The bytes of a record of the kind [`ENTRIES`].

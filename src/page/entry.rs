@@ -227,6 +227,16 @@ impl Entry {
         }
     }
 
+    /// Whether an encoded entry has no record sets, without reading them: what follows the owner and the
+    /// version, `bin 8` of 32 octets, is an empty array. `None`: it does not begin as an entry.
+    pub(crate) fn is_deleted(bytes: &[u8]) -> Option<bool> {
+        let rest = bytes.get(3 + Entry::owner_wire(bytes)?.len()..)?;
+        match rest {
+            [0xc4, 32, rest @ ..] => Some(*rest.get(32)? == 0x90),
+            _ => None,
+        }
+    }
+
     /// Reads bytes that came through [`Entry::decode`] or [`RecordSets::admit`] before.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 //!
 //! Keys are hashes, so the shape depends on the contents alone and not on the order of
 //! insertion. A clone costs nothing; a change copies one path. What the values mean is not known
-//! here.
+//! here. Its parts travel between nodes as pieces (N5).
 //!
 //! ```text
 //! leaf = H(0x00, key, H(value))    node = H(0x01, 16 children)    empty = H(0x02)
@@ -14,9 +14,13 @@ use std::sync::Arc;
 use crate::id::Id;
 
 mod excerpt;
+mod fetch;
+mod piece;
 mod proof;
 
 pub use excerpt::Excerpt;
+pub use fetch::{Fetch, WHOLE, Want};
+pub use piece::{Path, Piece, Read};
 pub use proof::{Proof, ProofRefusal};
 
 /// Nibbles of a key, and so the deepest that a leaf can hang.
@@ -131,17 +135,7 @@ impl Trie {
 
     /// All pairs, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Id, &[u8])> {
-        let mut stack: Vec<&Node> = self.root.as_deref().into_iter().collect();
-        std::iter::from_fn(move || {
-            loop {
-                match stack.pop()? {
-                    Node::Leaf(leaf) => return Some((&leaf.key, &*leaf.value)),
-                    Node::Branch(branch) => {
-                        stack.extend(branch.children.iter().rev().map(|child| &**child));
-                    }
-                }
-            }
-        })
+        leaves(self.root.as_deref())
     }
 
     /// Reports every key on which two tries differ, descending only where hashes differ.
@@ -224,6 +218,21 @@ impl Node {
             }
         }
     }
+}
+
+/// All pairs below a node, in the order of their keys.
+fn leaves(node: Option<&Node>) -> impl Iterator<Item = (&Id, &[u8])> {
+    let mut stack: Vec<&Node> = node.into_iter().collect();
+    std::iter::from_fn(move || {
+        loop {
+            match stack.pop()? {
+                Node::Leaf(leaf) => return Some((&leaf.key, &*leaf.value)),
+                Node::Branch(branch) => {
+                    stack.extend(branch.children.iter().rev().map(|child| &**child));
+                }
+            }
+        }
+    })
 }
 
 fn nibble(key: &Id, depth: usize) -> usize {

@@ -48,7 +48,8 @@ pub struct Book {
 pub struct Known {
     /// The newest that was seen; none of a node that came by itself and has not said where it is.
     pub beacon: Option<Beacon>,
-    /// Where it was seen beside that; nobody signed these. At most [`BOOK_HINTS_MAX`], newest first.
+    /// Where it was seen beside that, first where it was reached last; nobody signed these. At most
+    /// [`BOOK_HINTS_MAX`].
     pub hints: Vec<SocketAddr>,
     /// Every way in which it was found, the first of them in `source`.
     pub hows: BTreeSet<How>,
@@ -178,10 +179,12 @@ impl Book {
         if self.heard.contains_key(&key) { Heard::New } else { Heard::Ignored }
     }
 
-    /// Notes an address of a node that is known, which nobody signed.
+    /// Notes an address of a node that is known, which nobody signed: it is tried last.
     pub fn hint(&mut self, key: &PublicKey, address: SocketAddr) {
-        if let Some(known) = self.met.get_mut(key).or_else(|| self.heard.get_mut(key)) {
-            known.note(address);
+        let known = self.met.get_mut(key).or_else(|| self.heard.get_mut(key));
+        if let Some(known) = known.filter(|known| !known.addresses().contains(&address)) {
+            known.hints.truncate(BOOK_HINTS_MAX - 1);
+            known.hints.push(address);
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     id::Id,
@@ -15,6 +15,7 @@ use crate::{
     page::{
         codec::{self, CodecRefusal, tagged},
         entry::Rdata,
+        trie::Path,
     },
 };
 
@@ -36,8 +37,6 @@ pub enum MessageRefusal {
     Address(usize),
     #[error("the program's name of {0} bytes is longer than {PROGRAM_BYTES_MAX}")]
     Program(usize),
-    #[error("a path of {0} nibbles, or with an octet that is none")]
-    Path(usize),
     #[error("an answer of {found} items, where {asked} were asked for")]
     TooManyItems { found: usize, asked: usize },
 }
@@ -112,14 +111,23 @@ pub struct Above {
     pub height: u64,
 }
 
-/// Asks for parts of a trie. Of the sealed state each row names the hash of the part, which may be
-/// shown by a node at another seal as well; of an open set the hash that was told for it.
+/// Asks for parts of a trie. Each is named by its hash, so that a node at another seal, or whose open
+/// set has changed elsewhere, can show it as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
     pub page: Id,
-    /// Nibbles from the root, one in each octet, and the hash of what is there; sorted by path, at
-    /// most [`SUBTREES_ROWS_MAX`].
-    pub parts: Vec<(Rdata, Id)>,
+    /// Sorted by path; at most [`SUBTREES_ROWS_MAX`].
+    pub parts: Vec<Part>,
+}
+
+/// A part of a trie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub path: Path,
+    /// The hash of what is there.
+    pub hash: Id,
+    /// Bytes that should be shown of it at most: 0 shows one level.
+    pub bytes_max: u32,
 }
 
 /// Asks for what goes with a seal.
@@ -291,7 +299,7 @@ impl Request {
             Request::Standings(pages) => 16 + pages.len() * STANDING_BYTES_MAX,
             Request::Genesis(_) => GENESIS_BYTES_MAX + 16,
             Request::Chain(_) => CHAIN_PROOF_BYTES_MAX + 16,
-            Request::Window(_) => WINDOW_ANSWER_BYTES_MAX + 16,
+            Request::Window(_) => WINDOW_BYTES_MAX + SEAL_BYTES_MAX + 16,
             Request::Seals(_) | Request::Forks(_) => SEAL_BYTES_MAX + 1024,
             Request::Subtrees(_) | Request::Statements(_) => ANSWER_BYTES_MAX,
             Request::Open(_) => OPEN_ANSWER_BYTES_MAX,
@@ -304,7 +312,7 @@ impl Request {
     pub fn answer_items_max(&self) -> usize {
         match self {
             Request::Standings(pages) => pages.len(),
-            Request::Chain(_) => CHAIN_PROOFS_MAX,
+            Request::Chain(_) => LADDER_RUNGS_MAX,
             Request::Subtrees(parts) | Request::Open(parts) => parts.parts.len(),
             Request::Seals(_) => SEALS_REPLAYED_MAX,
             Request::Statements(named) => named.ids.len(),
@@ -382,17 +390,6 @@ pub fn write_items(items: impl IntoIterator<Item = Vec<u8>>, bytes_max: usize) -
 const LIST_BYTES: usize = 5;
 const ITEM_BYTES: usize = 5;
 
-/// Reads any other answer.
-///
-/// # Errors
-/// [`MessageRefusal::Codec`].
-pub fn read<T: Serialize + DeserializeOwned>(
-    bytes: &[u8],
-    max: usize,
-) -> Result<T, MessageRefusal> {
-    Ok(codec::decode(bytes, max)?)
-}
-
 fn check_hello(hello: &Hello) -> Result<(), MessageRefusal> {
     if hello.program.len() > PROGRAM_BYTES_MAX {
         return Err(MessageRefusal::Program(hello.program.len()));
@@ -412,11 +409,7 @@ fn check_standings(standings: &[Standing], max: usize) -> Result<(), MessageRefu
 }
 
 fn check_parts(parts: &Parts) -> Result<(), MessageRefusal> {
-    let is_path = |path: &Rdata| path.0.len() <= 64 && path.0.iter().all(|nibble| *nibble < 16);
-    if let Some((path, _)) = parts.parts.iter().find(|(path, _)| !is_path(path)) {
-        return Err(MessageRefusal::Path(path.0.len()));
-    }
-    let paths: Vec<&Rdata> = parts.parts.iter().map(|(path, _)| path).collect();
+    let paths: Vec<&Path> = parts.parts.iter().map(|part| &part.path).collect();
     check_rows(&paths, SUBTREES_ROWS_MAX)
 }
 

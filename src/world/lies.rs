@@ -5,11 +5,11 @@ use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::{chance::Chance, people, scenario::Lie};
 use crate::{
-    governance::{ballot::Choice, seal::SealRecord},
+    governance::{ballot::Choice, jump::Snapshot, seal::SealRecord},
     id::Id,
     key::PublicKey,
     page::trie::Trie,
-    sync::{Held, Ledger, Refused, Sealed, Verdict, message::PetitionAnswer},
+    sync::{Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer},
 };
 
 /// What a node says besides, and in place of, what it holds.
@@ -125,6 +125,18 @@ impl Ledger for Told<'_> {
 
     fn follow(&self, page: &Id, from: &PublicKey, seals: Vec<Sealed>) -> Result<usize, Refused> {
         self.node.follow(page, from, seals)
+    }
+
+    fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused> {
+        Ledger::adopt(self.node, snapshot)
+    }
+
+    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]) {
+        Ledger::stash(self.node, page, genesis, leaves);
+    }
+
+    fn stashed(&self, page: &Id) -> Stashed {
+        Ledger::stashed(self.node, page)
     }
 
     fn forks(&self, page: &Id, from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {

@@ -18,6 +18,14 @@ use djdns::{
     limits::LAN_BROADCAST_PORT,
     sync::How,
 };
+use hickory_proto::{
+    op::{Message, MessageType, OpCode},
+    rr::{
+        Name, RData, Record,
+        rdata::{PTR, SRV, TXT},
+    },
+};
+use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::lan::{Lan, Machine};
@@ -190,6 +198,62 @@ fn whoever_floods_the_broadcast_keeps_nobody_from_being_found() {
     // Nobody else was found, and nobody twice.
     let others: Vec<Sighting> = first.found.try_iter().collect();
     assert!(others.iter().all(|other| other.beacon.key() == secret(2).public()), "{others:?}");
+}
+
+/// D2 refuses: more names of DNS-SD than any network has. They are remembered by a crate that knows no
+/// limit, so that it is stopped for a while.
+#[test]
+fn whoever_floods_dns_sd_has_it_rest() {
+    let lan = Lan::new(2);
+    let [one, two] = &lan.machines[..] else { unreachable!() };
+    let seeker = Seeker::start(one, 1, How::Lan);
+    let runs = || {
+        let sockets = one.spawn(|| std::fs::read_to_string("/proc/thread-self/net/udp").unwrap());
+        // Port 5353, as the kernel writes it (proc(5)).
+        sockets.join().unwrap().contains(":14E9 ")
+    };
+    let begun = Instant::now();
+    let wait_until = |expect: bool| {
+        while runs() != expect {
+            assert!(begun.elapsed() < PATIENCE, "DNS-SD does not come to run: {expect}");
+            ambient::pause(Duration::from_millis(50));
+        }
+    };
+    wait_until(true);
+    let from = two.address;
+    let flood = two.spawn(move || {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 5353)).into()).unwrap();
+        socket.set_multicast_if_v4(&from).unwrap();
+        let group = SocketAddr::from(([224, 0, 0, 251], 5353)).into();
+        for packet in 0..600 {
+            socket.send_to(&services(packet * 10..packet * 10 + 10), &group).unwrap();
+            // The receiver's buffer is short.
+            ambient::pause(Duration::from_millis(1));
+        }
+    });
+    flood.join().unwrap();
+    wait_until(false);
+    drop(seeker);
+}
+
+/// A message of multicast DNS that tells of these services.
+fn services(numbers: std::ops::Range<u32>) -> Vec<u8> {
+    let mut message = Message::new(0, MessageType::Response, OpCode::Query);
+    message.metadata.authoritative = true;
+    let name = |text: &str| Name::from_ascii(text).unwrap();
+    let service = name("_djdns._udp.local.");
+    for n in numbers {
+        let instance = name(&format!("n{n}._djdns._udp.local."));
+        let target = name(&format!("h{n}.local."));
+        let pointer = RData::PTR(PTR(instance.clone()));
+        let place = RData::SRV(SRV::new(0, 0, PORT, target));
+        let text = RData::TXT(TXT::new(vec!["b0=".to_owned()]));
+        message.add_answer(Record::from_rdata(service.clone(), 4500, pointer));
+        message.add_answer(Record::from_rdata(instance.clone(), 4500, place));
+        message.add_answer(Record::from_rdata(instance, 4500, text));
+    }
+    message.to_vec().unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use djdns::{
-    beacon::Beacon,
+    beacon::{Beacon, Code, texts_of_record},
     config::{Config, hosts::Hosts, resolv_conf::ResolvConf},
     control::request::Request,
     daemon::whole::WholePage,
@@ -24,6 +24,7 @@ use djdns::{
     },
     governance::{
         Governance,
+        jump::{Snapshot, Window},
         petition::{
             Petition, Refusal,
             inbox::{Inbox, Row, Source},
@@ -35,17 +36,21 @@ use djdns::{
     limits::UDP_ANSWER_BYTES_MAX,
     network::wire::{AnswerHead, Head, Intake, NoticeHead, RequestHead},
     page::{
-        Page, RawPage, bundle,
+        Page, RawPage, bundle, codec,
         entry::{Entry, Rdata, RecordSets},
+        entry::{Entry, RecordSets},
         genesis::{Genesis, Parameters, RawGenesis},
         name::{Name, Owner},
         rdata::{self, Style},
         record::{PageLink, RecordType},
-        roster_rows, zonefile,
+        roster_rows,
+        trie::{self, Fetch, Piece, Trie},
+        zonefile,
     },
     sync::{
         Book,
-        message::{self as peer, Above, Fate, Named, Notice, Parts},
+        message::{self as peer, Above, Fate, Named, Notice, Part, Parts},
+        outbox::Sent,
     },
 };
 
@@ -53,14 +58,16 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 21] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("petition_admit", petition_admit),
+    ("beacon_read", beacon_read),
     ("sync_message", sync_message),
     ("lan_packet", lan_packet),
     ("address_book", address_book),
     ("page_admit", page_admit),
+    ("snapshot_read", snapshot_read),
     ("bundle_read", bundle_read),
     ("zonefile_read", zonefile_read),
     ("rdata_text", rdata_text),
@@ -141,7 +148,10 @@ pub fn sync_message(bytes: &[u8]) {
     let asked = [
         peer::Request::Statements(named),
         peer::Request::Seals(Above { page, height: 0 }),
-        peer::Request::Open(Parts { page, parts: vec![(Rdata([].into()), page)] }),
+        peer::Request::Open(Parts {
+            page,
+            parts: vec![Part { path: trie::Path::ROOT, hash: page, bytes_max: 0 }],
+        }),
         peer::Request::Standings(vec![page]),
         peer::Request::Fate(Fate { page, petition: page }),
     ];
@@ -151,6 +161,50 @@ pub fn sync_message(bytes: &[u8]) {
         let parts = request.read_open(bytes).map_or(0, |open| open.parts.len());
         assert!(items.max(standings).max(parts) <= request.answer_items_max());
         let _ = request.read_petition(bytes);
+    }
+}
+
+/// A piece of a state, a window, leaves, the end of a jump, a way to a seal: refused, or their one
+/// encoding, and of no page that they do not show.
+pub fn snapshot_read(bytes: &[u8]) {
+    let state = golden_page().0.state();
+    if let Ok(piece) = codec::decode::<Piece>(bytes, bytes.len()) {
+        assert_eq!(codec::encode(&piece), bytes, "a second spelling of a piece was accepted");
+        let mut fetch = Fetch::new(state.root(), Trie::default());
+        if let Ok(leaves) = fetch.take(&trie::Path::ROOT, &piece) {
+            assert!(leaves.iter().all(|(key, value)| state.get(key) == Some(value)));
+        }
+    }
+    if let Ok(window) = Window::decode(bytes) {
+        assert_eq!(window.encode(), bytes, "a second spelling of a window was accepted");
+    }
+    if let Ok(leaves) = bundle::read_leaves(bytes) {
+        let genesis = golden_page().0.genesis();
+        for (key, value) in &leaves {
+            let _ = Page::check_leaf(genesis, key, &value.0);
+        }
+    }
+    let _ = bundle::read_landing(bytes);
+    let genesis = golden_page().0.genesis().encode();
+    if let Ok(snapshot) = Snapshot::from_passage(genesis, bytes, state.clone()) {
+        assert_eq!(snapshot.passage(), bytes, "a second spelling of a passage was accepted");
+        assert!(Governance::from_snapshot(&snapshot).is_err(), "this page was never sealed");
+    }
+}
+
+/// As bytes and as text: refused, or a beacon that is written and read as it was.
+pub fn beacon_read(bytes: &[u8]) {
+    if let Ok(beacon) = Beacon::admit(bytes) {
+        assert_eq!(beacon.bytes(), bytes);
+        assert_eq!(beacon.to_string().parse(), Ok(Code::Long(beacon)));
+    }
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(code) = text.parse::<Code>() {
+        assert!(code.to_string().eq_ignore_ascii_case(text.trim()), "a second spelling");
+    }
+    texts_of_record(bytes);
+    if let Ok(row) = Sent::decode(bytes) {
+        assert_eq!(row.encode(), bytes, "a second spelling of a row was accepted");
     }
 }
 

@@ -29,7 +29,26 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "sync_message" => hex_files("golden/message-v1"),
         "lan_packet" => packets(),
         "address_book" => books(),
+        "beacon_read" => {
+            let golden = hex_files("golden/beacon-v1");
+            let codes = golden.iter().map(|bytes| Beacon::admit(bytes).unwrap());
+            let codes: Vec<Vec<u8>> = codes
+                .flat_map(|one| [one.to_string(), one.short().to_string()])
+                .map(String::into)
+                .collect();
+            [golden, codes, hex_files("golden/outbox-v1")].concat()
+        }
         "page_admit" => pages(),
+        "snapshot_read" => {
+            let mut seeds = hex_files("golden/piece-v1");
+            for jump in hex_files("golden/jump-v1") {
+                for (kind, bytes) in bundle::read(&jump).unwrap() {
+                    let head = if kind == bundle::PASSAGE { 8 } else { 0 };
+                    seeds.push(bytes[head..].to_vec());
+                }
+            }
+            seeds
+        }
         "bundle_read" => {
             let mut seeds = hex_files("golden/bundle-v1");
             seeds.push(bundle::write([(1, &[0x91][..]), (bundle::ENTRIES, &[0x90])]).unwrap());

@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use djdns::{
-    daemon::whole::WholePage,
+    beacon::{Beacon, Code},
+    daemon::whole::{Check, WholePage},
     governance::{
         Governance,
         ballot::Choice,
@@ -19,13 +20,17 @@ use djdns::{
     id::{Id, Kind},
     key::{PublicKey, RawKey, SecretKey, Signature},
     page::{
-        Page, bundle,
+        Page, bundle, codec,
         entry::{Entry, Rdata, RecordSet},
         genesis::{Genesis, Parameters},
         rdata::{self, Style},
+        trie::{Path, Piece},
     },
-    store::{Cursor, Record},
-    sync::message::{Named, Notice, Parts, Request},
+    store::{Cursor, Record, Tray},
+    sync::{
+        message::{Named, Notice, Part, Parts, PetitionAnswer, Request},
+        outbox::Sent,
+    },
 };
 use sha2::{Digest, Sha256};
 
@@ -90,7 +95,9 @@ pub fn message(bytes: &[u8]) -> String {
     if let Ok(items) = named.read_items(bytes) {
         line(&mut out, "items", format!("{items:?}"));
     }
-    let parts = [0, 1].map(|n| (Rdata([n].into()), Id::ZERO)).to_vec();
+    let path = |len| Path::of(&Id::ZERO, len);
+    let part = |len| Part { path: path(len), hash: Id::ZERO, bytes_max: 0 };
+    let parts = [1, 2].map(part).to_vec();
     if let Ok(open) = Request::Open(Parts { page: Id::ZERO, parts }).read_open(bytes) {
         line(&mut out, "open", format!("{open:?}"));
     }
@@ -244,11 +251,44 @@ pub fn refusal(bytes: &[u8]) -> String {
 }
 
 /// A letter in an inbox: put where it was found, it is read.
+pub fn beacon(bytes: &[u8]) -> String {
+    let beacon = Beacon::admit(bytes).unwrap();
+    let again = Beacon::sign(&make::key(8), beacon.addresses(), beacon.expires()).unwrap();
+    assert_eq!(again.bytes(), bytes);
+    let mut out = String::new();
+    line(&mut out, "node", beacon.key());
+    beacon.addresses().iter().for_each(|address| line(&mut out, "address", address));
+    line(&mut out, "expires", beacon.expires());
+    line(&mut out, "short", beacon.short());
+    line(&mut out, "long", &beacon);
+    assert_eq!(beacon.to_string().parse(), Ok(Code::Long(beacon)));
+    out
+}
+
+pub fn sent(bytes: &[u8]) -> String {
+    let row = Sent::decode(bytes).unwrap();
+    assert_eq!(row.encode(), bytes);
+    let mut out = String::new();
+    line(&mut out, "petition", row.petition.id());
+    line(&mut out, "kept", row.kept);
+    for (host, word) in row.words() {
+        line(&mut out, "host", host);
+        line(&mut out, "at", word.at);
+        match &word.answer {
+            PetitionAnswer::Refused(bytes) => {
+                line(&mut out, "refused", Refusal::admit(&bytes.0).unwrap().id());
+            }
+            answer => line(&mut out, "answer", format!("{answer:?}")),
+        }
+    }
+    out
+}
+
 pub fn letter(bytes: &[u8]) -> String {
     let (disk, path) = make::inbox();
     disk.set_bytes(&path, bytes);
     let (store, _) = make::open(&disk);
-    let letters = store.inbox(&make::page().0.id()).unwrap();
+    let letters = store.letters(Tray::Inbox, &make::page().0.id()).unwrap();
     let row = Row::decode(&letters.sound[0].1).unwrap();
     assert_eq!(make::letter_file(&row), bytes);
     let mut out = String::new();
@@ -353,6 +393,46 @@ pub fn bundle(bytes: &[u8]) -> String {
         writeln!(out, "owner {owner} version {}", page.version(&owner)).unwrap();
         records_of(&mut out, &sets);
     }
+    out
+}
+
+pub fn jump(bytes: &[u8]) -> String {
+    let records = bundle::read(bytes).unwrap();
+    assert_eq!(bundle::write(records.clone()).unwrap(), bytes);
+    let (mut whole, mut out) = (WholePage::default(), String::new());
+    for (kind, bytes) in &records {
+        line(&mut out, &format!("kind {kind:#04x}"), bytes.len());
+        whole.take(*kind, bytes.to_vec()).unwrap();
+    }
+    line(&mut out, "held-from", whole.held_from());
+    let start = whole.start(Check::Full, &mut |_, _, _| {}).unwrap();
+    let snapshot = start.snapshot.unwrap();
+    line(&mut out, "passage", Id::hash(&[&snapshot.passage()]));
+    line(&mut out, "leaves", snapshot.state.len());
+    line(&mut out, "proofs", snapshot.proofs.len());
+    line(&mut out, "window", snapshot.window.seals.len());
+    let page = start.page.page();
+    line(&mut out, "page", page.id());
+    line(&mut out, "seal", page.seal());
+    line(&mut out, "state-root", page.state_root());
+    for (owner, sets) in start.page.contents() {
+        writeln!(out, "owner {owner} version {}", page.version(&owner)).unwrap();
+        records_of(&mut out, &sets);
+    }
+    out
+}
+
+pub fn piece(bytes: &[u8]) -> String {
+    let piece: Piece = codec::decode(bytes, bytes.len()).unwrap();
+    assert_eq!(codec::encode(&piece), bytes);
+    let state = make::page().0.state().clone();
+    let read = piece.read(&Path::ROOT, &state.root()).unwrap();
+    let mut out = String::new();
+    line(&mut out, "root", state.root());
+    read.leaves
+        .iter()
+        .for_each(|(key, value)| line(&mut out, "leaf", format!("{key} {}", value.len())));
+    read.hidden.iter().for_each(|(path, hash)| line(&mut out, "hidden", format!("{path} {hash}")));
     out
 }
 

@@ -1,14 +1,18 @@
 //! Makes every golden sample from fixed seeds and values.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use djdns::{
+    beacon::Beacon,
     governance::{
         Governance,
         ballot::{Ballot, Batch, Choice},
+        chain::ChainProof,
+        jump::{Snapshot, Window},
         operation::{
             Change, NewParticipant, Operation, Power, Replacement, RosterChange, SetEntry, SetLink,
             SetRoster, accept,
@@ -18,24 +22,28 @@ use djdns::{
             inbox::{Row, Source, Verdict},
         },
         presence::Presence,
+        seal::SealRecord,
         statement::{Body, Statement},
     },
     id::{Id, Kind},
     key::SecretKey,
     page::{
-        Page, RawPage, bundle, codec,
+        Page, RawPage,
+        bundle::{self, Landing},
+        codec,
         entry::{Entry, Rdata, RecordSets},
         genesis::{Parameters, RawGenesis},
         name::{Name, Owner},
         rdata,
         record::RecordType,
-        roster_rows, zonefile,
+        roster_rows, trie, zonefile,
     },
-    store::{Record, Store, fake::FakeDisk},
+    store::{Record, Store, Tray, fake::FakeDisk},
     sync::message::{
-        Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Parts,
+        Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Part, Parts,
         PetitionAnswer, Request, Standing, VERSION, write_items,
     },
+    sync::outbox::Outbox,
 };
 
 /// Frozen bytes, and a line that says what they are.
@@ -242,6 +250,13 @@ fn away() -> Vec<u8> {
 
 /// The page's first seal: three participants name one node, two approve a new address.
 pub fn seals() -> Vec<Sample> {
+    let (record, _) = sealed();
+    let what = "the first seal, by one node for three seats";
+    vec![Sample { name: "first", what, bytes: record.encode() }]
+}
+
+/// The page's first seal, and the page under it.
+fn sealed() -> (SealRecord, Governance) {
     let mut page = Governance::new(page().0);
     let change = entries_change(&page);
     page.admit(&change).unwrap();
@@ -254,9 +269,46 @@ pub fn seals() -> Vec<Sample> {
         let ballot = Ballot { voter, sequence: 1, rows, reason };
         page.admit(&Statement::admit(&sign(Body::Ballot(ballot), who)).unwrap()).unwrap();
     }
-    let (record, _) = page.seal_alone(&key(8), 1_700_001_000).unwrap();
-    let what = "the first seal, by one node for three seats";
-    vec![Sample { name: "first", what, bytes: record.encode() }]
+    let (record, proposal) = page.seal_alone(&key(8), 1_700_001_000).unwrap();
+    let said = page.said();
+    let (page, _) = page.sealed(&proposal, &|id| said.get(id).cloned());
+    (record, page)
+}
+
+/// The page taken over at its first seal, as a bundle holds it.
+pub fn jumps() -> Vec<Sample> {
+    let ((below, raw), (record, page)) = (self::page(), sealed());
+    let proof = ChainProof::new(&record, &below, None);
+    let seals = vec![(record.seal.clone(), record.contents.clone())];
+    let window = Window { seals, orders: Vec::new() };
+    let state = page.page().state().clone();
+    let leaves: Vec<_> = state.iter().map(|(key, value)| (*key, Rdata(value.into()))).collect();
+    let snapshot = Snapshot { genesis: raw.genesis.clone(), proofs: vec![proof], state, window };
+    let passage = snapshot.passage();
+    let landing = Landing {
+        height: 1,
+        seal: record.seal.id(),
+        passage: Id::hash(&[&passage]),
+        gone: Vec::new(),
+    };
+    let records = [
+        (Kind::Genesis as u8, raw.genesis),
+        (bundle::LEAVES, bundle::write_leaves(&leaves)),
+        (bundle::PASSAGE, [&[0; 8], &passage[..]].concat()),
+        (bundle::JUMP, bundle::write_landing(&landing)),
+    ];
+    let bytes = bundle::write(records.iter().map(|(kind, bytes)| (*kind, &bytes[..]))).unwrap();
+    vec![Sample { name: "first", what: "the page `five`, taken over at its first seal", bytes }]
+}
+
+/// What shows a part of the golden page's state.
+pub fn pieces() -> Vec<Sample> {
+    let state = page().0.state().clone();
+    let piece = |bytes| codec::encode(&state.piece(&trie::Path::ROOT, bytes).unwrap());
+    vec![
+        Sample { name: "level", what: "the first level of the state of `five`", bytes: piece(0) },
+        Sample { name: "part", what: "the first kilobyte of that state", bytes: piece(1024) },
+    ]
 }
 
 fn entries_change(page: &Governance) -> Statement {
@@ -315,8 +367,10 @@ pub fn messages() -> Vec<Sample> {
         seen_as,
     };
     let above = Above { page, height: 69_999 };
-    let part = (Rdata([1, 15, 0].into()), id("part"));
-    let parts = Parts { page, parts: vec![(Rdata([].into()), id("root")), part] };
+    let part = |path, word, bytes_max| Part { path, hash: id(word), bytes_max };
+    let below = trie::Path::of(&id("key"), 3);
+    let parts = vec![part(trie::Path::ROOT, "root", 0), part(below, "part", 65_536)];
+    let parts = Parts { page, parts };
     let named = Named { page, ids: ids.clone() };
     let shown = Rdata(b"a part".as_slice().into());
     let open = OpenAnswer { root: id("open"), parts: vec![shown, Rdata([].into())] };
@@ -367,6 +421,43 @@ pub fn messages() -> Vec<Sample> {
     ]
 }
 
+/// Beacons of node 8.
+pub fn beacons() -> Vec<Sample> {
+    let sample = |name, what, addresses: &[&str]| {
+        let addresses: Vec<SocketAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+        let beacon = Beacon::sign(&key(8), &addresses, 1_800_000_000).unwrap();
+        Sample { name, what, bytes: beacon.bytes().to_vec() }
+    };
+    let many = ["192.0.2.1:31415", "192.0.2.2:31415", "192.0.2.3:31415", "198.51.100.9:40000"];
+    vec![
+        sample("one", "where node 8 is, one address", &["192.0.2.1:31415"]),
+        sample("both", "of both families", &["[2001:db8::1]:31415", "192.0.2.1:31415"]),
+        sample("many", "as many as a character-string holds", &many),
+    ]
+}
+
+/// Rows of the outbox of the golden page.
+pub fn sent() -> Vec<Sample> {
+    let petition = petition("friend", Some((RecordType::A, "192.0.2.7")), "Bitte \u{2713}");
+    let (page, now) = (page().0, 1_700_000_456);
+    let row = |name, what, answers: &[PetitionAnswer]| {
+        let mut outbox = Outbox::default();
+        outbox.keep(petition.clone(), now).unwrap();
+        let hosts = [key(7).public(), key(8).public()];
+        for (errand, answer) in outbox.due(&hosts, now).iter().zip(answers) {
+            assert!(outbox.told(errand, Some(answer.clone()), &page, now + 9));
+        }
+        let bytes = outbox.row(&petition.id()).unwrap().encode();
+        Sample { name, what, bytes }
+    };
+    let refused = Rdata(refusal("Ziegel statt Glas").bytes().into());
+    let answers = [PetitionAnswer::Waiting(now + 5), PetitionAnswer::Refused(refused)];
+    vec![
+        row("kept", "a petition that no host has answered for", &[]),
+        row("told", "one for which two have", &answers),
+    ]
+}
+
 /// Letters in the inbox of the golden page, as they are on disk.
 pub fn letters() -> Vec<Sample> {
     let petition = petition("friend", Some((RecordType::A, "192.0.2.7")), "Bitte \u{2713}");
@@ -388,7 +479,7 @@ pub fn letters() -> Vec<Sample> {
 pub fn letter_file(row: &Row) -> Vec<u8> {
     let (disk, _) = log(&log_records());
     let (store, _) = open(&disk);
-    store.put_letter(&page().0.id(), &row.petition.id(), &row.encode()).unwrap();
+    store.put_letter(Tray::Inbox, &page().0.id(), &row.petition.id(), &row.encode()).unwrap();
     disk.bytes(&letter_path(row))
 }
 
@@ -398,7 +489,7 @@ pub fn inbox() -> (FakeDisk, PathBuf) {
     let (store, _) = open(&disk);
     let petition = Petition::admit(&petitions()[0].bytes).unwrap();
     let row = Row { petition, source: Source::Local, received: 0, verdict: None };
-    store.put_letter(&page().0.id(), &row.petition.id(), &row.encode()).unwrap();
+    store.put_letter(Tray::Inbox, &page().0.id(), &row.petition.id(), &row.encode()).unwrap();
     let path = letter_path(&row);
     (disk, path)
 }

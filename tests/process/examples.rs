@@ -12,7 +12,7 @@ use std::{
 use crate::support::daemon::Home;
 
 /// What an example with one of these in it needs is not here.
-const ELSEWHERE: [&str; 15] = [
+const ELSEWHERE: [&str; 16] = [
     "…",
     "/media/",
     "--passphrase",
@@ -21,6 +21,7 @@ const ELSEWHERE: [&str; 15] = [
     // They want a daemon.
     "djdns stats",
     "djdns logs",
+    "beacon publish",
     "| man",
     ". ./djdns.bash",
     "ct.bundle",

@@ -235,6 +235,7 @@ mod tests {
             damaged: None,
             demonstration: false,
             stale: false,
+            alongside: None,
         };
         Carried { page, outcome: outcome.to_owned(), statements, seals, brought }
     }

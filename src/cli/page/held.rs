@@ -80,6 +80,7 @@ mod tests {
             damaged: None,
             demonstration: false,
             stale: false,
+            alongside: None,
         }
     }
 

@@ -107,6 +107,7 @@ impl<'b> Parts<'b> {
                     return Err(Fault::refused("the bundle holds more than one page"));
                 }
                 Some(of) if whole::is_said(of) => said.push((kind, bytes)),
+                None if bundle::is_of_jump(kind) => said.push((kind, bytes)),
                 _ => {
                     return Err(Fault::refused(format!(
                         "the bundle holds a record of kind {kind}, which this version does not \
@@ -184,6 +185,7 @@ mod tests {
                 damaged: None,
                 demonstration: false,
                 stale: false,
+                alongside: None,
             };
             assert_eq!(hint(&page).as_deref(), expect, "{name}");
         };

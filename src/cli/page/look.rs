@@ -16,6 +16,7 @@ use crate::{
         table::{Table, key, number, text},
     },
     control::{
+        peers::Alongside,
         report::{Event, PageReport, PageSummary, Participant, SealEvent},
         request::{Answer, PageSelector, Request},
     },
@@ -86,7 +87,8 @@ pub struct Verify {
 /// Trust a page for a name and everything below it.
 ///
 /// The page id is what you trust: get it from somebody you believe, by a way that nobody can
-/// tamper with.
+/// tamper with. A page that is not here is fetched from other nodes by the running daemon, and followed
+/// from then on; where nobody has it, it is fetched when somebody does.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page join ct 5f0c…64-digits…e1")]
 pub struct Join {
@@ -96,6 +98,15 @@ pub struct Join {
     /// The page id, or its first digits, at least six
     #[arg(value_name = "PAGE-ID", value_parser = args::prefix)]
     page: String,
+}
+
+/// What `page join --json` prints. `state` is `held`, or that of
+/// [`Joining`](crate::control::peers::Joining).
+#[derive(serde::Serialize)]
+struct Joined {
+    name: String,
+    page_id: String,
+    state: String,
 }
 
 impl List {
@@ -131,6 +142,19 @@ fn count(n: usize, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
+/// How a page stands beside those of other nodes.
+fn beside_words(page: &PageSummary, beside: &Alongside) -> String {
+    let nodes = count(beside.peers, "node");
+    match (beside.fetched_thousandths, beside.best_height) {
+        (Some(thousandths), _) => format!("being fetched, {} %", thousandths / 10),
+        _ if beside.peers == 0 => "followed by no other node that is connected".to_owned(),
+        _ if beside.in_step => format!("in step with {nodes}"),
+        (None, Some(best)) if best > page.height => format!("behind: a node has height {best}"),
+        _ if beside.lacking > 0 => format!("{} to be fetched", count(beside.lacking, "statement")),
+        _ => format!("not in step yet with {nodes}"),
+    }
+}
+
 fn remarks(page: &PageSummary) -> String {
     if let Some(damage) = &page.damaged {
         return format!("damaged {damage}");
@@ -141,7 +165,9 @@ fn remarks(page: &PageSummary) -> String {
     let stale = (page.stale && page.forked.is_none()).then_some("stale");
     let forked = page.forked.map(|height| format!("forked at height {height}"));
     let words = linked.into_iter().chain(demonstration).chain(stale).map(str::to_owned);
-    forked.into_iter().chain(words).collect::<Vec<_>>().join(", ")
+    let behind = page.alongside.as_ref().filter(|beside| beside.peers > 0 && !beside.in_step);
+    let behind = behind.map(|beside| beside_words(page, beside));
+    forked.into_iter().chain(words).chain(behind).collect::<Vec<_>>().join(", ")
 }
 
 impl Show {
@@ -179,6 +205,9 @@ impl Show {
         // A demonstration is never synced (P6).
         if !page.demonstration {
             row("followed", follow::words(&report.following));
+        }
+        if let Some(beside) = &page.alongside {
+            row("other nodes", beside_words(page, beside));
         }
         for (name, value) in &report.parameters {
             row(name, with_unit(name, *value));
@@ -341,6 +370,13 @@ impl Verify {
             "{} {found}: {} entries at its founding, {} statements, {signatures}{seals}{} bytes of log\n",
             verified.name, verified.entries, verified.statements, verified.log_bytes
         ))?;
+        if verified.held_from > 0 {
+            output::print(&format!(
+                "its history is held from the seal at height {} on: the state there was taken over from \
+                 another node, and its certificates lead to it from the founding\n",
+                verified.held_from
+            ))?;
+        }
         if let Some(cut) = verified.cut {
             output::print(&format!("but of its end: {}\n", clean(&cut)))?;
         }
@@ -352,12 +388,21 @@ impl Join {
     pub fn run(self, context: &mut Context) -> Outcome {
         let Join { name, page } = self;
         let page = held::meant(context, &page)?.id;
-        ask!(context, Request::Join { name: name.clone(), page }, Answer::Joined => ());
+        let joining = match context.ask(Request::Join { name: name.clone(), page })? {
+            Answer::Joined => None,
+            Answer::Joining(joining) => Some(joining),
+            _ => return Err(Fault::other_answer()),
+        };
         if context.json {
             let (name, page_id) = (name.to_string(), page.to_string());
-            return output::print_json(&crate::control::report::Anchor { name, page_id });
+            let state = joining.map_or_else(|| "held".to_owned(), |joining| joining.state);
+            return output::print_json(&Joined { name, page_id, state });
         }
-        output::print(&format!("{name} and everything below it is taken from {page}\n"))
+        output::print(&format!("{name} and everything below it is taken from {page}\n"))?;
+        if let Some(joining) = joining {
+            output::print(&format!("{}: {}\n", joining.state, clean(&joining.words)))?;
+        }
+        Ok(())
     }
 }
 

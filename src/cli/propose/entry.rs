@@ -1,6 +1,7 @@
 //! Changes of one entry: what `set`, `add`, `delete` and `link` make of the record sets there.
 
 use crate::{
+    beacon::{Code, texts_of_record},
     cli::{
         context::Context,
         fault::{Fault, Outcome},
@@ -80,6 +81,21 @@ pub fn data(rtype: RecordType, words: &[String], page: &Name) -> Outcome<Rdata> 
     rdata::parse_words(rtype, words, page)
         .map(|data| Rdata(data.into()))
         .map_err(|refusal| Fault::usage(format!("{rtype} data: {refusal}")))
+}
+
+/// Says what is no beacon in BEACON or PAGE data: any text may stand there (P7), and none that is no
+/// beacon helps anybody.
+pub fn check_beacons(context: &Context, rtype: RecordType, data: &Rdata) {
+    let texts = match rtype {
+        RecordType::BEACON => texts_of_record(&data.0),
+        RecordType::PAGE => PageLink::from_rdata(&data.0).map_or(Vec::new(), |link| link.beacons),
+        _ => return,
+    };
+    for text in texts {
+        if let Err(refusal) = text.parse::<Code>() {
+            context.note(format!("warning: `{text}` leads nowhere: {refusal}"));
+        }
+    }
 }
 
 /// Reads seconds, or `1h30m`.

@@ -8,9 +8,9 @@ use crate::{
     daemon::{
         anchors,
         shown::{built, with_page},
-        whole::{Check, Note, WholePage},
+        whole::{self, Check, Note, Reopened, WholePage},
     },
-    governance::{Governance, seal::SealRecord},
+    governance::{Governance, chain::ladder::Ladder},
     id::Id,
     page::{Page, PageRefusal, genesis::Genesis, name::Name},
 };
@@ -39,7 +39,9 @@ impl Node {
         let total = raw.entries.len();
         let founded = Page::found_raw(raw, &mut checking(total, progress));
         let (page, raw) = founded.map_err(refused_page)?;
-        self.admit_founded(page, WholePage { raw, ..whole }, "founded", progress)
+        let reopened =
+            Reopened { ladder: Ladder::new(&page), page: Governance::new(page), window: None };
+        self.take_in(reopened, WholePage { raw, ..whole }, "founded", progress)
     }
 
     /// [`Node::admit_page`] for the pages embedded in the program, whose keys are public (P6).
@@ -60,42 +62,43 @@ impl Node {
         cause: &str,
         progress: Progress,
     ) -> Result<Governance, Failure> {
-        let total = whole.raw.entries.len();
-        let page = Page::admit(&whole.raw, &mut checking(total, progress));
-        let page = page.map_err(refused_page)?;
-        self.admit_founded(page, whole, cause, progress)
+        let reopened = whole::reopen_watched(&whole, Check::Full, progress, &mut |_| Ok(()));
+        let reopened = reopened
+            .map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+        self.take_in(reopened, whole, cause, progress)
     }
 
     /// `cause` is noted in the log: founded here, or imported.
-    fn admit_founded(
+    fn take_in(
         &self,
-        page: Page,
+        reopened: Reopened,
         whole: WholePage,
         cause: &str,
         progress: Progress,
     ) -> Result<Governance, Failure> {
-        let id = page.id();
-        let governance = whole
-            .replay(Governance::new(page), Check::Full, progress)
-            .map_err(|refusal| Failure::refused(format!("the page is refused: {refusal}")))?;
+        let page = reopened.page.clone();
+        let id = page.page().id();
         if self.page(&id).is_some() {
             return Err(Failure::refused(format!("the page {id} is here already")));
+        }
+        // What was fetched of it so far is not needed any more.
+        if self.state().downloads.remove(&id).is_some() {
+            self.store.forget(&id).map_err(sentence)?;
         }
         let total = whole.raw.entries.len() as u64;
         progress("writing", 0, total);
         let note = Note { time: self.now(), what: cause.to_owned() };
         self.store.found(&id, self.nonce(), whole.records(note)).map_err(sentence)?;
         progress("showing", 0, total);
-        self.show(governance.clone());
-        Ok(governance)
+        self.show_reopened(reopened);
+        Ok(page)
     }
 
     /// Shows a page that is stored.
-    pub(super) fn show(&self, page: Governance) {
+    pub(in crate::daemon) fn show(&self, page: Governance) {
         let is_shown = self.state().is_shown;
         // Before the state is locked: statements about other pages need not wait for it.
         let early = is_shown.then(|| built(&page));
-        let newest = self.newest_record(&page);
         let mut state = self.state();
         if state.is_shown {
             let built = early.unwrap_or_else(|| built(&page));
@@ -105,9 +108,6 @@ impl Node {
             state.due.insert(page.page().id(), 0);
         }
         let id = page.page().id();
-        if let Some(SealRecord { seal, certificate, .. }) = newest {
-            state.fields.entry(id).or_default().sealed(&page, &seal, &certificate);
-        }
         state.pages.insert(id, page);
         state.open.remove(&id);
         self.keep_fresh(&mut state, &id, self.now());
@@ -121,8 +121,8 @@ impl Node {
     pub fn join(&self, name: &Name, id: &Id) -> Result<(), Failure> {
         let Some(page) = self.page(id) else {
             return Err(Failure::not_found(format!(
-                "the page {id} is not here: bring it with `djdns page import {name} FILE.bundle` \
-                 first"
+                "the page {id} is not here: `djdns serve` fetches it from other nodes, or bring it with \
+                 `djdns page import {name} FILE.bundle` first"
             )));
         };
         if page.page().name() != name {
@@ -131,15 +131,35 @@ impl Node {
                 page.page().name()
             )));
         }
+        self.set_anchor(name, Some(*id)).map(drop)
+    }
+
+    /// Trusts a page for a name, be it here or not, or none; durably. Returns what was trusted before.
+    ///
+    /// # Errors
+    /// [`Failure`], with nothing changed.
+    pub(in crate::daemon) fn set_anchor(
+        &self,
+        name: &Name,
+        id: Option<Id>,
+    ) -> Result<Option<Id>, Failure> {
         let mut state = self.state();
         let mut anchors = state.anchors.clone();
-        anchors.insert(name.clone(), *id);
+        let before = match id {
+            Some(id) => anchors.insert(name.clone(), id),
+            None => anchors.remove(name),
+        };
         self.store.set_anchors(&anchors::write(&anchors)).map_err(sentence)?;
         if state.is_shown {
-            self.view.store(Arc::new(self.view.load().with_anchor(name, *id)));
+            let view = self.view.load();
+            let view = match id {
+                Some(id) => view.with_anchor(name, id),
+                None => view.without_anchor(name),
+            };
+            self.view.store(Arc::new(view));
         }
         state.anchors = anchors;
-        Ok(())
+        Ok(before)
     }
 }
 

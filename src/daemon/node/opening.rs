@@ -1,8 +1,13 @@
 //! A node at its start: every page read back from its log, and the demonstration where there is none.
 
+use std::sync::Arc;
+
 use super::{Node, Progress};
 use crate::{
-    daemon::whole::{self, WholePage, WholeRefusal},
+    daemon::{
+        adopt::Stashed,
+        whole::{self, Reopened, WholePage, WholeRefusal},
+    },
     demo,
     governance::{Governance, field::Field, seal::SealRecord},
     id::{Id, Kind},
@@ -19,6 +24,18 @@ pub enum Reopening {
     Whole(#[from] WholeRefusal),
     #[error("its log holds another page: {0}")]
     OtherPage(Id),
+}
+
+/// What a log holds.
+enum Found {
+    Page {
+        forks: Vec<SealRecord>,
+        reopened: Box<Reopened>,
+        stashed: Option<Stashed>,
+        field: Field,
+    },
+    /// A page that is still being fetched.
+    Download(Stashed),
 }
 
 impl Node {
@@ -56,15 +73,18 @@ impl Node {
         for (n, id) in ids.iter().enumerate() {
             progress("loading pages", n as u64, ids.len() as u64);
             match self.reopen(id, progress) {
-                Ok((page, forks, field)) => {
-                    {
-                        let mut state = self.state();
-                        if !forks.is_empty() {
-                            state.forks.insert(*id, forks);
-                        }
-                        state.fields.insert(*id, field);
+                Ok(Found::Page { forks, reopened, stashed, field }) => {
+                    let mut state = self.state();
+                    if !forks.is_empty() {
+                        state.forks.insert(*id, forks);
                     }
-                    self.show(page);
+                    state.fields.insert(*id, field);
+                    state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
+                    drop(state);
+                    self.show_reopened(*reopened);
+                }
+                Ok(Found::Download(stashed)) => {
+                    self.state().downloads.insert(*id, stashed);
                 }
                 Err(error) => self.keep_damage(id, &error),
             }
@@ -72,17 +92,34 @@ impl Node {
         Ok(())
     }
 
-    fn reopen(
-        &self,
-        id: &Id,
-        progress: Progress,
-    ) -> Result<(Governance, Vec<SealRecord>, Field), Reopening> {
+    fn reopen(&self, id: &Id, progress: Progress) -> Result<Found, Reopening> {
         let mut whole = self.read_whole(id)?;
         let forks = std::mem::take(&mut whole.forks);
-        let page = whole::reopen(&whole, progress)?;
-        let found = page.page().id();
-        let field = certified(&whole, &page);
-        if found == *id { Ok((page, forks, field)) } else { Err(Reopening::OtherPage(found)) }
+        let leaves = whole.download.trie();
+        let reopened = match whole::reopen(&whole, progress) {
+            Err(WholeRefusal::Unfinished) => {
+                return Ok(Found::Download(Stashed { genesis: Some(whole.raw.genesis), leaves }));
+            }
+            reopened => Box::new(reopened?),
+        };
+        let found = reopened.page.page().id();
+        if found != *id {
+            return Err(Reopening::OtherPage(found));
+        }
+        let stashed = (!leaves.is_empty()).then_some(Stashed { genesis: None, leaves });
+        let field = certified(&whole, &reopened.page);
+        Ok(Found::Page { forks, reopened, stashed, field })
+    }
+
+    /// Shows a page with what leads to it.
+    pub(super) fn show_reopened(&self, reopened: Reopened) {
+        let Reopened { page, ladder, window } = reopened;
+        let id = page.page().id();
+        let mut state = self.state();
+        state.ladders.insert(id, ladder);
+        state.windows.extend(window.map(|window| (id, Arc::new(window))));
+        drop(state);
+        self.show(page);
     }
 
     /// Everything in a page's log.

@@ -22,6 +22,8 @@ use crate::{
     },
 };
 
+mod ladder;
+
 /// A person; the node that seals for its seat has a key of its own.
 fn key(n: u16) -> SecretKey {
     let mut seed = [7; 32];

@@ -13,6 +13,8 @@ use crate::{
     key::RawKey,
 };
 
+mod jumps;
+
 /// People in these histories; the first four take part from the start.
 const PEOPLE: u8 = 6;
 

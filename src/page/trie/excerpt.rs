@@ -4,7 +4,7 @@
 //! node stands once. An excerpt shows what is there; that something is not, only a
 //! [`super::Proof`] can show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,49 @@ impl Excerpt {
             return Err(ProofRefusal::OtherRoot);
         }
         Ok(reader.leaves)
+    }
+}
+
+impl Excerpt {
+    /// The same with only those of `keys` shown that it shows. Nothing is checked.
+    #[must_use]
+    pub fn narrowed(&self, keys: impl IntoIterator<Item = Id>) -> Excerpt {
+        let keys = keys.into_iter().collect();
+        let mut narrower = Narrower { rest: self.parts.iter(), keys, parts: Vec::new() };
+        narrower.node();
+        Excerpt { parts: narrower.parts }
+    }
+}
+
+struct Narrower<'e> {
+    rest: std::slice::Iter<'e, Part>,
+    keys: BTreeSet<Id>,
+    parts: Vec<Part>,
+}
+
+impl Narrower<'_> {
+    /// The hash of the next node, and whether anything below it stays; none where parts are lacking.
+    fn node(&mut self) -> Option<(Id, bool)> {
+        let start = self.parts.len();
+        let part = self.rest.next()?;
+        self.parts.push(part.clone());
+        let (hash, stays) = match part {
+            Part::Hidden(hash) => (*hash, false),
+            Part::Leaf((key, value)) => {
+                (leaf_hash(key, &Id::hash(&[&value.0])), self.keys.contains(key))
+            }
+            Part::Branch(mask) => {
+                let children = (0..mask.count_ones()).map(|_| self.node());
+                let children: Vec<(Id, bool)> = children.collect::<Option<_>>()?;
+                let stays = children.iter().any(|(_, stays)| *stays);
+                (node_hash(*mask, children.into_iter().map(|(hash, _)| hash)), stays)
+            }
+        };
+        if !stays {
+            self.parts.truncate(start);
+            self.parts.push(Part::Hidden(hash));
+        }
+        Some((hash, stays))
     }
 }
 

@@ -17,6 +17,8 @@ pub enum ProofRefusal {
     Siblings,
     #[error("a node of the path has fewer than two children, or one leaf alone")]
     NotCompact,
+    #[error("the piece shows nothing but a hash")]
+    Nothing,
     #[error("the leaf at the end does not lie on the key's path")]
     ForeignLeaf,
     #[error("the proof leads to another root")]

@@ -56,7 +56,7 @@ fn bogus() -> &'static [Beacon] {
     static BOGUS: OnceLock<Vec<Beacon>> = OnceLock::new();
     BOGUS.get_or_init(|| {
         let address = |n: u32| format!("{}.{}.0.1:31415", 11 + n / 200, n % 200);
-        (0..400).map(|n| beacon(1_000_000 + n, &address(n))).collect()
+        (0..200).map(|n| beacon(1_000_000 + n, &address(n))).collect()
     })
 }
 
@@ -241,6 +241,8 @@ fn an_address_that_a_person_named_is_called_until_somebody_is_there() {
     assert_eq!(book.places.len(), BOOK_PLACES_MAX);
 }
 
+/// D5 accepts: beacons of nodes that were reached, the last first.
+/// D5 refuses: beacons that have expired, of nodes only heard of, or of the one who asks.
 #[test]
 fn beacons_that_are_handed_on_are_of_nodes_that_were_reached_lately_and_hold() {
     let mut book = book();
@@ -349,7 +351,7 @@ fn a_hundred_thousand_invented_nodes_push_nobody_out() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     #[test]
     fn invented_nodes_push_nobody_out_by_any_way(

@@ -31,8 +31,8 @@ fn hello() -> Hello {
 }
 
 fn parts(count: usize) -> Parts {
-    let nibbles = |n: usize| Rdata((0..8).map(|at| (n >> (4 * (7 - at)) & 15) as u8).collect());
-    Parts { page: id(0), parts: (0..count).map(|n| (nibbles(n), id(1))).collect() }
+    let part = |key: Id| Part { path: Path::of(&key, 8), hash: id(1), bytes_max: u32::MAX };
+    Parts { page: id(0), parts: ids(count).into_iter().map(part).collect() }
 }
 
 fn named(count: usize) -> Request {
@@ -155,18 +155,6 @@ fn a_hello_with_odd_fields_is_refused() {
         MessageRefusal::TooManyRows { rows: 2, max: 1 },
     );
     check(&|hello| hello.seen_as.ip = Rdata([1; 5].into()), MessageRefusal::Address(5));
-}
-
-#[test]
-fn a_path_is_made_of_nibbles() {
-    let check = |path: &[u8], expect: Result<(), MessageRefusal>| {
-        let parts = Parts { page: id(0), parts: vec![(Rdata(path.into()), id(1))] };
-        check_request(Request::Subtrees(parts), expect);
-    };
-    check(&[], Ok(()));
-    check(&[15; 64], Ok(()));
-    check(&[15; 65], Err(MessageRefusal::Path(65)));
-    check(&[16], Err(MessageRefusal::Path(1)));
 }
 
 #[test]

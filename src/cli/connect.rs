@@ -1,0 +1,43 @@
+//! `djdns connect`: meets another node.
+
+use clap::Args;
+
+use super::{
+    context::Context,
+    fault::{Fault, Outcome},
+    output,
+};
+use crate::{
+    config::peers::Contact,
+    control::request::{Answer, Request},
+};
+
+/// Meet another node now.
+///
+/// It is named by the beacon that `djdns beacon` shows there, by an address, or by a name: that of a
+/// BEACON record in a page, or of any machine. A long beacon finds its node anywhere and no other; a short
+/// one is found on the same network. Says who was met, or why nobody was, and exits with 4 then. The node
+/// is remembered.
+#[derive(Args)]
+#[command(
+    after_help = "EXAMPLE\n  djdns connect 192.0.2.7:31415\n  djdns connect DMCT:0.5428:31415:a3f2c8b9"
+)]
+pub struct Connect {
+    /// A beacon, an address or a name
+    #[arg(value_name = "CODE|ADDR|NAME")]
+    to: Contact,
+}
+
+impl Connect {
+    pub fn run(self, context: &mut Context) -> Outcome {
+        let to = self.to.to_string();
+        let Answer::Connected(met) = context.ask_daemon(&Request::Connect { to })? else {
+            return Err(Fault::other_answer());
+        };
+        if context.json {
+            return output::print_json(&met);
+        }
+        let how = if met.before { "was connected already" } else { "is connected" };
+        output::print(&format!("{} {how}, at {}\n", met.key, met.address))
+    }
+}

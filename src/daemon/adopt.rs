@@ -1,0 +1,367 @@
+//! Pages taken over at a seal (N5): the leaves of a state kept while they are fetched, and the jump to it.
+//!
+//! A download is a log like any other, but that nothing ends it yet: it is kept over restarts, found by
+//! [`Node::stashed`], and never served. The jump is one record at its end: before it is durable the page is
+//! what it was, and afterwards it is the new one.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    landing,
+    node::{Node, State, sentence},
+    whole::{Note, WholePage},
+};
+use crate::{
+    control::request::Failure,
+    governance::{
+        Governance,
+        chain::{ChainProof, ChainRefusal, ladder::Ladder},
+        jump::{JumpRefusal, Snapshot, Trust, Window},
+        seal::{Contents, Seal, SealRecord},
+        statement::Statement,
+    },
+    id::{Id, Kind},
+    limits::{LOG_FOUNDING_FRAME_BYTES, SEAL_AHEAD},
+    page::{
+        Page, RawPage,
+        bundle::{Landing, StateLeaf},
+        entry::Rdata,
+        genesis::{Genesis, GenesisRefusal},
+        trie::Trie,
+    },
+    store::Record,
+    time::date,
+};
+
+/// What is there of a state that is being fetched.
+#[derive(Clone, Default)]
+pub struct Stashed {
+    /// Of a page that is not held.
+    pub genesis: Option<Vec<u8>>,
+    pub leaves: Trie,
+}
+
+/// Why a page is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptRefusal {
+    #[error(transparent)]
+    Jump(#[from] Box<JumpRefusal>),
+    #[error("its keys are public: a demonstration page is accepted from nobody (P6)")]
+    Demonstration,
+    #[error("its newest seal is of {}, and this machine's clock says {} (T7)", date(*.seal), date(*.clock))]
+    Ahead { seal: u64, clock: u64 },
+    #[error("{0}")]
+    Forked(String),
+    #[error("the page {0} went on here meanwhile")]
+    Overtaken(Id),
+    #[error("{}", .0.message)]
+    Here(Failure),
+}
+
+impl AdoptRefusal {
+    /// Whether no honest peer hands on what was refused.
+    pub fn is_fault(&self) -> bool {
+        match self {
+            AdoptRefusal::Demonstration => true,
+            AdoptRefusal::Jump(refusal) => match &**refusal {
+                JumpRefusal::NotAbove { .. } | JumpRefusal::Fork { .. } => false,
+                // From its own height it may be shown the way that it shows here.
+                JumpRefusal::Chain(why) => !matches!(**why, ChainRefusal::TooFewKnown { .. }),
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+}
+
+impl Node {
+    /// Takes a page over at the seal of a snapshot, durably: one that is new here, or one that is held and
+    /// further behind. Of that, what is still open goes on.
+    ///
+    /// # Errors
+    /// [`AdoptRefusal`]; the page is what it was then, and what was fetched is still there.
+    pub fn adopt(&self, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
+        let genesis = Genesis::decode(&snapshot.genesis).map_err(refused)?;
+        if genesis.raw().demonstration {
+            return Err(AdoptRefusal::Demonstration);
+        }
+        self.check_due(snapshot)?;
+        let id = genesis.id();
+        let own = self.page(&id);
+        if own.is_none() && snapshot.proofs.is_empty() {
+            return self.adopt_founded(&id, snapshot);
+        }
+        // All of it, before anything waits for the lock.
+        let ladder = match &own {
+            Some(own) => {
+                own.jumped(snapshot).map_err(Box::new)?;
+                None
+            }
+            None => {
+                let page = Governance::from_snapshot(snapshot).map_err(Box::new)?;
+                let ladder = Ladder::of_snapshot(&genesis, &snapshot.proofs, page.page());
+                Some((page, ladder))
+            }
+        };
+        let before = match &own {
+            Some(own) => own.page().state().clone(),
+            None => founding_state(&snapshot.genesis),
+        };
+        let landing = self.keep(&id, &genesis, &before, snapshot)?;
+        match (own, ladder) {
+            (Some(own), _) => self.land(&own, snapshot, &landing),
+            (None, Some((page, ladder))) => self.land_new(page, ladder, snapshot, &landing),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Takes over a page that has no seal yet: it is admitted as it was founded, and its genesis says which
+    /// state that is (P6).
+    fn adopt_founded(&self, id: &Id, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
+        let mut whole = WholePage::default();
+        whole.raw.genesis = snapshot.genesis.clone();
+        whole.raw.entries = Page::entries_in(&snapshot.state).collect();
+        let here = |error| AdoptRefusal::Here(sentence(error));
+        // What was kept of the download stands where the page will.
+        if self.store.pages().map_err(here)?.contains(id) {
+            self.store.forget(id).map_err(here)?;
+        }
+        self.admit_page(whole, &mut |_, _, _| {}).map(drop).map_err(AdoptRefusal::Here)
+    }
+
+    /// A seal that is not due yet is not taken over (T7).
+    fn check_due(&self, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
+        let seal = snapshot.proofs.last().map_or(0, |proof| proof.seal.time);
+        let clock = self.now();
+        match seal <= clock.saturating_add(SEAL_AHEAD.as_secs()) {
+            true => Ok(()),
+            false => Err(AdoptRefusal::Ahead { seal, clock }),
+        }
+    }
+
+    /// Writes everything but the end of a jump: the leaves that are not there yet, and the way to the seal.
+    fn keep(
+        &self,
+        id: &Id,
+        genesis: &Genesis,
+        before: &Trie,
+        snapshot: &Snapshot,
+    ) -> Result<Landing, AdoptRefusal> {
+        let stashed = self.stashed(id).leaves;
+        let (leaves, gone) = jump_between(before, &stashed, &snapshot.state);
+        self.stash(id, Some(&genesis.encode()), &leaves).map_err(AdoptRefusal::Here)?;
+        let passage = snapshot.passage();
+        self.append_parts(id, landing::passage_records(&passage)).map_err(AdoptRefusal::Here)?;
+        let newest = snapshot.proofs.last().map(|proof| &proof.seal);
+        Ok(Landing {
+            height: newest.map_or(0, |seal| seal.height),
+            seal: newest.map_or(Id::ZERO, Seal::id),
+            passage: Id::hash(&[&passage]),
+            gone,
+        })
+    }
+
+    /// Ends a jump of a page that is held.
+    fn land(
+        &self,
+        own: &Governance,
+        snapshot: &Snapshot,
+        landing: &Landing,
+    ) -> Result<(), AdoptRefusal> {
+        let id = own.page().id();
+        let mut state = self.state();
+        if let Some(forks) = state.forks.get(&id) {
+            let words = super::carry::forked(own.page().name(), &id, forks);
+            return Err(AdoptRefusal::Forked(words));
+        }
+        // Something may have been said since, and goes on too; a seal makes another way of it.
+        let page = state.pages.get(&id).filter(|page| page.page().seal() == own.page().seal());
+        let page = page.cloned().ok_or(AdoptRefusal::Overtaken(id))?;
+        let (next, changed) = page.jumped_by(snapshot, Trust::Checked).map_err(Box::new)?;
+        let ladder = state.ladders.get(&id).cloned().unwrap_or_else(|| Ladder::new(page.page()));
+        let ladder = ladder.jumped(page.page(), &snapshot.proofs, next.page());
+        let ladder = ladder.map_err(|why| Box::new(JumpRefusal::Chain(Box::new(why))))?;
+        self.store.append(&id, &self.ending(landing)).map_err(here)?;
+        self.arrive(&mut state, id, ladder, snapshot);
+        match snapshot.proofs.last() {
+            Some(ChainProof { seal, certificate, .. }) => {
+                self.show_seal(&mut state, next, (seal, certificate), &changed);
+            }
+            None => self.replace(&mut state, next, &changed),
+        }
+        Ok(())
+    }
+
+    /// Ends a jump that founds a page here.
+    fn land_new(
+        &self,
+        page: Governance,
+        ladder: Ladder,
+        snapshot: &Snapshot,
+        landing: &Landing,
+    ) -> Result<(), AdoptRefusal> {
+        let id = page.page().id();
+        {
+            let mut state = self.state();
+            if state.pages.contains_key(&id) {
+                return Err(AdoptRefusal::Overtaken(id));
+            }
+            self.store.append(&id, &self.ending(landing)).map_err(here)?;
+            self.arrive(&mut state, id, ladder, snapshot);
+            if let Some(ChainProof { seal, certificate, .. }) = snapshot.proofs.last() {
+                state.fields.entry(id).or_default().sealed(&page, seal, certificate);
+            }
+        }
+        self.show(page);
+        Ok(())
+    }
+
+    fn ending(&self, landing: &Landing) -> [Record; 2] {
+        let note = Note { time: self.now(), what: "fetched".to_owned() };
+        [note.record(), landing::landing_record(landing)]
+    }
+
+    fn arrive(&self, state: &mut State, id: Id, ladder: Ladder, snapshot: &Snapshot) {
+        state.downloads.remove(&id);
+        state.ladders.insert(id, ladder);
+        state.windows.insert(id, Arc::new(snapshot.window.clone()));
+    }
+
+    /// Keeps leaves of a state that is being fetched, durably. `genesis` is needed for a page that is not
+    /// held, the first time.
+    ///
+    /// # Errors
+    /// [`Failure`], when the genesis is lacking or the disk fails; some of the leaves may be kept then.
+    pub fn stash(
+        &self,
+        id: &Id,
+        genesis: Option<&[u8]>,
+        leaves: &[(Id, Vec<u8>)],
+    ) -> Result<(), Failure> {
+        let stashed = self.stashed(id);
+        let is_new = |(key, value): &&(Id, Vec<u8>)| stashed.leaves.get(key) != Some(value);
+        let leaves: Vec<StateLeaf> = leaves
+            .iter()
+            .filter(is_new)
+            .map(|(key, value)| (*key, Rdata(value.clone().into())))
+            .collect();
+        let is_begun = stashed.genesis.is_some() || self.page(id).is_some();
+        if !is_begun {
+            let genesis = genesis.ok_or_else(|| {
+                Failure::not_found(format!("there is no page {id} here, and no genesis of it"))
+            })?;
+            self.begin_download(id, genesis)?;
+        }
+        self.append_parts(id, landing::leaves_records(leaves.clone()))?;
+        let mut state = self.state();
+        let download = state.downloads.entry(*id).or_default();
+        leaves.into_iter().for_each(|(key, value)| download.leaves.insert(key, value.0));
+        Ok(())
+    }
+
+    /// A log with nothing but a genesis: the page that it is of is not served.
+    fn begin_download(&self, id: &Id, genesis: &[u8]) -> Result<(), Failure> {
+        if Genesis::decode(genesis).map(|genesis| genesis.id()).ok() != Some(*id) {
+            return Err(Failure::refused(format!("that is no genesis of the page {id}")));
+        }
+        let note = Note { time: self.now(), what: "fetched".to_owned() };
+        let founding = [Record::unnamed(Kind::Genesis as u8, genesis.to_vec()), note.record()];
+        self.store.found(id, self.nonce(), founding).map_err(sentence)?;
+        let stashed = Stashed { genesis: Some(genesis.to_vec()), leaves: Trie::default() };
+        self.state().downloads.insert(*id, stashed);
+        Ok(())
+    }
+
+    /// Appends records in changes of moderate size, each durable by itself.
+    fn append_parts(
+        &self,
+        id: &Id,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Result<(), Failure> {
+        let (mut part, mut bytes) = (Vec::new(), 0);
+        for record in records {
+            bytes += record.bytes.len();
+            part.push(record);
+            if bytes >= LOG_FOUNDING_FRAME_BYTES {
+                self.store.append(id, &std::mem::take(&mut part)).map_err(sentence)?;
+                bytes = 0;
+            }
+        }
+        self.store.append(id, &part).map_err(sentence)
+    }
+
+    /// What is there of a page's state that is being fetched: for a new start, or none.
+    pub fn stashed(&self, id: &Id) -> Stashed {
+        self.state().downloads.get(id).cloned().unwrap_or_default()
+    }
+
+    /// The certificates that lead to a page's newest seal (T1).
+    pub fn ladder(&self, id: &Id) -> Option<Ladder> {
+        self.state().ladders.get(id).cloned()
+    }
+
+    /// The newest seals of a page, for whoever takes it over (N5): from its log, and, where it was taken
+    /// over itself, from what it was taken over with.
+    pub fn window(&self, id: &Id) -> Option<Window> {
+        let (page, earlier) = {
+            let state = self.state();
+            (state.pages.get(id)?.page().clone(), state.windows.get(id).cloned())
+        };
+        let earlier = earlier.unwrap_or_default();
+        let earlier_seals: HashMap<Id, &(Seal, Contents)> =
+            earlier.seals.iter().map(|found| (found.0.id(), found)).collect();
+        let orders = earlier.orders.iter().filter_map(|bytes| Statement::reopen(&bytes.0).ok());
+        let earlier_orders: HashMap<Id, Statement> =
+            orders.map(|order| (order.id(), order)).collect();
+        let found = |id: &Id| self.store.find(id).ok().flatten();
+        let seal = |id: &Id| -> Option<(Seal, Contents)> {
+            let stored = found(id).filter(|record| record.kind == Kind::Seal as u8);
+            if let Some(record) = stored.and_then(|record| SealRecord::decode(&record.bytes).ok()) {
+                return Some((record.seal, record.contents));
+            }
+            earlier_seals.get(id).map(|found| (*found).clone())
+        };
+        let statement = |id: &Id| -> Option<Statement> {
+            let stored = found(id).filter(|record| record.kind == Kind::Operation as u8);
+            if let Some(record) = stored {
+                return Statement::reopen(&record.bytes).ok();
+            }
+            earlier_orders.get(id).cloned()
+        };
+        Some(Window::gather(&page, &seal, &statement))
+    }
+}
+
+/// The state that a log with nothing but this genesis leads to: one that was founded without entries, or
+/// none.
+fn founding_state(genesis: &[u8]) -> Trie {
+    let raw = RawPage { genesis: genesis.to_vec(), entries: Vec::new() };
+    Page::reopen(&raw).map_or_else(|_| Trie::default(), |page| page.state().clone())
+}
+
+/// Which leaves lead from a state, with those kept beside it, to another, and which keys are gone.
+pub(super) fn jump_between(
+    before: &Trie,
+    stashed: &Trie,
+    state: &Trie,
+) -> (Vec<(Id, Vec<u8>)>, Vec<Id>) {
+    let mut base = before.clone();
+    for (key, value) in stashed.iter() {
+        base.insert(*key, value);
+    }
+    let (mut leaves, mut gone) = (Vec::new(), Vec::new());
+    base.diff(state, &mut |difference| match difference.right {
+        Some(value) => leaves.push((difference.key, value.to_vec())),
+        None => gone.push(difference.key),
+    });
+    gone.sort_unstable();
+    (leaves, gone)
+}
+
+fn refused(refusal: GenesisRefusal) -> AdoptRefusal {
+    AdoptRefusal::Jump(Box::new(JumpRefusal::Genesis(refusal)))
+}
+
+fn here(error: crate::store::StoreError) -> AdoptRefusal {
+    AdoptRefusal::Here(sentence(error))
+}

@@ -1,0 +1,36 @@
+//! What the pages held here say of other nodes (D6).
+
+use crate::{
+    beacon::{Beacon, beacons_at, beacons_of, beacons_of_link},
+    daemon::{node::Node, resolve},
+    id::Id,
+    page::name::{Name, Owner},
+};
+
+impl Node {
+    /// Whether a page is here, and its log is damaged.
+    pub(super) fn is_damaged(&self, page: &Id) -> bool {
+        self.damaged().iter().any(|damage| damage.page == *page)
+    }
+
+    /// The nodes that may have a page of this name which is not here: those that the link to it names,
+    /// then those that the page above names.
+    pub(super) fn beacons_towards(&self, name: &Name, page: &Id) -> Vec<Beacon> {
+        let view = self.view().load_full();
+        let above = view.walk(name).last().and_then(|above| self.page(&above.meta().id));
+        let Some(above) = above else { return Vec::new() };
+        let owner = name.relative_to(above.page().name()).ok();
+        let labels = std::iter::successors(owner, Owner::parent);
+        let links = labels.filter_map(|owner| above.ratified(&owner).0.page_link());
+        let link = links.into_iter().find(|link| link.page == *page);
+        let of_link = link.iter().flat_map(beacons_of_link);
+        of_link.chain(beacons_of(&above)).collect()
+    }
+
+    /// The nodes that stand at a name in BEACON records.
+    pub(super) fn beacons_at_name(&self, name: &Name) -> Vec<Beacon> {
+        let view = self.view().load_full();
+        let found = resolve::locate(self, &view, name);
+        found.map_or_else(Vec::new, |(page, owner)| beacons_at(&page, &owner))
+    }
+}

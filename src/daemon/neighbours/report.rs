@@ -1,0 +1,216 @@
+//! Other nodes as people are told of them.
+
+use std::collections::BTreeMap;
+
+use super::{Facts, Neighbours};
+use crate::{
+    control::{
+        peers::{Alongside, Liar, Neighbourhood, Peer, Peers, SharedPage},
+        request::Failure,
+    },
+    id::Id,
+    key::PublicKey,
+    limits::PEERS_LOOK_PATIENCE,
+    network::PeerLook,
+    sync::{How, PeerReport, Progress},
+    time::lasted,
+};
+
+impl Neighbours {
+    /// `djdns peers`.
+    ///
+    /// # Errors
+    /// That the machine is at work for long.
+    pub fn peers(&self) -> Result<Peers, Failure> {
+        let shared = &self.shared;
+        let looked = shared.look(PEERS_LOOK_PATIENCE, |machine| {
+            let liars = machine.book().liars();
+            let liars = liars.map(|(key, lie)| Liar {
+                key: key.to_string(),
+                what: lie.what.clone(),
+                when: lie.at,
+            });
+            (machine.peers(), machine.book().len(), liars.collect::<Vec<Liar>>())
+        });
+        let Some((reports, known, liars)) = looked else {
+            return Err(Failure::unreachable(
+                "the pages are being brought in step just now, which takes long: try again",
+            ));
+        };
+        let looks = self.looks();
+        let peers: Vec<Peer> =
+            looks.iter().map(|look| self.peer(look, report_of(&reports, &look.key))).collect();
+        let known = known.saturating_sub(reports.len());
+        let facts = shared.facts();
+        let mut remarks = clock_words(&facts).into_iter().collect::<Vec<_>>();
+        remarks.extend(facts.remarks);
+        let beacon = shared.own_beacon();
+        Ok(Peers {
+            node: shared.node.key().to_string(),
+            beacon: beacon.map(|beacon| beacon.short().to_string()),
+            listening: self.listening(),
+            peers,
+            known,
+            liars,
+            remarks,
+        })
+    }
+
+    /// Other nodes, for `djdns status`.
+    pub fn neighbourhood(&self) -> Neighbourhood {
+        let facts = self.shared.facts();
+        let mut troubles: Vec<String> = clock_words(&facts).into_iter().collect();
+        troubles.extend(facts.remarks.iter().cloned());
+        troubles.extend(
+            facts.stuck.iter().map(|(page, why)| {
+                format!("{} is not brought in step: {why}", self.page_name(page))
+            }),
+        );
+        let beside = self.alongside();
+        let followed = beside.values().filter(|one| one.peers > 0);
+        let (pages, connected) = (followed.clone().count(), self.looks().len());
+        let pages_in_step = followed.filter(|one| one.in_step).count();
+        let words = words(connected, pages, pages_in_step);
+        Neighbourhood {
+            listening: self.listening(),
+            connected,
+            pages,
+            pages_in_step,
+            words,
+            troubles,
+        }
+    }
+
+    /// How each page stands beside those of others.
+    pub fn alongside(&self) -> BTreeMap<Id, Alongside> {
+        let pages: Vec<Id> = self.shared.view.load().pages().map(|page| page.meta().id).collect();
+        let looked = self.shared.look(PEERS_LOOK_PATIENCE, move |machine| {
+            let progress = pages.into_iter().map(|page| (page, machine.progress(&page)));
+            progress.filter_map(|(page, one)| Some((page, one?))).collect::<Vec<_>>()
+        });
+        let looked = looked.into_iter().flatten();
+        looked.map(|(page, progress)| (page, alongside(&progress))).collect()
+    }
+
+    /// Why a page that is trusted and not here does not come, if that is known.
+    pub fn given_up(&self, page: &Id) -> Option<String> {
+        self.shared.facts().given_up.get(page).cloned()
+    }
+
+    fn listening(&self) -> Vec<String> {
+        let network = self.shared.network();
+        let addresses = network.map(|network| network.addresses()).unwrap_or_default();
+        addresses.iter().map(ToString::to_string).collect()
+    }
+
+    fn looks(&self) -> Vec<PeerLook> {
+        self.shared.network().map(|network| network.peers()).unwrap_or_default()
+    }
+
+    fn peer(&self, look: &PeerLook, report: Option<&PeerReport>) -> Peer {
+        let pages = report.map(|report| report.pages.as_slice()).unwrap_or_default();
+        let view = self.shared.view.load();
+        let common = pages.iter().filter(|page| view.page(page).is_some());
+        let shared_page =
+            |page: &Id| SharedPage { page: self.page_name(page), page_id: page.to_string() };
+        Peer {
+            key: look.key.to_string(),
+            address: look.address.to_string(),
+            outbound: look.outbound,
+            found: report.map_or_else(String::new, |report| how_word(report.how).to_owned()),
+            program: report.map_or_else(String::new, |report| report.program.clone()),
+            round_trip_seconds: look.round_trip.as_secs_f64(),
+            connected_seconds: look.connected.as_secs(),
+            bytes_in: look.bytes_in,
+            bytes_out: look.bytes_out,
+            pages: common.map(shared_page).collect(),
+            credit: report.map_or(0, |report| report.credit),
+            faults: report.map_or_else(Vec::new, |report| report.faults.clone()),
+            clock_off_seconds: report.and_then(|report| report.clock_off),
+        }
+    }
+
+    fn page_name(&self, page: &Id) -> String {
+        let view = self.shared.view.load();
+        view.page(page).map_or_else(|| page.to_string(), |page| page.meta().name.to_string())
+    }
+}
+
+fn report_of<'r>(reports: &'r [PeerReport], key: &PublicKey) -> Option<&'r PeerReport> {
+    reports.iter().find(|report| report.key == *key)
+}
+
+fn alongside(progress: &Progress) -> Alongside {
+    Alongside {
+        peers: progress.peers,
+        in_step: progress.is_in_step,
+        best_height: progress.best_height,
+        lacking: progress.lacking,
+        fetched_thousandths: progress.is_snapshot.then_some(progress.fetched_thousandths),
+    }
+}
+
+fn how_word(how: How) -> &'static str {
+    match how {
+        How::Inbound => "inbound",
+        How::Told => "told",
+        How::Lan => "lan",
+        How::Broadcast => "broadcast",
+        How::Dht => "dht",
+        How::Page => "page",
+        How::Exchange => "exchange",
+        How::Remembered => "remembered",
+    }
+}
+
+/// How many there are, and whether pages are as theirs.
+fn words(connected: usize, pages: usize, in_step: usize) -> String {
+    let nodes = if connected == 1 { "1 node".to_owned() } else { format!("{connected} nodes") };
+    match (connected, pages) {
+        (0, _) => {
+            "no other node is connected: those of this network are found by themselves, another is \
+                   met with `djdns connect` and what `djdns beacon --long` shows there"
+                .to_owned()
+        }
+        (_, 0) => format!("connected to {nodes}, and no page is followed by both"),
+        (_, all) if all == in_step => format!("in step with {nodes}"),
+        (_, all) => format!("connected to {nodes}; {in_step} of {all} pages are in step"),
+    }
+}
+
+/// That this clock is wrong, where most others say so.
+fn clock_words(facts: &Facts) -> Option<String> {
+    let seconds = facts.clock_off?;
+    let how = if seconds > 0 { "behind" } else { "ahead of" };
+    Some(format!(
+        "this machine's clock is {} {how} those of most other nodes: set it, or what is signed here is \
+         dated wrong",
+        lasted(seconds.unsigned_abs())
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_it_stands_with_other_nodes_is_said_in_words() {
+        let check = |connected, pages, in_step, expect: &str| {
+            let said = words(connected, pages, in_step);
+            assert!(said.starts_with(expect), "{said}");
+        };
+        check(0, 0, 0, "no other node is connected: those of this network are found by themselves");
+        check(1, 0, 0, "connected to 1 node, and no page is followed by both");
+        check(1, 2, 2, "in step with 1 node");
+        check(3, 3, 3, "in step with 3 nodes");
+        check(3, 3, 2, "connected to 3 nodes; 2 of 3 pages are in step");
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_told_of_with_its_direction() {
+        let said = |seconds| clock_words(&Facts { clock_off: Some(seconds), ..Facts::default() });
+        assert!(said(7200).unwrap().contains("behind those of most"));
+        assert!(said(-7200).unwrap().contains("ahead of those of most"));
+        assert!(clock_words(&Facts::default()).is_none());
+    }
+}

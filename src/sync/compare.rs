@@ -1,0 +1,179 @@
+//! Reconciling with one peer (N3): its open set is looked at from the root down, where it differs from
+//! one's own, until every id that is lacking is known.
+
+use super::{
+    message::{OpenAnswer, Part, Parts, Request},
+    page::Page,
+    session::{Charge, Shared},
+    snapshot::Far,
+};
+use crate::{
+    governance::{Governance, field::Field, seal::SealRecord},
+    id::Id,
+    key::PublicKey,
+    limits::*,
+    page::{
+        codec,
+        trie::{Fetch, Piece, Trie},
+    },
+};
+
+/// A comparison under way.
+pub struct Compare {
+    pub peer: PublicKey,
+    root: Id,
+    fetch: Fetch,
+    in_flight: usize,
+    /// Whether all that was found so far is kept in mind.
+    is_whole: bool,
+}
+
+impl Page {
+    /// Begins to compare with somebody at the same seal whose open set is another.
+    pub fn compare_open(&mut self, shared: &mut Shared) {
+        if self.compare.is_some() {
+            return self.ask_open(shared);
+        }
+        let Some(own) = &self.own else { return };
+        let is_far = self.far.as_ref().is_some_and(Far::has_target);
+        if self.chase.is_some() || is_far || self.due.len() >= DUE_PER_PEER_MAX {
+            return;
+        }
+        let (now, ours) = (shared.now.ticks, own.standing);
+        let differs = |seen: &super::page::Seen| {
+            seen.standing.seal == ours.seal
+                && seen.standing.open != ours.open
+                && seen.taken != Some(seen.standing.open)
+        };
+        let next = self.seen.values().filter(|seen| differs(seen) && seen.compare_at > now);
+        let next = next.map(|seen| seen.compare_at).min();
+        next.into_iter().for_each(|at| self.wake(at));
+        let peers = self.usable(now, |seen| differs(seen) && seen.compare_at <= now);
+        let Some(peer) = shared.best(peers) else { return };
+        let (Some(seen), Some(own)) = (self.seen.get(&peer), &self.own) else { return };
+        let root = seen.standing.open;
+        let fetch = Fetch::new(root, (*own.open).clone());
+        self.compare = Some(Compare { peer, root, fetch, in_flight: 0, is_whole: true });
+        self.ask_open(shared);
+    }
+
+    fn ask_open(&mut self, shared: &mut Shared) {
+        let Some(compare) = &mut self.compare else { return };
+        if compare.in_flight > 0 {
+            return;
+        }
+        let peer = compare.peer;
+        let wants = compare.fetch.next(SUBTREES_ROWS_MAX);
+        if wants.is_empty() {
+            return self.end_compare(shared);
+        }
+        compare.in_flight = wants.len();
+        let parts: Vec<Part> = wants
+            .into_iter()
+            .map(|want| Part {
+                hash: want.hash,
+                bytes_max: want.bytes_max.min(OPEN_PIECE_BYTES as u32),
+                path: want.path,
+            })
+            .collect();
+        let request = Request::Open(Parts { page: self.id, parts });
+        if !self.ask(&peer, request, shared) {
+            self.compare = None;
+            self.wake(shared.now.ticks + 1000);
+        }
+    }
+
+    /// All of it was looked at.
+    fn end_compare(&mut self, shared: &mut Shared) {
+        let Some(compare) = self.compare.take() else { return };
+        if compare.is_whole && compare.fetch.is_complete() {
+            if let Some(seen) = self.seen.get_mut(&compare.peer) {
+                seen.taken = Some(compare.root);
+            }
+        } else {
+            self.wake(shared.now.ticks + 1000);
+        }
+    }
+
+    /// Parts of a peer's open set came; none: there was no answer.
+    pub fn on_open(
+        &mut self,
+        peer: &PublicKey,
+        asked: &Parts,
+        answer: Option<OpenAnswer>,
+        shared: &mut Shared,
+    ) {
+        let Some(answer) = answer else {
+            self.compare.take_if(|compare| compare.peer == *peer);
+            return self.pause(peer, shared);
+        };
+        let Some(compare) = self.compare.as_mut().filter(|compare| compare.peer == *peer) else {
+            return;
+        };
+        compare.in_flight = 0;
+        let has_moved = answer.root != compare.root;
+        let shown = answer.parts.iter().map(|part| &part.0[..]).chain(std::iter::repeat(&[][..]));
+        let mut found = Vec::new();
+        let mut fault = None;
+        let mut came = 0;
+        for (part, bytes) in asked.parts.iter().zip(shown) {
+            let taken = if bytes.is_empty() {
+                Err(None)
+            } else {
+                read(bytes).and_then(|piece| {
+                    compare.fetch.take(&part.path, &piece).map_err(|why| Some(why.to_string()))
+                })
+            };
+            match taken {
+                Ok(leaves) => {
+                    came += 1;
+                    found.extend(leaves.into_iter().map(|(id, _)| id));
+                }
+                Err(why) => {
+                    compare.fetch.failed(&part.path);
+                    fault = fault.or(why);
+                }
+            }
+        }
+        match fault {
+            Some(why) if !has_moved => {
+                self.compare = None;
+                return shared.lied(peer, format!("its open set is not what it says: {why}"));
+            }
+            _ => {}
+        }
+        let (own, later) = (self.own.as_ref(), &self.later);
+        let is_lacking =
+            |id: &Id| !later.contains(id) && own.is_none_or(|own| own.open.get(id).is_none());
+        for id in found.into_iter().filter(is_lacking) {
+            compare.is_whole &= self.due.insert(id, peer);
+        }
+        if has_moved {
+            self.compare = None;
+            if let Some(seen) = self.seen.get_mut(peer) {
+                seen.standing.open = answer.root;
+                seen.compare_at = shared.after(SETTLE_TIME);
+            }
+        } else if came == 0 {
+            self.compare = None;
+            shared.charge(peer, Charge::Withheld);
+            self.pause(peer, shared);
+        } else {
+            shared.praise(peer);
+        }
+    }
+}
+
+/// The open set of a page (N3), as a trie of ids: open operations and batches, the ballots that count,
+/// presences that are not sealed, attestations, and evidence of every kind.
+pub fn open_set(page: &Governance, field: &Field, forks: &[SealRecord]) -> Trie {
+    let evidence = page.evidence().flat_map(|(_, (one, other))| [one.id(), other.id()]);
+    let said = page.said().into_keys().chain(evidence);
+    let attested = field.statements().into_keys();
+    let forks = forks.iter().map(|record| record.seal.id());
+    Trie::from_pairs(said.chain(attested).chain(forks).map(|id| (id, Box::default())))
+}
+
+fn read(bytes: &[u8]) -> Result<Piece, Option<String>> {
+    codec::decode(bytes, OPEN_ANSWER_BYTES_MAX).map_err(|why| Some(why.to_string()))
+}

@@ -1,0 +1,197 @@
+//! Statements that a peer said it has, and that are lacking here (N4): each is asked for once, of one
+//! of those who said so, and of another if that fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Ledger,
+    message::{Named, Request},
+    page::Page,
+    session::{Charge, Shared},
+};
+use crate::{
+    governance::{envelope::Envelope, seal::SealRecord},
+    id::{Id, Kind},
+    key::PublicKey,
+    limits::*,
+    page::entry::Rdata,
+};
+
+/// What is lacking, and who said that they have it.
+#[derive(Default)]
+pub struct Due {
+    rows: BTreeMap<Id, Row>,
+}
+
+struct Row {
+    /// At most [`ANNOUNCERS_MAX`].
+    from: Vec<PublicKey>,
+    asked: Option<PublicKey>,
+}
+
+impl Due {
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is room for more of this peer's: so that one who invents ids takes no room from
+    /// others.
+    fn room(&self, peer: &PublicKey) -> usize {
+        let own = self.rows.values().filter(|row| row.from.first() == Some(peer)).count();
+        DUE_PER_PEER_MAX.saturating_sub(own).min(DUE_MAX.saturating_sub(self.rows.len()))
+    }
+
+    /// A peer has this. Returns whether it is kept in mind.
+    pub fn insert(&mut self, id: Id, peer: &PublicKey) -> bool {
+        if let Some(row) = self.rows.get_mut(&id) {
+            if row.from.len() < ANNOUNCERS_MAX && !row.from.contains(peer) {
+                row.from.push(*peer);
+            }
+            return true;
+        }
+        if self.room(peer) == 0 {
+            return false;
+        }
+        self.rows.insert(id, Row { from: vec![*peer], asked: None });
+        true
+    }
+
+    /// A peer is gone, with what only it has.
+    pub fn left(&mut self, peer: &PublicKey) {
+        for row in self.rows.values_mut() {
+            row.from.retain(|from| from != peer);
+            row.asked = row.asked.filter(|asked| asked != peer);
+        }
+        self.rows.retain(|_, row| !row.from.is_empty());
+    }
+
+    /// What is not asked for, by who can be asked.
+    fn unasked(&self) -> BTreeMap<PublicKey, Vec<Id>> {
+        let mut by_peer: BTreeMap<PublicKey, Vec<Id>> = BTreeMap::new();
+        for (id, row) in self.rows.iter().filter(|(_, row)| row.asked.is_none()) {
+            row.from.iter().for_each(|peer| by_peer.entry(*peer).or_default().push(*id));
+        }
+        by_peer
+    }
+
+    /// These were asked of a peer, and what came is dealt with. What did not come is asked of another.
+    fn settle(&mut self, peer: &PublicKey, asked: &[Id], came: &BTreeSet<Id>, is_over: bool) {
+        for id in asked {
+            let Some(row) = self.rows.get_mut(id) else { continue };
+            if row.asked == Some(*peer) {
+                row.asked = None;
+            }
+            if is_over && !came.contains(id) {
+                row.from.retain(|from| from != peer);
+            }
+            if came.contains(id) || row.from.is_empty() {
+                self.rows.remove(id);
+            }
+        }
+    }
+}
+
+impl Page {
+    /// A peer says that these are new.
+    pub fn on_news(&mut self, peer: &PublicKey, ids: &[Id], ledger: &dyn Ledger) {
+        let Some(own) = &self.own else { return };
+        let open = own.open.clone();
+        for id in ids {
+            let is_known = open.get(id).is_some()
+                || self.later.contains(id)
+                || ledger.stored(&self.id, id).is_some();
+            if !is_known && !self.due.insert(*id, peer) {
+                break;
+            }
+        }
+    }
+
+    /// Asks for what is lacking, of the best of those who have it.
+    pub fn fetch_due(&mut self, shared: &mut Shared) {
+        loop {
+            let unasked = self.due.unasked();
+            let now = shared.now.ticks;
+            let peers: Vec<PublicKey> = unasked
+                .keys()
+                .copied()
+                .filter(|peer| self.seen.get(peer).is_none_or(|seen| seen.not_before <= now))
+                .collect();
+            if peers.is_empty() {
+                let waits = unasked.keys().filter_map(|peer| self.seen.get(peer));
+                let next = waits.map(|seen| seen.not_before).min();
+                next.into_iter().for_each(|at| self.wake(at));
+                return;
+            }
+            let Some(peer) = shared.best(peers) else { return };
+            let mut ids = unasked.get(&peer).cloned().unwrap_or_default();
+            ids.truncate(STATEMENTS_IDS_MAX);
+            let request = Request::Statements(Named { page: self.id, ids: ids.clone() });
+            if !self.ask(&peer, request, shared) {
+                return;
+            }
+            for id in ids {
+                if let Some(row) = self.due.rows.get_mut(&id) {
+                    row.asked = Some(peer);
+                }
+            }
+        }
+    }
+
+    /// Statements came that were asked for; none: there was no answer.
+    pub fn on_statements(
+        &mut self,
+        peer: &PublicKey,
+        asked: &Named,
+        items: Option<Vec<Rdata>>,
+        shared: &mut Shared,
+        ledger: &dyn Ledger,
+    ) {
+        let is_answer = items.is_some();
+        let mut came = Vec::new();
+        for item in items.unwrap_or_default() {
+            match statement_id(&item.0) {
+                Some(id) if asked.ids.binary_search(&id).is_ok() => {
+                    came.push((id, item.0.to_vec()));
+                }
+                Some(id) => {
+                    let what = format!("the statement {} was not asked for", id.short());
+                    shared.lied(peer, what);
+                    break;
+                }
+                None => {
+                    shared.lied(peer, "what it hands on as a statement is none");
+                    break;
+                }
+            }
+        }
+        let ids: BTreeSet<Id> = came.iter().map(|(id, _)| *id).collect();
+        // An answer that is cut off is gone on with; one with nothing is no answer.
+        let is_over = is_answer && ids.is_empty();
+        if is_over && shared.peers.contains_key(peer) {
+            shared.charge(peer, Charge::Withheld);
+            // It says that it has them, and its open set is looked at again: another may bring them.
+            self.seen.get_mut(peer).into_iter().for_each(|seen| seen.taken = None);
+            self.pause(peer, shared);
+        }
+        self.due.settle(peer, &asked.ids, &ids, is_over);
+        let rest = self.on_sealed_statements(peer, asked, came, is_answer, shared);
+        if !rest.is_empty() {
+            self.admit(peer, rest, shared, ledger);
+        }
+        if !is_answer {
+            self.pause(peer, shared);
+        }
+    }
+}
+
+/// The id of a statement, or of a seal in its record, by its bytes; nothing else of it is checked.
+pub fn statement_id(bytes: &[u8]) -> Option<Id> {
+    if let Ok(envelope) = Envelope::decode(bytes, BATCH_BYTES_MAX) {
+        return Some(envelope.id(Kind::from_tag(envelope.kind)?));
+    }
+    SealRecord::decode(bytes).ok().map(|record| record.seal.id())
+}

@@ -1,0 +1,170 @@
+//! Meeting others: who is greeted, whom to connect to, and whose beacons are handed on (D5, D6, N7).
+
+use std::net::SocketAddr;
+
+use super::{
+    Event, How, Ledger, Output,
+    book::Link,
+    machine::Sync,
+    message::{Hello, Request},
+    page::NEVER,
+};
+use crate::{
+    beacon::{Beacon, beacons_of},
+    id::Id,
+    key::PublicKey,
+    limits::*,
+};
+
+impl Sync {
+    /// A peer says who it is.
+    pub(super) fn greeted(&mut self, key: &PublicKey, hello: &Hello) {
+        let now = self.shared.now;
+        let beacon = match hello.beacon.first().map(|bytes| Beacon::admit(&bytes.0)).transpose() {
+            Ok(beacon) => beacon,
+            Err(why) => return self.shared.lied(key, format!("its beacon: {why}")),
+        };
+        if beacon.as_ref().is_some_and(|beacon| beacon.key() != *key) {
+            return self.shared.lied(key, "it shows the beacon of another node as its own");
+        }
+        let Some(peer) = self.shared.peers.get_mut(key) else { return };
+        peer.greeted = true;
+        peer.program = hello.program.clone();
+        peer.seen_as = hello.seen_as.read();
+        peer.clock_off = Some(i64::try_from(hello.time).unwrap_or(i64::MAX) - now.unix as i64);
+        peer.beacon = beacon.clone();
+        if let Some(beacon) = beacon {
+            self.hear(&beacon, How::Inbound, None);
+        }
+        let seen = self.pages.values().filter(|page| page.seen.contains_key(key));
+        self.dirty.extend(seen.map(|page| page.id));
+        self.check_clock();
+    }
+
+    /// Says once when most peers have another time than this machine, all on the same side.
+    fn check_clock(&mut self) {
+        let off = self.shared.peers.values().filter_map(|peer| peer.clock_off);
+        let mut off: Vec<i64> = off.collect();
+        off.sort_unstable();
+        let limit = CLOCK_OFF_MAX.as_secs() as i64;
+        let most = off.len() / 2 + 1;
+        let ahead = off.iter().filter(|seconds| **seconds > limit).count();
+        let behind = off.iter().filter(|seconds| **seconds < -limit).count();
+        let is_off = off.len() >= 2 && ahead.max(behind) >= most;
+        if is_off && !self.is_clock_off {
+            self.shared.event(Event::ClockOff { seconds: off[off.len() / 2] });
+        }
+        self.is_clock_off = is_off;
+    }
+
+    /// Connects to more, while there are too few.
+    pub(super) fn connect(&mut self) {
+        let now = self.shared.now;
+        self.connecting.retain(|_, (_, until)| *until > now.ticks);
+        let links = self.links();
+        let outbound = links.iter().filter(|link| link.outbound).count();
+        let lacking = OUTBOUND_WANTED.saturating_sub(outbound).min(CONNECTS_AT_ONCE);
+        if lacking == 0 {
+            self.connect_at = self.shared.after(CONNECT_REST);
+            return;
+        }
+        let chosen = self.shared.book.candidates(&links, lacking, now);
+        let waits = self.shared.book.next_try(&links, now).unwrap_or(NEVER);
+        let rest = self.shared.after(CONNECT_REST);
+        let soon = self.shared.after(CONNECT_PAUSE);
+        self.connect_at = if chosen.is_empty() { rest.min(waits.max(now.ticks + 1)) } else { soon };
+        for candidate in chosen {
+            self.try_connect(candidate.key, candidate.addresses);
+        }
+    }
+
+    /// Connections that there are, and those that are being tried.
+    fn links(&self) -> Vec<Link> {
+        let peers = self.shared.peers.iter().map(|(key, peer)| Link {
+            key: Some(*key),
+            address: peer.address,
+            outbound: peer.outbound,
+        });
+        let tried = self.connecting.iter().map(|(address, (key, _))| Link {
+            key: *key,
+            address: *address,
+            outbound: true,
+        });
+        peers.chain(tried).collect()
+    }
+
+    pub(super) fn try_connect(&mut self, key: Option<PublicKey>, addresses: Vec<SocketAddr>) {
+        let Some(first) = addresses.first().copied() else { return };
+        let is_tried = self.connecting.contains_key(&first)
+            || key
+                .is_some_and(|key| self.connecting.values().any(|(other, _)| *other == Some(key)));
+        if is_tried || self.connecting.len() >= CONNECTING_MAX {
+            return;
+        }
+        let until = self.shared.now.ticks + CONNECT_PATIENCE.as_millis() as u64;
+        self.connecting.insert(first, (key, until));
+        self.shared.push(Output::Connect { addresses, key });
+    }
+
+    /// Pages whose sources are few are asked about, and those with none are looked for where the page
+    /// itself says that somebody is (D6).
+    pub(super) fn meet(&mut self, ledger: &dyn Ledger) {
+        let now = self.shared.now.ticks;
+        let due = self.pages.values().filter(|page| page.meet_at <= now).map(|page| page.id);
+        for id in due.collect::<Vec<Id>>() {
+            let Some(page) = self.pages.get_mut(&id) else { continue };
+            let span =
+                MEET_INTERVAL.saturating_mul(1 << page.meetings.min(16)).min(MEET_INTERVAL_MAX);
+            page.meetings += 1;
+            page.meet_at = self.shared.after(span);
+            let peers: Vec<PublicKey> = page.seen.keys().copied().collect();
+            if peers.is_empty() {
+                self.try_known(&id, ledger);
+            } else if peers.len() < PAGE_SOURCES_WANTED
+                && let Some(peer) = self.shared.best(peers)
+            {
+                let request = Request::Peers(id);
+                let bytes_max = request.answer_bytes_max();
+                self.shared.ask(&peer, request, bytes_max);
+            }
+        }
+    }
+
+    /// Tries nodes of which a page, or a link to it, says that they have it.
+    fn try_known(&mut self, id: &Id, ledger: &dyn Ledger) {
+        let Some(page) = self.pages.get(id) else { return };
+        let beacons = match &page.sought {
+            Some(sought) => sought.beacons.clone(),
+            None => ledger.held(id).map(|held| beacons_of(&held.governance)).unwrap_or_default(),
+        };
+        let mut tried = 0;
+        for beacon in beacons {
+            let key = beacon.key();
+            self.hear(&beacon, How::Page, None);
+            let is_there = self.shared.peers.contains_key(&key);
+            let is_refused = self.shared.refuses(&key).is_some();
+            if !is_there && !is_refused && tried < KNOWN_TRIED_MAX {
+                tried += 1;
+                self.try_connect(Some(key), beacon.addresses().to_vec());
+            }
+        }
+    }
+
+    /// Beacons came of who follows a page.
+    pub(super) fn on_peers(&mut self, peer: &PublicKey, request: &Request, answer: Option<&[u8]>) {
+        let Some(answer) = answer else { return };
+        let items = match request.read_items(answer) {
+            Ok(items) => items,
+            Err(why) => return self.shared.lied(peer, format!("an answer: {why}")),
+        };
+        for item in items {
+            match Beacon::admit(&item.0) {
+                Ok(beacon) if beacon.is_expired(self.shared.now.unix) => {}
+                Ok(beacon) => self.hear(&beacon, How::Exchange, Some(*peer)),
+                Err(why) => {
+                    return self.shared.lied(peer, format!("a beacon that it hands on: {why}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,533 @@
+//! One page: where this node and its peers stand on it, and what is to be done about that (N2 to N5).
+//!
+//! Everything is decided anew whenever anything changed, from where everybody stands: there is no
+//! script that could get lost in the middle. What is asked and not answered is asked again, later and of
+//! others; what has come is kept. How each part of the work goes is told in the files beside this one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    Event, Held, Ledger, Pace, Verdict, Wish,
+    chase::Chase,
+    compare::Compare,
+    due::Due,
+    message::{Above, Follow, News, Notice, Request, Standing},
+    session::{Charge, Shared},
+    snapshot::Far,
+    sought::Sought,
+};
+use crate::{
+    governance::seal::SealRecord,
+    id::Id,
+    key::PublicKey,
+    limits::*,
+    page::{entry::Rdata, trie::Trie},
+};
+
+/// What is known of a peer about a page.
+pub struct Seen {
+    pub standing: Standing,
+    /// Whether it wants to be told what is new.
+    pub live: bool,
+    /// Nothing about this page is asked of it before this, in ticks.
+    pub not_before: u64,
+    /// How often in a row it was of no use.
+    pauses: u32,
+    /// When its open set is compared, if it still differs then.
+    pub compare_at: u64,
+    /// The root of its open set, all of which was looked at.
+    pub taken: Option<Id>,
+    /// It was asked for the next seals after this height, and had none.
+    pub no_seals: Option<u64>,
+    /// Its seal about which it was asked for evidence.
+    pub evidence: Option<Id>,
+}
+
+/// Where this node stands on a page that it holds.
+pub struct Own {
+    pub standing: Standing,
+    pub open: Arc<Trie>,
+    pub is_forked: bool,
+}
+
+/// One page.
+pub struct Page {
+    pub id: Id,
+    pub wish: Wish,
+    /// None while the page is not held.
+    pub own: Option<Own>,
+    /// Why it is wanted, while it is not held.
+    pub sought: Option<Sought>,
+    pub seen: BTreeMap<PublicKey, Seen>,
+    pub chase: Option<Chase>,
+    pub far: Option<Far>,
+    pub compare: Option<Compare>,
+    pub due: Due,
+    /// Refused as the page is now: not asked for again before the next seal, or before a while.
+    pub later: BTreeSet<Id>,
+    later_at: Option<u64>,
+    later_pauses: u32,
+    is_in_step: bool,
+    /// Until when a page that is followed every so often is pulled, and when it is the next time.
+    pub pull_until: u64,
+    pub pull_at: u64,
+    /// When the page is looked at again though nothing happens.
+    pub look_at: u64,
+    /// Bytes that may be asked for, and since when that holds (N8).
+    room: Option<(u64, u64)>,
+    /// When beacons of its peers are asked for again, and when those in itself are tried.
+    pub meet_at: u64,
+    /// How often that was in vain.
+    pub meetings: u32,
+}
+
+/// Never.
+pub const NEVER: u64 = u64::MAX;
+
+impl Seen {
+    fn new(standing: Standing, live: bool, now: u64) -> Seen {
+        Seen {
+            standing,
+            live,
+            not_before: 0,
+            pauses: 0,
+            compare_at: now,
+            taken: None,
+            no_seals: None,
+            evidence: None,
+        }
+    }
+}
+
+impl Page {
+    pub fn new(id: Id) -> Page {
+        Page {
+            id,
+            wish: Wish { pace: Pace::Live, bytes_max: None, bytes_per_second_max: None },
+            own: None,
+            sought: None,
+            seen: BTreeMap::new(),
+            chase: None,
+            far: None,
+            compare: None,
+            due: Due::default(),
+            later: BTreeSet::new(),
+            later_at: None,
+            later_pauses: 0,
+            is_in_step: false,
+            pull_until: 0,
+            pull_at: 0,
+            look_at: 0,
+            room: None,
+            meet_at: 0,
+            meetings: 0,
+        }
+    }
+
+    /// Whether a person said how it is followed.
+    pub fn has_wish(&self) -> bool {
+        self.wish != Page::new(self.id).wish
+    }
+
+    /// Looks at the page: learns where this node stands, tells others, and asks for what is lacking.
+    pub fn look(&mut self, shared: &mut Shared, ledger: &dyn Ledger) {
+        self.look_at = NEVER;
+        let held = ledger.held(&self.id);
+        self.refresh(held.as_ref(), shared, None);
+        if !self.pulls(shared) {
+            return;
+        }
+        match &held {
+            None => self.seek(shared, ledger),
+            Some(held) => {
+                self.catch_up(held, shared, ledger);
+                self.compare_open(shared);
+                self.retry_later(shared);
+            }
+        }
+        self.fetch_due(shared);
+        self.note_step(shared);
+    }
+
+    /// Looks again at this time at the latest.
+    pub fn wake(&mut self, at: u64) {
+        self.look_at = self.look_at.min(at);
+    }
+
+    /// Whether anything is to be fetched now (N8).
+    fn pulls(&mut self, shared: &mut Shared) -> bool {
+        let now = shared.now.ticks;
+        match self.wish.pace {
+            Pace::Paused => false,
+            Pace::Live => true,
+            Pace::Every(_) if now < self.pull_until => {
+                self.wake(self.pull_until);
+                true
+            }
+            Pace::Every(span) if now >= self.pull_at => {
+                self.pull_at = shared.after(span);
+                self.pull_until = now + PULL_TIME.as_millis() as u64;
+                self.ask_standings(shared);
+                self.wake(self.pull_until.min(self.pull_at));
+                true
+            }
+            Pace::Every(_) => {
+                self.wake(self.pull_at);
+                false
+            }
+        }
+    }
+
+    /// Asks a few peers where they stand.
+    pub fn ask_standings(&mut self, shared: &mut Shared) {
+        let mut known: Vec<PublicKey> = shared.peers.keys().copied().collect();
+        // Those that were there before are more likely to be of use.
+        known.sort_by_key(|key| !self.seen.contains_key(key));
+        for peer in known.into_iter().take(STANDINGS_ASKED_MAX) {
+            self.ask(&peer, Request::Standings(vec![self.id]), shared);
+        }
+    }
+
+    /// Asks a peer, as far as the page's wish allows.
+    pub fn ask(&mut self, peer: &PublicKey, request: Request, shared: &mut Shared) -> bool {
+        let limit =
+            self.wish.bytes_max.map_or(usize::MAX, |max| max.try_into().unwrap_or(usize::MAX));
+        let bytes_max = request.answer_bytes_max().min(limit.max(ANSWER_BYTES_MAX));
+        if let Some(at) = self.has_no_room(shared.now.ticks) {
+            self.wake(at);
+            return false;
+        }
+        shared.ask(peer, request, bytes_max).is_some()
+    }
+
+    /// When there is room for more bytes again; none: there is.
+    fn has_no_room(&mut self, now: u64) -> Option<u64> {
+        let rate = self.wish.bytes_per_second_max?.max(1);
+        let (left, since) = self.room.unwrap_or((rate, now));
+        let left = (left + (now.saturating_sub(since)).saturating_mul(rate) / 1000).min(rate);
+        self.room = Some((left, now));
+        (left < rate / 2).then(|| now + 1000)
+    }
+
+    /// Counts what came for the page.
+    pub fn spent(&mut self, bytes: usize, now: u64) {
+        if let Some(rate) = self.wish.bytes_per_second_max {
+            let (left, _) = self.room.unwrap_or((rate, now));
+            // What is more than a second's worth is waited for.
+            let over = (bytes as u64).saturating_sub(left);
+            let wait = over.saturating_mul(1000) / rate.max(1);
+            self.room = Some((left.saturating_sub(bytes as u64), now + wait));
+        }
+    }
+
+    /// Learns where this node stands, and tells those who follow the page what changed. `givers` are
+    /// those who have what is new, and are told only where we stand now.
+    pub fn refresh(&mut self, held: Option<&Held>, shared: &mut Shared, giver: Option<&PublicKey>) {
+        let Some(held) = held else {
+            if self.own.take().is_some() {
+                let leave = Notice::Leave(vec![self.id]);
+                self.seen.keys().for_each(|peer| shared.tell(peer, &leave));
+            }
+            return;
+        };
+        let standing = Standing::of(held);
+        let before = self.own.replace(Own {
+            standing,
+            open: held.open.clone(),
+            is_forked: !held.forks.is_empty(),
+        });
+        match before {
+            None => self.arrived(shared),
+            Some(before) if before.standing == standing => {}
+            Some(before) => self.changed(&before, shared, giver),
+        }
+    }
+
+    /// The page is here, since now or since the start.
+    fn arrived(&mut self, shared: &mut Shared) {
+        (self.far, self.chase, self.compare) = (None, None, None);
+        if self.sought.take().is_some() {
+            shared.event(Event::Ready { page: self.id });
+        }
+        let Some(own) = &self.own else { return };
+        let live = self.wish.pace == Pace::Live;
+        let follow = Notice::Follow(Follow { live, standings: vec![own.standing] });
+        let peers: Vec<PublicKey> = shared.peers.keys().copied().collect();
+        peers.iter().for_each(|peer| shared.tell(peer, &follow));
+    }
+
+    /// This node stands elsewhere than before.
+    fn changed(&mut self, before: &Own, shared: &mut Shared, giver: Option<&PublicKey>) {
+        let Some(own) = &self.own else { return };
+        let standing = own.standing;
+        let mut new = Vec::new();
+        if before.standing.seal == standing.seal {
+            before.open.diff(&own.open, &mut |difference| {
+                if difference.left.is_none() && new.len() <= NEWS_IDS_MAX {
+                    new.push(difference.key);
+                }
+            });
+        } else {
+            // What did not count before may count now, here and as others see it (N3).
+            self.later.clear();
+            (self.later_at, self.later_pauses) = (None, 0);
+            self.seen.values_mut().for_each(|seen| seen.taken = None);
+        }
+        // Of so many the sets are compared.
+        if new.len() > NEWS_IDS_MAX {
+            new.clear();
+        }
+        if own.is_forked && !before.is_forked {
+            shared.event(Event::Forked { page: self.id });
+        }
+        for (peer, seen) in &self.seen {
+            if !seen.live || seen.standing == standing {
+                continue;
+            }
+            let knows = giver == Some(peer);
+            let ids = if knows { Vec::new() } else { new.clone() };
+            shared.tell(peer, &Notice::News(News { standing, ids }));
+        }
+    }
+
+    /// A peer says where it stands.
+    pub fn stands(
+        &mut self,
+        peer: &PublicKey,
+        standing: Standing,
+        live: bool,
+        shared: &mut Shared,
+    ) {
+        let now = shared.now.ticks;
+        let Some(seen) = self.seen.get_mut(peer) else {
+            self.seen.insert(*peer, Seen::new(standing, live, now));
+            (self.meetings, self.meet_at) = (0, self.meet_at.min(shared.after(MEET_FIRST)));
+            return;
+        };
+        seen.live = live;
+        if seen.standing == standing {
+            return;
+        }
+        if (seen.standing.seal, seen.standing.height) != (standing.seal, standing.height) {
+            (seen.no_seals, seen.taken) = (None, None);
+        }
+        seen.standing = standing;
+        // News of what it has may be under way from both sides: it may be the same soon.
+        if seen.compare_at <= now {
+            seen.compare_at = shared.after(SETTLE_TIME);
+        }
+    }
+
+    /// A peer was of no use for this page: it is left alone for longer every time.
+    pub fn pause(&mut self, peer: &PublicKey, shared: &mut Shared) {
+        let Some(seen) = self.seen.get_mut(peer) else { return };
+        let span = PAUSE_FIRST.saturating_mul(1 << seen.pauses.min(16)).min(PAUSE_MAX);
+        seen.pauses += 1;
+        seen.not_before = shared.after(span);
+        let at = seen.not_before;
+        self.wake(at);
+    }
+
+    /// A peer was of use for this page.
+    pub fn served(&mut self, peer: &PublicKey, shared: &mut Shared) {
+        shared.praise(peer);
+        if let Some(seen) = self.seen.get_mut(peer) {
+            (seen.pauses, seen.not_before) = (0, 0);
+        }
+    }
+
+    /// A peer is gone.
+    pub fn left(&mut self, peer: &PublicKey) {
+        if self.seen.remove(peer).is_some() {
+            self.meetings = 0;
+        }
+        self.due.left(peer);
+    }
+
+    /// Peers that can be asked now and of which `fits` is true; those that only have to wait wake the
+    /// page when their time comes.
+    pub fn usable(&mut self, now: u64, fits: impl Fn(&Seen) -> bool) -> Vec<PublicKey> {
+        let mut usable = Vec::new();
+        let mut next = NEVER;
+        for (peer, seen) in self.seen.iter().filter(|(_, seen)| fits(seen)) {
+            match seen.not_before > now {
+                true => next = next.min(seen.not_before),
+                false => usable.push(*peer),
+            }
+        }
+        self.wake(next);
+        usable
+    }
+
+    /// Something was refused as the page is now.
+    pub fn put_off(&mut self, id: Id, shared: &mut Shared) {
+        if self.later.len() < LATER_MAX {
+            self.later.insert(id);
+        }
+        if self.later_at.is_none() {
+            let span =
+                LATER_FIRST.saturating_mul(1 << self.later_pauses.min(16)).min(LATER_RETRY_MAX);
+            self.later_pauses += 1;
+            self.later_at = Some(shared.after(span));
+        }
+    }
+
+    /// What was put off is looked for again, now and then, also without a new seal: it may have
+    /// waited for another statement.
+    fn retry_later(&mut self, shared: &mut Shared) {
+        let Some(at) = self.later_at else { return };
+        if at <= shared.now.ticks {
+            self.later.clear();
+            self.later_at = None;
+            self.seen.values_mut().for_each(|seen| seen.taken = None);
+            self.wake(shared.now.ticks + 1);
+        } else {
+            self.wake(at);
+        }
+    }
+
+    /// Takes statements in that a peer gave. Seals among them are evidence of another history.
+    pub fn admit(
+        &mut self,
+        peer: &PublicKey,
+        statements: Vec<(Id, Vec<u8>)>,
+        shared: &mut Shared,
+        ledger: &dyn Ledger,
+    ) {
+        let (records, mut statements): (Vec<_>, Vec<_>) =
+            statements.into_iter().partition(|(_, bytes)| SealRecord::decode(bytes).is_ok());
+        // What others rest on first: by kind as it is numbered, but presences before all.
+        statements.sort_by_key(|(_, bytes)| rank(bytes));
+        let records = records
+            .into_iter()
+            .filter_map(|(id, bytes)| Some((id, SealRecord::decode(&bytes).ok()?)));
+        let (record_ids, records): (Vec<Id>, Vec<SealRecord>) = records.unzip();
+        let (ids, bytes): (Vec<Id>, Vec<Vec<u8>>) = statements.into_iter().unzip();
+        let mut verdicts = Vec::new();
+        if !bytes.is_empty() {
+            verdicts.extend(ids.into_iter().zip(ledger.admit(&self.id, peer, bytes)));
+        }
+        if !records.is_empty() {
+            let judged = ledger.forks(&self.id, peer, records);
+            verdicts.extend(record_ids.into_iter().zip(judged));
+        }
+        let mut is_new = false;
+        for (id, verdict) in verdicts {
+            match verdict {
+                Verdict::New => is_new = true,
+                Verdict::Known => {}
+                Verdict::NotNow(_) => self.put_off(id, shared),
+                Verdict::Fault(what) => shared.lied(peer, what),
+            }
+        }
+        if is_new {
+            self.served(peer, shared);
+            self.refresh(ledger.held(&self.id).as_ref(), shared, Some(peer));
+        }
+    }
+
+    /// Asks a peer that stands on another history to show it (T4): the seals from the height on at
+    /// which both have one.
+    pub fn ask_evidence(&mut self, peer: &PublicKey, height: u64, seal: Id, shared: &mut Shared) {
+        let Some(seen) = self.seen.get_mut(peer) else { return };
+        if seen.evidence == Some(seal) || height == 0 {
+            return;
+        }
+        seen.evidence = Some(seal);
+        let above = Above { page: self.id, height: height - 1 };
+        self.ask(peer, Request::Seals(above), shared);
+    }
+
+    /// Evidence of another history came, or none.
+    pub fn on_evidence(
+        &mut self,
+        peer: &PublicKey,
+        items: Vec<Rdata>,
+        shared: &mut Shared,
+        ledger: &dyn Ledger,
+    ) {
+        let Some(own) = &self.own else { return };
+        let height = own.standing.height;
+        let mut records = Vec::new();
+        for item in items {
+            match SealRecord::decode(&item.0) {
+                Ok(record) if record.seal.page == self.id => records.push(record),
+                _ => return shared.lied(peer, "what it shows as a seal is none of this page"),
+            }
+        }
+        records.retain(|record| record.seal.height <= height);
+        records.truncate(FORKS_KEPT_MAX);
+        if records.is_empty() {
+            shared.charge(peer, Charge::Withheld);
+            return self.pause(peer, shared);
+        }
+        let verdicts = ledger.forks(&self.id, peer, records);
+        let fault = verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Fault(what) => Some(what.clone()),
+            _ => None,
+        });
+        match fault {
+            Some(what) => shared.lied(peer, what),
+            None => self.pause(peer, shared),
+        }
+        if verdicts.contains(&Verdict::New) {
+            self.refresh(ledger.held(&self.id).as_ref(), shared, Some(peer));
+        }
+    }
+
+    /// Whether this peer's standing leaves nothing to fetch.
+    fn is_matched(&self, seen: &Seen) -> bool {
+        let Some(own) = &self.own else { return false };
+        let (theirs, ours) = (&seen.standing, &own.standing);
+        theirs.height < ours.height
+            || (theirs.seal == ours.seal
+                && (theirs.open == ours.open || seen.taken == Some(theirs.open)))
+    }
+
+    /// Says once when nothing is left to fetch.
+    fn note_step(&mut self, shared: &mut Shared) {
+        let is_idle = self.chase.is_none()
+            && self.far.is_none()
+            && self.compare.is_none()
+            && self.due.is_empty();
+        let is_in_step = is_idle
+            && !self.seen.is_empty()
+            && self.seen.values().all(|seen| self.is_matched(seen));
+        if is_in_step && !self.is_in_step {
+            shared.event(Event::InStep { page: self.id });
+        }
+        self.is_in_step = is_in_step;
+        if is_in_step && matches!(self.wish.pace, Pace::Every(_)) {
+            self.pull_until =
+                self.pull_until.min(shared.now.ticks + SETTLE_TIME.as_millis() as u64);
+        }
+    }
+
+    pub fn is_in_step(&self) -> bool {
+        self.is_in_step
+    }
+}
+
+impl Standing {
+    /// Where a node stands on a page that it holds.
+    pub fn of(held: &Held) -> Standing {
+        let page = held.governance.page();
+        let head = page.head();
+        Standing { page: page.id(), height: head.height, seal: head.seal, open: held.open.root() }
+    }
+}
+
+/// In which order statements are taken in that came together.
+fn rank(bytes: &[u8]) -> u8 {
+    use crate::id::Kind;
+    const PRESENCE: u8 = Kind::Presence as u8;
+    match bytes.get(1) {
+        Some(&PRESENCE) => 0,
+        Some(kind) if *kind == Kind::Ballot as u8 => 10,
+        Some(kind) => *kind,
+        None => u8::MAX,
+    }
+}

@@ -1,0 +1,348 @@
+//! Who is connected, what each of them is good for, and what they are asked (T5, N6).
+//!
+//! Here is what all pages share: the peers with their credit, the requests under way, the address
+//! book, and what is to be done. Pages are not known here.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use super::{
+    AskFailed, AskId, Event, Moment, Output,
+    book::Book,
+    message::{Notice, Request},
+};
+use crate::{beacon::Beacon, key::PublicKey, limits::*};
+
+/// A connected peer.
+pub struct Peer {
+    pub address: SocketAddr,
+    pub outbound: bool,
+    pub since: Moment,
+    pub program: String,
+    pub beacon: Option<Beacon>,
+    /// Whether it said who it is.
+    pub greeted: bool,
+    /// Where it sees this node.
+    pub seen_as: Option<SocketAddr>,
+    /// Its clock less ours, in seconds.
+    pub clock_off: Option<i64>,
+    /// 0 to [`CREDIT_MAX`]: who has more is asked first, who has none is let go.
+    pub credit: u32,
+    /// What it was charged with, and how often.
+    pub faults: BTreeMap<&'static str, u32>,
+    pub in_flight: usize,
+    /// Bytes of notices that are still listened to.
+    budget: u64,
+    budget_at: u64,
+    /// When it is told again where we stand.
+    pub tell_again: u64,
+}
+
+/// A request under way.
+pub struct Asked {
+    pub peer: PublicKey,
+    pub request: Request,
+    pub bytes_max: usize,
+    deadline: u64,
+}
+
+/// What a peer is charged with that an honest one may do as well, now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// No answer in time.
+    Silent,
+    /// The connection failed under a request.
+    Unreachable,
+    /// It lacks what it said it has.
+    Withheld,
+    /// More notices than anybody listens to.
+    Flood,
+    /// It broke the rules of the connection.
+    Misbehaved,
+}
+
+/// All of that.
+pub struct Shared {
+    pub me: PublicKey,
+    pub now: Moment,
+    pub peers: BTreeMap<PublicKey, Peer>,
+    pub book: Book,
+    chance: u64,
+    asks: BTreeMap<AskId, Asked>,
+    deadlines: BTreeSet<(u64, AskId)>,
+    next_ask: AskId,
+    /// Who was let go for having no credit left, until when.
+    shunned: BTreeMap<PublicKey, u64>,
+    outputs: Vec<Output>,
+    /// Requests that ended with their peers.
+    pub orphaned: Vec<Asked>,
+    /// Peers that are gone since pages were told.
+    pub gone: Vec<PublicKey>,
+}
+
+impl Charge {
+    fn words(self) -> &'static str {
+        match self {
+            Charge::Silent => "no answer in time",
+            Charge::Unreachable => "lost while it was asked",
+            Charge::Withheld => "lacks what it said it has",
+            Charge::Flood => "says more than anybody listens to",
+            Charge::Misbehaved => "breaks the rules of the connection",
+        }
+    }
+
+    fn cost(self) -> u32 {
+        match self {
+            Charge::Unreachable => 1,
+            Charge::Withheld => 4,
+            Charge::Silent => 6,
+            Charge::Flood => 10,
+            Charge::Misbehaved => 25,
+        }
+    }
+}
+
+impl Shared {
+    pub fn new(me: PublicKey, seed: u64, book: Book) -> Shared {
+        let now = Moment { unix: 0, ticks: 0 };
+        Shared {
+            me,
+            now,
+            peers: BTreeMap::new(),
+            book,
+            chance: seed,
+            asks: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            next_ask: 1,
+            shunned: BTreeMap::new(),
+            outputs: Vec::new(),
+            orphaned: Vec::new(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// The next number of a row that the seed decides (splitmix64, Steele et al. 2014).
+    pub fn chance(&mut self) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.chance;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A time so far ahead, give or take a quarter: so that nodes do not all act at once.
+    pub fn after(&mut self, span: Duration) -> u64 {
+        let span = span.as_millis() as u64;
+        let jitter = self.chance() % (span / 2 + 1);
+        self.now.ticks + span - span / 4 + jitter
+    }
+
+    pub fn push(&mut self, output: Output) {
+        self.outputs.push(output);
+    }
+
+    pub fn event(&mut self, event: Event) {
+        self.push(Output::Event(event));
+    }
+
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    pub fn tell(&mut self, peer: &PublicKey, notice: &Notice) {
+        if self.peers.contains_key(peer) {
+            self.push(Output::Tell { peer: *peer, notice: notice.encode() });
+        }
+    }
+
+    /// Asks a peer, if it is there and has room for one more.
+    pub fn ask(
+        &mut self,
+        peer: &PublicKey,
+        request: Request,
+        answer_bytes_max: usize,
+    ) -> Option<AskId> {
+        let found = self.peers.get_mut(peer).filter(|peer| peer.in_flight < ASKS_PER_PEER_MAX)?;
+        found.in_flight += 1;
+        let ask = self.next_ask;
+        self.next_ask += 1;
+        let patience = patience(answer_bytes_max);
+        // The driver keeps time; this is for a driver that forgets.
+        let deadline = self.now.ticks + (patience + ASK_GRACE).as_millis() as u64;
+        self.deadlines.insert((deadline, ask));
+        let bytes = request.encode();
+        self.asks
+            .insert(ask, Asked { peer: *peer, request, bytes_max: answer_bytes_max, deadline });
+        self.push(Output::Ask { ask, peer: *peer, request: bytes, answer_bytes_max, patience });
+        Some(ask)
+    }
+
+    /// A request is over.
+    pub fn answered(&mut self, ask: AskId) -> Option<Asked> {
+        let asked = self.asks.remove(&ask)?;
+        self.deadlines.remove(&(asked.deadline, ask));
+        if let Some(peer) = self.peers.get_mut(&asked.peer) {
+            peer.in_flight -= 1;
+        }
+        Some(asked)
+    }
+
+    /// Requests whose time is over although nobody said so.
+    pub fn overdue(&mut self) -> Vec<AskId> {
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= self.now.ticks);
+        due.map(|(_, ask)| *ask).collect()
+    }
+
+    /// When the next of these is.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// A peer is there. `false`: it is not let in.
+    pub fn joined(&mut self, key: PublicKey, address: SocketAddr, outbound: bool) -> bool {
+        if let Some(why) = self.refuses(&key) {
+            self.push(Output::Close { peer: key, why });
+            return false;
+        }
+        self.left(&key);
+        let now = self.now;
+        let tell_again = self.after(TELL_AGAIN);
+        let peer = Peer {
+            address,
+            outbound,
+            since: now,
+            program: String::new(),
+            beacon: None,
+            greeted: false,
+            seen_as: None,
+            clock_off: None,
+            credit: CREDIT_FIRST,
+            faults: BTreeMap::new(),
+            in_flight: 0,
+            budget: NOTICE_BUDGET_BYTES,
+            budget_at: now.ticks,
+            tell_again,
+        };
+        self.peers.insert(key, peer);
+        self.book.joined(key, address, outbound, now);
+        true
+    }
+
+    /// Why a node is not let in.
+    pub fn refuses(&self, key: &PublicKey) -> Option<String> {
+        if *key == self.me {
+            return Some("this is the node itself".to_owned());
+        }
+        if let Some(lie) = self.book.lie(key) {
+            return Some(format!("it was caught before: {}", lie.what));
+        }
+        if self.shunned.get(key).is_some_and(|until| *until > self.now.ticks) {
+            return Some("it was of no use a short while ago".to_owned());
+        }
+        let is_full = self.peers.len() >= PEERS_MAX && !self.peers.contains_key(key);
+        is_full.then(|| format!("there are {PEERS_MAX} peers already"))
+    }
+
+    /// A peer is gone, and what it was asked is over.
+    pub fn left(&mut self, key: &PublicKey) {
+        if self.peers.remove(key).is_none() {
+            return;
+        }
+        let asks: Vec<AskId> =
+            self.asks.iter().filter(|(_, asked)| asked.peer == *key).map(|(ask, _)| *ask).collect();
+        let orphaned: Vec<Asked> = asks.into_iter().filter_map(|ask| self.answered(ask)).collect();
+        self.orphaned.extend(orphaned);
+        self.gone.push(*key);
+    }
+
+    /// A peer sent what no honest node sends: it is named, and not called again (T5).
+    pub fn lied(&mut self, key: &PublicKey, what: impl Into<String>) {
+        let what = what.into();
+        let now = self.now;
+        self.book.lied(*key, &what, now);
+        if self.peers.contains_key(key) {
+            self.push(Output::Close { peer: *key, why: what.clone() });
+            self.left(key);
+        }
+        self.event(Event::Lied { peer: *key, what });
+    }
+
+    /// A peer did what costs it credit. Who has none left is let go for a while.
+    pub fn charge(&mut self, key: &PublicKey, charge: Charge) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        *peer.faults.entry(charge.words()).or_default() += 1;
+        peer.credit = peer.credit.saturating_sub(charge.cost());
+        if peer.credit > 0 {
+            return;
+        }
+        self.shunned.retain(|_, until| *until > self.now.ticks);
+        if self.shunned.len() < SHUNNED_MAX {
+            self.shunned.insert(*key, self.now.ticks + SHUNNED_TIME.as_millis() as u64);
+        }
+        self.push(Output::Close { peer: *key, why: charge.words().to_owned() });
+        self.left(key);
+    }
+
+    /// A peer was of use.
+    pub fn praise(&mut self, key: &PublicKey) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.credit = (peer.credit + 1).min(CREDIT_MAX);
+        }
+    }
+
+    pub fn failed(&mut self, key: &PublicKey, failed: AskFailed) {
+        match failed {
+            AskFailed::TimedOut => self.charge(key, Charge::Silent),
+            AskFailed::Unreachable => self.charge(key, Charge::Unreachable),
+            AskFailed::Oversize => {}
+        }
+    }
+
+    /// Whether so many bytes of notices are still listened to.
+    pub fn listens(&mut self, key: &PublicKey, bytes: usize) -> bool {
+        let Some(peer) = self.peers.get_mut(key) else { return false };
+        let passed = self.now.ticks.saturating_sub(peer.budget_at);
+        peer.budget =
+            (peer.budget + passed * NOTICE_BYTES_PER_SECOND / 1000).min(NOTICE_BUDGET_BYTES);
+        peer.budget_at = self.now.ticks;
+        match peer.budget.checked_sub(bytes as u64) {
+            Some(left) => {
+                peer.budget = left;
+                true
+            }
+            None => {
+                self.charge(key, Charge::Flood);
+                false
+            }
+        }
+    }
+
+    /// Of these the one to ask: with room, the most credit in steps of ten, and least busy.
+    pub fn best(&mut self, of: impl IntoIterator<Item = PublicKey>) -> Option<PublicKey> {
+        let rows: Vec<(PublicKey, u32, usize)> = of
+            .into_iter()
+            .filter_map(|key| {
+                let peer = self.peers.get(&key)?;
+                let has_room = peer.in_flight < ASKS_PER_PEER_MAX;
+                has_room.then_some((key, peer.credit / 10, peer.in_flight))
+            })
+            .collect();
+        let best =
+            rows.iter().map(|(_, credit, busy)| (std::cmp::Reverse(*credit), *busy)).min()?;
+        let equal: Vec<PublicKey> = rows
+            .iter()
+            .filter(|(_, credit, busy)| (std::cmp::Reverse(*credit), *busy) == best)
+            .map(|(key, ..)| *key)
+            .collect();
+        let at = self.chance() as usize % equal.len();
+        Some(equal[at])
+    }
+}
+
+/// How long an answer of at most so many bytes may take.
+fn patience(answer_bytes_max: usize) -> Duration {
+    ASK_PATIENCE + Duration::from_secs((answer_bytes_max / ASK_BYTES_PER_SECOND_MIN) as u64)
+}

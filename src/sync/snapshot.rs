@@ -1,0 +1,451 @@
+//! New here, or far behind (N5): the newest seal is shown by certificates, its state is fetched in parts
+//! from several peers at once, and the page is taken over when all of it is there.
+//!
+//! Each part is named by its hash, so that it can come from whoever has it, also from a node that is at
+//! another seal by now. What came is kept by the ledger, so that a download goes on after a restart.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Event, Held, Ledger, Refused, Stashed,
+    message::{Above, At, Part, Parts, Request},
+    page::Page,
+    session::{Charge, Shared},
+};
+use crate::{
+    governance::{
+        chain::{
+            ChainProof, Known,
+            ladder::{Standpoint, climb},
+        },
+        jump::{Snapshot, Window},
+    },
+    key::PublicKey,
+    limits::*,
+    page::{
+        codec,
+        entry::Rdata,
+        genesis::Genesis,
+        trie::{Fetch, Piece, Trie},
+    },
+};
+
+/// A state that is being fetched.
+pub struct Far {
+    /// The height that is held; 0 also for a page that is new.
+    from: u64,
+    pub genesis: Option<Genesis>,
+    pub genesis_asked: bool,
+    target: Option<Target>,
+    target_asked: bool,
+    fetch: Option<Fetch>,
+    stashed: Trie,
+    state: Option<Trie>,
+    window: Option<(Window, PublicKey)>,
+    window_asked: bool,
+    asks: usize,
+    /// Who lacks a part of it.
+    missed: BTreeSet<PublicKey>,
+}
+
+/// The seal that is gone to.
+struct Target {
+    known: Known,
+    proofs: Vec<ChainProof>,
+    giver: PublicKey,
+}
+
+impl Far {
+    pub fn new(from: u64) -> Far {
+        Far {
+            from,
+            genesis: None,
+            genesis_asked: false,
+            target: None,
+            target_asked: false,
+            fetch: None,
+            stashed: Trie::default(),
+            state: None,
+            window: None,
+            window_asked: false,
+            asks: 0,
+            missed: BTreeSet::new(),
+        }
+    }
+
+    /// Goes on with what was fetched before.
+    pub fn resume(&mut self, stashed: Stashed) {
+        self.stashed = stashed.leaves;
+        self.genesis = stashed.genesis.and_then(|bytes| Genesis::decode(&bytes).ok());
+    }
+
+    /// Whether anything of the page has come.
+    pub fn is_moving(&self) -> bool {
+        self.genesis.is_some()
+    }
+
+    /// Whether it is known which seal is gone to.
+    pub fn has_target(&self) -> bool {
+        self.target.is_some()
+    }
+
+    /// Bytes that came, and about how much of the state that is, in thousandths.
+    pub fn done(&self) -> (u64, u32) {
+        let fetch = self.fetch.as_ref();
+        let share = fetch.map_or(0, |fetch| fetch.share() / (crate::page::trie::WHOLE / 1000));
+        (fetch.map_or(0, Fetch::done_bytes), share as u32)
+    }
+}
+
+impl Page {
+    /// Asks for whatever is lacking of the state, and takes the page over when nothing is.
+    pub fn go_far(&mut self, held: Option<&Held>, shared: &mut Shared, ledger: &dyn Ledger) {
+        let height = held.map(|held| held.governance.page().height());
+        let Some(far) = &mut self.far else { return };
+        if height.is_some_and(|height| height != far.from) {
+            self.far = None;
+            return self.wake(shared.now.ticks);
+        }
+        if let Some(held) = held {
+            far.genesis = Some(held.governance.page().genesis().clone());
+        }
+        if far.genesis.is_none() {
+            if !far.genesis_asked && self.ask_genesis(shared) {
+                self.far.iter_mut().for_each(|far| far.genesis_asked = true);
+            }
+            return;
+        }
+        if far.target.is_none() {
+            return self.ask_target(held.is_some(), shared);
+        }
+        self.begin_fetch(held);
+        self.ask_parts(shared);
+        self.ask_window(shared);
+        self.take_over(shared, ledger);
+    }
+
+    /// Asks for the certificates that lead to the newest seal of whoever is farthest.
+    fn ask_target(&mut self, is_held: bool, shared: &mut Shared) {
+        let Some(far) = &self.far else { return };
+        if far.target_asked {
+            return;
+        }
+        let from = far.from;
+        let fits = |height: u64| height > from || !is_held;
+        let peers = self.usable(shared.now.ticks, |seen| fits(seen.standing.height));
+        let highest = |peer: &PublicKey| self.seen.get(peer).map_or(0, |s| s.standing.height);
+        let top = peers.iter().map(highest).max().unwrap_or(0);
+        // One that says it is far ahead may lie; its turn comes first, and once.
+        let best = peers
+            .iter()
+            .filter(|peer| highest(peer).saturating_add(SEALS_REPLAYED_MAX as u64) >= top);
+        let Some(peer) = shared.best(best.copied().collect::<Vec<_>>()) else {
+            if is_held && peers.is_empty() && self.seen.values().all(|s| s.standing.height <= from)
+            {
+                self.far = None;
+            }
+            return;
+        };
+        if highest(&peer) == 0 {
+            return self.aim_at_genesis(&peer, shared);
+        }
+        let above = Above { page: self.id, height: from };
+        if self.ask(&peer, Request::Chain(above), shared) {
+            self.far.iter_mut().for_each(|far| far.target_asked = true);
+        }
+    }
+
+    /// A page that was never sealed is as it was founded.
+    fn aim_at_genesis(&mut self, giver: &PublicKey, shared: &mut Shared) {
+        let Some(far) = &mut self.far else { return };
+        let Some(genesis) = &far.genesis else { return };
+        let known = Known::genesis(genesis);
+        far.target = Some(Target { known, proofs: Vec::new(), giver: *giver });
+        self.wake(shared.now.ticks);
+    }
+
+    /// Certificates came; none: there was no answer.
+    pub fn on_chain(
+        &mut self,
+        peer: &PublicKey,
+        above: Above,
+        items: Option<Vec<Rdata>>,
+        shared: &mut Shared,
+        ledger: &dyn Ledger,
+    ) {
+        let held = ledger.held(&self.id);
+        let Some(far) = self.far.as_mut().filter(|far| far.target_asked) else { return };
+        far.target_asked = false;
+        let Some(items) = items else { return self.pause(peer, shared) };
+        let at = held.as_ref().map_or(0, |held| held.governance.page().height());
+        let Some(genesis) = far.genesis.clone().filter(|_| far.from == at && above.height == at)
+        else {
+            self.far = None;
+            return;
+        };
+        if items.is_empty() {
+            shared.charge(peer, Charge::Withheld);
+            return self.pause(peer, shared);
+        }
+        let proofs: Result<Vec<ChainProof>, _> =
+            items.iter().map(|item| ChainProof::decode(&item.0)).collect();
+        let proofs = match proofs {
+            Ok(proofs) => proofs,
+            Err(why) => return shared.lied(peer, format!("a certificate's proof: {why}")),
+        };
+        let from = match &held {
+            Some(held) => Standpoint::Page(held.governance.page()),
+            None => Standpoint::Genesis(&genesis),
+        };
+        match climb(from, &proofs) {
+            Ok(known) if known.head.height > at => {
+                far.missed.clear();
+                far.window = None;
+                if let Some(state) = far.state.take() {
+                    far.stashed = state;
+                }
+                far.fetch = far.fetch.take().map(|fetch| fetch.retarget(known.state_root));
+                far.target = Some(Target { known, proofs, giver: *peer });
+                self.served(peer, shared);
+            }
+            Ok(_) => {
+                shared.charge(peer, Charge::Withheld);
+                self.pause(peer, shared);
+            }
+            // From a page that is held, one that stands on another history shows no way.
+            Err(why) if held.is_some() => {
+                shared.charge(peer, Charge::Withheld);
+                let seal = self.seen.get(peer).map(|seen| seen.standing.seal);
+                seal.into_iter().for_each(|seal| self.ask_evidence(peer, at, seal, shared));
+                self.pause(peer, shared);
+                let _ = why;
+            }
+            Err(why) => shared.lied(peer, format!("its certificates: {why}")),
+        }
+    }
+
+    fn begin_fetch(&mut self, held: Option<&Held>) {
+        let Some(far) = &mut self.far else { return };
+        let Some(target) = &far.target else { return };
+        if far.fetch.is_none() && far.state.is_none() {
+            let mine = held.map(|held| held.governance.page().state().clone()).unwrap_or_default();
+            let stashed = std::mem::take(&mut far.stashed);
+            far.fetch = Some(Fetch::resumed(target.known.state_root, mine, stashed));
+        }
+    }
+
+    /// Asks several peers for different parts at once.
+    fn ask_parts(&mut self, shared: &mut Shared) {
+        loop {
+            let Some(far) = &self.far else { return };
+            let Some(fetch) = &far.fetch else { return };
+            if fetch.is_complete() || far.asks >= FAR_ASKS_MAX || fetch.waiting() == 0 {
+                return;
+            }
+            let missed = far.missed.clone();
+            let from = far.from;
+            let mut peers = self.usable(shared.now.ticks, |seen| seen.standing.height >= from);
+            peers.retain(|peer| !missed.contains(peer));
+            let Some(peer) = shared.best(peers.iter().copied()) else {
+                let Some(far) = &mut self.far else { return };
+                // The state is nowhere as it was: it has gone on.
+                if peers.is_empty() && far.asks == 0 {
+                    far.target = None;
+                    far.missed.clear();
+                    self.wake(shared.now.ticks + 1000);
+                }
+                return;
+            };
+            let Some(far) = &mut self.far else { return };
+            let Some(fetch) = &mut far.fetch else { return };
+            let wants = fetch.next(PARTS_ASKED_MAX);
+            let paths: Vec<_> = wants.iter().map(|want| want.path.clone()).collect();
+            let parts: Vec<Part> = wants
+                .into_iter()
+                .map(|want| Part { path: want.path, hash: want.hash, bytes_max: want.bytes_max })
+                .collect();
+            far.asks += 1;
+            let request = Request::Subtrees(Parts { page: self.id, parts });
+            if !self.ask(&peer, request, shared) {
+                let Some(far) = &mut self.far else { return };
+                far.asks -= 1;
+                let fetch = far.fetch.iter_mut();
+                fetch.for_each(|fetch| paths.iter().for_each(|path| fetch.failed(path)));
+                return self.wake(shared.now.ticks + 1000);
+            }
+        }
+    }
+
+    /// Parts of the state came; none: there was no answer.
+    pub fn on_parts(
+        &mut self,
+        peer: &PublicKey,
+        asked: &Parts,
+        items: Option<Vec<Rdata>>,
+        shared: &mut Shared,
+        ledger: &dyn Ledger,
+    ) {
+        let Some(far) = &mut self.far else { return };
+        far.asks = far.asks.saturating_sub(1);
+        let Some(fetch) = &mut far.fetch else { return };
+        let is_answer = items.is_some();
+        let items = items.unwrap_or_default();
+        let mut leaves = Vec::new();
+        let mut fault = None;
+        let mut came = 0;
+        for (at, part) in asked.parts.iter().enumerate() {
+            let bytes = items.get(at).map_or(&[][..], |item| &item.0);
+            if bytes.is_empty() {
+                fetch.failed(&part.path);
+                continue;
+            }
+            let piece: Result<Piece, _> = codec::decode(bytes, ANSWER_BYTES_MAX);
+            let taken = piece
+                .map_err(|why| why.to_string())
+                .and_then(|piece| fetch.take(&part.path, &piece).map_err(|why| why.to_string()));
+            match taken {
+                Ok(new) => {
+                    came += 1;
+                    leaves.extend(new);
+                }
+                Err(why) => {
+                    fetch.failed(&part.path);
+                    fault = Some(format!("a part of the state: {why}"));
+                }
+            }
+        }
+        let done = fetch.done_bytes();
+        if came == 0 {
+            far.missed.insert(*peer);
+        }
+        if !leaves.is_empty() {
+            ledger.stash(&self.id, None, &leaves);
+        }
+        match fault {
+            Some(what) => shared.lied(peer, what),
+            None if came > 0 => self.served(peer, shared),
+            None if is_answer => self.lacks_parts(peer, shared),
+            None => self.pause(peer, shared),
+        }
+        if self.wish.bytes_max.is_some_and(|max| done > max) {
+            let max = self.wish.bytes_max.unwrap_or_default();
+            self.end_far(format!("it is larger than the {max} bytes that it may take"), shared);
+        }
+    }
+
+    /// A peer has none of the parts: it lied if it is at that very seal, and else has gone on.
+    fn lacks_parts(&mut self, peer: &PublicKey, shared: &mut Shared) {
+        let target = self.far.as_ref().and_then(|far| far.target.as_ref());
+        let seal = target.map(|target| target.known.head.seal);
+        if self.seen.get(peer).is_some_and(|seen| Some(seen.standing.seal) == seal) {
+            shared.charge(peer, Charge::Withheld);
+            self.pause(peer, shared);
+        }
+    }
+
+    /// Asks for the seals that operations may name.
+    fn ask_window(&mut self, shared: &mut Shared) {
+        let Some(far) = &self.far else { return };
+        let Some(target) = &far.target else { return };
+        let head = target.known.head;
+        let is_fetched = far.state.is_some() || far.fetch.as_ref().is_some_and(Fetch::is_complete);
+        if head.height == 0 || far.window.is_some() || far.window_asked || !is_fetched {
+            return;
+        }
+        let giver = target.giver;
+        let mut peers = self.usable(shared.now.ticks, |seen| seen.standing.height >= head.height);
+        if peers.contains(&giver) {
+            peers = vec![giver];
+        }
+        let Some(peer) = shared.best(peers.iter().copied()) else {
+            // It is nowhere any more: another seal is the newest.
+            if peers.is_empty() && self.seen.values().all(|s| s.standing.height < head.height) {
+                self.far.iter_mut().for_each(|far| far.target = None);
+            }
+            return;
+        };
+        if self.ask(&peer, Request::Window(At { page: self.id, seal: head.seal }), shared) {
+            self.far.iter_mut().for_each(|far| far.window_asked = true);
+        }
+    }
+
+    /// The seals that operations may name came; none: there was no answer.
+    pub fn on_window(
+        &mut self,
+        peer: &PublicKey,
+        asked: At,
+        items: Option<Vec<Rdata>>,
+        shared: &mut Shared,
+    ) {
+        let Some(far) = &mut self.far else { return };
+        far.window_asked = false;
+        let Some(target) = far.target.as_ref().filter(|t| t.known.head.seal == asked.seal) else {
+            return;
+        };
+        let is_giver = target.giver == *peer;
+        let Some(items) = items else { return self.pause(peer, shared) };
+        let Some(item) = items.first() else {
+            // It has gone on since; where it leads now it can be asked again.
+            if is_giver {
+                far.target = None;
+            }
+            return self.pause(peer, shared);
+        };
+        match Window::decode(&item.0) {
+            Ok(window) => far.window = Some((window, *peer)),
+            Err(why) => shared.lied(peer, format!("the seals of its past: {why}")),
+        }
+    }
+
+    /// Takes the page over when nothing is lacking.
+    fn take_over(&mut self, shared: &mut Shared, ledger: &dyn Ledger) {
+        let Some(far) = &mut self.far else { return };
+        let Some(target) = &far.target else { return };
+        if far.state.is_none() {
+            let Some(fetch) = far.fetch.take_if(|fetch| fetch.is_complete()) else { return };
+            match fetch.finish() {
+                Ok(state) => far.state = Some(state),
+                Err(_) => {
+                    let why = "its state is none, whoever sealed it";
+                    return self.end_far(why.to_owned(), shared);
+                }
+            }
+        }
+        if target.known.head.height > 0 && far.window.is_none() {
+            return self.ask_window(shared);
+        }
+        let (Some(state), Some(genesis)) = (far.state.clone(), &far.genesis) else { return };
+        let (window, giver) = match far.window.take() {
+            Some((window, giver)) => (window, giver),
+            None => (Window::default(), target.giver),
+        };
+        let proofs = target.proofs.clone();
+        let snapshot = Snapshot { genesis: genesis.encode(), proofs, state, window };
+        match ledger.adopt(snapshot) {
+            Ok(()) => {
+                self.far = None;
+                self.served(&giver, shared);
+                self.refresh(ledger.held(&self.id).as_ref(), shared, Some(&giver));
+                self.wake(shared.now.ticks);
+            }
+            Err(Refused::Fault(what)) => shared.lied(&giver, what),
+            Err(Refused::NotNow(_)) => {
+                self.far = None;
+                self.pause(&giver, shared);
+            }
+            Err(Refused::Here(why)) => self.end_far(why, shared),
+        }
+    }
+
+    /// The page cannot be had, or not be gone on with.
+    fn end_far(&mut self, why: String, shared: &mut Shared) {
+        self.far = None;
+        if self.own.is_none() {
+            return self.give_up(why, shared);
+        }
+        shared.event(Event::Stuck { page: self.id, why });
+        let until = shared.after(PAUSE_MAX);
+        self.seen.values_mut().for_each(|seen| seen.not_before = until);
+        self.wake(until);
+    }
+}

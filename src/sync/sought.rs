@@ -1,0 +1,140 @@
+//! A page that is wanted and not held (N2): found among the peers, and its genesis checked before
+//! anything else of it is taken.
+
+use super::{
+    Event, Ledger, Want,
+    message::Request,
+    page::Page,
+    session::{Charge, Shared},
+    snapshot::Far,
+};
+use crate::{
+    beacon::Beacon,
+    id::Id,
+    key::PublicKey,
+    limits::*,
+    page::{entry::Rdata, genesis::Genesis, name::Name},
+};
+
+/// Why and since when a page is wanted.
+pub struct Sought {
+    pub name: Name,
+    pub why: Want,
+    /// Who may have it, by those who link to it.
+    pub beacons: Vec<Beacon>,
+    /// Until when it is sought at all, in ticks.
+    pub until: Option<u64>,
+    /// When everybody is asked again.
+    ask_at: u64,
+    rounds: u32,
+}
+
+impl Sought {
+    pub fn new(name: Name, why: Want, beacons: Vec<Beacon>, shared: &mut Shared) -> Sought {
+        let until =
+            (why == Want::Resolve).then(|| shared.now.ticks + WANT_RESOLVE_TIME.as_millis() as u64);
+        Sought { name, why, beacons, until, ask_at: 0, rounds: 0 }
+    }
+}
+
+impl Page {
+    /// Looks for a page that is wanted, and fetches it from whoever has it.
+    pub fn seek(&mut self, shared: &mut Shared, ledger: &dyn Ledger) {
+        let now = shared.now.ticks;
+        let Some(sought) = &mut self.sought else { return };
+        let is_moving = self.far.as_ref().is_some_and(Far::is_moving);
+        if sought.until.is_some_and(|until| until <= now) && !is_moving {
+            let why = match self.seen.is_empty() {
+                true => "no peer has it",
+                false => "no peer that says it has it hands it on",
+            };
+            return self.give_up(why.to_owned(), shared);
+        }
+        let until = sought.until.filter(|until| *until > now);
+        if sought.ask_at <= now && self.seen.is_empty() {
+            let span = WANT_ASK_FIRST.saturating_mul(1 << sought.rounds.min(16)).min(PAUSE_MAX);
+            sought.rounds += 1;
+            sought.ask_at = shared.after(span);
+            self.ask_standings(shared);
+        }
+        let ask_at = self.sought.as_ref().map(|sought| sought.ask_at).filter(|at| *at > now);
+        until.into_iter().chain(ask_at).for_each(|at| self.wake(at));
+        if self.far.is_none() && !self.seen.is_empty() {
+            let mut far = Far::new(0);
+            far.resume(ledger.stashed(&self.id));
+            self.far = Some(far);
+        }
+        self.go_far(None, shared, ledger);
+    }
+
+    /// The page cannot be had.
+    pub fn give_up(&mut self, why: String, shared: &mut Shared) {
+        (self.sought, self.far) = (None, None);
+        shared.event(Event::GaveUp { page: self.id, why });
+    }
+
+    /// Asks for the genesis.
+    pub fn ask_genesis(&mut self, shared: &mut Shared) -> bool {
+        let peers = self.usable(shared.now.ticks, |_| true);
+        let Some(peer) = shared.best(peers) else { return false };
+        self.ask(&peer, Request::Genesis(self.id), shared)
+    }
+
+    /// A genesis came; none: there was no answer.
+    pub fn on_genesis(
+        &mut self,
+        peer: &PublicKey,
+        items: Option<Vec<Rdata>>,
+        shared: &mut Shared,
+        ledger: &dyn Ledger,
+    ) {
+        let id = self.id;
+        let Some(far) = self.far.as_mut().filter(|far| far.genesis.is_none()) else { return };
+        far.genesis_asked = false;
+        let Some(item) = items.map(|items| items.into_iter().next()) else {
+            return self.pause(peer, shared);
+        };
+        let Some(Rdata(bytes)) = item else {
+            shared.charge(peer, Charge::Withheld);
+            return self.pause(peer, shared);
+        };
+        let genesis = match read_genesis(&id, &bytes) {
+            Ok(genesis) => genesis,
+            Err(what) => return shared.lied(peer, what),
+        };
+        if let Some(why) = self.sought.as_ref().and_then(|sought| sought.refuses(&genesis)) {
+            return self.give_up(why, shared);
+        }
+        ledger.stash(&id, Some(&bytes), &[]);
+        if let Some(far) = &mut self.far {
+            far.genesis = Some(genesis);
+        }
+        self.served(peer, shared);
+    }
+}
+
+impl Sought {
+    /// Why a page with this genesis is not taken, whoever gives it (P6).
+    pub fn refuses(&self, genesis: &Genesis) -> Option<String> {
+        let raw = genesis.raw();
+        if raw.name != self.name {
+            return Some(format!(
+                "it is the page of `{}`, and was linked to as `{}`",
+                raw.name, self.name
+            ));
+        }
+        raw.demonstration.then(|| {
+            "it is a demonstration: anybody has its keys, and it is never taken from others"
+                .to_owned()
+        })
+    }
+}
+
+/// Reads the genesis of a page, whose id is its proof.
+pub fn read_genesis(page: &Id, bytes: &[u8]) -> Result<Genesis, String> {
+    let genesis = Genesis::decode(bytes).map_err(|why| format!("a genesis: {why}"))?;
+    match genesis.id() == *page {
+        true => Ok(genesis),
+        false => Err(format!("the genesis of the page {} as that of {page}", genesis.id())),
+    }
+}

@@ -1,0 +1,9 @@
+//! Stories of a few nodes that keep a page in step, over a network that delays and loses.
+
+mod bounds;
+mod liars;
+mod people;
+mod reaching;
+mod shelf;
+mod stories;
+mod town;

@@ -1,0 +1,241 @@
+//! Pages that are wanted, pages that are far behind, and nodes that are found through others (N2, N5, P6,
+//! D5, D6).
+
+use super::{people::*, stories::seal_often, town::*};
+use crate::{
+    governance::Governance,
+    id::Id,
+    page::name::Name,
+    sync::{Event, Input, Ledger, Pace, Want, Wish, message::Request},
+};
+
+fn want(town: &mut Town, at: usize, page: Id, name: Name) {
+    let beacons = vec![beacon(0)];
+    town.input(at, Input::Want { page, name, beacons, why: Want::Link });
+}
+
+fn is_same(town: &Town, a: usize, b: usize, page: &Governance) -> bool {
+    let id = page.page().id();
+    let has = |n: usize| town.houses[n].shelf.has(&id);
+    let root = |n: usize| {
+        let held = town.houses[n].shelf.held(&id).unwrap();
+        (held.governance.page().state_root(), held.governance.page().seal(), held.open.root())
+    };
+    has(a) && has(b) && root(a) == root(b)
+}
+
+/// N2 accepts: a page that is not held is fetched from whoever its link names, and followed from then
+/// on.
+/// N5 accepts: the newest seal and the state below it, in parts, each checked when it comes.
+#[test]
+fn a_page_that_is_wanted_comes_and_stays_current() {
+    let page = page(600);
+    let id = page.page().id();
+    let mut town = Town::new(4, 21);
+    town.houses[0].shelf.put(&page);
+    seal_often(&mut town, &page, 70);
+    for n in 1..3 {
+        let (first, others) = town.houses.split_at_mut(n);
+        others[0].shelf.copy(&first[0].shelf, &id);
+    }
+    (1..3).for_each(|n| town.join(3, n));
+    town.run(1000);
+    want(&mut town, 3, id, name());
+    town.until(30_000, |town| is_same(town, 0, 3, &page));
+    assert!(town.said(3, &Event::Ready { page: id }));
+    assert!(town.is_linked(0, 3), "the link's beacon led there");
+    let counts = *town.houses[3].shelf.counts.borrow();
+    assert_eq!((counts.snapshots, counts.seals), (1, 0));
+    let now = town.houses[0].shelf.page(&id);
+    town.houses[0].shelf.say(&proposal(&now, 1, 0, "next", 1));
+    town.input(0, Input::Changed { page: id });
+    town.until(5000, |town| is_same(town, 0, 3, &page));
+    (0..4).for_each(|n| assert_eq!(town.named(n), []));
+}
+
+/// N5 accepts: a page that was never sealed, as it was founded.
+#[test]
+fn a_page_without_seals_comes_as_it_was_founded() {
+    let page = page(50);
+    let id = page.page().id();
+    let mut town = Town::new(2, 22);
+    town.houses[0].shelf.put(&page);
+    town.houses[0].shelf.say(&proposal(&page, 0, 0, "brick", 1));
+    want(&mut town, 1, id, name());
+    town.until(20_000, |town| is_same(town, 0, 1, &page));
+    assert_eq!(town.named(1), []);
+}
+
+/// N5 accepts: of a page that is far behind only what differs travels.
+#[test]
+fn who_is_far_behind_takes_the_state_and_only_what_differs() {
+    let page = page(600);
+    let mut town = Town::new(2, 23);
+    town.houses.iter().for_each(|house| house.shelf.put(&page));
+    let open = proposal(&page, 1, 0, "mine", 3);
+    town.houses[1].shelf.say(&open);
+    seal_often(&mut town, &page, 70);
+    town.join(0, 1);
+    town.until(60_000, |town| is_same(town, 0, 1, &page));
+    let counts = *town.houses[1].shelf.counts.borrow();
+    assert_eq!(counts.snapshots, 1);
+    assert!(counts.leaves < 60, "{} leaves", counts.leaves);
+    (0..2).for_each(|n| assert_eq!(town.named(n), []));
+}
+
+/// N5 accepts: a download goes on where it ended, after a restart.
+#[test]
+fn a_download_goes_on_after_a_restart() {
+    let page = page(3000);
+    let id = page.page().id();
+    let mut town = Town::new(2, 24);
+    town.houses[0].shelf.put(&page);
+    seal_often(&mut town, &page, 2);
+    want(&mut town, 1, id, name());
+    town.until(20_000, |town| town.houses[1].shelf.counts.borrow().leaves > 500);
+    assert!(!town.houses[1].shelf.has(&id), "it is not there yet");
+    town.part(0, 1);
+    let key = town.houses[1].key.public();
+    let before = town.houses[1].shelf.counts.borrow().leaves;
+    town.houses[1].sync = crate::sync::Sync::new(key, 77, None);
+    want(&mut town, 1, id, name());
+    town.until(30_000, |town| is_same(town, 0, 1, &page));
+    let leaves = town.houses[1].shelf.counts.borrow().leaves;
+    assert!(before > 500 && leaves < 3300, "{before} before, {leaves} in all");
+}
+
+/// P6 refuses: a page under another name than it is linked to as, and a demonstration; nobody lied.
+/// N2 refuses: to keep what may not be taken.
+#[test]
+fn a_page_of_another_name_and_a_demonstration_are_not_taken() {
+    let check = |page: &Governance, name: Name, word: &str| {
+        let id = page.page().id();
+        let mut town = Town::new(2, 25);
+        town.houses[0].shelf.put(page);
+        town.houses[0].lie = page.page().is_demonstration().then(|| {
+            let genesis = page.page().genesis().encode();
+            let standing =
+                crate::sync::message::Standing { page: id, height: 0, seal: id, open: Id::ZERO };
+            let lie: Lie = Box::new(move |request, answer| match request {
+                Request::Standings(_) => Some(crate::page::codec::encode(&vec![standing])),
+                Request::Genesis(_) => {
+                    Some(crate::sync::message::write_items([genesis.clone()], usize::MAX))
+                }
+                _ => Some(answer),
+            });
+            lie
+        });
+        want(&mut town, 1, id, name);
+        town.run(20_000);
+        assert!(!town.houses[1].shelf.has(&id));
+        let gave_up = town.houses[1].events.iter().any(|event| {
+            matches!(event, Event::GaveUp { page, why } if *page == id && why.contains(word))
+        });
+        assert!(gave_up, "{:?}", town.houses[1].events);
+        assert_eq!(town.named(1), []);
+    };
+    check(&page(3), Name::parse("other").unwrap(), "linked to as");
+    check(&demonstration(), name(), "demonstration");
+}
+
+/// N2 refuses: a page that nobody has. Who only asked about it is told so after a while.
+#[test]
+fn a_page_that_nobody_has_is_given_up() {
+    let mut town = Town::new(2, 26);
+    town.join(0, 1);
+    let (page, name) = (Id::hash(&[b"nowhere"]), name());
+    town.input(0, Input::Want { page, name, beacons: vec![], why: Want::Resolve });
+    town.run(90_000);
+    let why = "no peer has it".to_owned();
+    assert!(town.said(0, &Event::GaveUp { page, why }));
+}
+
+/// N8 refuses: a page that is larger than it may be.
+#[test]
+fn a_page_that_is_too_large_is_not_fetched() {
+    let page = page(3000);
+    let id = page.page().id();
+    let mut town = Town::new(2, 27);
+    town.houses[0].shelf.put(&page);
+    let wish = Wish { pace: Pace::Live, bytes_max: Some(20_000), bytes_per_second_max: None };
+    want(&mut town, 1, id, name());
+    town.input(1, Input::Wish { page: id, wish });
+    town.run(30_000);
+    assert!(!town.houses[1].shelf.has(&id));
+    let is_large =
+        |event: &Event| matches!(event, Event::GaveUp { why, .. } if why.contains("larger"));
+    assert!(town.houses[1].events.iter().any(is_large), "{:?}", town.houses[1].events);
+}
+
+/// D5 accepts: peers of a page are found through one of them.
+#[test]
+fn one_peer_of_a_page_leads_to_others() {
+    let page = page(3);
+    let mut town = Town::new(5, 28);
+    town.houses.iter().for_each(|house| house.shelf.put(&page));
+    (1..4).for_each(|n| town.join(0, n));
+    town.run(3000);
+    town.join(4, 0);
+    town.until(400_000, |town| (1..4).all(|n| town.is_linked(4, n)));
+    (0..5).for_each(|n| assert_eq!(town.named(n), []));
+}
+
+/// D5 refuses: a beacon that is none. Whoever hands it on is named.
+#[test]
+fn a_beacon_that_is_forged_is_its_tellers_fault() {
+    let page = page(3);
+    let mut town = Town::new(3, 29);
+    town.houses.iter().for_each(|house| house.shelf.put(&page));
+    town.houses[1].lie = Some(Box::new(|request, answer| match request {
+        Request::Peers(_) => {
+            let mut forged = beacon(2).bytes().to_vec();
+            let last = forged.len() - 1;
+            forged[last] ^= 1;
+            Some(crate::sync::message::write_items([forged], usize::MAX))
+        }
+        _ => Some(answer),
+    }));
+    town.join(0, 1);
+    town.run(300_000);
+    assert_eq!(town.named(0).len(), 1);
+    assert!(town.named(0)[0].1.contains("beacon"), "{:?}", town.named(0));
+    assert!(!town.is_linked(0, 1));
+}
+
+/// A clock that differs from those of most peers is said once; one peer that differs is only noted.
+#[test]
+fn a_clock_that_most_peers_contradict_is_said_once() {
+    let check = |off: &[u64], expect: usize| {
+        let mut town = Town::new(1, 30);
+        for (n, off) in off.iter().enumerate() {
+            let peer = node_key(n + 1).public();
+            let hello = crate::sync::message::Hello {
+                version: 1,
+                program: "x".to_owned(),
+                time: BEGIN + off,
+                beacon: vec![],
+                seen_as: crate::sync::message::Address::of(address(0)),
+            };
+            let notice = crate::sync::message::Notice::Hello(hello).encode();
+            town.houses.truncate(1);
+            let now = crate::sync::Moment { unix: BEGIN, ticks: 1000 };
+            let house = &mut town.houses[0];
+            let joined = Input::Joined { peer, address: address(n + 1), outbound: true };
+            house.sync.handle(now, joined, &house.shelf);
+            let outputs = house.sync.handle(now, Input::Told { peer, notice }, &house.shelf);
+            house.events.extend(outputs.into_iter().filter_map(|output| match output {
+                crate::sync::Output::Event(event) => Some(event),
+                _ => None,
+            }));
+            assert_eq!(house.sync.peers()[..].len(), n + 1);
+        }
+        let said = |event: &&Event| matches!(event, Event::ClockOff { .. });
+        assert_eq!(town.houses[0].events.iter().filter(said).count(), expect, "{off:?}");
+    };
+    check(&[7200], 0);
+    check(&[7200, 7300], 1);
+    check(&[7200, 0, 5], 0);
+    check(&[7200, 7200, 0], 1);
+    check(&[7200, 7200, 7100, 7000], 1);
+    check(&[3600, 3600], 0);
+}

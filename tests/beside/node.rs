@@ -1,0 +1,110 @@
+//! A real daemon on a machine of a test's own network, and the commands that people type there.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use djdns::ambient;
+
+use crate::support::{
+    daemon::{Daemon, Home},
+    lan::Machine,
+};
+
+/// How long what nodes do by themselves may take (choice: the machine may be busy).
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_djdns");
+
+/// One node: its directory, and the daemon that runs there.
+pub struct Node {
+    home: Home,
+    pub daemon: Option<Daemon>,
+}
+
+impl Node {
+    /// Starts a daemon on this machine, with this section `[peers]`.
+    pub fn start(machine: &Machine, peers: &str) -> Node {
+        let mut node = Node { home: Home::new(), daemon: None };
+        node.home.write("djdns.toml", &format!("[peers]\n{peers}\n"));
+        node.run(machine);
+        node
+    }
+
+    /// Starts it again, perhaps on another machine, with what it holds.
+    pub fn run(&mut self, machine: &Machine) {
+        let config = self.file("djdns.toml");
+        let mut command = self.home.program(Path::new(&machine.ip_program()));
+        command.args(machine.inside()).args([PROGRAM, "serve", "--dns", "127.0.0.1:0"]);
+        command
+            .args(["--http", "off", "--config", &config, "--data-dir"])
+            .arg(self.home.data_dir());
+        self.daemon = Some(self.home.start_as(&mut command));
+    }
+
+    /// Kills its daemon.
+    pub fn kill(&mut self) {
+        self.daemon.take().expect("it runs").kill();
+    }
+
+    /// Types a command there; what it printed, or what it said when it failed.
+    pub fn try_types(&self, words: &[&str]) -> Result<String, String> {
+        let mut command = self.home.program(Path::new(PROGRAM));
+        command.arg("--data-dir").arg(self.home.data_dir()).args(words).stderr(Stdio::piped());
+        let output = command.output().expect("the program starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// Types a command that must succeed.
+    #[track_caller]
+    pub fn types(&self, words: &[&str]) -> String {
+        self.try_types(words).unwrap_or_else(|said| panic!("djdns {}: {said}", words.join(" ")))
+    }
+
+    /// Types a command until it prints these words.
+    #[track_caller]
+    pub fn types_until(&self, words: &[&str], expect: &str) -> String {
+        let begun = ambient::ticks();
+        loop {
+            let said = self.try_types(words);
+            if let Ok(said) = said.as_ref().map_err(drop)
+                && said.contains(expect)
+            {
+                return said.clone();
+            }
+            let waited = Duration::from_millis(ambient::ticks() - begun);
+            assert!(
+                waited < PATIENCE,
+                "`djdns {}` does not come to say `{expect}`: {said:?}\n{}",
+                words.join(" "),
+                self.complaints()
+            );
+            ambient::pause(Duration::from_millis(50));
+        }
+    }
+
+    /// Founds a page of this name and zone, and trusts it here; its id.
+    pub fn founds(&self, name: &str, zone: &str) -> String {
+        let file = self.home.write("zone", zone).display().to_string();
+        let founded = ["page", "create", name, "--zone", &file, "--participant", "demo:alice"];
+        let id = self.types(&[&founded[..], &["--participant", "demo:bob", "-q"]].concat());
+        let id = id.trim().to_owned();
+        self.types(&["page", "join", name, &id]);
+        id
+    }
+
+    /// Waits until a name has this address here.
+    #[track_caller]
+    pub fn resolves(&self, name: &str, address: &str) {
+        self.types_until(&["resolve", name, "A"], address);
+    }
+
+    fn file(&self, name: &str) -> String {
+        let folder = self.home.data_dir();
+        folder.parent().expect("a home").join(name).display().to_string()
+    }
+
+    /// What its daemon complained of.
+    fn complaints(&self) -> String {
+        std::fs::read_to_string(self.file("stderr")).unwrap_or_default()
+    }
+}
