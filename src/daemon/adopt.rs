@@ -23,7 +23,7 @@ use crate::{
     id::{Id, Kind},
     limits::{LOG_FOUNDING_FRAME_BYTES, SEAL_AHEAD},
     page::{
-        Page, RawPage,
+        Page, PageRefusal, RawPage,
         bundle::{Landing, StateLeaf},
         entry::Rdata,
         genesis::{Genesis, GenesisRefusal},
@@ -46,6 +46,8 @@ pub struct Stashed {
 pub enum AdoptRefusal {
     #[error(transparent)]
     Jump(#[from] Box<JumpRefusal>),
+    #[error(transparent)]
+    Founded(#[from] PageRefusal),
     #[error("its keys are public: a demonstration page is accepted from nobody (P6)")]
     Demonstration,
     #[error("its newest seal is of {}, and this machine's clock says {} (T7)", date(*.seal), date(*.clock))]
@@ -62,7 +64,7 @@ impl AdoptRefusal {
     /// Whether no honest peer hands on what was refused.
     pub fn is_fault(&self) -> bool {
         match self {
-            AdoptRefusal::Demonstration => true,
+            AdoptRefusal::Demonstration | AdoptRefusal::Founded(_) => true,
             AdoptRefusal::Jump(refusal) => match &**refusal {
                 JumpRefusal::NotAbove { .. } | JumpRefusal::Fork { .. } => false,
                 // From its own height it may be shown the way that it shows here.
@@ -76,7 +78,7 @@ impl AdoptRefusal {
 
 impl Node {
     /// Takes a page over at the seal of a snapshot, durably: one that is new here, or one that is held and
-    /// further behind. Of that, what is still open goes on.
+    /// further behind. Without proofs it is a new page as it was founded. Of one that is held, what is still open goes on.
     ///
     /// # Errors
     /// [`AdoptRefusal`]; the page is what it was then, and what was fetched is still there.
@@ -126,6 +128,7 @@ impl Node {
         if self.store.pages().map_err(here)?.contains(id) {
             self.store.forget(id).map_err(here)?;
         }
+        self.state().downloads.remove(id);
         self.admit_page(whole, &mut |_, _, _| {}).map(drop).map_err(AdoptRefusal::Here)
     }
 

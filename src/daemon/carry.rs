@@ -12,6 +12,7 @@ use std::{
 use super::{
     damage,
     following::Following,
+    landing::Jump,
     node::{Node, Progress, Reopening, State, check_no_demonstration, sentence},
     status,
     whole::{self, Check, Note, Step, WholePage},
@@ -100,7 +101,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
 fn check_due(whole: &WholePage, now: u64) -> Result<(), Failure> {
     let seals = whole.said.iter().filter(|(kind, _)| *kind == Kind::Seal);
     let times = seals.filter_map(|(_, bytes)| SealRecord::decode(bytes).ok());
-    let jumps = whole.jumps.iter().filter_map(|jump| jump.newest());
+    let jumps = whole.jumps.iter().filter_map(Jump::newest);
     let Some(seal) = times.map(|record| record.seal).chain(jumps).max_by_key(|seal| seal.time)
     else {
         return Ok(());

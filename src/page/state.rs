@@ -102,11 +102,14 @@ impl Page {
         self.genesis.clone()
     }
 
+    /// The encoded entry in a leaf; none of any other leaf.
+    pub fn entry_of(value: &[u8]) -> Option<&[u8]> {
+        value.split_first().filter(|(tag, _)| **tag == Leaf::Entry as u8).map(|(_, entry)| entry)
+    }
+
     /// The owner of an entry's leaf; none of any other leaf.
     pub fn owner_of(value: &[u8]) -> Option<super::Owner> {
-        let (tag, entry) = value.split_first()?;
-        let wire = (*tag == Leaf::Entry as u8).then(|| Entry::owner_wire(entry))??;
-        super::Owner::from_wire(wire).ok()
+        super::Owner::from_wire(Entry::owner_wire(Page::entry_of(value)?)?).ok()
     }
 
     fn from_leaves(

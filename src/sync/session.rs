@@ -260,6 +260,10 @@ impl Shared {
 
     /// A peer sent what no honest node sends: it is named, and not called again (T5).
     pub fn lied(&mut self, key: &PublicKey, what: impl Into<String>) {
+        // One answer may hold several.
+        if self.book.lie(key).is_some() && !self.peers.contains_key(key) {
+            return;
+        }
         let what = what.into();
         let now = self.now;
         self.book.lied(*key, &what, now);

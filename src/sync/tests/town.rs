@@ -35,7 +35,8 @@ pub struct Town {
     pub houses: Vec<House>,
     pub ticks: u64,
     pub links: BTreeSet<(usize, usize)>,
-    /// Of a hundred notices, and of a hundred requests, so many are lost.
+    /// Of a hundred requests so many are lost, and of eight hundred notices, which have a stream to
+    /// themselves.
     pub lost: u64,
     /// Whether connections that are tried come about.
     pub is_open: bool,
@@ -163,7 +164,7 @@ impl Town {
                 let to = self.who(&peer);
                 assert!(Notice::decode(&notice).is_ok());
                 self.houses[at].told_bytes += notice.len();
-                if self.is_linked(at, to) && self.chance(100) >= self.lost {
+                if self.is_linked(at, to) && self.chance(800) >= self.lost {
                     let delay = 10 + self.chance(70);
                     let peer = self.houses[at].key.public();
                     self.post(delay, Delivery::Input(to, Input::Told { peer, notice }));

@@ -98,7 +98,7 @@ fn a_ladder_goes_on_after_a_jump() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(ProptestConfig::with_cases(3))]
 
     /// T1: whatever the turnover, a copy at any height climbs to the newest seal at any time, and a
     /// ladder with any seal or signature changed leads nowhere.

@@ -87,7 +87,7 @@ fn go_on(history: &mut History, jumped: &mut Governance, deeds: &[Deed]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     /// N5, G10: who took the state over and who replayed everything answer the same, accept the same
     /// seals, and have the same open, whatever honest people say after the jump.
