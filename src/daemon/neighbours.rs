@@ -186,6 +186,11 @@ impl Neighbours {
         runtime.shutdown_background();
     }
 
+    /// What this node says of itself, if it has an address for others.
+    pub fn beacon(&self) -> Option<Beacon> {
+        self.shared.own_beacon()
+    }
+
     /// Contacts these from now on, besides those that were contacted before.
     pub fn set_contacts(&self, contacts: Vec<Contact>) {
         self.shared.set_contacts(contacts);

@@ -42,9 +42,6 @@ pub struct Running {
     pub recent: Recent,
     /// Other nodes; none where nothing is listened on for them.
     neighbours: Option<Arc<Neighbours>>,
-
-    /// Where other nodes reach this one, as far as that is known.
-    beacon: Mutex<Option<Beacon>>,
 }
 
 /// Whom to ask, and where that is said.
@@ -77,8 +74,6 @@ impl Running {
             doors: Mutex::default(),
             recent,
             neighbours,
-
-            beacon: Mutex::default(),
         }
     }
 
@@ -115,14 +110,9 @@ impl Running {
         *self.http.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Other nodes reach this one there from now on; none: nobody knows where.
-    pub fn set_beacon(&self, beacon: Option<Beacon>) {
-        *self.beacon.lock().unwrap_or_else(PoisonError::into_inner) = beacon;
-    }
-
     /// Where other nodes reach this one, as far as that is known.
     pub fn beacon(&self) -> Option<Beacon> {
-        self.beacon.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.neighbours().and_then(Neighbours::beacon)
     }
 
     pub fn forward(&self) -> &Forward {

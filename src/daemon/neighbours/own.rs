@@ -10,6 +10,7 @@ use crate::{
     config::peers::Lan,
     discovery::{self, Discovery, Sighting},
     limits::*,
+    network::Network,
     sync::Input,
 };
 
@@ -92,7 +93,7 @@ impl Shared {
     /// Those of this machine's interfaces, and then where several peers see this node: behind a router
     /// that may be where it can be reached.
     fn own_addresses(&self) -> Vec<SocketAddr> {
-        let listening = self.network().map(|network| network.addresses()).unwrap_or_default();
+        let listening = self.network().map(Network::addresses).unwrap_or_default();
         let mut addresses = discovery::own_addresses(&listening);
         let peers = self.look(PEERS_LOOK_PATIENCE, |machine| machine.peers()).unwrap_or_default();
         let seen = peers.iter().filter_map(|peer| peer.seen_as);

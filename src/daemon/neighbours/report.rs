@@ -11,7 +11,7 @@ use crate::{
     id::Id,
     key::PublicKey,
     limits::PEERS_LOOK_PATIENCE,
-    network::PeerLook,
+    network::{Network, PeerLook},
     sync::{How, PeerReport, Progress},
     time::lasted,
 };
@@ -99,12 +99,12 @@ impl Neighbours {
 
     fn listening(&self) -> Vec<String> {
         let network = self.shared.network();
-        let addresses = network.map(|network| network.addresses()).unwrap_or_default();
+        let addresses = network.map(Network::addresses).unwrap_or_default();
         addresses.iter().map(ToString::to_string).collect()
     }
 
     fn looks(&self) -> Vec<PeerLook> {
-        self.shared.network().map(|network| network.peers()).unwrap_or_default()
+        self.shared.network().map(Network::peers).unwrap_or_default()
     }
 
     fn peer(&self, look: &PeerLook, report: Option<&PeerReport>) -> Peer {

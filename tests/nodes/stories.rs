@@ -1,0 +1,145 @@
+//! Two nodes: a page travels, ballots travel, and neither needs the other to go on.
+
+use std::{net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
+
+use djdns::{
+    ambient,
+    control::request::{Answer, Request},
+};
+
+use crate::daemon::{Daemon, Home, PATIENCE};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_djdns");
+const ZONE: &str = "$TTL 60\nwww A 192.0.2.80\n";
+
+/// A node, and where others reach it.
+struct Node {
+    home: Home,
+    daemon: Option<Daemon>,
+    reached_at: String,
+}
+
+impl Node {
+    /// Starts a node that knows nobody but who is named.
+    fn start(peers: &[&str]) -> Node {
+        let mut node =
+            Node { home: Home::new(), daemon: None, reached_at: "127.0.0.1:0".to_owned() };
+        node.run(peers);
+        node
+    }
+
+    /// Starts it again, where it was.
+    fn run(&mut self, peers: &[&str]) {
+        let config = self.home.write("djdns.toml", "[peers]\nlan = false\nport-mapping = false\n");
+        let mut command = self.home.serve_with_peers();
+        command.args(["--listen", &self.reached_at, "--config"]).arg(config);
+        for peer in peers {
+            command.args(["--peer", peer]);
+        }
+        let daemon = self.home.start_as(&mut command);
+        let Ok(Answer::Peers(told)) = daemon.ask(&Request::Peers) else { panic!("no peers") };
+        self.reached_at = told.listening[0].clone();
+        self.daemon = Some(daemon);
+    }
+
+    fn kill(&mut self) {
+        self.daemon.take().expect("it runs").kill();
+    }
+
+    /// Types a command there; what it printed, or what it said when it failed.
+    fn try_types(&self, words: &[&str]) -> Result<String, String> {
+        let mut command = self.home.program(Path::new(PROGRAM));
+        command.arg("--data-dir").arg(self.home.data_dir()).args(words).stderr(Stdio::piped());
+        let output = command.output().expect("the program starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    #[track_caller]
+    fn types(&self, words: &[&str]) -> String {
+        self.try_types(words).unwrap_or_else(|said| panic!("djdns {}: {said}", words.join(" ")))
+    }
+
+    /// Founds a page, and trusts it here; its id.
+    fn founds(&self, name: &str, zone: &str) -> String {
+        let file = self.home.write("zone", zone).display().to_string();
+        let founded = ["page", "create", name, "--zone", &file, "--participant", "demo:alice"];
+        let id = self.types(&[&founded[..], &["--participant", "demo:bob", "-q"]].concat());
+        let id = id.trim().to_owned();
+        self.types(&["page", "join", name, &id]);
+        id
+    }
+
+    /// One of two proposes this change; its id.
+    fn proposes(&self, page: &str, change: &[&str]) -> String {
+        let said = self.types(&[&["propose", page], change, &["--as", "demo:alice"]].concat());
+        said.lines().next().expect("an id").to_owned()
+    }
+
+    /// Asks its DNS until this is the answer; how long that took.
+    #[track_caller]
+    fn answers(&self, name: &str, expect: &str) -> Duration {
+        let expect: Ipv4Addr = expect.parse().expect("an address");
+        let resolver = self.daemon.as_ref().expect("it runs").resolver();
+        let begun = ambient::ticks();
+        loop {
+            let found = resolver.addresses(name);
+            let waited = Duration::from_millis(ambient::ticks() - begun);
+            if found == [expect] {
+                return waited;
+            }
+            let peers = self.try_types(&["peers"]);
+            assert!(waited < PATIENCE, "{name} has {found:?}, not {expect}: {peers:?}");
+            ambient::pause(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until it holds an operation.
+    #[track_caller]
+    fn hears_of(&self, page: &str, operation: &str) {
+        let begun = ambient::ticks();
+        while !self.types(&["proposals", page]).contains(&operation[..8]) {
+            let waited = Duration::from_millis(ambient::ticks() - begun);
+            assert!(waited < PATIENCE, "it does not hear of {operation}");
+            ambient::pause(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn a_page_founded_on_one_resolves_on_the_other_also_when_the_first_is_gone() {
+    let mut one = Node::start(&[]);
+    let two = Node::start(&[&one.reached_at]);
+    let page = one.founds("club", ZONE);
+    let said = two.types(&["page", "join", "club", &page]);
+    assert!(said.contains("fetched: it is here"), "{said}");
+    two.answers("www.club.", "192.0.2.80");
+    let operation = one.proposes("club", &["set", "new", "A", "192.0.2.81"]);
+    two.hears_of("club", &operation);
+    two.types(&["vote", "club", &operation[..8], "--approve", "--as", "demo:bob"]);
+    two.answers("new.club.", "192.0.2.81");
+    // One is gone, and two goes on alone.
+    one.kill();
+    two.answers("www.club.", "192.0.2.80");
+}
+
+#[test]
+fn whom_one_cannot_meet_is_said_in_one_sentence() {
+    let one = Node::start(&[]);
+    let check = |to: &str, expect: &str| {
+        let said = one.try_types(&["connect", to]).expect_err("nobody is there");
+        assert!(said.contains(expect) && said.lines().count() == 1, "{to}: {said}");
+    };
+    check(&one.reached_at, "is this node itself");
+    check("127.0.0.1:9", "127.0.0.1:9");
+    check("DMCT:0.5428:31415:a3f2c8b9", "no node of this network shows itself");
+    let two = Node::start(&[]);
+    let beacon = two.types(&["beacon", "--long"]);
+    let long = beacon.split_whitespace().find(|word| word.contains('/')).expect("a beacon");
+    let own = two.try_types(&["connect", long]).expect_err("it is itself");
+    assert!(own.contains("this node itself"), "{own}");
+    let met = one.types(&["connect", long]);
+    assert!(met.contains("is connected, at 127.0.0.1:"), "{met}");
+    assert!(one.types(&["status"]).contains("connected to 1 node"));
+    assert!(one.types(&["peers"]).contains(&two.reached_at));
+}
