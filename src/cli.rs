@@ -16,6 +16,7 @@ mod connect;
 mod context;
 mod explain;
 mod fault;
+mod field;
 mod fold;
 mod inbox;
 mod key;
@@ -91,6 +92,7 @@ enum Command {
     Serve(serve::Serve),
     Resolve(resolve::Resolve),
     Explain(explain::Explain),
+    Field(field::Field),
     Status(status::Status),
     Stats(stats::Stats),
     Peers(peers::Peers),
@@ -146,6 +148,7 @@ impl Command {
             Command::Serve(command) => command.run(context),
             Command::Resolve(command) => command.run(context),
             Command::Explain(command) => command.run(context),
+            Command::Field(command) => command.run(context),
             Command::Status(command) => command.run(context),
             Command::Stats(command) => command.run(context),
             Command::Peers(command) => command.run(context),
@@ -178,6 +181,7 @@ impl Command {
             Command::Serve(_) => "djdns serve",
             Command::Resolve(_) => "djdns resolve",
             Command::Explain(_) => "djdns explain",
+            Command::Field(_) => "djdns field",
             Command::Status(_) => "djdns status",
             Command::Stats(_) => "djdns stats",
             Command::Peers(_) => "djdns peers",

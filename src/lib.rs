@@ -59,8 +59,8 @@
 //! | T3 | [`governance::jump`], `daemon::carry` | built |
 //! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
 //! | T5 | [`sync`], `sync::session` | built |
-//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture` | partly |
-//! | T7 | [`governance::field`], `daemon::carry` | partly |
+//! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture`, [`daemon::freshness`] | built |
+//! | T7 | [`governance::field`], `daemon::carry`, `daemon::adopt` | built |
 //! | N1 | [`network`], [`network::tls`] | built |
 //! | N2 | [`sync`], `sync::sought`, `sync::page`, [`dns::fetch`], `daemon::neighbours::misses` | partly |
 //! | N3 | [`sync`], `sync::compare`, `sync::chase` | built |

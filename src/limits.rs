@@ -90,6 +90,17 @@ pub const ATTESTATION_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub const ATTESTATION_RENEWED_AFTER: Duration = Duration::from_secs(6 * 3600);
 /// How far ahead of this machine's clock an attestation may be: until then it is held (T7).
 pub const ATTESTATION_AHEAD_MAX: Duration = Duration::from_secs(3600);
+/// How often a node looks whether pages are still fresh, and whether it should attest (choice: what is
+/// measured in hours is told a minute late at most).
+pub const FRESHNESS_LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// Participants up to which a page is looked at with every change, and not a second later (choice: a
+/// millisecond's work).
+pub const FRESHNESS_EAGER_SEATS_MAX: usize = 1000;
+/// Candidates, and voices for each, that `djdns field` tells of (choice: a page of a hundred thousand
+/// seats is sealed by a few dozen nodes).
+pub const FIELD_ROWS_MAX: usize = 1000;
+/// Seats that are named for one voice (choice: a line).
+pub const FIELD_SEATS_NAMED_MAX: usize = 5;
 
 /// Bytes of a signed envelope beside its body: kind, page id, signature and the heads of each.
 pub const ENVELOPE_BYTES: usize = 128;

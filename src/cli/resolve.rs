@@ -85,6 +85,7 @@ fn outcome(resolution: &Resolution) -> String {
             notes => format!("no answer: {}", clean(&notes.join("; "))),
         },
         _ if resolution.fresh => format!("{status}, fresh"),
+        _ if resolution.pages.iter().any(|step| step.stale.is_some()) => format!("{status}, stale"),
         _ => format!("{status}, as this machine knows it"),
     }
 }
@@ -103,6 +104,9 @@ pub fn step_text(step: &PageStep, style: Style) -> String {
     if step.strength_bp > 0 || step.coherence_bp > 0 {
         let (strength, coherence) = (percent(step.strength_bp), percent(step.coherence_bp));
         row("support", format!("{strength} strength, {coherence} coherence"));
+    }
+    if let Some(why) = step.stale.as_ref().filter(|_| step.forked.is_none()) {
+        row("stale", clean(why));
     }
     if let Some(height) = step.forked {
         row("forked", format!("two seals of height {height} contradict each other"));
@@ -184,6 +188,7 @@ mod tests {
             seal: "0123456789".into(),
             strength_bp: 10_000,
             coherence_bp: 5,
+            stale: None,
             forked: None,
             proof: "linked from .".into(),
             operation: Some("abcdef0123".into()),

@@ -107,6 +107,9 @@ fn render(context: &Context, status: &report::Status) -> String {
         out +=
             &style.paint(Paint::Notice, &format!("- {}\n", output::clean(&known.named(sentence))));
     }
+    for sentence in &status.stale {
+        out += &style.paint(Paint::Notice, &format!("- {}\n", output::clean(sentence)));
+    }
     for notice in &status.notices {
         out += &style.paint(Paint::Notice, &format!("- {}\n", output::clean(notice)));
     }

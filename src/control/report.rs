@@ -54,6 +54,8 @@ pub struct Status {
     /// Pages that nobody can seal though something waits for it, or this node was named for too few
     /// seats.
     pub unsealed: Vec<String>,
+    /// Pages of which too few say that what is held here is the newest, and why (T6).
+    pub stale: Vec<String>,
     /// What happened when the data directory was opened, and what needs attention.
     pub notices: Vec<String>,
 }
@@ -110,6 +112,8 @@ pub struct PageSummary {
     /// nothing.
     pub damaged: Option<String>,
     pub demonstration: bool,
+    /// Whether what it says may be old (T6).
+    pub stale: bool,
     /// How it stands beside the page as other nodes have it, if a daemon runs and any follow it.
     pub alongside: Option<Alongside>,
 }
@@ -125,6 +129,11 @@ pub struct PageReport {
     pub seal: String,
     /// When it was sealed, seconds since 1970 (UTC).
     pub sealed: u64,
+    pub strength_bp: u16,
+    pub coherence_bp: u16,
+    /// Whether it is answered as fresh, and why (T6).
+    pub fresh: bool,
+    pub freshness: String,
     pub state_root: String,
     pub created: u64,
     pub total_power: u64,
@@ -509,12 +518,73 @@ pub struct PageStep {
     pub seal: String,
     pub strength_bp: u16,
     pub coherence_bp: u16,
+    /// Why it is stale; none: it is fresh (T6).
+    pub stale: Option<String>,
     /// The lowest height at which two of its seals contradict each other, if there is one (T4).
     pub forked: Option<u64>,
     /// What was checked on the way: how the page above, or the anchor, proves this one.
     pub proof: String,
     /// The operation that set the entry leading on, or answering; none: it is as founded.
     pub operation: Option<String>,
+}
+
+/// `djdns field`: what the nodes of a page's seats say is its newest seal (T6).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FieldReport {
+    pub page: String,
+    pub page_id: String,
+    /// The newest seal held here.
+    pub height: u64,
+    pub seal: String,
+    pub total_power: u64,
+    /// The power of the seats whose nodes say anything.
+    pub attested: u64,
+    pub strength_bp: u16,
+    pub coherence_bp: u16,
+    pub fresh: bool,
+    /// Why it is fresh, or why not.
+    pub freshness: String,
+    /// The best first.
+    pub candidates: Vec<CandidateReport>,
+    /// Nodes that said two things at one time.
+    pub contradictions: Vec<Contradiction>,
+}
+
+/// A seal that nodes name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CandidateReport {
+    pub height: u64,
+    pub seal: String,
+    /// Power of the seats whose nodes name it, or a seal known to follow it.
+    pub support: u64,
+    pub share_bp: u16,
+    /// Whether it is the newest seal held here, or one that led to it.
+    pub held: bool,
+    /// Who names it, the most power first.
+    pub voices: Vec<VoiceReport>,
+}
+
+/// A node that names a seal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VoiceReport {
+    pub node: String,
+    pub power: u64,
+    /// Some of the participants for whose seats it speaks, and of how many.
+    pub seats: Vec<String>,
+    pub seats_count: usize,
+    /// When it said so, by its clock.
+    pub time: u64,
+    /// Whether it committed to the seal, and has said nothing since.
+    pub commit: bool,
+}
+
+/// A node that attested two seals at one time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Contradiction {
+    pub node: String,
+    pub time: u64,
+    /// Height and id of each.
+    pub seals: Vec<(u64, String)>,
 }
 
 /// `djdns explain`.
@@ -594,6 +664,7 @@ mod tests {
             forked: None,
             damaged: None,
             demonstration: false,
+            stale: false,
             alongside: None,
         };
         let participant = Participant {
@@ -611,6 +682,10 @@ mod tests {
             own_seats: 0,
             quorum: 1,
             hosted: 0,
+            strength_bp: 0,
+            coherence_bp: 0,
+            fresh: true,
+            freshness: String::new(),
             state_root: "00".to_owned(),
             created: 0,
             total_power: 1,

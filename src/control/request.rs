@@ -98,6 +98,8 @@ pub enum Request {
     Resolve { name: Name, rtype: RecordType, offline: bool },
     /// Why a name is answered as it is.
     Explain { name: Name },
+    /// What nodes say is the newest seal of a page (T6).
+    Field { page: PageSelector },
 }
 
 /// The answer to one request.
@@ -167,6 +169,7 @@ pub enum Answer {
     Joining(Joining),
     Resolved(Resolution),
     Explained(Explanation),
+    Field(FieldReport),
 }
 
 /// What of a wish is to change (see [`Request::Follow`]): what is named.

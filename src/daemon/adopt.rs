@@ -211,6 +211,9 @@ impl Node {
             }
             self.store.append(&id, &self.ending(landing)).map_err(here)?;
             self.arrive(&mut state, id, ladder, snapshot);
+            if let Some(ChainProof { seal, certificate, .. }) = snapshot.proofs.last() {
+                state.fields.entry(id).or_default().sealed(&page, seal, certificate);
+            }
         }
         self.show(page);
         Ok(())

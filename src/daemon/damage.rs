@@ -41,6 +41,7 @@ impl Damage {
             forked: None,
             damaged: Some(self.what.clone()),
             demonstration: self.demonstration,
+            stale: false,
             alongside: None,
         }
     }

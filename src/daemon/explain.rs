@@ -57,6 +57,11 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
     let forked = node.forked();
     let is_on_way = |id: &Id| view.walk(name).iter().any(|page| page.meta().id == *id);
     why.extend(forked.into_iter().filter(|(id, _)| is_on_way(id)).map(|(_, words)| words));
+    let steps = way.iter().chain(&page).filter(|step| step.forked.is_none());
+    why.extend(steps.filter_map(|step| {
+        let stale = step.stale.as_ref()?;
+        Some(format!("{} is stale, and may be old: {stale}", step.name))
+    }));
     let soft_links = way.iter().filter(|step| step.operation.is_some());
     why.extend(soft_links.map(|step| {
         format!("{} links on by a change that is ratified and not sealed yet", step.name)

@@ -208,6 +208,7 @@ impl Node {
         let mut field = state.fields.get(id).cloned().unwrap_or_default();
         let mut following = Following::new(page, ladder);
         let mut authors = Vec::new();
+        let mut attested: Vec<Attestation> = Vec::new();
         let mut verdicts: Vec<Verdict> = Vec::new();
         for read in read {
             verdicts.push(match read {
@@ -223,11 +224,19 @@ impl Node {
                     Err(Refusal::Known) => Verdict::Known,
                     Err(refusal) => Verdict::NotNow(refusal.to_string()),
                 },
-                Read::Attestation(said) => match field.take(&following.page, &said, now) {
-                    Ok(true) => Verdict::New,
-                    Ok(false) => Verdict::Known,
-                    Err(refusal) => Verdict::NotNow(refusal.to_string()),
-                },
+                Read::Attestation(said) => {
+                    let taken = field.take(&following.page, &said, now);
+                    let page = &following.page;
+                    // Evidence comes in pairs, also after its node has said something newer (G11).
+                    let is_evidence =
+                        attested.iter().any(|other| field.take_contradiction(page, other, &said));
+                    attested.push(said);
+                    match taken {
+                        Ok(is_new) if is_new || is_evidence => Verdict::New,
+                        Ok(_) => Verdict::Known,
+                        Err(refusal) => Verdict::NotNow(refusal.to_string()),
+                    }
+                }
             });
         }
         if let Err(why) = self.write_synced(id, from, &following, now) {

@@ -5,7 +5,7 @@
 //! Questions read the view and never wait for any of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     mem::{self, ManuallyDrop},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -109,6 +109,10 @@ pub(super) struct State {
     pub(super) downloads: BTreeMap<Id, Stashed>,
     pub(super) anchors: Anchors,
     pub(super) notices: Vec<String>,
+    /// When all pages were looked at for freshness, seconds since 1970 (UTC), and which have changed
+    /// since without such a look.
+    pub(super) looked: u64,
+    pub(super) unlooked: BTreeSet<Id>,
     /// Whether there is a view, kept up to date with every change.
     pub(super) is_shown: bool,
 }
@@ -218,6 +222,8 @@ impl Node {
                 .fold(view, |view, page| view.with_trouble(page, Trouble::Damaged));
             self.view.store(Arc::new(view));
             state.is_shown = true;
+            let now = self.now();
+            state.pages.keys().for_each(|id| self.refresh(&state, id, now));
             state.forks.keys().for_each(|id| self.mark(&state, id));
         }
         &self.view
@@ -328,6 +334,7 @@ impl Node {
         }
         state.pages.insert(id, page);
         state.open.remove(&id);
+        self.keep_fresh_soon(state, &id);
         self.tell_change(&id);
     }
 }

@@ -1,10 +1,15 @@
 //! Names as the DNS face answers them, with the way that led there and what proves each step.
 
-use super::{node::Node, report::data_text, running::Running};
+use super::{field, node::Node, report::data_text, running::Running};
 use crate::{
     ambient,
     control::report::{AnswerRow, ForwardedStep, PageStep, Resolution},
-    dns::{Answer, Rcode, Source, Trouble, View, answer::Part, path::Path, service::Wanted},
+    dns::{
+        Answer, Rcode, Source, Trouble, View,
+        answer::{ExtendedError, Part},
+        path::Path,
+        service::Wanted,
+    },
     governance::{Governance, operation::Register},
     id::Id,
     limits::{MISS_PAGES_ON_THE_WAY_MAX, MISS_PATIENCE},
@@ -53,12 +58,20 @@ pub fn resolve(node: &Node, name: &Name, rtype: RecordType, offline: bool) -> Re
         rtype: rtype.to_string(),
         rcode: answer.rcode.to_string(),
         status: status.to_owned(),
-        fresh: [Source::Override, Source::Cache, Source::Forwarded].contains(&answer.source),
+        fresh: is_fresh(&answer),
         forwarded,
         pages: steps(node, &view, name),
         referral: referral(&answer),
         notes,
         answers,
+    }
+}
+
+/// Whether what was answered can be the newest: of pages, that none which had a say is stale (T6).
+fn is_fresh(answer: &Answer) -> bool {
+    match answer.source {
+        Source::Page => !answer.errors.iter().any(ExtendedError::is_stale),
+        source => [Source::Override, Source::Cache, Source::Forwarded].contains(&source),
     }
 }
 
@@ -164,12 +177,13 @@ pub fn steps(node: &Node, view: &View, name: &Name) -> Vec<PageStep> {
         let above = n.checked_sub(1).and_then(|n| pages.get(n));
         // The name of the page that the entry leads to, or the name itself.
         let next = pages.get(n + 1).map_or(name, |below| below.page().name());
-        page_step(view, page, above, next)
+        page_step(node, view, page, above, next)
     };
     pages.iter().enumerate().map(step).collect()
 }
 
 fn page_step(
+    node: &Node,
     view: &View,
     governance: &Governance,
     above: Option<&Governance>,
@@ -180,14 +194,15 @@ fn page_step(
     let operation = owner.ok().and_then(|owner| {
         governance.chain(&Register::Entry(owner)).last().map(ToString::to_string)
     });
+    let picture = node.picture(governance);
     PageStep {
         name: page.name().to_string(),
         page_id: page.id().to_string(),
         height: page.height(),
         seal: page.seal().to_string(),
-        // No attestations are exchanged yet: nothing supports any seal (T6).
-        strength_bp: 0,
-        coherence_bp: 0,
+        strength_bp: picture.strength_bp,
+        coherence_bp: picture.coherence_bp,
+        stale: field::stale(node, governance, &picture),
         forked: match view.trouble(&page.id()) {
             Some(Trouble::Forked(height)) => Some(height),
             _ => None,

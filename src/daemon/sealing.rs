@@ -28,7 +28,7 @@ impl Node {
         self.key.public()
     }
 
-    /// Seals every page that is due.
+    /// Seals every page that is due, and says which seals are the newest here (T6).
     pub fn seal_due(&self) {
         let now = self.now();
         let mut state = self.state();
@@ -37,6 +37,7 @@ impl Node {
         for page in due {
             self.seal_in(&mut state, &page, now);
         }
+        self.keep_all_fresh(&mut state, now);
     }
 
     /// Seals one page if that is due and this node can, and notes when to look again. Returns whether

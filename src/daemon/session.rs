@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    beacon, carry, explain, history, inbox,
+    beacon, carry, explain, field, history, inbox,
     many::admit_all,
     neighbours::{Neighbours, REFUSED},
     node::{Node, Progress, sentence},
@@ -125,6 +125,7 @@ impl Session for NodeSession {
                 Answer::Resolved(resolve::resolve(&node, &name, rtype, offline))
             }
             Request::Explain { name } => Answer::Explained(explain::explain(&node, &name)),
+            Request::Field { page } => Answer::Field(field::report(&node, &node.select(&page)?)),
         })
     }
 }

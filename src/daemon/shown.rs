@@ -52,7 +52,7 @@ pub fn built(page: &Governance) -> PageView {
         name: page.page().name().clone(),
         id: page.page().id(),
         serial: page.page().height() as u32,
-        // Until nodes exchange attestations nothing can be known to be stale (T6).
+        // What nodes say of it is looked at as soon as it is shown (T6).
         fresh: true,
         absence_ttl: page.page().parameters().soft_ttl_max,
     };

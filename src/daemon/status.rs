@@ -3,7 +3,7 @@
 use super::{
     beacon,
     damage::Damage,
-    inbox,
+    field, inbox,
     neighbours::{Neighbours, fetched_words},
     node::Node,
     report,
@@ -47,6 +47,7 @@ pub fn status(node: &Node) -> Status {
     let held = node.held().into_iter().map(|(_, why)| why);
     let unsealed: Vec<String> =
         pages.iter().filter_map(|page| unsealed_page(node, page)).chain(held).collect();
+    let stale: Vec<String> = pages.iter().filter_map(|page| stale_page(node, page)).collect();
     let health = match (root, missing, notices.is_empty()) {
         (None, ..) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
         (_, Some((_, id)), _) if is_damaged(id) => {
@@ -68,6 +69,9 @@ pub fn status(node: &Node) -> Status {
         (_, _, false) => "names resolve; something happened that you should know, see the notices",
         _ if !unsealed.is_empty() => {
             "names resolve; a page is not sealed, so what is decided there does not become final"
+        }
+        _ if !stale.is_empty() => {
+            "names resolve; a page is stale, so what it says may be old, see below"
         }
         _ if !waiting.is_nothing() => "names resolve; something waits for people, see below",
         _ if !doors.is_empty()
@@ -117,6 +121,7 @@ pub fn status(node: &Node) -> Status {
         waiting_more: waiting.more,
         petitions: waiting.petitions,
         unsealed,
+        stale,
         notices,
     }
 }
@@ -156,7 +161,8 @@ pub fn in_words(status: &Status) -> Vec<String> {
     let logged = status.query_log.then(|| QUERY_LOG_IS_ON.to_owned());
     let of_peers = status.peers.iter().flat_map(|peers| &peers.troubles);
     let all = [&status.health].into_iter().chain(troubles).chain(of_peers).chain(&status.doors);
-    all.chain(&status.unsealed).chain(&status.notices).cloned().chain(logged).collect()
+    let all = all.chain(&status.unsealed).chain(&status.stale);
+    all.chain(&status.notices).cloned().chain(logged).collect()
 }
 
 /// What is said while every question is logged.
@@ -208,14 +214,25 @@ pub fn summary(node: &Node, governance: &Governance) -> PageSummary {
         forked: node.forked_at(&page.id()),
         damaged: None,
         demonstration: page.is_demonstration(),
+        stale: !node.picture(governance).is_fresh(),
         alongside: None,
     }
+}
+
+/// That a page is stale, and why. Of a forked one more is said elsewhere.
+fn stale_page(node: &Node, page: &Governance) -> Option<String> {
+    let id = page.page().id();
+    let picture = node.picture(page);
+    let why = field::stale(node, page, &picture).filter(|_| node.forked_at(&id).is_none())?;
+    let name = page.page().name();
+    Some(format!("{name} is stale, and may be old: {why}; see `djdns field {name}`"))
 }
 
 /// `djdns page show`.
 pub fn page(node: &Node, governance: &Governance) -> PageReport {
     let page = governance.page();
     let total = page.roster().total();
+    let picture = node.picture(governance);
     let participant = |(key, power): (&PublicKey, u32)| {
         let presence = governance.presence(key).and_then(Statement::as_presence);
         let lending = presence.filter(|_| governance.is_away(key));
@@ -244,6 +261,10 @@ pub fn page(node: &Node, governance: &Governance) -> PageReport {
         own_seats: Seats::of_node(governance, node.key()).held,
         quorum: quorum(page.parameters().track2_bp, total),
         hosted: Seats::of(governance).held,
+        strength_bp: picture.strength_bp,
+        coherence_bp: picture.coherence_bp,
+        fresh: field::stale(node, governance, &picture).is_none(),
+        freshness: field::in_words(node, governance, &picture),
         state_root: page.state_root().to_string(),
         created: page.genesis().raw().created,
         total_power: total,

@@ -107,6 +107,13 @@ pub struct ExtendedError {
     pub text: Cow<'static, str>,
 }
 
+impl ExtendedError {
+    /// Whether it says that the answer may be old (T6).
+    pub fn is_stale(&self) -> bool {
+        [EDE_STALE, EDE_STALE_NXDOMAIN].contains(&self.code)
+    }
+}
+
 pub(super) const EDE_OTHER: u16 = 0;
 pub(super) const EDE_STALE: u16 = 3;
 pub(super) const EDE_CACHED_ERROR: u16 = 13;

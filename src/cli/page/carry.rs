@@ -234,6 +234,7 @@ mod tests {
             forked: (outcome == "fork").then_some(1),
             damaged: None,
             demonstration: false,
+            stale: false,
             alongside: None,
         };
         Carried { page, outcome: outcome.to_owned(), statements, seals, brought }

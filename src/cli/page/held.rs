@@ -79,6 +79,7 @@ mod tests {
             forked: None,
             damaged: None,
             demonstration: false,
+            stale: false,
             alongside: None,
         }
     }

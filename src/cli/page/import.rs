@@ -184,6 +184,7 @@ mod tests {
                 forked: None,
                 damaged: None,
                 demonstration: false,
+                stale: false,
                 alongside: None,
             };
             assert_eq!(hint(&page).as_deref(), expect, "{name}");

@@ -8,6 +8,7 @@ use crate::{
         args,
         context::{Context, ask},
         fault::{Fault, Outcome},
+        field::percent as share,
         output::{self, Paint, clean},
         presence::percent,
         resolve::short,
@@ -161,8 +162,9 @@ fn remarks(page: &PageSummary) -> String {
     let unused = if page.name == "." { "not trusted" } else { "not linked" };
     let linked = (!page.linked).then_some(unused);
     let demonstration = page.demonstration.then_some("demonstration");
+    let stale = (page.stale && page.forked.is_none()).then_some("stale");
     let forked = page.forked.map(|height| format!("forked at height {height}"));
-    let words = linked.into_iter().chain(demonstration).map(str::to_owned);
+    let words = linked.into_iter().chain(demonstration).chain(stale).map(str::to_owned);
     let behind = page.alongside.as_ref().filter(|beside| beside.peers > 0 && !beside.in_step);
     let behind = behind.map(|beside| beside_words(page, beside));
     forked.into_iter().chain(words).chain(behind).collect::<Vec<_>>().join(", ")
@@ -183,6 +185,12 @@ impl Show {
         row("created", date(report.created));
         row("height", format!("{}, sealed {}", page.height, date(report.sealed)));
         row("seal", report.seal.clone());
+        let fresh = if report.fresh { "fresh" } else { "stale" };
+        row(fresh, report.freshness.clone());
+        if report.strength_bp > 0 {
+            let (strength, coherence) = (share(report.strength_bp), share(report.coherence_bp));
+            row("support", format!("{strength} strength, {coherence} coherence"));
+        }
         row("state root", report.state_root.clone());
         row("entries", format!("{} sealed, {} soft", page.entries, page.soft_entries));
         row("open operations", page.open_operations.to_string());

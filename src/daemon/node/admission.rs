@@ -110,6 +110,7 @@ impl Node {
         let id = page.page().id();
         state.pages.insert(id, page);
         state.open.remove(&id);
+        self.keep_fresh(&mut state, &id, self.now());
         self.tell_change(&id);
     }
 

@@ -1,0 +1,104 @@
+//! The field of a page as people read it: who says which seal is the newest (T6).
+
+use std::collections::BTreeMap;
+
+use super::node::Node;
+use crate::{
+    control::report::{CandidateReport, Contradiction, FieldReport, VoiceReport},
+    governance::{
+        Governance,
+        attest::Attestation,
+        field::{Candidate, Freshness, Picture, Voice},
+    },
+    key::PublicKey,
+    limits::{BASIS_POINTS, FIELD_ROWS_MAX, FIELD_SEATS_NAMED_MAX},
+};
+
+/// `djdns field`.
+pub fn report(node: &Node, governance: &Governance) -> FieldReport {
+    let page = governance.page();
+    let field = node.field(&page.id());
+    let picture = field.picture(governance, node.now());
+    let seats = seats_of(governance);
+    let candidates = picture.candidates.iter().take(FIELD_ROWS_MAX);
+    FieldReport {
+        page: page.name().to_string(),
+        page_id: page.id().to_string(),
+        height: page.height(),
+        seal: page.seal().to_string(),
+        total_power: picture.total,
+        attested: picture.attested,
+        strength_bp: picture.strength_bp,
+        coherence_bp: picture.coherence_bp,
+        fresh: stale(node, governance, &picture).is_none(),
+        freshness: in_words(node, governance, &picture),
+        candidates: candidates.map(|one| candidate(one, picture.total, &seats)).collect(),
+        contradictions: field.evidence().take(FIELD_ROWS_MAX).map(contradiction).collect(),
+    }
+}
+
+/// Why the page is served as stale, if it is.
+pub fn stale(node: &Node, page: &Governance, picture: &Picture) -> Option<String> {
+    let forked = node.forked_at(&page.page().id());
+    let forked = forked.map(|height| format!("two seals of height {height} contradict each other"));
+    forked.or_else(|| match picture.freshness {
+        Freshness::Stale(why) => Some(why.to_string()),
+        _ => None,
+    })
+}
+
+/// Why the page is fresh, or why not.
+pub fn in_words(node: &Node, page: &Governance, picture: &Picture) -> String {
+    stale(node, page, picture).unwrap_or_else(|| {
+        match picture.freshness {
+            Freshness::Demonstration => "it is a demonstration, which no other node has a say in",
+            Freshness::Unsealable => {
+                "too few seats name a node to seal it, so nobody can know of a newer seal"
+            }
+            _ => "enough power says that what is held here is the newest",
+        }
+        .to_owned()
+    })
+}
+
+/// The participants for whom each node may speak.
+fn seats_of(page: &Governance) -> BTreeMap<PublicKey, Vec<PublicKey>> {
+    let mut seats: BTreeMap<PublicKey, Vec<PublicKey>> = BTreeMap::new();
+    for (participant, node) in page.seats() {
+        let named = seats.entry(node).or_default();
+        if named.len() < FIELD_SEATS_NAMED_MAX && !named.contains(&participant) {
+            named.push(participant);
+        }
+    }
+    seats
+}
+
+fn candidate(
+    candidate: &Candidate,
+    total: u64,
+    seats: &BTreeMap<PublicKey, Vec<PublicKey>>,
+) -> CandidateReport {
+    let voice = |voice: &Voice| VoiceReport {
+        node: voice.node.to_string(),
+        power: voice.power,
+        seats: seats.get(&voice.node).into_iter().flatten().map(ToString::to_string).collect(),
+        seats_count: voice.seats,
+        time: voice.time,
+        commit: voice.is_commit,
+    };
+    let share = candidate.support * u64::from(BASIS_POINTS) / total.max(1);
+    CandidateReport {
+        height: candidate.height,
+        seal: candidate.seal.to_string(),
+        support: candidate.support,
+        share_bp: share as u16,
+        held: candidate.is_held,
+        voices: candidate.voices.iter().take(FIELD_ROWS_MAX).map(voice).collect(),
+    }
+}
+
+fn contradiction((one, other): &(Attestation, Attestation)) -> Contradiction {
+    let seal = |said: &Attestation| (said.height(), said.seal().to_string());
+    let seals = [one, other].map(seal).to_vec();
+    Contradiction { node: one.node().to_string(), time: one.time(), seals }
+}
