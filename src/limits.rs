@@ -714,11 +714,6 @@ pub const NETWORK_FAREWELL: Duration = Duration::from_secs(1);
 /// Receive and send buffers of a socket for nodes, bytes (choice: 20 ms at 1 Gbit/s).
 pub const NETWORK_UDP_BUFFER_BYTES: usize = 2 * MIB;
 
-/// Bytes up to which an answer is nothing special (choice: the longest statement, 3 MiB, and more).
-pub const NETWORK_ANSWER_BYTES_USUAL: usize = 8 * MIB;
-/// Longer answers that wait to be sent, at a time, to all peers (N6, choice: 260 MB, and only where
-/// there are pages so large).
-pub const NETWORK_LONG_ANSWERS_MAX: usize = 2;
 /// How long a router keeps a way in open (choice: an hour, so that one not given back is soon gone).
 pub const MAPPING_LEASE: Duration = Duration::from_secs(3600);
 /// How often it is asked for anew (RFC 6886 section 3.3: half of the lease).

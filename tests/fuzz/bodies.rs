@@ -37,7 +37,6 @@ use djdns::{
     network::wire::{AnswerHead, Head, Intake, NoticeHead, RequestHead},
     page::{
         Page, RawPage, bundle, codec,
-        entry::{Entry, Rdata, RecordSets},
         entry::{Entry, RecordSets},
         genesis::{Genesis, Parameters, RawGenesis},
         name::{Name, Owner},
