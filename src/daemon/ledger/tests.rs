@@ -17,7 +17,7 @@ use crate::{
     },
     key::SecretKey,
     page::{
-        RawPage,
+        Page, RawPage,
         entry::{Rdata, RecordSet},
         genesis::{Parameters, RawGenesis},
         name::{Name, Owner},
