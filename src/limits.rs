@@ -538,7 +538,6 @@ pub const CLOCK_OFF_MAX: Duration = Duration::from_secs(3600);
 /// Bytes of a host's answer about a petition: the signed refusal of one and its envelope.
 pub const PETITION_ANSWER_BYTES_MAX: usize = 4 * KIB;
 
-
 // Discovery on the local network, the address book, wishes.
 
 /// UDP port of the broadcast on the local network (D2; choice: the one after the nodes' own, 31415).
@@ -727,13 +726,9 @@ pub const MAPPING_STEP_TIME: Duration = Duration::from_secs(10);
 /// How long giving it back may take when the program ends (choice).
 pub const MAPPING_FAREWELL: Duration = Duration::from_secs(1);
 
-
-
 /// How often a page with few or no peers is seen to: after one has come, then, and at last (choice).
 pub const MEET_FIRST: Duration = Duration::from_secs(4);
 pub const MEET_INTERVAL_MAX: Duration = Duration::from_secs(3600);
-
-
 
 // Petitions to pages that other nodes host (G13).
 /// Hosts of a page that a petition is handed to (choice: those with the most seats).
@@ -814,5 +809,4 @@ const _: () = {
     assert!(PARTS_ASKED_MAX <= SUBTREES_ROWS_MAX);
     assert!(BATCH_BYTES_MAX + 64 <= ANSWER_BYTES_MAX);
     assert!(REFUSAL_BYTES_MAX + 512 <= PETITION_ANSWER_BYTES_MAX);
-
 };
