@@ -618,9 +618,13 @@ pub const NOTE_BYTES_MAX: usize = 4 * MIB;
 pub const NETWORK_REQUEST_BYTES_MAX: usize = 64 * KIB;
 /// Bytes of one notice to a peer (N6, choice: as a request).
 pub const NETWORK_NOTICE_BYTES_MAX: usize = 64 * KIB;
-/// Bytes of one answer, whatever who asks would take (N6, choice: the longest statement, 3 MiB, and
-/// a few more); what is longer is asked for in parts.
+/// Bytes of one answer, whatever who asks would take (N6): what shows a seal of the largest page.
 pub const NETWORK_ANSWER_BYTES_MAX: usize = CHAIN_PROOF_BYTES_MAX + MIB;
+/// Bytes up to which an answer is nothing special (choice: the longest statement, 3 MiB, and more).
+pub const NETWORK_ANSWER_BYTES_USUAL: usize = 8 * MIB;
+/// Longer answers that wait to be sent, at a time, to all peers (N6, choice: 260 MB, and only where
+/// there are pages so large).
+pub const NETWORK_LONG_ANSWERS_MAX: usize = 2;
 /// Bytes that are read or written at once on a stream (choice).
 pub const NETWORK_BUFFER_BYTES: usize = 64 * KIB;
 /// Connections that others opened, at a time (N6, choice: with [`NETWORK_WINDOW_BYTES`] at most 400
@@ -688,8 +692,8 @@ pub const NETWORK_NOT_UNDERSTOOD_MAX: u32 = 16;
 /// Requests that are worked on at a time: of one peer and of all (choice: they read the disk).
 pub const NETWORK_WORKED_ON_PER_PEER_MAX: usize = 4;
 pub const NETWORK_WORKED_ON_MAX: usize = 16;
-/// Bytes of answers to one peer, and to all, that wait to be sent (N6, choice: two of the longest
-/// answers, and fifteen peers that do not read them).
+/// Bytes of answers to one peer, and to all, that wait to be sent (N6, choice: two of the
+/// longest usual answers, and fifteen peers that do not read them).
 pub const NETWORK_ANSWERS_BYTES_PER_PEER: usize = 2 * NETWORK_ANSWER_BYTES_USUAL;
 pub const NETWORK_ANSWERS_BYTES: usize = 256 * MIB;
 /// How long a request may take to arrive, all of it (choice: 64 KiB at 30 kbit/s).

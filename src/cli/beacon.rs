@@ -125,7 +125,7 @@ impl Beacon {
 /// This node's beacon.
 fn own(context: &mut Context, letters: usize) -> Outcome<BeaconReport> {
     let listen = context.config()?.peers.listen.unwrap_or_default();
-    let port = listen.addresses().first().map_or(PEERS_PORT, |address| address.port());
+    let port = listen.addresses().first().map_or(PEERS_PORT, SocketAddr::port);
     let request = Request::Beacon { port, letters };
     ask!(context, request, Answer::Beacon(report) => Ok(report))
 }
