@@ -70,6 +70,11 @@ fn a_page_taken_over_is_the_page_it_ever_was_and_pieces_show_what_they_did() {
 }
 
 #[test]
+fn an_attestation_is_encoded_named_and_signed_as_ever() {
+    check("attestation", make::attestations(), describe::attestation);
+}
+
+#[test]
 fn petitions_and_refusals_are_encoded_named_and_signed_as_ever() {
     check("petition", make::petitions(), describe::petition);
     check("refusal", make::refusals(), describe::refusal);

@@ -106,3 +106,118 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        path::Path,
+        sync::atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+    use crate::{
+        daemon::{surroundings::Surroundings, whole::WholePage},
+        governance::{
+            attest::Attestation,
+            presence::Presence,
+            statement::{Body, Statement},
+        },
+        key::{PublicKey, SecretKey},
+        page::{
+            Page,
+            genesis::{Parameters, RawGenesis},
+            name::Name,
+            roster_rows,
+        },
+        store::fake::FakeDisk,
+        sync::{Ledger, Verdict},
+    };
+
+    const BEGIN: u64 = 1_795_132_800;
+    const HOUR: u64 = 3600;
+
+    fn person() -> SecretKey {
+        SecretKey::from_seed(&[1; 32])
+    }
+
+    /// A node with a page of one person, whose clock is handed out.
+    fn home() -> (Arc<Node>, Id, Arc<AtomicU64>) {
+        let clock = Arc::new(AtomicU64::new(BEGIN));
+        let seconds = clock.clone();
+        let surroundings = Surroundings {
+            disk: Arc::new(FakeDisk::new()),
+            milliseconds: Arc::new(move || seconds.load(Ordering::Relaxed) * 1000),
+            random: Arc::new(|| [9; 32]),
+            demonstration: false,
+            ends_with_process: false,
+        };
+        let node = Node::open_in(surroundings, Path::new("/data"), "a test", &mut |_, _, _| {});
+        let node = node.unwrap();
+        let name = Name::parse("ct").unwrap();
+        let roster = roster_rows([(person().public(), 1)]);
+        let genesis = RawGenesis::new(name, roster, Parameters::default(), BEGIN, Id::ZERO);
+        let (_, raw) = Page::found(genesis, []).unwrap();
+        let whole = WholePage { raw, ..WholePage::default() };
+        let page = node.admit_page(whole, &mut |_, _, _| {}).unwrap().page().id();
+        node.view();
+        (node, page, clock)
+    }
+
+    fn host(node: &Node, page: &Id, of: &PublicKey) {
+        let presence =
+            Presence { node: vec![of.raw()], ..Presence::new(person().public().raw(), 1) };
+        let said = Statement::sign(page, Body::Presence(presence), &person()).unwrap();
+        node.submit(&[said]).unwrap();
+    }
+
+    fn is_fresh(node: &Node, page: &Id) -> bool {
+        node.view().load().page(page).unwrap().meta().fresh
+    }
+
+    fn at(node: &Node, clock: &AtomicU64, time: u64) {
+        clock.store(time, Ordering::Relaxed);
+        node.seal_due();
+    }
+
+    /// T6 accepts: a page whose own node goes on to say that it holds the newest.
+    #[test]
+    fn a_node_that_seals_a_page_keeps_it_fresh_and_attests_it_four_times_a_day() {
+        let (node, page, clock) = home();
+        assert!(is_fresh(&node, &page), "nobody can have sealed it");
+        host(&node, &page, &node.key());
+        at(&node, &clock, BEGIN + 60);
+        assert_eq!(node.page(&page).unwrap().page().height(), 1);
+        let said = |node: &Node| node.field(&page).attestations().map(Attestation::time).max();
+        let before = said(&node);
+        for hours in 1..50 {
+            at(&node, &clock, BEGIN + 60 + hours * HOUR);
+            assert!(is_fresh(&node, &page), "{hours}");
+            let (held, sealed) = (said(&node).unwrap_or(0), BEGIN + 60);
+            assert!(hours < 6 && said(&node) == before || held > sealed + (hours - 6) * HOUR);
+        }
+    }
+
+    /// T6 refuses: a page of whose node nothing was heard for a day.
+    #[test]
+    fn a_page_of_another_node_is_fresh_for_a_day_after_it_was_heard() {
+        let (node, page, clock) = home();
+        let other = SecretKey::from_seed(&[77; 32]);
+        host(&node, &page, &other.public());
+        assert!(!is_fresh(&node, &page));
+        let head = node.page(&page).unwrap().page().head();
+        let said = Attestation::sign(&other, &page, &head, BEGIN);
+        let admit =
+            |said: &Attestation| node.admit(&page, &other.public(), vec![said.bytes().into()]);
+        assert_eq!(admit(&said), [Verdict::New]);
+        assert!(is_fresh(&node, &page));
+        assert_eq!(admit(&said), [Verdict::Known]);
+        at(&node, &clock, BEGIN + 24 * HOUR - 1);
+        assert!(is_fresh(&node, &page));
+        at(&node, &clock, BEGIN + 24 * HOUR + 60);
+        assert!(!is_fresh(&node, &page));
+        assert_eq!(node.field(&page).attestations().count(), 0, "what is over is let go of");
+        let stranger =
+            Attestation::sign(&SecretKey::from_seed(&[78; 32]), &page, &head, BEGIN + 24 * HOUR);
+        assert!(matches!(admit(&stranger)[..], [Verdict::NotNow(_)]));
+    }
+}

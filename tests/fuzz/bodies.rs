@@ -24,6 +24,8 @@ use djdns::{
     },
     governance::{
         Governance,
+        attest::Attestation,
+        field::Field,
         jump::{Snapshot, Window},
         petition::{
             Petition, Refusal,
@@ -57,9 +59,10 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
+    ("attestation_admit", attestation_admit),
     ("petition_admit", petition_admit),
     ("beacon_read", beacon_read),
     ("sync_message", sync_message),
@@ -105,6 +108,16 @@ pub fn statement_admit(bytes: &[u8]) {
         assert!(states.count() <= 1, "one statement makes one proposal at most");
         page.contents();
     }
+}
+
+/// They are refused, or they are an attestation that a field judges without a panic.
+pub fn attestation_admit(bytes: &[u8]) {
+    let Ok(said) = Attestation::admit(bytes) else { return };
+    assert_eq!(said.bytes(), bytes);
+    let page = Governance::new(golden_page().0.clone());
+    let mut field = Field::default();
+    assert!(field.take(&page, &said, said.time()).is_err(), "no seat names a node");
+    assert!(field.picture(&page, said.time()).is_fresh());
 }
 
 /// They are refused, or they are a petition, a refusal or a kept row that a page and an inbox judge

@@ -20,6 +20,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "statement_admit" => {
             [hex_files("golden/statement-v1"), hex_files("golden/refused-v1")].concat()
         }
+        "attestation_admit" => hex_files("golden/attestation-v1"),
         "petition_admit" => {
             let letters = hex_files("golden/inbox-v1");
             // A row stands in its file after a word of eight bytes and a hash.

@@ -8,6 +8,7 @@ use djdns::{
     daemon::whole::{Check, WholePage},
     governance::{
         Governance,
+        attest::Attestation,
         ballot::Choice,
         operation::{Change, NewParticipant, Operation, RosterChange, accept},
         petition::{
@@ -213,6 +214,19 @@ fn check_envelope(bytes: &[u8], of: Id, id: Id, author: PublicKey) {
 fn id_by_hand(word: &str, body: &[u8]) -> Id {
     let bytes = [b"djdns/1/id/", word.as_bytes(), &[0], body].concat();
     Id::from_bytes(Sha256::digest(bytes).into())
+}
+
+pub fn attestation(bytes: &[u8]) -> String {
+    let said = Attestation::admit(bytes).unwrap();
+    check_envelope(bytes, said.page(), said.id(), said.node());
+    let mut out = String::new();
+    line(&mut out, "id", said.id());
+    line(&mut out, "page", said.page());
+    line(&mut out, "node", said.node());
+    line(&mut out, "height", said.height());
+    line(&mut out, "seal", said.seal());
+    line(&mut out, "time", said.time());
+    out
 }
 
 pub fn petition(bytes: &[u8]) -> String {

@@ -4,6 +4,7 @@
 
 use djdns::{
     governance::{
+        attest::{Attestation, AttestationRefusal},
         petition::{Petition, PetitionRefusal, Refusal},
         statement::{Statement, StatementRefusal},
     },
@@ -87,6 +88,21 @@ fn statements_may_be_as_large_as_their_limits() {
         let expect = StatementRefusal::TooManyRows { rows, max: BATCH_ROWS_MAX };
         assert_eq!(admitted.err(), above.then_some(expect));
     });
+}
+
+/// P5 refuses: an attestation above its limit; one of any other size says another thing.
+#[test]
+fn an_attestation_has_one_size_and_a_limit() {
+    let page = make::page().0;
+    around(ATTESTATION_BYTES_MAX, |len, above| {
+        let body = fill(len, |filler| codec::encode(&Rdata(vec![7; filler].into())));
+        let said = Attestation::admit(&sign(Kind::Attestation, &body, &make::key(9)));
+        let refusal = CodecRefusal::Oversize { len, max: ATTESTATION_BYTES_MAX };
+        assert_eq!(said.err() == Some(AttestationRefusal::Codec(refusal)), above);
+    });
+    let head = djdns::page::Head { height: u64::MAX, ..page.head() };
+    let longest = Attestation::sign(&make::key(9), &page.id(), &head, u64::MAX);
+    assert_eq!(Attestation::admit(longest.bytes()), Ok(longest));
 }
 
 /// P5 accepts: a petition, a refusal, and the words of either, of exactly the limit.

@@ -10,6 +10,7 @@ use djdns::{
     beacon::Beacon,
     governance::{
         Governance,
+        attest::Attestation,
         ballot::{Ballot, Batch, Choice},
         chain::ChainProof,
         jump::{Snapshot, Window},
@@ -330,6 +331,13 @@ fn refusal(words: &str) -> Refusal {
     let participant = key(2).public().raw();
     let said = Refusing { participant, petition: asked.id(), words: words.to_owned() };
     Refusal::sign(&page().0.id(), &said, &key(2)).unwrap()
+}
+
+pub fn attestations() -> Vec<Sample> {
+    let page = page().0;
+    let said = Attestation::sign(&key(9), &page.id(), &page.head(), 1_700_000_456);
+    let what = "a node says that nothing was sealed yet";
+    vec![Sample { name: "founded", what, bytes: said.bytes().to_vec() }]
 }
 
 pub fn petitions() -> Vec<Sample> {
