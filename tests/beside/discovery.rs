@@ -1,5 +1,7 @@
 //! Nodes find each other on a local network, by each way alone (D2).
 
+#![expect(clippy::disallowed_methods, reason = "it waits no longer than a person would")]
+
 use std::{
     net::{SocketAddr, UdpSocket},
     sync::{

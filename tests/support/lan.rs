@@ -4,6 +4,7 @@
 //! It takes root (CAP_NET_ADMIN and CAP_SYS_ADMIN) and `ip` of iproute2.
 
 // Each test uses a part of this.
+#![expect(clippy::disallowed_methods, reason = "no other program tells us when it is ready")]
 #![allow(dead_code, reason = "several tests share it, and each uses a part")]
 
 use std::{
