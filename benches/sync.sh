@@ -55,7 +55,7 @@ trap 'exit 130' INT TERM
 
 now_us() { local t=$EPOCHREALTIME; printf '%s' "${t/[.,]/}"; }
 # Each byte is sent and received on the loopback; what was received is every byte once.
-crossed() { cat /sys/class/net/lo/statistics/rx_bytes; }
+crossed() { awk '$1 == "lo:" { print $2 }' /proc/net/dev; }
 address() { printf '10.%d.%d.%d' $(($1 / 65536 % 256)) $(($1 / 256 % 256)) $(($1 % 256)); }
 
 # Waits until a server at port $1 says that name number $2 has address $3.
@@ -64,6 +64,7 @@ wait_for() {
     until [ "$(dig +short +time=1 +tries=1 @127.0.0.1 -p "$1" "$(printf 'n%07d.bench.' "$2")" A \
         2>/dev/null)" = "$3" ]; do
         [ "$SECONDS" -lt "$until" ] || fail "port $1 does not say $3 for name $2 in $wait_seconds s"
+        kill -0 "$server" 2>/dev/null || fail "a server ended: $(cat "$scratch"/*/log | tail -n 3)"
         sleep 0.02
     done
 }
@@ -121,6 +122,7 @@ knot_giver() {
     notify: taker
     journal-content: changes"
     taskset -c "$giving_core" knotd -c "$scratch/giver/knot.conf" & knot_giver=$!
+    server=$knot_giver
     wait_for 25311 "$names" "$(address "$names")"
 }
 
@@ -129,6 +131,7 @@ knot_taker() {
     write_knot "$scratch/taker" 25312 "    master: giver
     journal-content: changes"
     taskset -c "$taking_core" knotd -c "$scratch/taker/knot.conf" & knot_taker=$!
+    server=$knot_taker
     wait_for 25312 "$names" "$(address "$names")"
 }
 
@@ -148,7 +151,7 @@ djdns_serve() {
         "$djdns" --data-dir "$home/data" --config "$scratch/djdns.toml" serve --dns "127.0.0.1:$port" \
         --listen "127.0.0.1:$((port + 1))" --http off --upstream 127.0.0.1:9 "$@" \
         > "$home/log" 2>&1 < /dev/null &
-    served=$!
+    server=$!
 }
 
 djdns_giver() {
@@ -159,7 +162,7 @@ djdns_giver() {
         --param seal_interval=1 --param open_operations_max=2000 2> "$home/log" | head -n 1)
     own "$home" page join bench "$page" > /dev/null
     djdns_serve "$home" "$giving_core" 25321
-    djdns_giver=$served
+    djdns_giver=$server
     wait_for 25321 "$names" "$(address "$names")"
     own "$home" host bench > /dev/null
 }
@@ -169,11 +172,12 @@ djdns_taker() {
     rm -rf "$home"
     mkdir -p "$home/data"
     djdns_serve "$home" "$taking_core" 25331 --peer 127.0.0.1:25322
-    djdns_taker=$served
-    until own "$home" page join bench "$page" > "$home/join" 2>&1; do
+    djdns_taker=$server
+    until grep -qs "answers DNS" "$home/log"; do
         kill -0 "$djdns_taker" 2>/dev/null || fail "$(tail -n 3 "$home/log")"
         sleep 0.02
     done
+    own "$home" page join bench "$page" > "$home/join" 2>&1 || fail "$(cat "$home/join")"
     wait_for 25331 "$names" "$(address "$names")"
 }
 
@@ -189,6 +193,25 @@ measured() {
     record "$what" $(($(now_us) - started)) $(($(crossed) - bytes))
 }
 
+# The same, asked by what does not cross the loopback: Knot's and djdns' own sockets.
+knot_has() {
+    local until=$((SECONDS + wait_seconds))
+    until knotc -c "$scratch/taker/knot.conf" zone-read bench "$(printf 'n%07d' "$1")" A 2>/dev/null \
+        | grep -q " $2\$"; do
+        [ "$SECONDS" -lt "$until" ] || fail "Knot does not have $2 for name $1 in $wait_seconds s"
+        sleep 0.02
+    done
+}
+
+djdns_has() {
+    local until=$((SECONDS + wait_seconds))
+    until own "$scratch/follower" resolve "$(printf 'n%07d.bench.' "$1")" A 2>/dev/null \
+        | grep -q " $2\$"; do
+        [ "$SECONDS" -lt "$until" ] || fail "djdns does not have $2 for name $1 in $wait_seconds s"
+        sleep 0.02
+    done
+}
+
 # Changes of $2 names from number $1 on, to addresses below 192.0.
 changed() { printf '192.%d.%d.%d' $((round % 250)) $(($1 / 256 % 256)) $(($1 % 256)); }
 
@@ -201,7 +224,7 @@ knot_change() {
         done
         printf 'zone-commit bench\n'
     } | knotc -c "$scratch/giver/knot.conf" > /dev/null
-    wait_for 25312 "$(($1 + $2 - 1))" "$(changed "$(($1 + $2 - 1))")"
+    knot_has "$(($1 + $2 - 1))" "$(changed "$(($1 + $2 - 1))")"
 }
 
 height() { own "$1" page show bench --json | grep -o '"height":[0-9]*' | head -n 1 | cut -d : -f 2; }
@@ -228,7 +251,7 @@ djdns_change() {
         own "$scratch/founder" propose bench apply "$scratch/page.zone" > "$scratch/proposed" 2>&1 \
             || fail "$(tail -n 3 "$scratch/proposed")"
     fi
-    wait_for 25331 "$(($1 + $2 - 1))" "$(changed "$(($1 + $2 - 1))")"
+    djdns_has "$(($1 + $2 - 1))" "$(changed "$(($1 + $2 - 1))")"
     until [ "$(height "$scratch/follower")" -gt "$before" ]; do sleep 0.05; done
 }
 
@@ -260,7 +283,7 @@ ratio() { awk -v text="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-58s %.2f\n", t
 line() { awk -v what="$1" -v us="$(column "$1" 2)" -v bytes="$(column "$1" 3)" \
     'BEGIN { gsub("_", " ", what); printf "%-22s %9.3f s %12d bytes\n", what, us / 1e6, bytes }'; }
 
-printf '[peers]\nlan = false\nbroadcast = false\nport-mapping = false\n' > "$scratch/djdns.toml"
+printf '[peers]\nlan = false\nport-mapping = false\n' > "$scratch/djdns.toml"
 write_zones
 echo "$names names, $rounds rounds, $(knotd --version), $(git --version)"
 knot_giver
