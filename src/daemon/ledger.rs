@@ -87,6 +87,7 @@ impl Ledger for Node {
         let mut state = self.state();
         let now = self.now();
         let verdicts = self.take_statements(&mut state, page, from, read, now);
+        tracing::debug!(page = %page.short(), %from, ?verdicts, "statements of a peer");
         self.seal_in(&mut state, page, now);
         verdicts
     }

@@ -246,6 +246,8 @@ pub const BOOK_HINTS_MAX: usize = 4;
 pub const BOOK_FAILURES_MAX: u32 = 8;
 /// How long a node that could not be reached is left alone, the first time; then twice as long (choice).
 pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
+/// A connection that ended sooner was refused, and counts as one that failed (choice).
+pub const BOOK_LASTED: Duration = Duration::from_secs(10);
 /// The longest that it is left alone (choice: a laptop that wakes up is found within minutes anyway, since
 /// it calls).
 pub const BOOK_RETRY_MAX: Duration = Duration::from_secs(900);

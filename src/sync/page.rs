@@ -32,6 +32,8 @@ pub struct Seen {
     pub standing: Standing,
     /// Whether it wants to be told what is new.
     pub live: bool,
+    /// Whether it said itself that it follows the page, and was told where this node stands.
+    pub follows: bool,
     /// Nothing about this page is asked of it before this, in ticks.
     pub not_before: u64,
     /// How often in a row it was of no use.
@@ -92,6 +94,7 @@ impl Seen {
         Seen {
             standing,
             live,
+            follows: false,
             not_before: 0,
             pauses: 0,
             compare_at: now,

@@ -100,19 +100,40 @@ fn what_was_said_on_both_sides_of_a_pulled_cable_meets_again() {
         node.resolves("there.club", "192.0.2.82");
         node.resolves("here.club", "192.0.2.83");
     }
+    let state = nodes[0].state_of("club");
+    nodes.iter().for_each(|node| assert_eq!(node.state_of("club"), state));
 }
 
-/// The one that everybody met first is killed: nobody needs it, and it is not missed when it comes back.
+/// Five nodes that all met the first one only: it is killed, and nobody needs it; nothing is lost when
+/// all of them are killed and started again.
 #[test]
 fn the_others_go_on_when_the_first_node_is_killed_and_all_of_them_after_a_restart() {
-    let lan = Lan::new(3);
-    let mut nodes = three(&lan);
+    let lan = Lan::new(5);
+    let first = lan.machines[0].address;
+    let met = format!("lan = false\ncontact = [\"{first}:{PORT}\"]");
+    let mut nodes: Vec<Node> = vec![Node::start(&lan.machines[0], "lan = false")];
+    let page = nodes[0].founds("club", ZONE);
+    nodes.extend(lan.machines[1..].iter().map(|machine| Node::start(machine, &met)));
+    for node in &nodes[1..] {
+        let _ = node.try_types(&["page", "join", "club", &page]);
+        node.resolves("www.club", "192.0.2.80");
+    }
+    // They hear of each other by the first.
+    for node in &nodes[1..] {
+        for other in lan.machines[1..].iter().map(|machine| machine.address.to_string()) {
+            if !node.is_at(&other) {
+                node.types_until(&["peers"], &format!(" {other}:"));
+            }
+        }
+    }
     nodes[0].kill();
-    change(&nodes[1], &nodes[2], "new", "192.0.2.84");
-    nodes[1].resolves("new.club", "192.0.2.84");
+    change(&nodes[1], &nodes[4], "new", "192.0.2.84");
+    nodes[1..].iter().for_each(|node| node.resolves("new.club", "192.0.2.84"));
     nodes[1..].iter_mut().for_each(Node::kill);
     for (node, machine) in nodes.iter_mut().zip(&lan.machines) {
         node.run(machine);
     }
     nodes.iter().for_each(|node| node.resolves("new.club", "192.0.2.84"));
+    let state = nodes[0].state_of("club");
+    nodes.iter().for_each(|node| assert_eq!(node.state_of("club"), state));
 }

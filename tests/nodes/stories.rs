@@ -118,9 +118,29 @@ fn a_page_founded_on_one_resolves_on_the_other_also_when_the_first_is_gone() {
     two.hears_of("club", &operation);
     two.types(&["vote", "club", &operation[..8], "--approve", "--as", "demo:bob"]);
     two.answers("new.club.", "192.0.2.81");
-    // One is gone, and two goes on alone.
+    let waited = one.answers("new.club.", "192.0.2.81");
+    assert!(waited < Duration::from_secs(1), "a ballot took {waited:?} to the other node");
+    // One is gone, and two goes on alone; what was said meanwhile is on both when it is back.
     one.kill();
-    two.answers("www.club.", "192.0.2.80");
+    let said = two.proposes("club", &["set", "alone", "A", "192.0.2.82"]);
+    two.types(&["vote", "club", &said[..8], "--approve", "--as", "demo:bob"]);
+    two.answers("alone.club.", "192.0.2.82");
+    one.run(&[&two.reached_at]);
+    one.answers("alone.club.", "192.0.2.82");
+    one.answers("www.club.", "192.0.2.80");
+}
+
+/// N2 accepts: a question about a page that is not here, and that is linked from one that is.
+#[test]
+fn a_question_about_a_page_that_is_linked_and_not_here_is_answered_once_it_was_fetched() {
+    let one = Node::start(&[]);
+    let below = one.founds("below", ZONE);
+    let above = one.founds("above", &format!("$TTL 60\nsub PAGE {below}\n"));
+    let two = Node::start(&[&one.reached_at]);
+    let said = two.types(&["page", "join", "above", &above]);
+    assert!(said.contains("fetched: it is here"), "{said}");
+    let waited = two.answers("www.sub.above.", "192.0.2.80");
+    assert!(waited < Duration::from_secs(5), "it took {waited:?}");
 }
 
 #[test]
