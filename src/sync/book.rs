@@ -210,13 +210,13 @@ impl Book {
         let source = Source { how: How::Told, teller: None };
         let place = self.places.get_mut(&address);
         let how = place.map_or(source.how, |place| {
-            place.key = Some(key);
+            (place.key, place.tries.next) = (Some(key), 0);
             place.how
         });
         let known = self.met.remove(&key).or_else(|| self.heard.remove(&key));
         let mut known = known.unwrap_or_else(|| Known::new(None, Source { how, ..source }, now));
         known.note(address);
-        known.met = now.unix;
+        (known.met, known.tries.next) = (now.unix, 0);
         self.met.insert(key, known);
         self.thin_met(&key);
     }

@@ -66,11 +66,17 @@ fn a_page_comes_through_where_every_fifth_datagram_is_lost_and_only_one_side_can
 
 /// Alice proposes a name on one node, Bob approves it on another.
 fn change(alice: &Node, bob: &Node, owner: &str, address: &str) {
-    let proposed = ["propose", "club", "set", owner, "A", address, "--as", "demo:alice", "-q"];
-    let operation = alice.types(&proposed);
+    agree([(alice, "demo:alice"), (bob, "demo:bob")], owner, address);
+}
+
+/// One proposes a name on a node, the other approves it on another. Whoever proposes two changes from
+/// the same seal keeps the newer only, so that on two sides two people propose.
+fn agree([author, other]: [(&Node, &str); 2], owner: &str, address: &str) {
+    let proposed = ["propose", "club", "set", owner, "A", address, "--as", author.1, "-q"];
+    let operation = author.0.types(&proposed);
     let operation = operation.lines().next().expect("an id").trim().to_owned();
-    bob.types_until(&["proposals", "club"], &operation[..8]);
-    bob.types(&["vote", "club", &operation, "--as", "demo:bob"]);
+    other.0.types_until(&["proposals", "club"], &operation[..8]);
+    other.0.types(&["vote", "club", &operation, "--as", other.1]);
 }
 
 /// Three nodes of one network, and the page `club`, founded on the first, on all of them.
@@ -94,7 +100,7 @@ fn what_was_said_on_both_sides_of_a_pulled_cable_meets_again() {
     nodes[0].resolves("www.club", "192.0.2.80");
     change(&nodes[1], &nodes[2], "there", "192.0.2.82");
     nodes[2].resolves("there.club", "192.0.2.82");
-    change(&nodes[0], &nodes[0], "here", "192.0.2.83");
+    agree([(&nodes[0], "demo:bob"), (&nodes[0], "demo:alice")], "here", "192.0.2.83");
     lan.machines[0].plug();
     for node in &nodes {
         node.resolves("there.club", "192.0.2.82");

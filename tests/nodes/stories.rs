@@ -134,7 +134,7 @@ fn a_page_founded_on_one_resolves_on_the_other_also_when_the_first_is_gone() {
 #[test]
 fn a_question_about_a_page_that_is_linked_and_not_here_is_answered_once_it_was_fetched() {
     let one = Node::start(&[]);
-    let below = one.founds("below", ZONE);
+    let below = one.founds("sub.above", ZONE);
     let above = one.founds("above", &format!("$TTL 60\nsub PAGE {below}\n"));
     let two = Node::start(&[&one.reached_at]);
     let said = two.types(&["page", "join", "above", &above]);

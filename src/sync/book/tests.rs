@@ -211,6 +211,27 @@ fn who_cannot_be_reached_is_left_alone_longer_and_longer() {
 }
 
 #[test]
+fn who_sends_this_node_away_is_left_alone_longer_and_longer() {
+    let mut book = book();
+    let (address, mut now, mut pauses) = (at("10.0.0.1:1"), NOW, Vec::new());
+    book.hear_place(address, How::Told);
+    for _ in 0..4 {
+        book.joined(key(1), address, true, now);
+        book.parted(&key(1), 5, now);
+        assert!(book.candidates(&[], 9, now).is_empty());
+        let next = book.next_try(&[], now).unwrap();
+        pauses.push(next - now.ticks);
+        now = later(next - NOW.ticks + BOOK_RETRY_MAX.as_millis() as u64);
+    }
+    assert!(pauses.windows(2).all(|two| two[0] < two[1]), "{pauses:?}");
+    book.joined(key(1), address, true, now);
+    book.parted(&key(1), BOOK_LASTED.as_millis() as u64, now);
+    assert!(keys(&book.candidates(&[], 9, now)).contains(&Some(key(1))));
+    book.lied(key(1), "x", now);
+    assert!(book.candidates(&[], 9, now).is_empty(), "its address is not called either");
+}
+
+#[test]
 fn a_node_that_was_never_reached_is_forgotten_after_some_failures_unless_a_person_named_it() {
     let mut book = book();
     book.hear(&beacon(1, "10.0.0.1:1"), by(How::Lan), NOW);
