@@ -48,7 +48,7 @@ pub(super) async fn changed(watched: &mut Option<watch::Receiver<State>>) {
         None => false,
     };
     if !told {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
