@@ -45,7 +45,7 @@
 //! | G10 | [`governance::past`], `governance::closing`, `governance::soft` | built |
 //! | G11 | `governance::admission`, `governance::lend` | built |
 //! | G12 | `cli::page::survival` | built |
-//! | G13 | [`governance::petition`], [`governance::petition::inbox`], [`sync::outbox`], `daemon::inbox` | partly |
+//! | G13 | [`governance::petition`], [`governance::petition::inbox`], [`sync::outbox`], `daemon::outbox`, `daemon::inbox` | built |
 //! | S1 | [`governance::seal`], `governance::closing` | built |
 //! | S2 | [`governance::seal`] | built |
 //! | S3 | [`governance::seal`] | partly |

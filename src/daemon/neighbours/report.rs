@@ -49,6 +49,7 @@ impl Neighbours {
             node: shared.node.key().to_string(),
             beacon: beacon.map(|beacon| beacon.short().to_string()),
             listening: self.listening(),
+            router: shared.router_words(),
             peers,
             known,
             liars,
@@ -73,6 +74,7 @@ impl Neighbours {
         let words = words(connected, pages, pages_in_step);
         Neighbourhood {
             listening: self.listening(),
+            router: self.shared.router_words(),
             connected,
             pages,
             pages_in_step,
