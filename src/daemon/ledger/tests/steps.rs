@@ -167,8 +167,8 @@ fn a_node_key_that_was_copied_and_seals_twice_is_found_out() {
             assert!(is_forked(&street, n, &id), "{seals}: {n}");
             assert_eq!(street.sides[n].home.node.forked_at(&id), Some(3), "{seals}: {n}");
         }
-        for n in 0..2 {
-            assert_eq!(street.sides[n].home.page(&id).page().head(), heads[n]);
+        for (n, head) in heads.iter().enumerate() {
+            assert_eq!(street.sides[n].home.page(&id).page().head(), *head);
             assert_eq!(street.sides[n].home.again().node.forked_at(&id), Some(3));
         }
         // Whoever took it over where the two had parted cannot judge the other, and says so.
