@@ -268,4 +268,4 @@ fn is_outside(ip: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

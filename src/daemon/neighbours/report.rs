@@ -7,6 +7,7 @@ use crate::{
     control::{
         peers::{Alongside, Liar, Neighbourhood, Peer, Peers, SharedPage},
         request::Failure,
+        running::PeerStats,
     },
     id::Id,
     key::PublicKey,
@@ -55,6 +56,16 @@ impl Neighbours {
             liars,
             remarks,
         })
+    }
+
+    /// Those that are connected, in numbers. Waits for nothing.
+    pub fn numbers(&self) -> PeerStats {
+        let looks = self.looks();
+        PeerStats {
+            connected: looks.len() as u64,
+            bytes_in: looks.iter().map(|look| look.bytes_in).sum(),
+            bytes_out: looks.iter().map(|look| look.bytes_out).sum(),
+        }
     }
 
     /// Other nodes, for `djdns status`.

@@ -76,3 +76,94 @@ fn words(state: &State) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::UdpSocket, path::Path, sync::Arc};
+
+    use super::*;
+    use crate::{
+        ambient,
+        beacon::Beacon,
+        config::peers::Lan,
+        daemon::{
+            neighbours::{Neighbours, Options},
+            node::Node,
+            surroundings::Surroundings,
+        },
+        network::mapping::{
+            NoMapping,
+            tests::{Manner, router},
+        },
+        store::fake::FakeDisk,
+    };
+
+    fn node() -> Arc<Node> {
+        let surroundings = Surroundings {
+            disk: Arc::new(FakeDisk::new()),
+            milliseconds: Arc::new(ambient::milliseconds),
+            random: Arc::new(|| [7; 32]),
+            demonstration: false,
+            ends_with_process: false,
+        };
+        Node::open_in(surroundings, Path::new("/data"), "a test", &mut |_, _, _| {}).unwrap()
+    }
+
+    fn start(port_mapping: Option<Routers>) -> (Arc<Neighbours>, u16) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let options = Options { contacts: Vec::new(), lan: Lan::Off, port_mapping };
+        (Neighbours::start(&node(), vec![socket], options).unwrap(), port)
+    }
+
+    #[test]
+    fn the_routers_address_stands_in_the_beacon_and_is_given_back() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let router = runtime.block_on(router(Manner::Kind));
+        let (neighbours, port) = start(Some(router.routers.clone()));
+        let outside: SocketAddr = format!("203.0.113.7:{port}").parse().unwrap();
+        let has = |beacon: Option<Beacon>| {
+            beacon.is_some_and(|beacon| beacon.addresses().contains(&outside))
+        };
+        while !has(neighbours.beacon()) {
+            std::thread::yield_now();
+        }
+        let words = neighbours.neighbourhood().router.unwrap();
+        assert_eq!(words, format!("the router lets others in at {outside}"));
+        neighbours.stop();
+        let last = router.asked.lock().unwrap().last().cloned();
+        assert_eq!(last, Some(("DeletePortMapping".to_owned(), port.to_string())));
+    }
+
+    #[test]
+    fn no_router_is_asked_where_none_is_to_be() {
+        let (neighbours, _) = start(None);
+        assert_eq!(neighbours.neighbourhood().router, None);
+        neighbours.stop();
+    }
+
+    #[test]
+    fn only_what_others_could_come_by_is_asked_for() {
+        let usual = Some(Routers::default());
+        let check = |address: &str, expect: bool| {
+            assert_eq!(is_for_routers(&address.parse().unwrap(), &usual), expect, "{address}");
+        };
+        check("[::]:31415", true);
+        check("0.0.0.0:31415", true);
+        check("192.168.1.2:31415", true);
+        check("127.0.0.1:31415", false);
+        check("[2001:db8::1]:31415", false);
+    }
+
+    #[test]
+    fn what_a_router_said_is_one_sentence() {
+        let said = words(&State::None(NoMapping::NoRouter));
+        assert!(said.contains("no router answers to UPnP"), "{said}");
+        assert!(words(&State::Asking).contains("is being asked"));
+    }
+}
