@@ -397,8 +397,7 @@ impl Page {
 
     /// The entries of a state as they were encoded (P9), deleted ones included.
     pub fn entries_in(state: &Trie) -> impl Iterator<Item = Box<[u8]>> + '_ {
-        let leaves = state.iter().filter_map(|(_, value)| value.split_first());
-        leaves.filter(|(tag, _)| **tag == Leaf::Entry as u8).map(|(_, entry)| entry.into())
+        state.iter().filter_map(|(_, value)| Page::entry_of(value)).map(Box::from)
     }
 
     /// How many sealed entries there are.

@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     landing,
     node::{Node, State, sentence},
-    whole::{Note, WholePage},
+    whole::{Note, Reopened, WholePage},
 };
 use crate::{
     control::request::Failure,
@@ -91,7 +91,7 @@ impl Node {
         let id = genesis.id();
         let own = self.page(&id);
         if own.is_none() && snapshot.proofs.is_empty() {
-            return self.adopt_founded(&id, snapshot);
+            return self.adopt_founded(snapshot);
         }
         // All of it, before anything waits for the lock.
         let ladder = match &own {
@@ -119,17 +119,15 @@ impl Node {
 
     /// Takes over a page that has no seal yet: it is admitted as it was founded, and its genesis says which
     /// state that is (P6).
-    fn adopt_founded(&self, id: &Id, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
+    fn adopt_founded(&self, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
         let mut whole = WholePage::default();
         whole.raw.genesis = snapshot.genesis.clone();
         whole.raw.entries = Page::entries_in(&snapshot.state).collect();
-        let here = |error| AdoptRefusal::Here(sentence(error));
-        // What was kept of the download stands where the page will.
-        if self.store.pages().map_err(here)?.contains(id) {
-            self.store.forget(id).map_err(here)?;
-        }
-        self.state().downloads.remove(id);
-        self.admit_page(whole, &mut |_, _, _| {}).map(drop).map_err(AdoptRefusal::Here)
+        let page = Governance::new(Page::admit(&whole.raw, &mut |_| {})?);
+        let ladder = Ladder::new(page.page());
+        let reopened = Reopened { page, ladder, window: None };
+        let taken = self.take_in(reopened, whole, "fetched", &mut |_, _, _| {});
+        taken.map(drop).map_err(AdoptRefusal::Here)
     }
 
     /// A seal that is not due yet is not taken over (T7).

@@ -69,7 +69,7 @@ impl Node {
     }
 
     /// `cause` is noted in the log: founded here, or imported.
-    fn take_in(
+    pub(in crate::daemon) fn take_in(
         &self,
         reopened: Reopened,
         whole: WholePage,

@@ -104,7 +104,8 @@ proptest! {
     }
 }
 
-/// N4 accepts: what is new here is announced at once, asked for once by each, and handed on.
+/// What is new here is announced at once, asked for once by each, and handed on: how long that takes,
+/// in milliseconds.
 fn spreads(mut town: Town, page: &Governance, most: u64) -> usize {
     town.run(5000);
     let proposal = proposal(page, 0, 0, "brick", 9);
