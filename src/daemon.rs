@@ -186,7 +186,10 @@ fn look_for_others(
     let sought = neighbours::Options {
         contacts: reload::contacts(&options.peers, &options.config),
         lan: peers.lan.unwrap_or_default(),
-        port_mapping: peers.port_mapping.unwrap_or(true),
+        port_mapping: peers
+            .port_mapping
+            .unwrap_or(true)
+            .then(crate::network::mapping::Routers::default),
     };
     match Neighbours::start(node, sockets, sought) {
         Ok(neighbours) => Some(neighbours),

@@ -45,7 +45,7 @@
 //! | G10 | [`governance::past`], `governance::closing`, `governance::soft` | built |
 //! | G11 | `governance::admission`, `governance::lend` | built |
 //! | G12 | `cli::page::survival` | built |
-//! | G13 | [`governance::petition`], [`governance::petition::inbox`], [`sync::outbox`], `daemon::inbox` | partly |
+//! | G13 | [`governance::petition`], [`governance::petition::inbox`], [`sync::outbox`], `daemon::outbox`, `daemon::inbox` | built |
 //! | S1 | [`governance::seal`], `governance::closing` | built |
 //! | S2 | [`governance::seal`] | built |
 //! | S3 | [`governance::seal`] | partly |
@@ -57,7 +57,7 @@
 //! | T1 | [`governance::chain`], [`governance::chain::ladder`], `daemon::verify` | built |
 //! | T2 | `daemon::anchors`, `daemon::node::admission`, [`dns::view`] | built |
 //! | T3 | [`governance::jump`], `daemon::carry` | built |
-//! | T4 | `daemon::carry`, `daemon::sealing`, [`daemon::whole`] | partly |
+//! | T4 | `daemon::carry`, `daemon::ledger`, `daemon::sealing`, [`daemon::whole`], [`sync`] | built |
 //! | T5 | [`sync`], `sync::session` | built |
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture`, [`daemon::freshness`] | built |
 //! | T7 | [`governance::field`], `daemon::carry`, `daemon::adopt` | built |
@@ -68,7 +68,7 @@
 //! | N5 | [`page::trie`], [`governance::jump`], `sync::snapshot`, `daemon::adopt` | built |
 //! | N6 | [`network`], [`network::wire`], [`sync`], [`sync::message`], `sync::session` | built |
 //! | N7 | `sync::book`, `sync::book::group` | built |
-//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow`, [`sync`] | partly |
+//! | N8 | `daemon::wishes`, `daemon::carry`, `cli::page::carry`, `cli::page::follow`, [`sync`] | built |
 //! | D1 | [`beacon`], `beacon::code` | built |
 //! | D2 | [`discovery`], `discovery::broadcast`, `discovery::lan` | built |
 //! | D3 |  | later |

@@ -16,7 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     beacon::Beacon,
-    governance::{Governance, chain::ladder::Ladder, jump::Snapshot, seal::SealRecord},
+    governance::{
+        Governance,
+        chain::ladder::Ladder,
+        jump::{Snapshot, Window},
+        seal::SealRecord,
+    },
     id::Id,
     key::PublicKey,
     page::{name::Name, trie::Trie},
@@ -306,6 +311,10 @@ pub trait Ledger {
 
     /// A statement or a seal's record by its id, open or in the log.
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>>;
+
+    /// The newest seals of a page, down to what operations may still name (N5): from its log, and where it
+    /// was taken over from what it was taken over with.
+    fn window(&self, page: &Id) -> Option<Window>;
 
     /// Takes operations, ballots, batches, presences and attestations in: one verdict for each.
     fn admit(&self, page: &Id, from: &PublicKey, statements: Vec<Vec<u8>>) -> Vec<Verdict>;

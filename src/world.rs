@@ -29,7 +29,6 @@ mod invariants;
 mod lies;
 mod member;
 mod people;
-mod plain;
 pub mod scenario;
 
 use chance::Chance;
@@ -134,6 +133,8 @@ struct World<'s> {
     sequence: u64,
     /// The group of each node: nodes of different groups do not reach each other.
     group: Vec<usize>,
+    /// When the newest notice of one node to another arrives: they come in order.
+    ordered: BTreeMap<(usize, usize), u64>,
     /// Requests that have no answer yet.
     asked: BTreeSet<(usize, AskId)>,
     seals: Seals,
@@ -160,6 +161,7 @@ impl<'s> World<'s> {
             sequence: 0,
             group: vec![0; members.len()],
             members,
+            ordered: BTreeMap::new(),
             asked: BTreeSet::new(),
             seals: BTreeMap::new(),
             lied: BTreeSet::new(),
@@ -310,11 +312,6 @@ impl<'s> World<'s> {
 
     /// Hands something to a node's machine, and does what that says.
     fn input_now(&mut self, n: usize, input: Input) {
-        match &input {
-            Input::Joined { peer, .. } => drop(self.members[n].connected.insert(*peer)),
-            Input::Left { peer } => drop(self.members[n].connected.remove(peer)),
-            _ => {}
-        }
         let now = self.now();
         let outputs = self.members[n].handle(now, input);
         outputs.into_iter().for_each(|output| self.carry_out(n, output));
@@ -363,7 +360,7 @@ impl<'s> World<'s> {
                         continue;
                     }
                     let (peer, notice) = (self.members[n].key, notice.clone());
-                    self.send(to, Input::Told { peer, notice });
+                    self.send_in_order(n, to, Input::Told { peer, notice });
                 }
             }
             Output::Ask { ask, peer, request, patience, .. } => {
@@ -404,7 +401,9 @@ impl<'s> World<'s> {
         if self.members[from].life != life || !is_connected {
             return;
         }
-        let Some(mut answer) = self.members[to].answer(request) else { return };
+        let Some(mut answer) = self.members[to].answer(&self.members[from], request) else {
+            return;
+        };
         let tale = self.members[to].tale.clone();
         if !self.members[to].is_honest {
             tale.garble(&mut answer, &mut self.chance);
@@ -440,8 +439,8 @@ impl<'s> World<'s> {
         let (near, far) = (self.members[from].address, self.members[to].address);
         self.members[from].connected.insert(b);
         self.members[to].connected.insert(a);
-        self.send(from, Input::Joined { peer: b, address: far, outbound: true });
-        self.send(to, Input::Joined { peer: a, address: near, outbound: false });
+        self.send_in_order(to, from, Input::Joined { peer: b, address: far, outbound: true });
+        self.send_in_order(from, to, Input::Joined { peer: a, address: near, outbound: false });
     }
 
     /// Ends a connection.
@@ -449,7 +448,7 @@ impl<'s> World<'s> {
         for (one, other) in [(a, b), (b, a)] {
             let peer = self.members[other].key;
             if self.members[one].connected.remove(&peer) {
-                self.send(one, Input::Left { peer });
+                self.send_in_order(other, one, Input::Left { peer });
             }
         }
     }
@@ -472,6 +471,17 @@ impl<'s> World<'s> {
     fn send(&mut self, to: usize, input: Input) {
         self.messages += 1;
         let (wait, life) = (self.latency(), self.members[to].life);
+        self.later(wait, Happening::Input { to, life, input: Box::new(input) });
+    }
+
+    /// The same for what concerns a connection: it comes in the order in which it was sent.
+    fn send_in_order(&mut self, from: usize, to: usize, input: Input) {
+        self.messages += 1;
+        let (wait, life) = (self.latency(), self.members[to].life);
+        let newest = self.ordered.get(&(from, to)).copied().unwrap_or(0);
+        let at = (self.now() + wait).max(newest);
+        self.ordered.insert((from, to), at);
+        let wait = at - self.now();
         self.later(wait, Happening::Input { to, life, input: Box::new(input) });
     }
 
@@ -515,6 +525,10 @@ impl<'s> World<'s> {
                 names: crate::store::fake::Names::Kept,
             });
         }
+        if self.scenario.nodes[&self.members[n].plan].forgets {
+            self.members[n].forget();
+            self.lied.retain(|(finder, _)| *finder != n);
+        }
         self.members[n].start()?;
         if let Some(node) = &self.members[n].node {
             node.view();
@@ -544,7 +558,8 @@ impl<'s> World<'s> {
         }
         for (n, liar) in &self.lied {
             let (member, liar) = (&self.members[*n], &self.members[*liar]);
-            if member.connected.contains(&liar.key) {
+            let is_kept = member.machine.peers().iter().any(|peer| peer.key == liar.key);
+            if is_kept || member.machine.refuses(&liar.key).is_none() {
                 return Err(format!("{} keeps the liar {}", member.name, liar.name));
             }
         }

@@ -44,6 +44,7 @@ fn render(peers: &Report, now: u64, style: Style) -> String {
     let beacon = peers.beacon.as_deref().unwrap_or("no beacon: it has no address for others");
     let mut out = format!("this node is {}\n  {beacon}\n", peers.node);
     out += &format!("  reached at {}\n", peers.listening.join(", "));
+    peers.router.iter().for_each(|words| out += &format!("  {}\n", clean(words)));
     if peers.peers.is_empty() {
         out += "no other node is connected; those of this network are found by themselves, another is met \
                 with `djdns connect` and what `djdns beacon --long` shows there\n";
@@ -107,6 +108,7 @@ mod tests {
             node: "did:key:zMe".to_owned(),
             beacon: Some("DMCT:0.5428:31415:a3f2c8b9".to_owned()),
             listening: vec!["[::]:31415".to_owned()],
+            router: Some("the router lets others in".to_owned()),
             peers: Vec::new(),
             known: 0,
             liars: Vec::new(),
@@ -119,6 +121,7 @@ mod tests {
         let said = render(&report(), 0, Style::plain());
         assert!(said.contains("DMCT:0.5428:31415:a3f2c8b9\n"), "{said}");
         assert!(said.contains("`djdns connect`"), "{said}");
+        assert!(said.contains("\n  the router lets others in\n"), "{said}");
     }
 
     #[test]

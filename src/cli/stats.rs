@@ -11,7 +11,7 @@ use super::{
 use crate::{
     control::{
         request::{Answer, Request},
-        running::{Forwarded, Queries, Stats as Report, Times, UpstreamReport},
+        running::{Forwarded, PeerStats, Queries, Stats as Report, Times, UpstreamReport},
     },
     time::since,
 };
@@ -66,6 +66,7 @@ fn render(stats: &Report, style: Style) -> String {
     out += &times(queries, style);
     out += &forwarding(stats, style);
     out += &upstreams(&stats.upstreams, style);
+    out += &stats.peers.as_ref().map_or_else(String::new, |numbers| peers(numbers, style));
     out + &pages(stats, style)
 }
 
@@ -172,6 +173,12 @@ fn upstreams(upstreams: &[UpstreamReport], style: Style) -> String {
     if shown.is_empty() { shown } else { format!("\n{shown}") }
 }
 
+fn peers(numbers: &PeerStats, style: Style) -> String {
+    let (came, went) = (size(numbers.bytes_in), size(numbers.bytes_out));
+    let words = format!("connected; {came} came from them, {went} went to them");
+    section("other nodes", &[(words, numbers.connected)], style)
+}
+
 fn pages(stats: &Report, style: Style) -> String {
     let mut table = Table::new(["PAGE", "HEIGHT", "ENTRIES", "OPEN"]);
     for page in &stats.pages {
@@ -249,6 +256,7 @@ mod tests {
                 last_error: None,
                 looped: false,
             }],
+            peers: Some(PeerStats { connected: 2, bytes_in: 52_428_800, bytes_out: 0 }),
             pages: vec![PageStats {
                 name: "ct.".into(),
                 page_id: "01".into(),
@@ -266,6 +274,7 @@ mod tests {
             "  from pages and this machine        10  <= 100 µs     <= 2.5 ms      500 µs\n",
             "192.0.2.1     12.3 ms                0\n",
             "ct.        3       12     0\n",
+            "\nother nodes\n  connected; 50 MiB came from them",
             "and refreshing included; 66 of 100 were in the cache\n",
         ] {
             assert!(shown.contains(expect), "{expect}\n{shown}");

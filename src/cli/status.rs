@@ -71,6 +71,7 @@ fn render(context: &Context, status: &report::Status) -> String {
         Some(peers) => {
             row("peers", peers.words.clone());
             row("reached at", peers.listening.join(", "));
+            peers.router.iter().for_each(|words| row("router", words.clone()));
         }
         None if status.daemon.is_some() => row("peers", "off: this node has no others".to_owned()),
         None => {}

@@ -12,6 +12,8 @@ pub struct Peers {
     pub beacon: Option<String>,
     /// Where other nodes reach this one; nothing: peers are off, or no port was to be had.
     pub listening: Vec<String>,
+    /// What the router says about letting them in, in a sentence; none where it is not asked.
+    pub router: Option<String>,
     pub peers: Vec<Peer>,
     /// Nodes that are known and not connected.
     pub known: usize,
@@ -85,6 +87,8 @@ pub struct Joining {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbourhood {
     pub listening: Vec<String>,
+    /// What the router says about letting others in, in a sentence; none where it is not asked.
+    pub router: Option<String>,
     pub connected: usize,
     /// Pages that a connected node follows as well, and those of them that stand where all of these do.
     pub pages: usize,

@@ -59,6 +59,8 @@ pub struct Stats {
     pub queries: Queries,
     pub forwarding: Forwarded,
     pub upstreams: Vec<UpstreamReport>,
+    /// None where this node has no others.
+    pub peers: Option<PeerStats>,
     pub pages: Vec<PageStats>,
 }
 
@@ -113,6 +115,15 @@ pub struct Forwarded {
     pub cache_entries: u64,
     /// About.
     pub cache_bytes: u64,
+}
+
+/// Other nodes that are connected, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStats {
+    pub connected: u64,
+    /// Over these connections, since each was made.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
 }
 
 /// A page, in numbers.

@@ -409,6 +409,11 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
         node.view.store(Arc::new(node.view.load().without_page(&id)));
     }
     let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
+    let trusted = trusted.map(|(name, _)| name.to_string());
+    // Whoever holds these may wait for the state.
+    drop(state);
+    node.inboxes.forget(&id);
+    node.outboxes.forget(&id);
     Ok(Forgotten {
         demonstration: page.as_ref().is_some_and(|page| page.page().is_demonstration()),
         page_id: id.to_string(),
@@ -416,7 +421,7 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
             .map(|page| page.page().name().clone())
             .or(damaged.and_then(|damage| damage.name))
             .map(|name| name.to_string()),
-        trusted: trusted.map(|(name, _)| name.to_string()),
+        trusted,
         linked,
     })
 }

@@ -43,6 +43,13 @@ use crate::{
 #[derive(Default)]
 pub struct Inboxes(Mutex<BTreeMap<Id, Inbox>>);
 
+impl Inboxes {
+    /// Drops what is in memory of a page that is here no longer.
+    pub fn forget(&self, page: &Id) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(page);
+    }
+}
+
 /// Takes in a petition from this machine; one to a page that other nodes host is handed to them.
 ///
 /// # Errors

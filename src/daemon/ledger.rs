@@ -20,7 +20,7 @@ use super::{
     node::{Node, State, sentence},
     trail::short,
     verify::check_forks,
-    whole::{self, Check, Note, Step},
+    whole::{self, Check, Note, Step, WholeRefusal},
 };
 use crate::{
     governance::{
@@ -28,7 +28,7 @@ use crate::{
         attest::{Attestation, AttestationRefusal},
         chain::ladder::Ladder,
         field::Field,
-        jump::Snapshot,
+        jump::{Snapshot, Window},
         seal::SealRecord,
         sealing::SealRefusal,
         statement::{Statement, StatementRefusal},
@@ -78,6 +78,11 @@ impl Ledger for Node {
         Kind::from_tag(record.kind).is_some_and(whole::is_said).then_some(record.bytes)
     }
 
+    fn window(&self, page: &Id) -> Option<Window> {
+        synced(&self.state(), page)?;
+        Node::window(self, page)
+    }
+
     /// N6 refuses here: of a page that is not followed, and of who takes no part.
     fn admit(&self, page: &Id, from: &PublicKey, statements: Vec<Vec<u8>>) -> Vec<Verdict> {
         let Some(present) = self.page(page).filter(|page| !page.page().is_demonstration()) else {
@@ -87,6 +92,7 @@ impl Ledger for Node {
         let mut state = self.state();
         let now = self.now();
         let verdicts = self.take_statements(&mut state, page, from, read, now);
+        tracing::debug!(page = %page.short(), %from, ?verdicts, "statements of a peer");
         self.seal_in(&mut state, page, now);
         verdicts
     }
@@ -352,10 +358,7 @@ impl Node {
         if record.seal.page != *id || height == 0 {
             return Verdict::Fault("it is evidence about another page, or of no seal".to_owned());
         }
-        let is_kept = |fork: &SealRecord| fork.seal.id() == seal;
-        if self.state().forks.get(id).is_some_and(|forks| forks.iter().any(is_kept))
-            || self.store.find_in(id, &seal).is_ok_and(|found| found.is_some())
-        {
+        if self.knows_seal(id, &seal) {
             return Verdict::Known;
         }
         if height > page.page().height() {
@@ -371,23 +374,48 @@ impl Node {
         }
     }
 
+    /// Whether a seal is held, or kept as evidence, or was shown when the page was taken over.
+    fn knows_seal(&self, id: &Id, seal: &Id) -> bool {
+        let state = self.state();
+        let mut forks = state.forks.get(id).into_iter().flatten();
+        let is_kept = forks.any(|fork| fork.seal.id() == *seal);
+        let mut shown = state.windows.get(id).into_iter().flat_map(|window| &window.seals);
+        is_kept
+            || shown.any(|(shown, _)| shown.id() == *seal)
+            || self.store.find_in(id, seal).is_ok_and(|found| found.is_some())
+    }
+
     /// Whether this seal was committed to, above the same seal as the one held at its height. The page
-    /// is replayed up to there, which is slow: whoever sends what is none is not listened to again.
+    /// is replayed up to there, which is slow: whoever sends what is none is not listened to again. Of
+    /// heights that were jumped over nothing can be said, nor of a seal above another history.
     fn contradicts(&self, id: &Id, record: &SealRecord) -> Result<(), Verdict> {
         let whole = self.read_whole(id).map_err(|why| Verdict::NotNow(why.to_string()))?;
         let fork = std::slice::from_ref(record);
-        let mut found = Ok(());
+        let height = record.seal.height;
+        let mut found = Err(Verdict::NotNow(format!(
+            "what was sealed at height {height} is not here, so that nothing can be said of another seal"
+        )));
         let reopened =
             whole::reopen_watched(&whole, Check::Trusted, &mut |_, _, _| {}, &mut |step| {
                 if let Step::Sealed(below, held, _) = step
-                    && let Err(refusal) = check_forks(fork, below, held)
+                    && held.seal.height == height
                 {
-                    found = Err(Verdict::Fault(refusal.to_string()));
+                    found = check_forks(fork, below, held).map_err(|refusal| contested(&refusal));
                 }
                 Ok(())
             });
         reopened.map_err(|why| Verdict::NotNow(why.to_string()))?;
         found
+    }
+}
+
+/// What is to be said of a seal that is no evidence.
+fn contested(refusal: &WholeRefusal) -> Verdict {
+    match refusal {
+        WholeRefusal::Fork(_, why) if matches!(**why, SealRefusal::Previous { .. }) => {
+            Verdict::NotNow(format!("the two histories parted further below: {refusal}"))
+        }
+        _ => Verdict::Fault(refusal.to_string()),
     }
 }
 

@@ -25,7 +25,10 @@ use crate::{
     id::Id,
     key::PublicKey,
     limits::*,
-    network::{self, Bounds, Network, NetworkError},
+    network::{
+        self, Bounds, Network, NetworkError,
+        mapping::{Mapping, Routers},
+    },
     sync::{Event, Handed, Input, Moment, Sync, Want},
 };
 
@@ -34,11 +37,13 @@ mod contacts;
 mod door;
 mod fetching;
 mod jobs;
+mod letters;
 mod machine;
 pub mod misses;
 mod own;
 mod pages;
 mod report;
+mod router;
 pub mod sightings;
 pub mod sockets;
 
@@ -55,8 +60,8 @@ pub struct Options {
     pub contacts: Vec<Contact>,
     /// How nodes of the same network are looked for.
     pub lan: Lan,
-    /// Whether a router is asked to let others in.
-    pub port_mapping: bool,
+    /// The routers that are asked to let others in, if they are to be.
+    pub port_mapping: Option<Routers>,
 }
 
 /// The driver. Its threads run until [`Neighbours::stop`].
@@ -77,6 +82,8 @@ struct Shared {
     runtime: Handle,
     network: OnceLock<Network>,
     discovery: Mutex<Option<crate::discovery::Discovery>>,
+    /// A way in through a router.
+    mapping: Mutex<Option<Mapping>>,
     /// What this node says of itself.
     beacon: ArcSwapOption<Beacon>,
     misses: Mutex<Misses>,
@@ -131,6 +138,7 @@ impl Neighbours {
             runtime: runtime.handle().clone(),
             network: OnceLock::new(),
             discovery: Mutex::default(),
+            mapping: Mutex::default(),
             beacon: ArcSwapOption::empty(),
             misses: Mutex::default(),
             sightings: Mutex::default(),
@@ -180,6 +188,10 @@ impl Neighbours {
             }
         }
         let Some(runtime) = lock(&self.runtime).take() else { return };
+        let mapping = lock(&shared.mapping).take();
+        if let Some(mapping) = mapping {
+            runtime.block_on(mapping.give_back());
+        }
         if let Some(network) = shared.network.get() {
             runtime.block_on(network.shutdown());
         }
@@ -202,9 +214,12 @@ impl Shared {
     fn begin(self: Arc<Self>, options: Options) {
         self.set_contacts(options.contacts);
         self.clone().discover(options.lan);
+        self.ask_router(options.port_mapping);
         let (renewing, calling) = (self.clone(), self.clone());
-        self.runtime.spawn(async move { renewing.keep_beacon(options.port_mapping).await });
+        self.runtime.spawn(async move { renewing.keep_beacon().await });
         self.runtime.spawn(async move { calling.keep_contacts().await });
+        let runtime = self.runtime.clone();
+        runtime.spawn(async move { self.keep_letters().await });
     }
 
     /// Every page that is trusted and not here is wanted.

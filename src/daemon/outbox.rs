@@ -10,6 +10,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use tokio::sync::Notify;
+
 use super::{
     inbox::{self, Told},
     node::{Node, sentence},
@@ -33,7 +35,23 @@ use crate::{
 
 /// The outboxes that were needed so far, by page.
 #[derive(Default)]
-pub struct Outboxes(Mutex<BTreeMap<Id, Outbox>>);
+pub struct Outboxes {
+    known: Mutex<BTreeMap<Id, Outbox>>,
+    /// Something is due earlier than was said.
+    news: Notify,
+}
+
+impl Outboxes {
+    /// Waits until something may be due earlier than [`next`] said.
+    pub async fn woken(&self) {
+        self.news.notified().await;
+    }
+
+    /// Drops what is in memory of a page that is here no longer.
+    pub fn forget(&self, page: &Id) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(page);
+    }
+}
 
 /// Something to ask a host, and where it may be: none but its key may be known.
 #[derive(Clone, Debug)]
@@ -72,7 +90,7 @@ pub fn keep(
     now: u64,
 ) -> Result<Answer, Failure> {
     let id = petition.page();
-    with_outbox(node, &id, |outbox| {
+    let kept = with_outbox(node, &id, |outbox| {
         let mut after = outbox.clone();
         let dropped = after
             .keep(petition.clone(), now)
@@ -87,7 +105,9 @@ pub fn keep(
             Some(row) => Ok(answer(page, row, now)),
             None => Err(Failure::not_found("the petition is gone")),
         }
-    })
+    });
+    node.outboxes.news.notify_one();
+    kept
 }
 
 /// The petitions that were sent, to any page, whose id starts with these digits. Their hosts are asked
@@ -101,12 +121,25 @@ pub fn with_prefix(
     prefix: &str,
     now: u64,
 ) -> Result<Vec<Answer>, Failure> {
-    with_outbox(node, &page.page().id(), |outbox| {
+    let found = with_outbox(node, &page.page().id(), |outbox| {
         let rows = outbox.rows().filter(|row| row.petition.id().has_hex_prefix(prefix));
         let ids: Vec<Id> = rows.map(|row| row.petition.id()).collect();
         ids.iter().for_each(|id| outbox.hurry(id));
         Ok(ids.iter().filter_map(|id| outbox.row(id)).map(|row| answer(page, row, now)).collect())
-    })
+    });
+    if found.as_ref().is_ok_and(|found: &Vec<Answer>| !found.is_empty()) {
+        node.outboxes.news.notify_one();
+    }
+    found
+}
+
+/// A node is there that may not have been before: what it was to be asked without success is due.
+pub fn met(node: &Node, host: &PublicKey) {
+    let mut outboxes = node.outboxes.known.lock().unwrap_or_else(PoisonError::into_inner);
+    let due: Vec<bool> = outboxes.values_mut().map(|outbox| outbox.met(host)).collect();
+    if due.contains(&true) {
+        node.outboxes.news.notify_one();
+    }
 }
 
 /// What is to be asked of hosts now; it counts as asked.
@@ -176,7 +209,7 @@ fn with_outbox<T>(
     call: impl FnOnce(&mut Outbox) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     // A panic elsewhere leaves whole values behind: they are replaced, never edited.
-    let mut outboxes = node.outboxes.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut outboxes = node.outboxes.known.lock().unwrap_or_else(PoisonError::into_inner);
     if !outboxes.contains_key(page) {
         outboxes.insert(*page, read(node, page)?);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{node::Node, running::Running, status::in_order};
+use super::{neighbours::Neighbours, node::Node, running::Running, status::in_order};
 use crate::{
     ambient,
     control::running::{Bucket, Forwarded, PageStats, Queries, Stats, Times},
@@ -21,6 +21,7 @@ pub fn stats(node: &Node, running: &Running) -> Stats {
         queries: queries(&running.witness.counted()),
         forwarding: forwarded(running),
         upstreams: running.forwarding().upstreams,
+        peers: running.neighbours().map(Neighbours::numbers),
         pages: in_order(node).iter().map(page).collect(),
     }
 }

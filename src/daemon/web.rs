@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::door::HttpDoor,
-    control::running::{PageStats, Stats, Times, UpstreamReport},
+    control::running::{PageStats, PeerStats, Stats, Times, UpstreamReport},
     dns::{Access, holder},
     http::{
         Health, Http, Serving, Shown,
@@ -100,6 +100,7 @@ pub fn families(stats: &Stats) -> Vec<Family> {
     families.extend(queries(stats));
     families.extend(forwarding(stats));
     families.extend(upstreams(&stats.upstreams));
+    families.extend(stats.peers.iter().flat_map(peers));
     families.extend(pages(&stats.pages));
     families
 }
@@ -197,6 +198,19 @@ fn upstreams(upstreams: &[UpstreamReport]) -> Vec<Family> {
             "Questions that an upstream did not answer since it last did.",
         )
         .by("upstream", each(|one| Some(one.failures.into()))),
+    ]
+}
+
+fn peers(peers: &PeerStats) -> Vec<Family> {
+    let gauge = |name, words, value: u64| Family::gauge(name, words).is(value as f64);
+    vec![
+        gauge("djdns_peers", "Other nodes that are connected.", peers.connected),
+        gauge(
+            "djdns_peers_received_bytes",
+            "What came over the connections that there are.",
+            peers.bytes_in,
+        ),
+        gauge("djdns_peers_sent_bytes", "What was sent over them.", peers.bytes_out),
     ]
 }
 

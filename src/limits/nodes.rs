@@ -246,6 +246,8 @@ pub const BOOK_HINTS_MAX: usize = 4;
 pub const BOOK_FAILURES_MAX: u32 = 8;
 /// How long a node that could not be reached is left alone, the first time; then twice as long (choice).
 pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
+/// A connection that ended sooner was refused, and counts as one that failed (choice).
+pub const BOOK_LASTED: Duration = Duration::from_secs(10);
 /// The longest that it is left alone (choice: a laptop that wakes up is found within minutes anyway, since
 /// it calls).
 pub const BOOK_RETRY_MAX: Duration = Duration::from_secs(900);
@@ -272,6 +274,13 @@ pub const PETITION_RETRY: Duration = Duration::from_secs(60);
 pub const PETITION_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// How often a host that has a petition is asked what became of it (choice: moderators are people).
 pub const PETITION_FATE_INTERVAL: Duration = Duration::from_secs(600);
+/// How long a host may take for an answer about one (choice: it writes a file).
+pub const PETITION_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether something is to be asked of a host at least, and at most (choice:
+/// pages and their hosts change; whoever is woken without end has the rest of the machine to leave
+/// room for).
+pub const PETITIONS_LOOKED_EVERY: Duration = Duration::from_secs(60);
+pub const PETITIONS_REST: Duration = Duration::from_millis(200);
 /// How long a beacon holds that a person asks for, to hand it on or to propose it (choice: so long
 /// that paper is of use, and so short that a proposal a month is enough).
 pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);

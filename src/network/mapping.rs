@@ -108,6 +108,11 @@ impl Mapping {
         self.state.borrow().clone()
     }
 
+    /// How it stands, for whoever waits for it to change.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
     /// Waits until it stands otherwise.
     pub async fn changed(&mut self) -> State {
         if self.state.changed().await.is_err() {
@@ -263,4 +268,4 @@ fn is_outside(ip: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

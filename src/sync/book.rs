@@ -210,15 +210,32 @@ impl Book {
         let source = Source { how: How::Told, teller: None };
         let place = self.places.get_mut(&address);
         let how = place.map_or(source.how, |place| {
-            (place.key, place.tries) = (Some(key), Tries::default());
+            (place.key, place.tries.next) = (Some(key), 0);
             place.how
         });
         let known = self.met.remove(&key).or_else(|| self.heard.remove(&key));
         let mut known = known.unwrap_or_else(|| Known::new(None, Source { how, ..source }, now));
         known.note(address);
-        (known.met, known.tries) = (now.unix, Tries::default());
+        (known.met, known.tries.next) = (now.unix, 0);
         self.met.insert(key, known);
         self.thin_met(&key);
+    }
+
+    /// A connection that was opened from here ended after so many milliseconds. Whoever sends this node
+    /// away is left alone longer every time, as one that is not reached.
+    pub fn parted(&mut self, key: &PublicKey, lasted: u64, now: Moment) {
+        let seed = self.seed;
+        let has_lasted = lasted >= BOOK_LASTED.as_millis() as u64;
+        let settle = |tries: &mut Tries, salt: &[u8]| match has_lasted {
+            true => *tries = Tries::default(),
+            false => tries.fail(seed, salt, now),
+        };
+        if let Some(known) = self.met.get_mut(key) {
+            settle(&mut known.tries, key.as_bytes());
+        }
+        for place in self.places.values_mut().filter(|place| place.key == Some(*key)) {
+            settle(&mut place.tries, key.as_bytes());
+        }
     }
 
     /// Nobody, or somebody else, answered there.
@@ -326,8 +343,9 @@ impl Book {
             }
         }
         rows.extend(self.places.iter().filter_map(|(address, place)| {
-            let is_linked = place.key.is_some_and(|key| linked.contains(&key))
-                || links.iter().any(|link| link.address == *address);
+            let is_shut = |key: PublicKey| linked.contains(&key) || self.liars.contains_key(&key);
+            let is_linked =
+                place.key.is_some_and(is_shut) || links.iter().any(|link| link.address == *address);
             (!is_linked && place.tries.next <= now.ticks).then(|| Row {
                 key: None,
                 how: place.how,

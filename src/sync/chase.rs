@@ -134,7 +134,7 @@ impl Page {
         let height = self.own.as_ref().map(|own| own.standing.height);
         if height.is_some_and(|height| above.height < height) && !is_ours {
             return match items {
-                Some(items) => self.on_evidence(peer, items, shared, ledger),
+                Some(items) => self.on_evidence(peer, above, items, shared, ledger),
                 None => self.pause(peer, shared),
             };
         }
@@ -219,6 +219,9 @@ impl Page {
             }
             let Some(next) = ledger.held(&self.id) else { return };
             self.refresh(Some(&next), shared, Some(&peer));
+            if self.is_too_large(&next, shared) {
+                return;
+            }
             held = next;
         }
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem::replace,
     net::SocketAddr,
 };
 
@@ -110,7 +111,7 @@ impl Sync {
     fn take(&mut self, input: Input, ledger: &dyn Ledger) {
         match input {
             Input::Joined { peer, address, outbound } => self.joined(peer, address, outbound),
-            Input::Left { peer } => self.shared.left(&peer),
+            Input::Left { peer } => self.parted(&peer),
             Input::Told { peer, notice } => self.told(&peer, &notice, ledger),
             Input::Answered { ask, answer } => self.answered(ask, answer, ledger),
             Input::Misbehaved { peer, .. } => self.shared.charge(&peer, Charge::Misbehaved),
@@ -143,7 +144,9 @@ impl Sync {
     fn joined(&mut self, key: PublicKey, address: SocketAddr, outbound: bool) {
         self.connecting.retain(|at, (other, _)| *other != Some(key) && *at != address);
         if !self.shared.joined(key, address, outbound) {
-            return;
+            let now = self.shared.now;
+            self.shared.book.failed(Some(&key), &[], now);
+            return self.shared.book.failed(None, &[address], now);
         }
         let hello = Notice::Hello(self.hello(address));
         self.shared.tell(&key, &hello);
@@ -155,6 +158,16 @@ impl Sync {
             let bytes_max = request.answer_bytes_max();
             self.shared.ask(&key, request, bytes_max);
         }
+    }
+
+    /// A connection ended.
+    fn parted(&mut self, key: &PublicKey) {
+        let now = self.shared.now;
+        if let Some(peer) = self.shared.peers.get(key).filter(|peer| peer.outbound) {
+            let lasted = now.ticks.saturating_sub(peer.since.ticks);
+            self.shared.book.parted(key, lasted, now);
+        }
+        self.shared.left(key);
     }
 
     /// Tells a peer where this node stands on all its pages.
@@ -191,20 +204,21 @@ impl Sync {
     }
 
     fn follows(&mut self, peer: &PublicKey, follow: &Follow) {
-        let since = self.shared.peers.get(peer).map_or(0, |peer| peer.since.ticks);
-        // Until then both sides tell all they hold anyway.
-        let is_late = self.shared.now.ticks > since + SETTLE_TIME.as_millis() as u64;
+        // Whoever follows a page from now on may not have held it when it was told where this node
+        // stands.
+        let mut answers: BTreeMap<bool, Vec<Standing>> = BTreeMap::new();
         for standing in &follow.standings {
             let Some(page) = self.pages.get_mut(&standing.page) else { continue };
-            let is_new = !page.seen.contains_key(peer);
             page.stands(peer, *standing, follow.live, &mut self.shared);
             self.dirty.insert(page.id);
-            // It did not hold the page when it was told where this node stands.
-            if let Some(own) = page.own.as_ref().filter(|_| is_new && is_late) {
-                let live = page.wish.pace == Pace::Live;
-                let follow = Follow { live, standings: vec![own.standing] };
-                self.shared.tell(peer, &Notice::Follow(follow));
+            let is_new =
+                page.seen.get_mut(peer).is_some_and(|seen| !replace(&mut seen.follows, true));
+            if let Some(own) = page.own.as_ref().filter(|_| is_new) {
+                answers.entry(page.wish.pace == Pace::Live).or_default().push(own.standing);
             }
+        }
+        for (live, standings) in answers {
+            self.shared.tell(peer, &Notice::Follow(Follow { live, standings }));
         }
     }
 

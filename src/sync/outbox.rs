@@ -193,6 +193,12 @@ impl Outbox {
         self.rows.get_mut(petition).into_iter().for_each(|row| row.tries.clear());
     }
 
+    /// A host is there: what it has not answered yet is asked at once. Returns whether there is any.
+    pub fn met(&mut self, host: &PublicKey) -> bool {
+        let unheard = self.rows.values_mut().filter(|row| !row.words.contains_key(host));
+        unheard.filter_map(|row| row.tries.remove(host)).count() > 0
+    }
+
     /// Takes in what a host answered to an errand, `None` if nothing that can be read. Returns whether
     /// the row is to be kept anew.
     pub fn told(

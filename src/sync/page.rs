@@ -32,6 +32,8 @@ pub struct Seen {
     pub standing: Standing,
     /// Whether it wants to be told what is new.
     pub live: bool,
+    /// Whether it said itself that it follows the page, and was told where this node stands.
+    pub follows: bool,
     /// Nothing about this page is asked of it before this, in ticks.
     pub not_before: u64,
     /// How often in a row it was of no use.
@@ -44,6 +46,8 @@ pub struct Seen {
     pub no_seals: Option<u64>,
     /// Its seal about which it was asked for evidence.
     pub evidence: Option<Id>,
+    /// Why what it showed then proves nothing, while it is asked for more.
+    unproved: Option<String>,
 }
 
 /// Where this node stands on a page that it holds.
@@ -78,6 +82,10 @@ pub struct Page {
     pub look_at: u64,
     /// Bytes that may be asked for, and since when that holds (N8).
     room: Option<(u64, u64)>,
+    /// Bytes of its state under a seal, where they are counted (N8).
+    size: Option<(Id, u64)>,
+    /// The seal and limit of which it was said that it is too large.
+    too_large: Option<(Id, u64)>,
     /// When beacons of its peers are asked for again, and when those in itself are tried.
     pub meet_at: u64,
     /// How often that was in vain.
@@ -92,12 +100,14 @@ impl Seen {
         Seen {
             standing,
             live,
+            follows: false,
             not_before: 0,
             pauses: 0,
             compare_at: now,
             taken: None,
             no_seals: None,
             evidence: None,
+            unproved: None,
         }
     }
 }
@@ -122,6 +132,8 @@ impl Page {
             pull_at: 0,
             look_at: 0,
             room: None,
+            size: None,
+            too_large: None,
             meet_at: 0,
             meetings: 0,
         }
@@ -141,6 +153,7 @@ impl Page {
             return;
         }
         match &held {
+            Some(held) if self.is_too_large(held, shared) => return,
             None => self.seek(shared, ledger),
             Some(held) => {
                 self.catch_up(held, shared, ledger);
@@ -179,6 +192,27 @@ impl Page {
                 false
             }
         }
+    }
+
+    /// Whether a page that is held has grown beyond what it may take: then it is gone on with no
+    /// further, which is said once (N8).
+    pub fn is_too_large(&mut self, held: &Held, shared: &mut Shared) -> bool {
+        let Some(max) = self.wish.bytes_max else { return false };
+        let page = held.governance.page();
+        let seal = page.seal();
+        let counted = self.size.filter(|(at, _)| *at == seal).map(|(_, bytes)| bytes);
+        let bytes = counted.unwrap_or_else(|| bytes_of(page.state()));
+        self.size = Some((seal, bytes));
+        if bytes <= max {
+            self.too_large = None;
+            return false;
+        }
+        (self.chase, self.far, self.compare) = (None, None, None);
+        if self.too_large.replace((seal, max)) != Some((seal, max)) {
+            let why = format!("it has {bytes} bytes, and may take {max}");
+            shared.event(Event::Stuck { page: self.id, why });
+        }
+        true
     }
 
     /// Asks a few peers where they stand.
@@ -430,7 +464,7 @@ impl Page {
     }
 
     /// Asks a peer that stands on another history to show it (T4): the seals from the height on at
-    /// which both have one.
+    /// which both have one, and then further down, as far as seals are handed on.
     pub fn ask_evidence(&mut self, peer: &PublicKey, height: u64, seal: Id, shared: &mut Shared) {
         let Some(seen) = self.seen.get_mut(peer) else { return };
         if seen.evidence == Some(seal) || height == 0 {
@@ -445,6 +479,7 @@ impl Page {
     pub fn on_evidence(
         &mut self,
         peer: &PublicKey,
+        above: Above,
         items: Vec<Rdata>,
         shared: &mut Shared,
         ledger: &dyn Ledger,
@@ -459,23 +494,56 @@ impl Page {
             }
         }
         records.retain(|record| record.seal.height <= height);
-        records.truncate(FORKS_KEPT_MAX);
+        records.truncate(SEALS_REPLAYED_MAX);
+        let unproved = self.seen.get_mut(peer).and_then(|seen| seen.unproved.take());
         if records.is_empty() {
-            shared.charge(peer, Charge::Withheld);
+            match unproved {
+                Some(why) => self.is_elsewhere(why, shared),
+                None => shared.charge(peer, Charge::Withheld),
+            }
             return self.pause(peer, shared);
         }
-        let verdicts = ledger.forks(&self.id, peer, records);
-        let fault = verdicts.iter().find_map(|verdict| match verdict {
-            Verdict::Fault(what) => Some(what.clone()),
-            _ => None,
+        // The lowest that is not held here says it all: above it nothing can be judged by this history.
+        let is_held = |seal: &Id| *seal == self.id || ledger.stored(&self.id, seal).is_some();
+        if let Some(lowest) = records.first().filter(|lowest| !is_held(&lowest.seal.previous)) {
+            let height = lowest.seal.height;
+            let why = format!("what its seal at height {height} follows is not here");
+            self.go_deeper(peer, above, why, shared);
+            return self.pause(peer, shared);
+        }
+        let judged = records.into_iter().map(|record| {
+            let verdicts = ledger.forks(&self.id, peer, vec![record]);
+            verdicts.into_iter().next().unwrap_or(Verdict::Known)
         });
-        match fault {
-            Some(what) => shared.lied(peer, what),
-            None => self.pause(peer, shared),
+        match judged.into_iter().find(|verdict| *verdict != Verdict::Known) {
+            Some(Verdict::Fault(what)) => return shared.lied(peer, what),
+            Some(Verdict::NotNow(why)) => self.is_elsewhere(why, shared),
+            Some(Verdict::New) => {
+                self.refresh(ledger.held(&self.id).as_ref(), shared, Some(peer));
+            }
+            _ => {}
         }
-        if verdicts.contains(&Verdict::New) {
-            self.refresh(ledger.held(&self.id).as_ref(), shared, Some(peer));
+        self.pause(peer, shared);
+    }
+
+    /// The seals of another history that came cannot be judged: one more is asked for, down to where the
+    /// two parted. Whoever took the page over may have no more; where none is to be had a person is told.
+    fn go_deeper(&mut self, peer: &PublicKey, above: Above, why: String, shared: &mut Shared) {
+        let theirs = self.seen.get(peer).map_or(0, |seen| seen.standing.height);
+        let deepest = theirs.saturating_sub(SEALS_REPLAYED_MAX as u64);
+        let lower = above.height.saturating_sub(1);
+        let further = Request::Seals(Above { page: self.id, height: lower });
+        if (deepest..above.height).contains(&lower) && self.ask(peer, further, shared) {
+            self.seen.get_mut(peer).into_iter().for_each(|seen| seen.unproved = Some(why.clone()));
+            return;
         }
+        self.is_elsewhere(why, shared);
+    }
+
+    /// Another history is shown, and nothing proves it here: neither is it followed, nor is that kept quiet.
+    fn is_elsewhere(&self, why: String, shared: &mut Shared) {
+        let why = format!("a peer shows another history of it, which is not followed: {why}");
+        shared.event(Event::Stuck { page: self.id, why });
     }
 
     /// Whether this peer's standing leaves nothing to fetch.
@@ -518,6 +586,11 @@ impl Standing {
         let head = page.head();
         Standing { page: page.id(), height: head.height, seal: head.seal, open: held.open.root() }
     }
+}
+
+/// Bytes of all leaves of a state.
+fn bytes_of(state: &Trie) -> u64 {
+    state.iter().map(|(key, value)| (key.as_bytes().len() + value.len()) as u64).sum()
 }
 
 /// In which order statements are taken in that came together.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     beacon::Beacon,
-    governance::{chain::ChainProof, jump::Window, seal::SealRecord, statement::Statement},
+    governance::{chain::ChainProof, jump::Window, seal::SealRecord},
     id::Id,
     key::PublicKey,
     limits::*,
@@ -62,7 +62,7 @@ pub fn answer(
         }
         Request::Chain(above) => chain(held, above),
         Request::Subtrees(parts) => subtrees(held, parts),
-        Request::Window(at) => items(held.and_then(|held| window(&held, at, ledger)), 0),
+        Request::Window(at) => items(held.and_then(|_| window(at, ledger)), 0),
         Request::Seals(above) => seals(held, above, ledger),
         Request::Statements(named) => {
             let found = named.ids.iter().filter_map(|id| ledger.stored(&named.page, id));
@@ -135,14 +135,14 @@ fn record(held: &Held, ledger: &dyn Ledger, id: &Id) -> Option<SealRecord> {
     SealRecord::decode(&ledger.stored(&page, id)?).ok()
 }
 
-fn window(held: &Held, at: &At, ledger: &dyn Ledger) -> Option<Vec<u8>> {
-    let page = held.governance.page();
-    if page.seal() != at.seal {
+/// The window down from this seal, while it is the newest.
+fn window(at: &At, ledger: &dyn Ledger) -> Option<Vec<u8>> {
+    if ledger.held(&at.page)?.governance.page().seal() != at.seal {
         return None;
     }
-    let seal = |id: &Id| record(held, ledger, id).map(|record| (record.seal, record.contents));
-    let statement = |id: &Id| Statement::reopen(&ledger.stored(&page.id(), id)?).ok();
-    Some(Window::gather(page, &seal, &statement).encode())
+    let window = ledger.window(&at.page)?;
+    let newest = window.seals.first().map(|(seal, _)| seal.id());
+    (newest == Some(at.seal)).then(|| Window::encode(&window))
 }
 
 /// The records of the next seals, if they are few and all there.

@@ -15,6 +15,7 @@ use crate::{
     id::Id,
     key::SecretKey,
     page::name::Owner,
+    sync::Input,
 };
 
 /// How long somebody waits for what they want to vote on, ms.
@@ -194,6 +195,7 @@ impl World<'_> {
             more.extend(operations.into_iter().chain(ballots).chain(crowd.iter().cloned()));
             // It speaks of what its page would not take.
             self.members[n].is_honest = false;
+            self.input_now(n, Input::Changed { page: id });
         }
         Ok(())
     }

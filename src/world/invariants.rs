@@ -99,8 +99,11 @@ fn invariant_bounds(node: &Node, page: &Governance) -> Result<(), String> {
 fn invariant_answers_are_the_state(node: &Node, page: &Governance) -> Result<(), String> {
     let name = page.page().name();
     let id = page.page().id();
-    let fresh = with_page(&View::new(), built(page), page).with_anchor(name, id);
     let served = node.view().load().with_anchor(name, id);
+    // Whether it is fresh depends on the time at which that was looked at (T6).
+    let is_fresh = served.page(&id).is_none_or(|page| page.meta().fresh);
+    let built = with_page(&View::new(), built(page), page).with_anchor(name, id);
+    let fresh = built.with_fresh(&id, is_fresh);
     let owners: BTreeSet<&Owner> = page.soft_owners().take(8).collect();
     for owner in owners {
         let query = query(&[owner.wire(), name.wire()].concat());

@@ -5,7 +5,11 @@ use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::{chance::Chance, people, scenario::Lie};
 use crate::{
-    governance::{ballot::Choice, jump::Snapshot, seal::SealRecord},
+    governance::{
+        ballot::Choice,
+        jump::{Snapshot, Window},
+        seal::SealRecord,
+    },
     id::Id,
     key::PublicKey,
     page::trie::Trie,
@@ -117,6 +121,10 @@ impl Ledger for Told<'_> {
             return Some(bytes.clone());
         }
         Some(self.tale.spoil(page, self.node.stored(page, id)?))
+    }
+
+    fn window(&self, page: &Id) -> Option<Window> {
+        Ledger::window(self.node, page)
     }
 
     fn admit(&self, page: &Id, from: &PublicKey, statements: Vec<Vec<u8>>) -> Vec<Verdict> {

@@ -14,7 +14,6 @@ use std::{
 use super::{
     lies::{Tale, Told},
     people::BEGIN,
-    plain::{Machine, Plain},
 };
 use crate::{
     beacon::Beacon,
@@ -22,7 +21,7 @@ use crate::{
     id::Id,
     key::{PublicKey, SecretKey},
     store::fake::{FakeDisk, Survival},
-    sync::{Input, Ledger, Moment, Output},
+    sync::{Book, Input, Ledger, Moment, Output, Sync, answer},
 };
 
 const DATA_DIR: &str = "/data";
@@ -42,11 +41,13 @@ pub struct Member {
     pub tale: Tale,
     /// None: it does not run.
     pub node: Option<Arc<Node>>,
-    pub machine: Box<dyn Machine>,
+    pub machine: Sync,
     /// Counts its starts: what was on its way to an earlier life does not arrive.
     pub life: u32,
     pub disk: FakeDisk,
     pub key: PublicKey,
+    /// What it remembers of others from its earlier life.
+    pub book: Book,
     pub connected: BTreeSet<PublicKey>,
     /// What it said it had taken in from people, by page.
     pub acknowledged: BTreeMap<Id, BTreeSet<Id>>,
@@ -88,10 +89,11 @@ impl Member {
             is_honest: true,
             tale: Tale::default(),
             node: None,
-            machine: Box::new(Plain::new(key)),
+            machine: Sync::new(key, seed, None),
             life: 0,
             disk: FakeDisk::new(),
             key,
+            book: Book::new(key, seed),
             connected: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
             highest: BTreeMap::new(),
@@ -132,19 +134,35 @@ impl Member {
             return Err(format!("{} has another key after its start", self.name));
         }
         self.node = Some(node);
-        self.machine = Box::new(Plain::new(self.key));
+        let book = std::mem::replace(&mut self.book, Book::new(self.key, self.seed));
+        let chance = self.seed ^ (u64::from(self.life) << 40);
+        self.machine = Sync::with_book(self.key, chance ^ self.number(), self.beacon(), book);
         self.life += 1;
         self.waking = None;
         Ok(())
     }
 
+    /// It knows nobody any more.
+    pub fn forget(&mut self) {
+        self.book = Book::new(self.key, self.seed);
+    }
+
     /// It runs no longer, and its disk is what is found after that.
     pub fn stop(&mut self, survival: Option<Survival>) {
         self.node = None;
+        self.book = self.machine.book().clone();
         self.life += 1;
         self.connected.clear();
         if let Some(survival) = survival {
             self.disk = self.disk.reboot(survival);
+        }
+    }
+
+    /// What tells its chance from that of others.
+    fn number(&self) -> u64 {
+        match self.address.ip() {
+            std::net::IpAddr::V4(address) => u64::from(u32::from(address)),
+            std::net::IpAddr::V6(_) => 0,
         }
     }
 
@@ -164,10 +182,11 @@ impl Member {
     }
 
     /// What it answers.
-    pub fn answer(&self, request: &[u8]) -> Option<Vec<u8>> {
+    pub fn answer(&self, from: &Member, request: &[u8]) -> Option<Vec<u8>> {
         let node = self.node.as_ref()?;
         let told = Told { node: &**node, tale: &self.tale };
-        super::plain::answer(request, if self.is_honest { &**node } else { &told })
+        let ledger: &dyn Ledger = if self.is_honest { &**node } else { &told };
+        answer(&from.key, from.address, request, ledger, &self.machine.handed())
     }
 
     /// The pages that changed since this was asked last.

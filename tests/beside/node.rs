@@ -1,6 +1,6 @@
 //! A real daemon on a machine of a test's own network, and the commands that people type there.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{fs::File, net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
 
 use djdns::ambient;
 
@@ -17,13 +17,14 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_djdns");
 /// One node: its directory, and the daemon that runs there.
 pub struct Node {
     home: Home,
+    address: Ipv4Addr,
     pub daemon: Option<Daemon>,
 }
 
 impl Node {
     /// Starts a daemon on this machine, with this section `[peers]`.
     pub fn start(machine: &Machine, peers: &str) -> Node {
-        let mut node = Node { home: Home::new(), daemon: None };
+        let mut node = Node { home: Home::new(), address: machine.address, daemon: None };
         node.home.write("djdns.toml", &format!("[peers]\n{peers}\n"));
         node.run(machine);
         node
@@ -37,7 +38,14 @@ impl Node {
         command
             .args(["--http", "off", "--config", &config, "--data-dir"])
             .arg(self.home.data_dir());
+        // The commands that are typed here write into another file.
+        command.stderr(File::create(self.file("log")).expect("the home is there"));
         self.daemon = Some(self.home.start_as(&mut command));
+    }
+
+    /// Whether this is the address of its machine.
+    pub fn is_at(&self, address: &str) -> bool {
+        self.address.to_string() == address
     }
 
     /// Kills its daemon.
@@ -98,6 +106,16 @@ impl Node {
         self.types_until(&["resolve", name, "A"], address);
     }
 
+    /// The root of the state of a page, and its seal: equal on all nodes that are in step.
+    pub fn state_of(&self, page: &str) -> String {
+        let shown = self.types(&["page", "show", page, "--json"]);
+        let part = |name: &str| {
+            let (_, rest) = shown.split_once(&format!("\"{name}\":\"")).expect("it is shown");
+            rest.split('"').next().unwrap_or_default().to_owned()
+        };
+        [part("seal"), part("state_root")].join(" ")
+    }
+
     fn file(&self, name: &str) -> String {
         let folder = self.home.data_dir();
         folder.parent().expect("a home").join(name).display().to_string()
@@ -105,6 +123,6 @@ impl Node {
 
     /// What its daemon complained of.
     fn complaints(&self) -> String {
-        std::fs::read_to_string(self.file("stderr")).unwrap_or_default()
+        std::fs::read_to_string(self.file("log")).unwrap_or_default()
     }
 }

@@ -66,11 +66,17 @@ fn a_page_comes_through_where_every_fifth_datagram_is_lost_and_only_one_side_can
 
 /// Alice proposes a name on one node, Bob approves it on another.
 fn change(alice: &Node, bob: &Node, owner: &str, address: &str) {
-    let proposed = ["propose", "club", "set", owner, "A", address, "--as", "demo:alice", "-q"];
-    let operation = alice.types(&proposed);
+    agree([(alice, "demo:alice"), (bob, "demo:bob")], owner, address);
+}
+
+/// One proposes a name on a node, the other approves it on another. Whoever proposes two changes from
+/// the same seal keeps the newer only, so that on two sides two people propose.
+fn agree([author, other]: [(&Node, &str); 2], owner: &str, address: &str) {
+    let proposed = ["propose", "club", "set", owner, "A", address, "--as", author.1, "-q"];
+    let operation = author.0.types(&proposed);
     let operation = operation.lines().next().expect("an id").trim().to_owned();
-    bob.types_until(&["proposals", "club"], &operation[..8]);
-    bob.types(&["vote", "club", &operation, "--as", "demo:bob"]);
+    other.0.types_until(&["proposals", "club"], &operation[..8]);
+    other.0.types(&["vote", "club", &operation, "--as", other.1]);
 }
 
 /// Three nodes of one network, and the page `club`, founded on the first, on all of them.
@@ -94,25 +100,46 @@ fn what_was_said_on_both_sides_of_a_pulled_cable_meets_again() {
     nodes[0].resolves("www.club", "192.0.2.80");
     change(&nodes[1], &nodes[2], "there", "192.0.2.82");
     nodes[2].resolves("there.club", "192.0.2.82");
-    change(&nodes[0], &nodes[0], "here", "192.0.2.83");
+    agree([(&nodes[0], "demo:bob"), (&nodes[0], "demo:alice")], "here", "192.0.2.83");
     lan.machines[0].plug();
     for node in &nodes {
         node.resolves("there.club", "192.0.2.82");
         node.resolves("here.club", "192.0.2.83");
     }
+    let state = nodes[0].state_of("club");
+    nodes.iter().for_each(|node| assert_eq!(node.state_of("club"), state));
 }
 
-/// The one that everybody met first is killed: nobody needs it, and it is not missed when it comes back.
+/// Five nodes that all met the first one only: it is killed, and nobody needs it; nothing is lost when
+/// all of them are killed and started again.
 #[test]
 fn the_others_go_on_when_the_first_node_is_killed_and_all_of_them_after_a_restart() {
-    let lan = Lan::new(3);
-    let mut nodes = three(&lan);
+    let lan = Lan::new(5);
+    let first = lan.machines[0].address;
+    let met = format!("lan = false\ncontact = [\"{first}:{PORT}\"]");
+    let mut nodes: Vec<Node> = vec![Node::start(&lan.machines[0], "lan = false")];
+    let page = nodes[0].founds("club", ZONE);
+    nodes.extend(lan.machines[1..].iter().map(|machine| Node::start(machine, &met)));
+    for node in &nodes[1..] {
+        let _ = node.try_types(&["page", "join", "club", &page]);
+        node.resolves("www.club", "192.0.2.80");
+    }
+    // They hear of each other by the first.
+    for node in &nodes[1..] {
+        for other in lan.machines[1..].iter().map(|machine| machine.address.to_string()) {
+            if !node.is_at(&other) {
+                node.types_until(&["peers"], &format!(" {other}:"));
+            }
+        }
+    }
     nodes[0].kill();
-    change(&nodes[1], &nodes[2], "new", "192.0.2.84");
-    nodes[1].resolves("new.club", "192.0.2.84");
+    change(&nodes[1], &nodes[4], "new", "192.0.2.84");
+    nodes[1..].iter().for_each(|node| node.resolves("new.club", "192.0.2.84"));
     nodes[1..].iter_mut().for_each(Node::kill);
     for (node, machine) in nodes.iter_mut().zip(&lan.machines) {
         node.run(machine);
     }
     nodes.iter().for_each(|node| node.resolves("new.club", "192.0.2.84"));
+    let state = nodes[0].state_of("club");
+    nodes.iter().for_each(|node| assert_eq!(node.state_of("club"), state));
 }

@@ -4,7 +4,9 @@ use std::{net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
 
 use djdns::{
     ambient,
+    beacon::Beacon,
     control::request::{Answer, Request},
+    key::SecretKey,
 };
 
 use crate::daemon::{Daemon, Home, PATIENCE};
@@ -94,6 +96,21 @@ impl Node {
         }
     }
 
+    /// Types a command until it prints this.
+    #[track_caller]
+    fn says(&self, words: &[&str], expect: &str) {
+        let begun = ambient::ticks();
+        loop {
+            let said = self.try_types(words);
+            if said.as_ref().is_ok_and(|said| said.contains(expect)) {
+                return;
+            }
+            let waited = Duration::from_millis(ambient::ticks() - begun);
+            assert!(waited < PATIENCE, "{}: not {expect}: {said:?}", words.join(" "));
+            ambient::pause(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until it holds an operation.
     #[track_caller]
     fn hears_of(&self, page: &str, operation: &str) {
@@ -118,9 +135,29 @@ fn a_page_founded_on_one_resolves_on_the_other_also_when_the_first_is_gone() {
     two.hears_of("club", &operation);
     two.types(&["vote", "club", &operation[..8], "--approve", "--as", "demo:bob"]);
     two.answers("new.club.", "192.0.2.81");
-    // One is gone, and two goes on alone.
+    let waited = one.answers("new.club.", "192.0.2.81");
+    assert!(waited < Duration::from_secs(1), "a ballot took {waited:?} to the other node");
+    // One is gone, and two goes on alone; what was said meanwhile is on both when it is back.
     one.kill();
-    two.answers("www.club.", "192.0.2.80");
+    let said = two.proposes("club", &["set", "alone", "A", "192.0.2.82"]);
+    two.types(&["vote", "club", &said[..8], "--approve", "--as", "demo:bob"]);
+    two.answers("alone.club.", "192.0.2.82");
+    one.run(&[&two.reached_at]);
+    one.answers("alone.club.", "192.0.2.82");
+    one.answers("www.club.", "192.0.2.80");
+}
+
+/// N2 accepts: a question about a page that is not here, and that is linked from one that is.
+#[test]
+fn a_question_about_a_page_that_is_linked_and_not_here_is_answered_once_it_was_fetched() {
+    let one = Node::start(&[]);
+    let below = one.founds("sub.above", ZONE);
+    let above = one.founds("above", &format!("$TTL 60\nsub PAGE {below}\n"));
+    let two = Node::start(&[&one.reached_at]);
+    let said = two.types(&["page", "join", "above", &above]);
+    assert!(said.contains("fetched: it is here"), "{said}");
+    let waited = two.answers("www.sub.above.", "192.0.2.80");
+    assert!(waited < Duration::from_secs(5), "it took {waited:?}");
 }
 
 #[test]
@@ -142,4 +179,84 @@ fn whom_one_cannot_meet_is_said_in_one_sentence() {
     assert!(met.contains("is connected, at 127.0.0.1:"), "{met}");
     assert!(one.types(&["status"]).contains("connected to 1 node"));
     assert!(one.types(&["peers"]).contains(&two.reached_at));
+}
+
+/// G13 accepts: a stranger's petition reaches the hosts of the page, and what they decide comes back.
+#[test]
+fn a_laptop_asks_the_hosts_of_a_page_and_hears_what_became_of_it() {
+    let one = Node::start(&[]);
+    let page = one.founds("club", ZONE);
+    ["demo:alice", "demo:bob"].iter().for_each(|who| _ = one.types(&["host", "club", "--as", who]));
+    let two = Node::start(&[&one.reached_at]);
+    two.types(&["page", "join", "club", &page]);
+    two.says(&["field", "club"], "fresh");
+    two.types(&["key", "new", "zoe"]);
+    let asks = |name: &str| {
+        let words = ["request", "club", "set", name, "A", "192.0.2.7", "--words", "please"];
+        let said = two.types(&[&words[..], &["--as", "zoe"]].concat());
+        said.trim().to_owned()
+    };
+    let (taken, refused) = (asks("friend"), asks("www2"));
+    one.says(&["requests", "club"], &taken[..8]);
+    one.says(&["requests", "club"], &refused[..8]);
+    two.says(&["request", "status", &taken], "waiting");
+    one.types(&["propose", "club", "--from-request", &taken, "--as", "demo:alice"]);
+    one.types(&["request", "refuse", &refused, "--reason", "that is ours", "--as", "demo:bob"]);
+    two.says(&["request", "status", &taken], "taken up");
+    two.says(&["request", "status", &refused], "that is ours");
+    // What is forgotten is forgotten with its petitions.
+    two.types(&["page", "forget", "club", "--yes"]);
+    let said = two.try_types(&["request", "status", &taken]).expect_err("it is forgotten");
+    assert!(said.contains("no petition here starts with"), "{said}");
+}
+
+/// D6 accepts: a node is met by the name of its beacon in a page.
+#[test]
+fn a_node_is_met_by_the_name_of_its_beacon() {
+    let one = Node::start(&[]);
+    let page = one.founds("club", ZONE);
+    let publish = ["beacon", "publish", "club", "--owner", "home", "--as", "demo:alice"];
+    let said = one.types(&publish);
+    let operation = said.lines().next().expect("an id");
+    one.types(&["vote", "club", &operation[..8], "--approve", "--as", "demo:bob"]);
+    let drawn = one.types(&["beacon", "--qr"]);
+    assert!(drawn.lines().count() > 20 && drawn.contains("DMCT:"), "{drawn}");
+    let two = Node::start(&[]);
+    let bundle = one.home.write("club.bundle", "").display().to_string();
+    one.types(&["page", "export", "club", "--format", "bundle", "-o", &bundle]);
+    two.types(&["page", "import", "club", &bundle]);
+    two.types(&["page", "join", "club", &page]);
+    let met = two.types(&["connect", "home.club"]);
+    assert!(met.contains("connected") && met.contains(&one.reached_at), "{met}");
+    let said = two.try_types(&["page", "import", "shop", &bundle]).expect_err("another page");
+    assert!(said.lines().count() == 1, "{said}");
+}
+
+/// D1 refuses: a beacon that has expired, was cut off or changed, or stands for another node.
+#[test]
+fn what_is_wrong_with_a_beacon_or_a_page_is_said_in_one_sentence() {
+    let (one, two) = (Node::start(&[]), Node::start(&[]));
+    let at = [two.reached_at.parse().expect("an address")];
+    let stranger = SecretKey::from_seed(&[7; 32]);
+    let signed = |expires| Beacon::sign(&stranger, &at, expires).expect("a beacon").to_string();
+    let (expired, foreign) = (signed(1_700_000_000), signed(ambient::now() + 3600));
+    let check = |words: &[&str], expect: &str| {
+        let said = one.try_types(words).expect_err("it is refused");
+        assert!(said.contains(expect) && said.lines().count() == 1, "{words:?}: {said}");
+    };
+    check(&["connect", &expired], "expired on 2023-11-14");
+    check(&["connect", &foreign], "and not did:key:");
+    let at = foreign.len() - 20;
+    let other = if foreign[at..].starts_with('A') { "B" } else { "A" };
+    let changed = format!("{}{other}{}", &foreign[..at], &foreign[at + 1..]);
+    // What cannot be read is a fault of the command line, which says the usage as well.
+    let broken = [(&foreign[..at], "is cut off or damaged"), (&changed, "was changed")];
+    for (code, expect) in broken {
+        let said = one.try_types(&["connect", code]).expect_err("it is refused");
+        assert!(said.contains(expect), "{code}: {said}");
+    }
+    // A page goes by its own name, and no other.
+    let page = two.founds("club", ZONE);
+    one.types(&["connect", &two.reached_at]);
+    check(&["page", "join", "shop", &page], "club");
 }

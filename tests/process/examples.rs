@@ -12,7 +12,7 @@ use std::{
 use crate::support::daemon::Home;
 
 /// What an example with one of these in it needs is not here.
-const ELSEWHERE: [&str; 16] = [
+const ELSEWHERE: [&str; 18] = [
     "…",
     "/media/",
     "--passphrase",
@@ -21,6 +21,8 @@ const ELSEWHERE: [&str; 16] = [
     // They want a daemon.
     "djdns stats",
     "djdns logs",
+    "djdns peers",
+    "djdns connect",
     "beacon publish",
     "| man",
     ". ./djdns.bash",

@@ -310,3 +310,6 @@ fn whoever_listens_is_told_of_every_change() {
     b.node.admit(&id, &a.node.key(), bytes(&said));
     assert_eq!(heard.load(Ordering::Relaxed), 1, "nothing was new");
 }
+
+mod steps;
+mod street;

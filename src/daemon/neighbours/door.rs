@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::{Shared, lock};
 use crate::{
+    daemon::outbox,
     key::PublicKey,
     network::{Door, Misbehaviour, Peer},
     sync::{self, Input},
@@ -22,6 +23,9 @@ impl Door for PeerDoor {
         tracing::debug!(peer = %peer.key, address = %peer.address, "connected");
         let Peer { key: peer, address, outbound } = *peer;
         self.0.jobs.happened(Input::Joined { peer, address, outbound });
+        let shared = self.0.clone();
+        // An outbox may wait for the disk.
+        self.0.runtime.spawn_blocking(move || outbox::met(&shared.node, &peer));
     }
 
     fn left(&self, key: &PublicKey, why: &str) {

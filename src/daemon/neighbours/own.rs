@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
-use super::{Shared, lock, sightings::Seen};
+use super::{Shared, lock, router, sightings::Seen};
 use crate::{
     ambient,
     beacon::Beacon,
@@ -60,9 +60,12 @@ impl Shared {
     }
 
     /// Makes the beacon anew again and again.
-    pub(super) async fn keep_beacon(self: Arc<Self>, _port_mapping: bool) {
+    pub(super) async fn keep_beacon(self: Arc<Self>) {
+        let mut router = self.watch_router();
         loop {
-            tokio::time::sleep(BEACON_LOOKED_EVERY).await;
+            // Whichever comes first.
+            let changed = router::changed(&mut router);
+            let _ = tokio::time::timeout(BEACON_LOOKED_EVERY, changed).await;
             let again = self.clone();
             // It asks the system for all interfaces.
             let _ = tokio::task::spawn_blocking(move || again.renew_beacon()).await;
@@ -90,14 +93,14 @@ impl Shared {
         }
     }
 
-    /// Those of this machine's interfaces, and then where several peers see this node: behind a router
+    /// Those of this machine's interfaces, then the router's, and then where several peers see this node: behind a router
     /// that may be where it can be reached.
     fn own_addresses(&self) -> Vec<SocketAddr> {
         let listening = self.network().map(Network::addresses).unwrap_or_default();
         let mut addresses = discovery::own_addresses(&listening);
         let peers = self.look(PEERS_LOOK_PATIENCE, |machine| machine.peers()).unwrap_or_default();
         let seen = peers.iter().filter_map(|peer| peer.seen_as);
-        for address in observed(seen) {
+        for address in self.mapped_address().into_iter().chain(observed(seen)) {
             if !addresses.contains(&address) && addresses.len() < BEACON_ADDRESSES_MAX {
                 addresses.push(address);
             }

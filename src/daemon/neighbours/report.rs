@@ -7,6 +7,7 @@ use crate::{
     control::{
         peers::{Alongside, Liar, Neighbourhood, Peer, Peers, SharedPage},
         request::Failure,
+        running::PeerStats,
     },
     id::Id,
     key::PublicKey,
@@ -49,11 +50,22 @@ impl Neighbours {
             node: shared.node.key().to_string(),
             beacon: beacon.map(|beacon| beacon.short().to_string()),
             listening: self.listening(),
+            router: shared.router_words(),
             peers,
             known,
             liars,
             remarks,
         })
+    }
+
+    /// Those that are connected, in numbers. Waits for nothing.
+    pub fn numbers(&self) -> PeerStats {
+        let looks = self.looks();
+        PeerStats {
+            connected: looks.len() as u64,
+            bytes_in: looks.iter().map(|look| look.bytes_in).sum(),
+            bytes_out: looks.iter().map(|look| look.bytes_out).sum(),
+        }
     }
 
     /// Other nodes, for `djdns status`.
@@ -73,6 +85,7 @@ impl Neighbours {
         let words = words(connected, pages, pages_in_step);
         Neighbourhood {
             listening: self.listening(),
+            router: self.shared.router_words(),
             connected,
             pages,
             pages_in_step,

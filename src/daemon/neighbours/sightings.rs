@@ -6,6 +6,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use crate::{
     beacon::{Beacon, Short},
+    key::PublicKey,
     limits::SIGHTINGS_MAX,
 };
 
@@ -29,6 +30,11 @@ impl Sightings {
         if self.0.len() > SIGHTINGS_MAX {
             self.0.pop_front();
         }
+    }
+
+    /// Where a node was heard of, if it was.
+    pub fn of(&self, key: &PublicKey) -> Option<Vec<SocketAddr>> {
+        self.0.iter().find(|seen| seen.beacon.key() == *key).map(Seen::addresses)
     }
 
     /// All that a short beacon may mean: 32 bits can be ground, so that it may be several.

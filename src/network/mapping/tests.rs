@@ -11,7 +11,7 @@ use super::*;
 
 /// What the router does when it is asked for a way.
 #[derive(Clone, Copy, PartialEq)]
-enum Manner {
+pub(crate) enum Manner {
     Kind,
     /// The port that is asked for is taken; it gives another.
     Taken,
@@ -28,14 +28,14 @@ enum Manner {
 }
 
 /// A router, and what it was asked: the action and the outside port.
-struct Router {
-    routers: Routers,
-    asked: Arc<Mutex<Vec<(String, String)>>>,
+pub(crate) struct Router {
+    pub routers: Routers,
+    pub asked: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 const OTHER_PORT: u16 = 4242;
 
-async fn router(manner: Manner) -> Router {
+pub(crate) async fn router(manner: Manner) -> Router {
     let ssdp = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let search_at = ssdp.local_addr().unwrap();

@@ -200,6 +200,7 @@ fn who_cannot_be_reached_is_left_alone_longer_and_longer() {
     assert!(pauses[..8].is_sorted(), "{pauses:?}");
     assert!((most * 3 / 4..=most * 5 / 4).contains(&pauses[11]), "{pauses:?}");
     book.joined(key(1), at("10.0.0.1:1"), true, now);
+    book.parted(&key(1), BOOK_LASTED.as_millis() as u64, now);
     assert_eq!(book.get(&key(1)).unwrap().failures(), 0);
     // Two nodes that failed at one moment are not tried at one moment.
     let tries = [1, 2].map(|seed| {
@@ -208,6 +209,27 @@ fn who_cannot_be_reached_is_left_alone_longer_and_longer() {
         tries.next
     });
     assert_ne!(tries[0], tries[1]);
+}
+
+#[test]
+fn who_sends_this_node_away_is_left_alone_longer_and_longer() {
+    let mut book = book();
+    let (address, mut now, mut pauses) = (at("10.0.0.1:1"), NOW, Vec::new());
+    book.hear_place(address, How::Told);
+    for _ in 0..4 {
+        book.joined(key(1), address, true, now);
+        book.parted(&key(1), 5, now);
+        assert!(book.candidates(&[], 9, now).is_empty());
+        let next = book.next_try(&[], now).unwrap();
+        pauses.push(next - now.ticks);
+        now = later(next - NOW.ticks + BOOK_RETRY_MAX.as_millis() as u64);
+    }
+    assert!(pauses.windows(2).all(|two| two[0] < two[1]), "{pauses:?}");
+    book.joined(key(1), address, true, now);
+    book.parted(&key(1), BOOK_LASTED.as_millis() as u64, now);
+    assert!(keys(&book.candidates(&[], 9, now)).contains(&Some(key(1))));
+    book.lied(key(1), "x", now);
+    assert!(book.candidates(&[], 9, now).is_empty(), "its address is not called either");
 }
 
 #[test]

@@ -167,6 +167,31 @@ fn a_page_that_is_too_large_is_not_fetched() {
     assert!(town.houses[1].events.iter().any(is_large), "{:?}", town.houses[1].events);
 }
 
+/// N8 accepts: a page until it has grown beyond what it may take, and again when it may take more.
+/// N8 refuses: to go on with it in between; that is said once.
+#[test]
+fn a_page_that_has_grown_too_large_is_gone_on_with_no_further() {
+    let page = page(3);
+    let id = page.page().id();
+    let mut town = Town::new(2, 29);
+    town.houses.iter().for_each(|house| house.shelf.put(&page));
+    let bytes = page.page().state().iter().map(|(_, value)| value.len() as u64 + 32).sum::<u64>();
+    let wish = |bytes_max| Wish { pace: Pace::Live, bytes_max, bytes_per_second_max: None };
+    // The first seal makes it larger by the presences of all.
+    town.input(1, Input::Wish { page: id, wish: wish(Some(bytes + 10)) });
+    seal_often(&mut town, &page, 3);
+    town.join(0, 1);
+    town.run(600_000);
+    let height = |town: &Town| town.houses[1].shelf.page(&id).page().height();
+    assert_eq!(height(&town), 1);
+    let is_large =
+        |event: &&Event| matches!(event, Event::Stuck { why, .. } if why.contains("may take"));
+    assert_eq!(town.houses[1].events.iter().filter(is_large).count(), 1);
+    town.input(1, Input::Wish { page: id, wish: wish(None) });
+    town.until(60_000, |town| height(town) == 3);
+    assert_eq!(town.named(1), []);
+}
+
 /// D5 accepts: peers of a page are found through one of them.
 #[test]
 fn one_peer_of_a_page_leads_to_others() {

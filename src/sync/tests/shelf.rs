@@ -12,8 +12,14 @@ use super::super::{
 };
 use crate::{
     governance::{
-        Governance, Refusal, attest::Attestation, chain::ladder::Ladder, field::Field,
-        jump::Snapshot, seal::SealRecord, sealing::SealRefusal, statement::Statement,
+        Governance, Refusal,
+        attest::Attestation,
+        chain::ladder::Ladder,
+        field::Field,
+        jump::{Snapshot, Window},
+        seal::SealRecord,
+        sealing::SealRefusal,
+        statement::Statement,
     },
     id::{Id, Kind},
     key::{PublicKey, SecretKey},
@@ -51,17 +57,34 @@ struct Volume {
     log: BTreeMap<Id, Vec<u8>>,
     /// The page at each height that it had.
     past: BTreeMap<u64, Governance>,
+    /// What it was taken over with.
+    window: Window,
 }
 
 impl Volume {
     fn new(governance: Governance, ladder: Ladder) -> Volume {
         let past = BTreeMap::from([(governance.page().height(), governance.clone())]);
-        let (field, forks, log) = Default::default();
-        Volume { governance, ladder, field, forks, log, past }
+        let (field, forks, log, window) = Default::default();
+        Volume { governance, ladder, field, forks, log, past, window }
     }
 
     fn find(&self, id: &Id) -> Option<Statement> {
         self.log.get(id).and_then(|bytes| Statement::reopen(bytes).ok())
+    }
+
+    fn window(&self) -> Window {
+        let seal = |id: &Id| {
+            let record = self.log.get(id).and_then(|bytes| SealRecord::decode(bytes).ok());
+            let earlier = || self.window.seals.iter().find(|(seal, _)| seal.id() == *id).cloned();
+            record.map(|record| (record.seal, record.contents)).or_else(earlier)
+        };
+        let order = |id: &Id| {
+            let mut earlier = self.window.orders.iter();
+            let earlier =
+                || earlier.find_map(|o| Statement::reopen(&o.0).ok().filter(|o| o.id() == *id));
+            self.find(id).or_else(earlier)
+        };
+        Window::gather(self.governance.page(), &seal, &order)
     }
 
     fn take_seal(&mut self, record: &SealRecord) -> Result<(), SealRefusal> {
@@ -219,6 +242,10 @@ impl Ledger for Shelf {
         self.books.borrow().get(page)?.log.get(id).cloned()
     }
 
+    fn window(&self, page: &Id) -> Option<Window> {
+        Some(self.books.borrow().get(page)?.window())
+    }
+
     fn admit(&self, page: &Id, _: &PublicKey, statements: Vec<Vec<u8>>) -> Vec<Verdict> {
         statements.iter().map(|bytes| self.take(page, bytes)).collect()
     }
@@ -256,7 +283,8 @@ impl Ledger for Shelf {
         let genesis = Genesis::decode(&snapshot.genesis).map_err(|why| fault(why.to_string()))?;
         let id = genesis.id();
         let mut books = self.change();
-        let next = if let Some(volume) = books.get(&id) {
+        let window = snapshot.window.clone();
+        let mut next = if let Some(volume) = books.get(&id) {
             let (page, _) =
                 volume.governance.jumped(&snapshot).map_err(|why| fault(why.to_string()))?;
             let ladder =
@@ -279,6 +307,7 @@ impl Ledger for Shelf {
             let ladder = Ladder::of_snapshot(&genesis, &snapshot.proofs, page.page());
             Volume::new(page, ladder)
         };
+        next.window = window;
         self.counts.borrow_mut().snapshots += 1;
         books.insert(id, next);
         self.stash.borrow_mut().remove(&id);

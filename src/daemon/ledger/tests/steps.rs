@@ -1,0 +1,266 @@
+//! Nodes that step by step come to hold the same: what each way of taking a seal leaves behind it.
+
+use super::{street::Street, *};
+use crate::{
+    daemon::carry::carry,
+    governance::chain::ladder::{Standpoint, climb},
+    sync::Event,
+};
+
+fn home(number: u8, clock: &Arc<AtomicU64>) -> Home {
+    Home::on(FakeDisk::new(), number, clock)
+}
+
+fn clock() -> Arc<AtomicU64> {
+    Arc::new(AtomicU64::new(BEGIN + 100))
+}
+
+/// A home that seals the page, at this height.
+fn sealer(number: u8, clock: &Arc<AtomicU64>, raw: &RawPage, id: &Id, height: u8) -> Home {
+    let home = home(number, clock);
+    home.hold(raw);
+    home.host(id);
+    (1..height).for_each(|n| seal(&home, id, n));
+    assert_eq!(home.page(id).page().height(), u64::from(height));
+    home
+}
+
+/// One seal more, with an address that ends so.
+fn seal(home: &Home, id: &Id, last: u8) {
+    home.clock.fetch_add(61, Ordering::Relaxed);
+    home.pass(id, last, &[1, 2, 3]);
+}
+
+/// Whether who holds the genesis alone is led to the newest seal.
+#[track_caller]
+fn check_ladder(home: &Home, id: &Id) {
+    let page = home.page(id);
+    let proofs = home.node.ladder(id).unwrap().above(0);
+    let known = climb(Standpoint::Genesis(page.page().genesis()), &proofs).unwrap();
+    assert_eq!(known.head, page.page().head());
+}
+
+/// N5 accepts: a page from who took it over itself, with the seals that its operations may name.
+#[test]
+fn a_page_that_was_taken_over_is_taken_over_from() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &clock, &raw, &id, 5);
+    let mut street = Street::new([a, home(12, &clock), home(13, &clock)]);
+    street.join(0, 1);
+    street.want(1, id, "club.ct");
+    street.run(60);
+    street.check_equal(0, 1, &id);
+    // It goes on with seals of its own, above the one at which it was taken over.
+    seal(&street.sides[0].home, &id, 77);
+    clock.fetch_add(1, Ordering::Relaxed);
+    street.sides[0].home.pass(&id, 78, &[1]);
+    street.run(60);
+    street.check_equal(0, 1, &id);
+    street.part(0, 1);
+    street.join(1, 2);
+    street.want(2, id, "club.ct");
+    street.run(60);
+    street.check_equal(0, 2, &id);
+    let window = |n: usize| street.sides[n].home.node.window(&id).unwrap();
+    assert_eq!(window(1), window(0));
+    assert_eq!(window(2), window(0));
+    assert_eq!(window(2).seals.len(), 6);
+    street.nobody_lied();
+    (0..3).for_each(|n| check_ladder(&street.sides[n].home, &id));
+}
+
+/// T1 accepts: the way to the newest seal, however that came here.
+#[test]
+fn every_way_to_take_a_seal_climbs_the_ladder() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &clock, &raw, &id, 3);
+    check_ladder(&a, &id);
+    let [followed, carried] = [12, 13].map(|number| home(number, &clock));
+    followed.hold(&raw);
+    carried.hold(&raw);
+    let whole = |home: &Home| home.node.read_whole(&id).unwrap();
+    carry(&carried.node, whole(&a), &mut |_, _, _| {}).unwrap();
+    let mut street = Street::new([a, followed, home(14, &clock)]);
+    street.join(0, 1);
+    street.join(0, 2);
+    street.want(2, id, "club.ct");
+    street.run(60);
+    for _ in 0..2 {
+        for n in 0..3 {
+            street.check_equal(0, n, &id);
+            check_ladder(&street.sides[n].home, &id);
+            check_ladder(&street.sides[n].home.again(), &id);
+        }
+        for carried in [&carried, &carried.again()] {
+            assert_eq!(
+                carried.page(&id).page().head(),
+                street.sides[0].home.page(&id).page().head()
+            );
+            check_ladder(carried, &id);
+        }
+        seal(&street.sides[0].home, &id, 90);
+        street.run(60);
+        carry(&carried.node, whole(&street.sides[0].home), &mut |_, _, _| {}).unwrap();
+    }
+    // Held, and taken over further up.
+    let behind = home(15, &clock);
+    behind.hold(&raw);
+    let last = &street.sides[0].home;
+    let snapshot = Snapshot {
+        genesis: raw.genesis.clone(),
+        proofs: last.node.ladder(&id).unwrap().above(0),
+        state: last.page(&id).page().state().clone(),
+        window: last.node.window(&id).unwrap(),
+    };
+    Ledger::adopt(&*behind.node, snapshot).unwrap();
+    check_ladder(&behind, &id);
+    check_ladder(&behind.again(), &id);
+}
+
+fn is_forked(street: &Street, at: usize, id: &Id) -> bool {
+    let side = &street.sides[at];
+    let told = side.events.contains(&Event::Forked { page: *id });
+    assert_eq!(told, side.home.node.forked_at(id).is_some());
+    told
+}
+
+/// T4 accepts: the other seal, of a peer that holds another history, wherever the two parted.
+/// T4 refuses: to follow either of them further, and to name who holds the other a liar.
+#[test]
+fn a_node_key_that_was_copied_and_seals_twice_is_found_out() {
+    for seals in [1, 3] {
+        let clock = clock();
+        let (id, raw) = found("club.ct");
+        let a = sealer(11, &clock, &raw, &id, 2);
+        let twin = Home::on(a.disk.reboot(KEPT), 11, &clock);
+        let [b, c, behind, new] = [12, 13, 14, 15].map(|number| home(number, &clock));
+        behind.hold(&raw);
+        carry(&behind.node, a.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
+        let mut one = Street::new([a, b]);
+        let mut two = Street::new([twin, c]);
+        for (street, last) in [(&mut one, 100), (&mut two, 200)] {
+            street.join(0, 1);
+            street.want(1, id, "club.ct");
+            street.run(60);
+            assert_eq!(street.height(1, &id), Some(2));
+            (0..seals).for_each(|n| seal(&street.sides[0].home, &id, last + n));
+            street.run(60);
+            assert_eq!(street.height(1, &id), Some(2 + u64::from(seals)));
+        }
+        let [a, b] = one.sides.try_into().ok().unwrap();
+        let c = two.sides.pop().unwrap();
+        let heads = [&b.home, &c.home].map(|home| home.page(&id).page().head());
+        assert_ne!(heads[0].seal, heads[1].seal);
+        // Two that are each on one side, who sealed it, one that is behind both, and one that is new.
+        let mut street = Street::new([b.home, c.home, a.home, behind, new]);
+        street.join(0, 2);
+        street.join(3, 0);
+        street.join(3, 1);
+        street.join(4, 0);
+        street.join(4, 1);
+        street.want(4, id, "club.ct");
+        street.join(0, 1);
+        street.run(600);
+        for n in 0..4 {
+            assert!(is_forked(&street, n, &id), "{seals}: {n}");
+            assert_eq!(street.sides[n].home.node.forked_at(&id), Some(3), "{seals}: {n}");
+        }
+        for (n, head) in heads.iter().enumerate() {
+            assert_eq!(street.sides[n].home.page(&id).page().head(), *head);
+            assert_eq!(street.sides[n].home.again().node.forked_at(&id), Some(3));
+        }
+        // Whoever took it over where the two had parted cannot judge the other, and says so.
+        assert!(heads.contains(&street.sides[4].home.page(&id).page().head()));
+        let is_told = |event: &Event| matches!(event, Event::Stuck { why, .. } if why.contains("another history"));
+        assert!(street.sides[4].events.iter().any(is_told), "{:?}", street.sides[4].events);
+        // Nothing is sealed further.
+        clock.fetch_add(3600, Ordering::Relaxed);
+        street.sides[2].home.node.seal_due();
+        assert_eq!(street.height(2, &id), Some(2 + u64::from(seals)));
+        street.nobody_lied();
+    }
+}
+
+/// T4 refuses: a seal at a height that was jumped over, which nobody here can judge.
+#[test]
+fn what_was_jumped_over_is_no_place_for_a_fork() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &clock, &raw, &id, 4);
+    let old = Home::on(a.disk.reboot(KEPT), 11, &clock);
+    let low = old.sealed(&id);
+    seal(&a, &id, 50);
+    let mut street = Street::new([a, home(12, &clock)]);
+    street.join(0, 1);
+    street.want(1, id, "club.ct");
+    street.run(60);
+    assert_eq!(street.height(1, &id), Some(5));
+    let node = &street.sides[1].home.node;
+    let record = SealRecord::decode(&low.record).unwrap();
+    let from = key(99).public();
+    assert_eq!(node.forks(&id, &from, vec![record.clone()]), [Verdict::Known]);
+    let mut forged = record;
+    forged.seal.time += 1;
+    forged.certificate.commits.clear();
+    assert!(matches!(node.forks(&id, &from, vec![forged])[..], [Verdict::NotNow(_)]));
+    assert_eq!(node.forked_at(&id), None);
+    // One that stands where it was jumped over is no other history.
+    let mut street =
+        Street::new(street.sides.into_iter().map(|side| side.home).skip(1).chain([old]));
+    street.join(0, 1);
+    street.run(600);
+    assert_eq!(street.sides[0].home.node.forked_at(&id), None);
+    assert_eq!(street.sides[0].events.iter().find(|e| matches!(e, Event::Stuck { .. })), None);
+    street.nobody_lied();
+}
+
+/// T6 accepts: after a restart what peers say, which comes with the open set.
+/// T6 refuses: to serve a page as fresh before that.
+#[test]
+fn a_node_that_starts_anew_is_fresh_as_soon_as_it_meets_a_peer() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &clock, &raw, &id, 2);
+    let mut street = Street::new([a, home(12, &clock)]);
+    street.join(0, 1);
+    street.want(1, id, "club.ct");
+    street.run(60);
+    clock.fetch_add(25 * 3600, Ordering::Relaxed);
+    let [a, b] = street.sides.try_into().ok().unwrap();
+    a.home.node.seal_due();
+    let b = b.home.again();
+    let is_fresh = |home: &Home| home.node.picture(&home.page(&id)).is_fresh();
+    assert!(is_fresh(&a.home) && !is_fresh(&b));
+    b.node.view();
+    let mut street = Street::new([a.home, b]);
+    street.join(0, 1);
+    street.run(2);
+    street.check_equal(0, 1, &id);
+    assert!(is_fresh(&street.sides[1].home));
+    assert!(street.sides[1].home.node.view().load().page(&id).unwrap().meta().fresh);
+    street.nobody_lied();
+}
+
+/// T7 accepts: a seal of a peer whose clock is ahead, when it is due.
+/// T7 refuses: it before that, without blaming the peer.
+#[test]
+fn a_seal_ahead_of_the_clock_is_taken_when_it_is_due() {
+    let (slow, fast) = (clock(), Arc::new(AtomicU64::new(BEGIN + 3700)));
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &fast, &raw, &id, 1);
+    let (b, new) = (home(12, &slow), home(13, &slow));
+    b.hold(&raw);
+    let mut street = Street::new([a, b, new]);
+    street.join(0, 1);
+    street.join(0, 2);
+    street.want(2, id, "club.ct");
+    street.run(600);
+    assert_eq!((street.height(1, &id), street.height(2, &id)), (Some(0), None));
+    slow.fetch_add(3600, Ordering::Relaxed);
+    street.run(900);
+    street.check_equal(0, 1, &id);
+    street.check_equal(0, 2, &id);
+    street.nobody_lied();
+}
