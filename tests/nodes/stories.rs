@@ -11,6 +11,8 @@ use djdns::{
 
 use crate::daemon::{Daemon, Home, PATIENCE};
 
+mod hostile;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_djdns");
 const ZONE: &str = "$TTL 60\nwww A 192.0.2.80\n";
 
