@@ -15,7 +15,7 @@ pub const MISS_PATIENCE: Duration = Duration::from_secs(3);
 /// are; one that leads on for ever ends with [`MISS_PATIENCE`] anyway).
 pub const MISS_PAGES_ON_THE_WAY_MAX: usize = 16;
 /// Questions that wait for pages at a time, and for one page (choice: less than
-/// [`FORWARD_WAITING_MAX`], so that names outside the pages always find room).
+/// `FORWARD_WAITING_MAX`, so that names outside the pages always find room).
 pub const MISS_WAITING_MAX: usize = 256;
 pub const MISS_WAITING_PER_PAGE_MAX: usize = 64;
 /// How long after a page was asked for somebody may still wait for it (choice: who comes later is

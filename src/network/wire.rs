@@ -1,7 +1,7 @@
 //! What travels on a stream (N1): a head of fixed length, and as many bytes as it announces.
 //!
 //! A stream for a request carries one frame each way and ends; the stream of notices begins with
-//! [`NOTICES`] and carries frames until the connection ends. Numbers are big-endian. What the bytes
+//! `NOTICES` and carries frames until the connection ends. Numbers are big-endian. What the bytes
 //! mean is not known here, nor where they come from: [`Intake`] is handed what arrived.
 //!
 //! ```text
