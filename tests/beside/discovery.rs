@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "it waits no longer than a person would")]
 
 use std::{
+    cell::RefCell,
     net::{SocketAddr, UdpSocket},
     sync::{
         Arc,
@@ -39,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A node that only looks for others.
 struct Seeker {
     found: Receiver<Sighting>,
+    /// What it found while it was asked for another.
+    heard: RefCell<Vec<Sighting>>,
     /// New beacons; it stops when this is dropped.
     beacons: Option<UnboundedSender<Beacon>>,
     thread: Option<JoinHandle<()>>,
@@ -61,24 +64,35 @@ impl Seeker {
                 discovery.stop();
             });
         });
-        Seeker { found: sightings, beacons: Some(beacons), thread: Some(thread) }
+        Seeker {
+            found: sightings,
+            heard: RefCell::default(),
+            beacons: Some(beacons),
+            thread: Some(thread),
+        }
     }
 
     /// Waits until it has found the node `n` at this address.
     #[track_caller]
     fn finds(&self, n: u8, address: SocketAddr, how: How) -> Sighting {
+        let is_wanted = |sighting: &Sighting| {
+            assert_eq!(sighting.how, how);
+            sighting.beacon.key() == secret(n).public() && sighting.beacon.addresses() == [address]
+        };
+        let mut heard = self.heard.borrow_mut();
+        if let Some(at) = heard.iter().position(is_wanted) {
+            return heard.remove(at);
+        }
         let end = Instant::now() + PATIENCE;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let sighting = self.found.recv_timeout(left).unwrap_or_else(|error| {
                 panic!("node {n} at {address} was not found by {how:?}: {error}")
             });
-            assert_eq!(sighting.how, how);
-            if sighting.beacon.key() == secret(n).public()
-                && sighting.beacon.addresses() == [address]
-            {
+            if is_wanted(&sighting) {
                 return sighting;
             }
+            heard.push(sighting);
         }
     }
 }
