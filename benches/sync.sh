@@ -257,13 +257,13 @@ djdns_change() {
 
 git_giver() {
     git init -q --bare -b main "$scratch/git/bench.git"
-    git init -q -b main "$scratch/work"
-    cp "$scratch/knot.zone" "$scratch/work/bench.zone"
-    git -C "$scratch/work" config user.email bench@bench
-    git -C "$scratch/work" config user.name bench
-    git -C "$scratch/work" add bench.zone
-    git -C "$scratch/work" commit -qm 0
-    git -C "$scratch/work" push -q "$scratch/git/bench.git" main
+    git init -q -b main "$scratch/edited"
+    cp "$scratch/knot.zone" "$scratch/edited/bench.zone"
+    git -C "$scratch/edited" config user.email bench@bench
+    git -C "$scratch/edited" config user.name bench
+    git -C "$scratch/edited" add bench.zone
+    git -C "$scratch/edited" commit -qm 0
+    git -C "$scratch/edited" push -q "$scratch/git/bench.git" main
     taskset -c "$giving_core" git daemon --base-path="$scratch/git" --export-all --reuseaddr \
         --listen=127.0.0.1 --port=25341 & git_giver=$!
     sleep 1
@@ -271,9 +271,9 @@ git_giver() {
 }
 
 git_change() {
-    edit_zone "$1" "$2" "$scratch/work/bench.zone"
-    git -C "$scratch/work" commit -qam change
-    git -C "$scratch/work" push -q "$scratch/git/bench.git" main
+    edit_zone "$1" "$2" "$scratch/edited/bench.zone"
+    git -C "$scratch/edited" commit -qam change
+    git -C "$scratch/edited" push -q "$scratch/git/bench.git" main
     git -C "$scratch/clone" fetch -q
 }
 

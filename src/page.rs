@@ -463,17 +463,6 @@ fn read_leaf<T: Serialize + DeserializeOwned>(kind: Leaf, value: &[u8]) -> Resul
     }
 }
 
-/// The encoded entries of a state, checked or not: what a page is founded with is read from them.
-pub fn entries_in(state: &Trie) -> Vec<Box<[u8]>> {
-    let entry = |value: &[u8]| {
-        value
-            .split_first()
-            .filter(|(tag, _)| **tag == Leaf::Entry as u8)
-            .map(|(_, entry)| entry.into())
-    };
-    state.iter().filter_map(|(_, value)| entry(value)).collect()
-}
-
 /// `SHA-256("djdns/1/origin" page-id owner)`: the version of what no operation has written (G3).
 pub fn origin_version(page: &Id, owner: &Owner) -> Id {
     Id::hash(&[b"djdns/1/origin", page.as_bytes(), owner.wire()])

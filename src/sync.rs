@@ -200,7 +200,7 @@ pub enum Event {
     /// A peer sent what no honest node sends (T5).
     Lied { peer: PublicKey, what: String },
     /// This machine's clock differs by so many seconds from those of most peers; it is behind when
-    /// that is positive.
+    /// that is positive. 0: most agree with it again.
     ClockOff { seconds: i64 },
 }
 

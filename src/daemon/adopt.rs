@@ -30,16 +30,9 @@ use crate::{
         trie::Trie,
     },
     store::Record,
+    sync::Stashed,
     time::date,
 };
-
-/// What is there of a state that is being fetched.
-#[derive(Clone, Default)]
-pub struct Stashed {
-    /// Of a page that is not held.
-    pub genesis: Option<Vec<u8>>,
-    pub leaves: Trie,
-}
 
 /// Why a page is not taken over.
 #[derive(Debug, thiserror::Error)]

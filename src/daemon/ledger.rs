@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    adopt::{self, AdoptRefusal},
+    adopt::AdoptRefusal,
     carry::{keep, not_due},
     following::Following,
     inbox,
@@ -126,8 +126,7 @@ impl Ledger for Node {
     }
 
     fn stashed(&self, page: &Id) -> Stashed {
-        let adopt::Stashed { genesis, leaves } = Node::stashed(self, page);
-        Stashed { genesis, leaves }
+        Node::stashed(self, page)
     }
 
     fn forks(&self, page: &Id, _from: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {

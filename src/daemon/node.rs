@@ -14,7 +14,6 @@ use std::{
 use arc_swap::ArcSwap;
 
 use super::{
-    adopt::Stashed,
     anchors::{self, Anchors},
     damage::Damage,
     inbox::Inboxes,
@@ -38,6 +37,7 @@ use crate::{
     key::{KnownKeys, PublicKey, SecretKey},
     page::name::Owner,
     store::{Notice, Record, Store, StoreError},
+    sync::Stashed,
 };
 
 mod admission;

@@ -41,7 +41,8 @@ impl Sync {
         self.check_clock();
     }
 
-    /// Says once when most peers have another time than this machine, all on the same side.
+    /// Says once when most peers have another time than this machine, all on the same side, and once
+    /// when they have it no more.
     fn check_clock(&mut self) {
         let off = self.shared.peers.values().filter_map(|peer| peer.clock_off);
         let mut off: Vec<i64> = off.collect();
@@ -51,8 +52,9 @@ impl Sync {
         let ahead = off.iter().filter(|seconds| **seconds > limit).count();
         let behind = off.iter().filter(|seconds| **seconds < -limit).count();
         let is_off = off.len() >= 2 && ahead.max(behind) >= most;
-        if is_off && !self.is_clock_off {
-            self.shared.event(Event::ClockOff { seconds: off[off.len() / 2] });
+        if is_off != self.is_clock_off {
+            let seconds = if is_off { off[off.len() / 2] } else { 0 };
+            self.shared.event(Event::ClockOff { seconds });
         }
         self.is_clock_off = is_off;
     }

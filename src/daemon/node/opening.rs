@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use super::{Node, Progress};
 use crate::{
-    daemon::{
-        adopt::Stashed,
-        whole::{self, Reopened, WholePage, WholeRefusal},
-    },
+    daemon::whole::{self, Reopened, WholePage, WholeRefusal},
     demo,
     governance::{Governance, field::Field, seal::SealRecord},
     id::{Id, Kind},
     page::{bundle, genesis::Genesis, name::Name},
     store::{Cursor, StoreError},
+    sync::Stashed,
 };
 
 /// Why a page cannot be read back from its log.

@@ -263,4 +263,6 @@ fn a_clock_that_most_peers_contradict_is_said_once() {
     check(&[7200, 7200, 0], 1);
     check(&[7200, 7200, 7100, 7000], 1);
     check(&[3600, 3600], 0);
+    // Taken back where those that differ are most no longer.
+    check(&[7200, 7200, 0, 0], 2);
 }
