@@ -463,7 +463,10 @@ impl Sync {
 
     /// Everybody who is connected, by their keys.
     pub fn peers(&self) -> Vec<PeerReport> {
-        self.shared.peers.iter().map(|(key, peer)| self.report(key, peer)).collect()
+        let late = self.shared.late();
+        let owes = |key| late.get(key).map(|at| self.shared.now.ticks.saturating_sub(*at));
+        let peers = self.shared.peers.iter();
+        peers.map(|(key, peer)| PeerReport { owes: owes(key), ..self.report(key, peer) }).collect()
     }
 
     fn report(&self, key: &PublicKey, peer: &super::session::Peer) -> PeerReport {
@@ -482,6 +485,7 @@ impl Sync {
             faults: peer.faults.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect(),
             clock_off: peer.clock_off,
             asked: peer.in_flight,
+            owes: None,
         }
     }
 
