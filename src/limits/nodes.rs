@@ -39,8 +39,9 @@ pub const MACHINE_REST: Duration = Duration::from_secs(5);
 pub const SIGHTINGS_MAX: usize = 256;
 /// Pages of which it is remembered why they do not come, or are not in step (choice).
 pub const PEERS_FACTS_MAX: usize = 256;
-/// How often whom this node knows is written down (choice).
-pub const BOOK_SAVED_EVERY: Duration = Duration::from_secs(300);
+/// How often whom this node knows is written down, if that changed (choice: who is killed remembers whom it
+/// met ten seconds before).
+pub const BOOK_SAVED_EVERY: Duration = Duration::from_secs(10);
 /// How long the machine may take to end (choice: a second or two of work on a large page).
 pub const PEERS_FAREWELL: Duration = Duration::from_secs(3);
 /// How often this node's addresses are looked at (choice: a new network is told of within a minute).

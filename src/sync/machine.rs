@@ -32,6 +32,8 @@ pub struct Sync {
     /// Connections that are being tried, until when: by their first address.
     pub(super) connecting: BTreeMap<SocketAddr, (Option<PublicKey>, u64)>,
     pub(super) connect_at: u64,
+    /// Whether anybody was called since the start.
+    pub(super) has_called: bool,
     pub(super) is_clock_off: bool,
     has_begun: bool,
 }
@@ -53,6 +55,7 @@ impl Sync {
             handed: Handed::default(),
             connecting: BTreeMap::new(),
             connect_at: 0,
+            has_called: false,
             is_clock_off: false,
             has_begun: false,
         }

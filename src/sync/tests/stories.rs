@@ -390,7 +390,7 @@ fn an_open_set_is_compared_with_another_while_one_is_silent() {
 fn seals_and_statements_are_asked_of_another_while_one_is_silent() {
     let page = page(3);
     let id = page.page().id();
-    let mut ahead = self::town(1, 15, &page);
+    let mut ahead = town(1, 15, &page);
     seal_often(&mut ahead, &page, 3);
     let mut town = one_is_silent(16, &page);
     let op = proposal(&ahead.houses[0].shelf.page(&id), 0, 3, "brick", 9);
