@@ -157,7 +157,7 @@ fn report_of<'r>(reports: &'r [PeerReport], key: &PublicKey) -> Option<&'r PeerR
 /// For how long a peer is silent, in seconds: nothing was heard of it for so long, or it owes an answer for so
 /// many milliseconds, which is late.
 fn silent_seconds(unheard: Duration, owes: Option<u64>) -> Option<u64> {
-    let unheard = (unheard >= NETWORK_SILENT).then(|| unheard.as_secs());
+    let unheard = (unheard >= NETWORK_SILENT).then_some(unheard.as_secs());
     let owes = owes.map(|millis| millis.div_ceil(1000));
     unheard.into_iter().chain(owes).max()
 }
