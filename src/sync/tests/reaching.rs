@@ -120,7 +120,7 @@ fn a_download_goes_on_after_a_restart() {
     town.part(0, 1);
     let key = town.houses[1].key.public();
     let before = town.houses[1].shelf.counts.borrow().leaves;
-    town.houses[1].sync = crate::sync::Sync::new(key, 77, None);
+    town.houses[1].sync = Sync::new(key, 77, None);
     want(&mut town, 1, id, name());
     town.until(30_000, |town| is_same(town, 0, 1, &page));
     let leaves = town.houses[1].shelf.counts.borrow().leaves;
