@@ -149,9 +149,10 @@ impl Page {
             chase.is_asked && chase.peer == *peer && chase.above == above.height
         });
         if !is_ours && self.overtaken.remove(peer) {
-            return if items.is_none() {
-                self.pause(peer, shared)
-            };
+            if items.is_none() {
+                self.pause(peer, shared);
+            }
+            return;
         }
         let height = self.own.as_ref().map(|own| own.standing.height);
         if height.is_some_and(|height| above.height < height) && !is_ours {

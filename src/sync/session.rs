@@ -71,6 +71,9 @@ pub enum Charge {
     Misbehaved,
 }
 
+/// Whom to ask first: whether an answer of it is late, its credit in steps of ten, how busy it is.
+type Rank = (bool, Reverse<u32>, usize);
+
 /// All of that.
 pub struct Shared {
     pub me: PublicKey,
@@ -378,15 +381,14 @@ impl Shared {
     /// Of these the one to ask: with room, no late answer, the most credit in steps of ten, and least busy.
     pub fn best(&mut self, of: impl IntoIterator<Item = PublicKey>) -> Option<PublicKey> {
         let late = self.late();
-        let rows: Vec<(PublicKey, (bool, Reverse<u32>, usize))> = of
-            .into_iter()
-            .filter_map(|key| {
-                let peer = self.peers.get(&key)?;
-                let has_room = peer.in_flight < ASKS_PER_PEER_MAX;
+        let mut rows: Vec<(PublicKey, Rank)> = Vec::new();
+        for key in of {
+            let Some(peer) = self.peers.get(&key) else { continue };
+            if peer.in_flight < ASKS_PER_PEER_MAX {
                 let rank = (late.contains_key(&key), Reverse(peer.credit / 10), peer.in_flight);
-                has_room.then_some((key, rank))
-            })
-            .collect();
+                rows.push((key, rank));
+            }
+        }
         let best = rows.iter().map(|(_, rank)| *rank).min()?;
         let equal = rows.iter().filter(|(_, rank)| *rank == best);
         let equal: Vec<PublicKey> = equal.map(|(key, _)| *key).collect();
