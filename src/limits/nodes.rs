@@ -172,6 +172,10 @@ pub const CLOCK_STEP: Duration = Duration::from_secs(60);
 pub const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// How often pages are looked at within one event (choice: more than anything needs).
 pub const SETTLE_ROUNDS_MAX: usize = 16;
+/// Operations and batches with ballots among which it is looked what else a ballot contradicts that is not
+/// its voter's newest (choice: a tenth of a millisecond; where there are more, what it says itself and its
+/// voter's newest are looked at).
+pub const EVIDENCE_ROWS_MAX: usize = 1024;
 /// Statements of one page that are known of and lacking: in all, and of one peer (choice).
 pub const DUE_MAX: usize = 4096;
 pub const DUE_PER_PEER_MAX: usize = 1024;

@@ -52,7 +52,8 @@ fn two_that_meet_end_equal() {
         town.houses[n % 2].shelf.say(statement);
     }
     town.join(0, 1);
-    town.until(3000, |town| is_equal(town, &page));
+    // A ballot is looked for when what it names is there.
+    town.until(8000, |town| is_equal(town, &page));
     nobody_lied(&town);
     let came: usize = town.houses.iter().flat_map(|house| house.came.values()).sum();
     assert_eq!(came, said.len());
@@ -101,6 +102,36 @@ proptest! {
             }
         }
         town.lost = lost;
+        if is_line { town.line() } else { town.mesh() }
+        town.until(4_000_000, |town| is_equal(town, &page));
+        nobody_lied(&town);
+    }
+
+    /// N3 accepts: the same where some contradict themselves, more than once: all have one pair of each.
+    #[test]
+    fn what_contradicts_itself_becomes_one_as_well(
+        seed in 0u64..1000,
+        count in 2usize..5,
+        is_line in any::<bool>(),
+        shares in prop::collection::vec(0u8..16, 28),
+    ) {
+        let page = page(2);
+        let mut town = town(count, seed, &page);
+        let mut said = talk(&page, 5);
+        let ops: Vec<Id> = [0, 3].map(|n: usize| said[n].id()).into();
+        for n in 0..3u8 {
+            let reason = format!("{n}");
+            said.push(ballot(&page, 1, 2, &ops[..1], &reason));
+            said.push(ballot(&page, 1, 3, &ops[1..], &reason));
+            said.push(proposal(&page, 2, 77, "taken", n));
+            said.push(away(&page, 3, 5, u64::from(n)));
+        }
+        said.push(away(&page, 3, 6, 0));
+        for (statement, share) in said.iter().zip(&shares) {
+            for n in (0..count).filter(|n| share & 1 << n != 0) {
+                town.houses[n].shelf.hear(statement);
+            }
+        }
         if is_line { town.line() } else { town.mesh() }
         town.until(4_000_000, |town| is_equal(town, &page));
         nobody_lied(&town);
@@ -369,8 +400,8 @@ fn an_open_set_is_compared_with_another_while_one_is_silent() {
     let page = page(3);
     let id = page.page().id();
     let mut town = one_is_silent(14, &page);
-    let said = talk(&page, 4);
-    for (from, said) in [(1, &said[..2]), (2, &said[2..])] {
+    let said = talk(&page, 2);
+    for (from, said) in [(1, &said[..3]), (2, &said[3..])] {
         said.iter().for_each(|statement| town.houses[from].shelf.say(statement));
         let standings = vec![standing(&town, from, &page)];
         let notice = Notice::Follow(Follow { live: true, standings }).encode();
@@ -379,7 +410,7 @@ fn an_open_set_is_compared_with_another_while_one_is_silent() {
     }
     // Two open sets that differ settle first.
     town.until(4000, |town| {
-        said[2..].iter().all(|said| town.houses[0].shelf.stored(&id, &said.id()).is_some())
+        said[3..].iter().all(|said| town.houses[0].shelf.stored(&id, &said.id()).is_some())
     });
     assert!(owes(&town, 1) && !owes(&town, 2));
     nobody_lied(&town);
