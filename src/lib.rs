@@ -43,7 +43,7 @@
 //! | G8 | [`governance::tally`], `governance::soft` | built |
 //! | G9 | [`governance`], `governance::soft` | built |
 //! | G10 | [`governance::past`], `governance::closing`, `governance::soft` | built |
-//! | G11 | `governance::admission`, `governance::lend` | built |
+//! | G11 | `governance::evidence`, `governance::admission`, `governance::lend` | built |
 //! | G12 | `cli::page::survival` | built |
 //! | G13 | [`governance::petition`], [`governance::petition::inbox`], [`sync::outbox`], `daemon::outbox`, `daemon::inbox` | built |
 //! | S1 | [`governance::seal`], `governance::closing` | built |

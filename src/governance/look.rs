@@ -198,6 +198,11 @@ impl Governance {
         all.chain(ballots).chain(evidence).collect()
     }
 
+    /// Two statements of this key that contradict each other, if such are known (G11).
+    pub fn contradiction_of(&self, key: &PublicKey) -> Option<&(Statement, Statement)> {
+        self.evidence.get(key)
+    }
+
     /// Two statements that contradict each other, for each key that signed such (G11).
     pub fn evidence(&self) -> impl Iterator<Item = (&PublicKey, &(Statement, Statement))> {
         self.evidence.iter()
