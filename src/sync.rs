@@ -71,6 +71,10 @@ pub enum Input {
     Left { peer: PublicKey },
     /// A notice came.
     Told { peer: PublicKey, notice: Vec<u8> },
+    /// There was no room for a notice to this peer: it is told later where this node stands.
+    Untold { peer: PublicKey },
+    /// Notices of this peer were not taken in, for there were too many: it is asked where it stands.
+    Unheard { peer: PublicKey },
     /// What became of a request. Every [`Output::Ask`] gets one, unless its peer left.
     Answered { ask: AskId, answer: Result<Vec<u8>, AskFailed> },
     /// A peer broke the rules of the connection.

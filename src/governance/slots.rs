@@ -47,7 +47,11 @@ impl Governance {
         let others = present.iter().filter(|(base, _)| base.0 == base_time);
         let others: Vec<Statement> =
             others.filter_map(|(_, id)| self.statement(id)).cloned().collect();
-        others.iter().fold(false, |is_new, other| self.note_pair(other, statement) || is_new)
+        let mut is_new = false;
+        for other in &others {
+            is_new |= self.note_pair(other, statement);
+        }
+        is_new
     }
 
     /// Forgets what lost its slot. Ballots on it stay, as on anything unknown.

@@ -168,6 +168,10 @@ pub const TELL_AGAIN: Duration = Duration::from_secs(900);
 pub const GREET_AGAIN: Duration = Duration::from_secs(300);
 /// By how much a clock has to have changed to be compared again, or to be told of again (choice).
 pub const CLOCK_STEP: Duration = Duration::from_secs(60);
+/// How soon a peer that had no room for a notice is told where one stands (choice).
+pub const UNTOLD_AGAIN: Duration = Duration::from_secs(5);
+/// How often a page is verified that is changed meanwhile (choice).
+pub const VERIFY_TRIES: usize = 3;
 /// How long two open sets may differ before they are compared: what is under way arrives (choice).
 pub const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// How often pages are looked at within one event (choice: more than anything needs).
@@ -298,6 +302,8 @@ pub const PETITION_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// room for).
 pub const PETITIONS_LOOKED_EVERY: Duration = Duration::from_secs(60);
 pub const PETITIONS_REST: Duration = Duration::from_millis(200);
+/// The same while a host is being asked, which is due until it answered (choice).
+pub const PETITIONS_ASKING_REST: Duration = Duration::from_secs(1);
 /// How long a beacon holds that a person asks for, to hand it on or to propose it (choice: so long
 /// that paper is of use, and so short that a proposal a month is enough).
 pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);

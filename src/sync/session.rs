@@ -189,6 +189,14 @@ impl Shared {
         }
     }
 
+    /// Tells a peer soon where this node stands.
+    pub fn tell_soon(&mut self, peer: &PublicKey) {
+        let at = self.after(UNTOLD_AGAIN);
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.tell_again = peer.tell_again.min(at);
+        }
+    }
+
     /// Asks a peer, if it is there and has room for one more.
     pub fn ask(
         &mut self,

@@ -9,7 +9,7 @@ use crate::{
     governance::{Governance, statement::Statement},
     id::Id,
     sync::{
-        Event, Input, Ledger, Pace, Wish,
+        Event, Input, Ledger, Moment, Pace, Wish,
         message::{Follow, Notice, Standing},
     },
 };
@@ -442,4 +442,26 @@ fn seals_and_statements_are_asked_of_another_while_one_is_silent() {
         town.run(20_000);
     }
     nobody_lied(&town);
+}
+
+/// N4 accepts: a notice for which there was no room is made good within seconds, on either side.
+#[test]
+fn what_was_not_told_or_not_heard_is_made_good_soon() {
+    let page = page(3);
+    let check = |lost: &dyn Fn(&mut Town)| {
+        let mut town = town(2, 17, &page);
+        town.join(0, 1);
+        town.run(5000);
+        // The news is lost: nobody is told.
+        town.houses[0].shelf.say(&proposal(&page, 0, 0, "brick", 9));
+        let now = Moment { unix: town.unix(), ticks: town.ticks };
+        let house = &mut town.houses[0];
+        house.sync.handle(now, Input::Changed { page: page.page().id() }, &house.shelf);
+        town.run(5000);
+        assert!(!is_in(&town, 1, &page, "brick"));
+        lost(&mut town);
+        town.until(15_000, |town| is_in(town, 1, &page, "brick"));
+    };
+    check(&|town| town.input(0, Input::Untold { peer: node_key(1).public() }));
+    check(&|town| town.input(1, Input::Unheard { peer: node_key(0).public() }));
 }
