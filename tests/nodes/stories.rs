@@ -183,7 +183,7 @@ fn whom_one_cannot_meet_is_said_in_one_sentence() {
     };
     check(&one.reached_at, "is this node itself");
     check("127.0.0.1:9", "127.0.0.1:9");
-    check("DMCT:0.5428:31415", "parts");
+    check("DMCT:0.5428:31415", "the beacon is cut off");
     check("https://node.example", "names no node");
     check("DMCT:0.5428:31415:a3f2c8b9", "no node of this network shows itself");
     let two = Node::start(&[]);
