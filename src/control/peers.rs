@@ -44,7 +44,7 @@ pub struct Peer {
     pub credit: u32,
     /// What it did that an honest node need not do, and how often.
     pub faults: Vec<(String, u32)>,
-    /// Its clock less this machine's, in seconds, as it said when it connected.
+    /// Its clock less this machine's, in seconds, as it said last.
     pub clock_off_seconds: Option<i64>,
 }
 

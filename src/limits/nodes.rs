@@ -155,6 +155,10 @@ pub const NOTICE_BYTES_PER_SECOND: u64 = 16 * 1024;
 pub const PAGES_TOLD_MAX: usize = 1024;
 /// How often a peer is told again where one stands (choice: 7 bytes a minute for each page).
 pub const TELL_AGAIN: Duration = Duration::from_secs(900);
+/// How often a peer is told again what one's clock shows (choice: 7 bytes a minute).
+pub const GREET_AGAIN: Duration = Duration::from_secs(300);
+/// By how much a clock has to have changed to be compared again, or to be told of again (choice).
+pub const CLOCK_STEP: Duration = Duration::from_secs(60);
 /// How long two open sets may differ before they are compared: what is under way arrives (choice).
 pub const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// How often pages are looked at within one event (choice: more than anything needs).

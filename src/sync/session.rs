@@ -27,8 +27,8 @@ pub struct Peer {
     pub greeted: bool,
     /// Where it sees this node.
     pub seen_as: Option<SocketAddr>,
-    /// Its clock less ours, in seconds.
-    pub clock_off: Option<i64>,
+    /// Its clock as it said last, in seconds since this machine's ticks began.
+    pub clock: Option<i64>,
     /// 0 to [`CREDIT_MAX`]: who has more is asked first, who has none is let go.
     pub credit: u32,
     /// What it was charged with, and how often.
@@ -37,8 +37,9 @@ pub struct Peer {
     /// Bytes of notices that are still listened to.
     budget: u64,
     budget_at: u64,
-    /// When it is told again where we stand.
+    /// When it is told again where we stand, and what our clock shows.
     pub tell_again: u64,
+    pub greet_again: u64,
 }
 
 /// A request under way.
@@ -140,6 +141,12 @@ impl Shared {
         self.now.ticks + span - span / 4 + jitter
     }
 
+    /// Seconds since 1970 when this machine's ticks began, by its clock as it is now: another number
+    /// once the clock was set.
+    pub fn clock(&self) -> i64 {
+        self.now.unix as i64 - (self.now.ticks / 1000) as i64
+    }
+
     pub fn push(&mut self, output: Output) {
         self.outputs.push(output);
     }
@@ -209,7 +216,7 @@ impl Shared {
         }
         self.left(&key);
         let now = self.now;
-        let tell_again = self.after(TELL_AGAIN);
+        let (tell_again, greet_again) = (self.after(TELL_AGAIN), self.after(GREET_AGAIN));
         let peer = Peer {
             address,
             outbound,
@@ -218,13 +225,14 @@ impl Shared {
             beacon: None,
             greeted: false,
             seen_as: None,
-            clock_off: None,
+            clock: None,
             credit: CREDIT_FIRST,
             faults: BTreeMap::new(),
             in_flight: 0,
             budget: NOTICE_BUDGET_BYTES,
             budget_at: now.ticks,
             tell_again,
+            greet_again,
         };
         self.peers.insert(key, peer);
         self.book.joined(key, address, outbound, now);

@@ -266,3 +266,35 @@ fn a_clock_that_most_peers_contradict_is_said_once() {
     // Taken back where those that differ are most no longer.
     check(&[7200, 7200, 0, 0], 2);
 }
+
+/// A clock that is set, here or there, is compared with the others' again.
+#[test]
+fn a_clock_that_was_set_is_compared_again() {
+    let mut town = Town::new(3, 30);
+    let said = |town: &Town| -> Vec<i64> {
+        let offs = town.houses[0].events.iter().filter_map(|event| match event {
+            Event::ClockOff { seconds } => Some(*seconds),
+            _ => None,
+        });
+        offs.collect()
+    };
+    for n in 1..3 {
+        town.join(0, n);
+    }
+    town.run(5_000);
+    assert!(said(&town).is_empty());
+    town.houses[0].clock_off = -3 * 3600;
+    town.run(400_000);
+    assert_eq!(said(&town), [3 * 3600]);
+    town.houses[0].clock_off = 0;
+    town.run(400_000);
+    assert_eq!(said(&town), [3 * 3600, 0]);
+    // Now all others are wrong, which looks the same from here.
+    (town.houses[1].clock_off, town.houses[2].clock_off) = (7200, 7205);
+    town.run(400_000);
+    let last = said(&town).last().copied();
+    assert!(last.is_some_and(|seconds| (7200..=7205).contains(&seconds)), "{last:?}");
+    // Whoever is gone says nothing.
+    (1..3).for_each(|n| town.part(0, n));
+    assert_eq!(said(&town).last(), Some(&0));
+}

@@ -73,7 +73,7 @@ fn a_quiet_page_is_quiet() {
         town.houses.iter().map(|house| (house.told_bytes, house.asked)).collect();
     town.run(3_600_000);
     for (house, (told, asked)) in town.houses.iter().zip(before) {
-        assert!(house.told_bytes - told <= 60 * 12, "{} bytes", house.told_bytes - told);
+        assert!(house.told_bytes - told <= 60 * 16, "{} bytes", house.told_bytes - told);
         assert!(house.asked - asked <= 6, "{} requests", house.asked - asked);
     }
 }
