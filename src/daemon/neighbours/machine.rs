@@ -165,10 +165,7 @@ impl Shared {
                     }
                 });
             }
-            Output::Close { peer, why } => {
-                tracing::info!(%peer, "a node is let go: {why}");
-                network.close(&peer, &why);
-            }
+            Output::Close { peer, why } => network.close(&peer, &why),
             Output::Event(event) => self.note(event),
         }
     }
