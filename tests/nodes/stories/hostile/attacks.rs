@@ -65,7 +65,8 @@ impl Target {
         let mut seed = [0; 32];
         let words = ambient::random_words().map(u64::to_be_bytes).concat();
         seed.iter_mut().zip(words).for_each(|(byte, word)| *byte = word);
-        let (mut client, _) = network::quic(&SecretKey::from_seed(&seed), &Bounds::default()).ok()?;
+        let (mut client, _) =
+            network::quic(&SecretKey::from_seed(&seed), &Bounds::default()).ok()?;
         let mut transport = TransportConfig::default();
         transport.stream_receive_window(window.into()).receive_window(window.into());
         client.transport_config(Arc::new(transport));
