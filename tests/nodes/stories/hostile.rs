@@ -251,8 +251,10 @@ fn who_is_hostile_takes_no_room_and_nobody_elses_time() {
     let (before, _) = town.resident();
     town.forget_peak();
     // These are named after a while only: they go on beside all others.
-    let slow =
-        [Siege::begin(&town.target, attacks::silent), Siege::begin(&town.target, attacks::halves)];
+    let mut slow = vec![Siege::begin(&town.target, attacks::silent)];
+    slow.push(Siege::begin(&town.target, attacks::halves));
+    // As many as could fill all that a node has in mind of a page.
+    slow.extend((0..STALLERS).map(|_| Siege::begin(&town.target, attacks::staller)));
     let hoarders: Vec<Siege> =
         (0..HOARDERS).map(|_| Siege::begin(&town.target, attacks::hoarder)).collect();
     town.withstands(1, attacks::asker, Named::InLog("requests more than it may make"));
@@ -294,6 +296,6 @@ fn room() -> usize {
         + NETWORK_NOTICES_QUEUED_BYTES;
     // What waits for the machine, and answers while they are put together.
     let all = JOBS_NOTICES_BYTES_MAX + 2 * NETWORK_WORKED_ON_PER_PEER_MAX * ANSWER_BYTES_MAX;
-    // The allocator keeps some of what was given back (choice: a quarter).
-    (HOARDERS * hoarder + (HOARDERS + STALLERS + 10) * each + all) * 5 / 4
+    // Eight attack at one time at most beside these, and two more are slow.
+    HOARDERS * hoarder + (HOARDERS + STALLERS + 10) * each + all
 }
