@@ -120,7 +120,7 @@ impl Town {
             said: Vec::new(),
         });
         for entries in raw.entries.chunks(8) {
-            let entries = entries.iter().map(|entry| Rdata(entry.clone().into())).collect();
+            let entries = entries.iter().map(|entry| Rdata(entry.clone())).collect();
             say(Request::Stage { genesis: None, entries, said: Vec::new() });
         }
         say(Request::Commit);
