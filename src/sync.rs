@@ -203,6 +203,8 @@ pub enum Event {
     Stuck { page: Id, why: String },
     /// A peer sent what no honest node sends (T5).
     Lied { peer: PublicKey, what: String },
+    /// A peer has no credit left and is let go for a while, for this last of its faults (N6).
+    LetGo { peer: PublicKey, why: String },
     /// This machine's clock differs by so many seconds from those of most peers; it is behind when
     /// that is positive. 0: most agree with it again.
     ClockOff { seconds: i64 },

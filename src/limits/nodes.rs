@@ -111,7 +111,8 @@ pub const OPEN_ANSWER_BYTES_MAX: usize = SUBTREES_ROWS_MAX * (OPEN_PIECE_BYTES +
 pub const SEALS_REPLAYED_MAX: usize = 64;
 /// Beacons of a page's peers in one answer (choice).
 pub const PEERS_ANSWER_MAX: usize = 16;
-/// Peers of one node (choice: some connections that it opened, and many that came).
+/// Peers that came here by themselves (choice: many that came). Those that this node calls are besides:
+/// at most [`NETWORK_OUTBOUND_MAX`](super::NETWORK_OUTBOUND_MAX).
 pub const PEERS_MAX: usize = 128;
 /// Connections that a node opens by itself (choice: as other networks of the kind).
 pub const OUTBOUND_WANTED: usize = 8;
@@ -153,7 +154,8 @@ pub const STANDINGS_ASKED_MAX: usize = 16;
 /// What a peer's credit is at first, and at most (choice; what faults cost stands beside them).
 pub const CREDIT_FIRST: u32 = 50;
 pub const CREDIT_MAX: u32 = 100;
-/// How long a peer without credit is not let in again, and how many such are remembered (choice).
+/// How long a peer without credit is not let in again, and a fault against a rule is held against whoever
+/// comes again; how many such are remembered (choice).
 pub const SHUNNED_TIME: Duration = Duration::from_secs(3600);
 pub const SHUNNED_MAX: usize = 1024;
 /// Bytes of notices that are listened to at once, and in a second on the average (choice: a thousand

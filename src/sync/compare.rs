@@ -39,11 +39,7 @@ impl Page {
         let now = shared.now.ticks;
         let late_at = self.compares.values().filter_map(|compare| compare.late_at).max();
         let is_far = self.far.as_ref().is_some_and(Far::has_target);
-        if self.compares.len() >= COMPARES_MAX
-            || self.chase.is_some()
-            || is_far
-            || self.due.len() >= DUE_PER_PEER_MAX
-        {
+        if self.compares.len() >= COMPARES_MAX || self.chase.is_some() || is_far {
             return;
         }
         if late_at.is_some_and(|late_at| late_at > now) {
@@ -64,7 +60,10 @@ impl Page {
         let next = next.map(|seen| seen.compare_at).min();
         next.into_iter().for_each(|at| self.wake(at));
         let mut peers = self.usable(now, |seen| differs(seen) && seen.compare_at <= now);
-        peers.retain(|peer| !self.compares.contains_key(peer));
+        let held = self.due.held();
+        let has_room =
+            |peer: &PublicKey| held.get(peer).is_none_or(|count| *count < DUE_PER_PEER_MAX);
+        peers.retain(|peer| !self.compares.contains_key(peer) && has_room(peer));
         let Some(peer) = shared.best(peers) else { return };
         let (Some(seen), Some(own)) = (self.seen.get(&peer), &self.own) else { return };
         let root = seen.standing.open;
