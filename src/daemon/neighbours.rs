@@ -165,7 +165,7 @@ impl Neighbours {
         node.wishes.listen(move |page, wish| {
             wished.jobs.happened(Input::Wish { page: *page, wish });
         });
-        shared.renew_beacon();
+        shared.begin_beacon();
         let machine = machine::start(&shared)?;
         shared.want_anchors();
         shared.clone().begin(options);

@@ -67,10 +67,7 @@ impl Neighbours {
         let begun = ambient::ticks();
         while ambient::ticks() - begun < JOIN_PATIENCE.as_millis() as u64 {
             if shared.node.page(&lacking.page).is_some() {
-                return joining(
-                    "fetched",
-                    "it is here, and is kept in step from now on".to_owned(),
-                );
+                return self.join_in_step(lacking, begun);
             }
             if let Some(why) = shared.facts().given_up.get(&lacking.page) {
                 return joining(REFUSED, why.clone());
@@ -87,6 +84,22 @@ impl Neighbours {
             ),
             _ => joining("wanted", shared.nobody_has_it()),
         }
+    }
+
+    /// A page is here: what is open on it comes a moment later, and whoever proposes something should
+    /// know of that.
+    fn join_in_step(&self, lacking: &Lacking, begun: u64) -> Joining {
+        let patience = JOIN_PATIENCE.as_millis() as u64;
+        let is_in_step =
+            || self.progress(&lacking.page).is_some_and(|progress| progress.is_in_step);
+        while !is_in_step() {
+            if ambient::ticks() - begun >= patience {
+                let words = "it is here; what is open on it is still being fetched";
+                return joining("fetched", words.to_owned());
+            }
+            self.shared.wait_for_news(JOIN_LOOKED_EVERY);
+        }
+        joining("fetched", "it is here, and is kept in step from now on".to_owned())
     }
 
     /// How far a page is.
