@@ -35,6 +35,8 @@ pub struct Peer {
     /// The program and its version, as it says.
     pub program: String,
     pub round_trip_seconds: f64,
+    /// How long nothing was heard of it, or it owes an answer, where that is longer than usual.
+    pub silent_seconds: Option<u64>,
     pub connected_seconds: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,

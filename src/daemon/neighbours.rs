@@ -295,6 +295,7 @@ impl Shared {
                 tracing::warn!(page = %page.short(), "two histories of a page are known");
             }
             Event::ClockOff { seconds } => {
+                self.node.note_clock(seconds);
                 let off = (seconds != 0).then_some(seconds);
                 self.tell(|facts| facts.clock_off = off);
             }

@@ -115,7 +115,9 @@ impl Session for NodeSession {
             Request::Follow { page, change } => {
                 Answer::Following(wishes::follow(&node, &page, &change)?)
             }
-            Request::Forget { page } => Answer::Forgotten(carry::forget(&node, &page)?),
+            Request::Forget { page, untrust } => {
+                Answer::Forgotten(carry::forget(&node, &page, untrust)?)
+            }
             Request::Found => {
                 let page = node.found_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }

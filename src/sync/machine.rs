@@ -34,6 +34,8 @@ pub struct Sync {
     pub(super) connect_at: u64,
     /// How many nodes that were never reached may be tried now, and since when that holds, in ticks.
     pub(super) trials: (u64, u64),
+    /// Whether anybody was called since the start.
+    pub(super) has_called: bool,
     /// By how much most peers' clocks differ from this machine's, as it was said last; none: they do not.
     pub(super) clock_off: Option<i64>,
     /// This machine's clock, when it was compared last.
@@ -59,6 +61,7 @@ impl Sync {
             connecting: BTreeMap::new(),
             connect_at: 0,
             trials: (TRIALS_AT_ONCE, 0),
+            has_called: false,
             clock_off: None,
             clock: 0,
             has_begun: false,
@@ -487,7 +490,10 @@ impl Sync {
 
     /// Everybody who is connected, by their keys.
     pub fn peers(&self) -> Vec<PeerReport> {
-        self.shared.peers.iter().map(|(key, peer)| self.report(key, peer)).collect()
+        let late = self.shared.late();
+        let owes = |key| late.get(key).map(|at| self.shared.now.ticks.saturating_sub(*at));
+        let peers = self.shared.peers.iter();
+        peers.map(|(key, peer)| PeerReport { owes: owes(key), ..self.report(key, peer) }).collect()
     }
 
     fn report(&self, key: &PublicKey, peer: &super::session::Peer) -> PeerReport {
@@ -506,6 +512,7 @@ impl Sync {
             faults: peer.faults.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect(),
             clock_off: peer.clock.map(|clock| clock - self.shared.clock()),
             asked: peer.in_flight,
+            owes: None,
         }
     }
 

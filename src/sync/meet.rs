@@ -81,7 +81,9 @@ impl Sync {
         self.connecting.retain(|_, (_, until)| *until > now.ticks);
         let links = self.links();
         let outbound = links.iter().filter(|link| link.outbound).count();
-        let lacking = OUTBOUND_WANTED.saturating_sub(outbound).min(CONNECTS_AT_ONCE);
+        // At the start everybody who is remembered is called: whoever was away wants to know at once.
+        let at_once = if self.has_called { CONNECTS_AT_ONCE } else { OUTBOUND_WANTED };
+        let lacking = OUTBOUND_WANTED.saturating_sub(outbound).min(at_once);
         if lacking == 0 {
             self.connect_at = self.shared.after(CONNECT_REST);
             return;
@@ -91,6 +93,7 @@ impl Sync {
         let rest = self.shared.after(CONNECT_REST);
         let soon = self.shared.after(CONNECT_PAUSE);
         self.connect_at = if chosen.is_empty() { rest.min(waits.max(now.ticks + 1)) } else { soon };
+        self.has_called |= !chosen.is_empty();
         for candidate in chosen {
             let known = candidate.key.and_then(|key| self.shared.book.get(&key));
             let is_trial =

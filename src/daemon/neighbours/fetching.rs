@@ -10,7 +10,7 @@ use crate::{
     dns::{Fetch, Lacking, fetch::Waiting},
     id::Id,
     limits::{JOIN_LOOKED_EVERY, JOIN_PATIENCE, MISS_PATIENCE, PEERS_LOOK_PATIENCE},
-    sync::{self, Want},
+    sync::{self, Input, Want},
 };
 
 impl Fetch for Neighbours {
@@ -100,6 +100,11 @@ impl Neighbours {
             self.shared.wait_for_news(JOIN_LOOKED_EVERY);
         }
         joining("fetched", "it is here, and is kept in step from now on".to_owned())
+    }
+
+    /// Seeks a page no more that nobody trusts any more.
+    pub fn want_no_more(&self, page: &Id) {
+        self.shared.jobs.happened(Input::Unwant { page: *page });
     }
 
     /// How far a page is.
