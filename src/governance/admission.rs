@@ -2,6 +2,7 @@
 
 use super::{
     ballot::{Ballot, Batch, Precedence},
+    evidence::is_contradiction,
     operation::{Change, Operation},
     statement::Body,
     *,
@@ -144,7 +145,10 @@ impl Governance {
         self.note_ballot(statement, ballot);
         let mut touched = OrdSet::new();
         for target in counts {
-            self.rows.entry(target).or_default().insert(voter, statement.clone());
+            let before = self.rows.entry(target).or_default().insert(voter, statement.clone());
+            if let Some(before) = before.filter(|before| is_contradiction(before, statement)) {
+                self.note_pair(&before, statement);
+            }
             for operation in self.operations_behind(&target) {
                 touched.extend(self.settle(&operation, &voter));
             }

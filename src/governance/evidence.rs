@@ -2,7 +2,7 @@
 //!
 //! Of several pairs of one key that with the smallest ids is kept, in whatever order they came, and it is
 //! part of the open set (N3): so copies of a page end with the same. Where one of two does not count, and
-//! the other is not here yet, it waits here for that, one statement of each key: what was handed on as a
+//! the other is not here yet, it waits here for that, a few statements of each key: what was handed on as a
 //! pair is taken in as one, also after its author has said something newer.
 
 use super::{statement::Body, *};
@@ -10,8 +10,9 @@ use super::{statement::Body, *};
 /// What is remembered beside the evidence itself.
 #[derive(Clone, Default)]
 pub(super) struct Apart {
-    /// Of each author the last statement that did not count, as a matter of order.
-    uncounted: OrdMap<PublicKey, Statement>,
+    /// Of each author the last statements that did not count, as a matter of order: at most
+    /// [`UNCOUNTED_MAX`].
+    uncounted: OrdMap<PublicKey, Vec<Statement>>,
     /// One of them that became evidence with the statement that was taken in last.
     joined: Option<Statement>,
 }
@@ -48,13 +49,12 @@ impl Governance {
             is_new |= is_contradiction(statement, &other) && self.note_pair(statement, &other);
         }
         let author = statement.author();
-        let uncounted = self.apart.uncounted.get(&author).cloned();
-        if let Some(other) = uncounted.filter(|o| is_contradiction(statement, o))
-            && self.note_pair(statement, &other)
-        {
-            self.apart.uncounted.remove(&author);
-            self.apart.joined = Some(other);
-            is_new = true;
+        let uncounted = self.apart.uncounted.get(&author).cloned().unwrap_or_default();
+        for other in uncounted.iter().filter(|other| is_contradiction(statement, other)) {
+            if self.note_pair(statement, other) {
+                self.apart.joined = Some(other.clone());
+                is_new = true;
+            }
         }
         is_new
     }
@@ -76,7 +76,12 @@ impl Governance {
         if self.is_evidence(statement) {
             return Err(Refusal::Known);
         }
-        self.apart.uncounted.insert(statement.author(), statement.clone());
+        let uncounted = self.apart.uncounted.entry(statement.author()).or_default();
+        uncounted.retain(|other| other != statement);
+        if uncounted.len() >= UNCOUNTED_MAX {
+            uncounted.remove(0);
+        }
+        uncounted.push(statement.clone());
         Err(refusal)
     }
 
@@ -123,7 +128,7 @@ impl Refusal {
 }
 
 /// Whether two statements of one key cannot both be honest.
-fn is_contradiction(one: &Statement, other: &Statement) -> bool {
+pub(super) fn is_contradiction(one: &Statement, other: &Statement) -> bool {
     let is_other = one.id() != other.id() && one.author() == other.author();
     is_other
         && one.page() == other.page()

@@ -178,6 +178,9 @@ pub const VERIFY_TRIES: usize = 3;
 pub const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// How often pages are looked at within one event (choice: more than anything needs).
 pub const SETTLE_ROUNDS_MAX: usize = 16;
+/// Statements of one participant that did not count and wait for what they contradict (choice: 512 KiB of
+/// operations).
+pub const UNCOUNTED_MAX: usize = 8;
 /// Operations and batches with ballots among which it is looked what else a ballot contradicts that is not
 /// its voter's newest (choice: a tenth of a millisecond; where there are more, what it says itself and its
 /// voter's newest are looked at).

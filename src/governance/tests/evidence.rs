@@ -110,3 +110,19 @@ fn what_still_counts_elsewhere_stands_against_a_contradiction() {
     assert_eq!(page.admit(&against), Ok(vec![]));
     assert_eq!(page.evidence().count(), 1);
 }
+
+/// G11 accepts: the ballot that another one of its sequence displaces stands against it, also after their
+/// voter said something newer elsewhere.
+#[test]
+fn what_is_displaced_stands_against_what_displaces_it() {
+    let mut page = page(5);
+    let op = set(&page, 0, 0, "brick", brick(&page), a(9));
+    page.admit(&op).unwrap();
+    let mut two = [Approve, Reject].map(|choice| ballot(&page, 1, 1, &[(op.id(), choice)]));
+    two.sort_by_key(Statement::id);
+    let [smaller, larger] = two;
+    page.admit(&larger).unwrap();
+    page.admit(&ballot(&page, 1, 2, &[(Id::hash(&[b"elsewhere"]), Approve)])).unwrap();
+    assert!(page.admit(&smaller).is_ok());
+    assert_eq!(pair(&page), [smaller.id(), larger.id()]);
+}
