@@ -252,7 +252,7 @@ impl Sync {
                         let what = "its answer was longer than any answer to this";
                         self.shared.lied(&asked.peer, what);
                     }
-                    failed => self.shared.failed(&asked.peer, failed),
+                    failed => self.shared.failed(&asked, failed),
                 }
                 self.dispatch(&asked, None, ledger);
             }
