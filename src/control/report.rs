@@ -177,6 +177,9 @@ pub struct Participant {
     pub away: Vec<(String, u16)>,
     /// When that ends by itself, in seal time.
     pub until: Option<u64>,
+    /// The ids of two statements that it signed and that contradict each other (G11); none: no such are
+    /// known.
+    pub contradiction: Option<[String; 2]>,
 }
 
 /// Something that happened to a page.
@@ -594,9 +597,9 @@ pub struct Explanation {
     /// The page that answers for it.
     pub page: Option<PageStep>,
     pub owner: Option<String>,
-    /// `sealed`, `soft`, `contested` or `none`.
+    /// `sealed`, `soft`, `contested` or `none`; `outside`: others are asked for it.
     pub status: String,
-    /// How DNS answers for it, as in [`Resolution::rcode`].
+    /// How DNS answers for it, as in [`Resolution::rcode`]; empty where others are asked.
     pub rcode: String,
     /// Sentences.
     pub why: Vec<String>,
@@ -674,6 +677,7 @@ mod tests {
             node: None,
             away: vec![],
             until: None,
+            contradiction: None,
         };
         let report = PageReport {
             summary,

@@ -165,7 +165,7 @@ impl Neighbours {
         node.wishes.listen(move |page, wish| {
             wished.jobs.happened(Input::Wish { page: *page, wish });
         });
-        shared.renew_beacon();
+        shared.begin_beacon();
         let machine = machine::start(&shared)?;
         shared.want_anchors();
         shared.clone().begin(options);
@@ -291,10 +291,14 @@ impl Shared {
                     liars.insert(peer);
                 }
             }
+            Event::LetGo { peer, why } => {
+                tracing::warn!(%peer, "a node is let go and not let in for a while: {why}");
+            }
             Event::Forked { page } => {
                 tracing::warn!(page = %page.short(), "two histories of a page are known");
             }
             Event::ClockOff { seconds } => {
+                self.node.note_clock(seconds);
                 let off = (seconds != 0).then_some(seconds);
                 self.tell(|facts| facts.clock_off = off);
             }

@@ -32,6 +32,8 @@ pub struct Sync {
     /// Connections that are being tried, until when: by their first address.
     pub(super) connecting: BTreeMap<SocketAddr, (Option<PublicKey>, u64)>,
     pub(super) connect_at: u64,
+    /// How many nodes that were never reached may be tried now, and since when that holds, in ticks.
+    pub(super) trials: (u64, u64),
     /// Whether anybody was called since the start.
     pub(super) has_called: bool,
     /// By how much most peers' clocks differ from this machine's, as it was said last; none: they do not.
@@ -58,6 +60,7 @@ impl Sync {
             handed: Handed::default(),
             connecting: BTreeMap::new(),
             connect_at: 0,
+            trials: (TRIALS_AT_ONCE, 0),
             has_called: false,
             clock_off: None,
             clock: 0,
@@ -120,6 +123,8 @@ impl Sync {
             Input::Joined { peer, address, outbound } => self.joined(peer, address, outbound),
             Input::Left { peer } => self.parted(&peer),
             Input::Told { peer, notice } => self.told(&peer, &notice, ledger),
+            Input::Untold { peer } => self.shared.tell_soon(&peer),
+            Input::Unheard { peer } => self.unheard(&peer),
             Input::Answered { ask, answer } => self.answered(ask, answer, ledger),
             Input::Misbehaved { peer, .. } => self.shared.charge(&peer, Charge::Misbehaved),
             Input::Changed { page } => self.changed(page, ledger),
@@ -175,6 +180,17 @@ impl Sync {
         }
         self.shared.left(key);
         self.compare_clocks();
+    }
+
+    /// Asks a peer where it stands on all pages that it follows.
+    fn unheard(&mut self, key: &PublicKey) {
+        let followed = self.pages.values().filter(|page| page.seen.contains_key(key));
+        let followed: Vec<Id> = followed.map(|page| page.id).take(PAGES_TOLD_MAX).collect();
+        for pages in followed.chunks(FOLLOW_ROWS_MAX) {
+            let request = Request::Standings(pages.to_vec());
+            let bytes_max = request.answer_bytes_max();
+            self.shared.ask(key, request, bytes_max);
+        }
     }
 
     /// Tells a peer where this node stands on all its pages.

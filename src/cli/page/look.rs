@@ -20,6 +20,7 @@ use crate::{
         report::{Event, PageReport, PageSummary, Participant, SealEvent},
         request::{Answer, PageSelector, Request},
     },
+    dns::icann,
     page::name::Name,
     time::date,
 };
@@ -50,7 +51,7 @@ pub struct Show {
     page: PageSelector,
 }
 
-/// List who decides about a page, and with how much power.
+/// List who decides about a page, with how much power, and who contradicted themselves.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page participants ff.ct")]
 pub struct Participants {
@@ -248,9 +249,20 @@ impl Participants {
                 text(lending(participant, &known)),
             ]);
         }
-        let text = table.render(context.style);
+        let mut text = table.render(context.style);
+        for participant in &report.roster {
+            text += &context.style.paint(Paint::Notice, &contradiction(participant, &known));
+        }
         context.print_paged(&text)
     }
+}
+
+/// That a participant signed two statements that contradict each other, if it did (G11).
+fn contradiction(participant: &Participant, known: &Acquaintances) -> String {
+    let Some([one, other]) = &participant.contradiction else { return String::new() };
+    let who = known.short(&participant.key);
+    let (one, other) = (short(one), short(other));
+    format!("- {who} signed two statements that contradict each other: {one} and {other}\n")
 }
 
 /// Whom a participant lends its power to, in a few words.
@@ -399,6 +411,14 @@ impl Join {
             return output::print_json(&Joined { name, page_id, state });
         }
         output::print(&format!("{name} and everything below it is taken from {page}\n"))?;
+        let is_top = name.parent().is_some_and(|above| above.is_root());
+        if is_top && name.labels().any(icann::is_delegated) {
+            context.note(format!(
+                "warning: {name} is a top-level domain of the public DNS, too: on this machine every name \
+                 below it is now answered from this page alone; `djdns page forget {name} --untrust` takes \
+                 that back"
+            ));
+        }
         if let Some(joining) = joining {
             output::print(&format!("{}: {}\n", joining.state, clean(&joining.words)))?;
         }
