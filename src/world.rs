@@ -439,7 +439,7 @@ impl<'s> World<'s> {
     fn taken_over(&self) -> u64 {
         let honest = self.members.iter().filter(|member| member.is_honest);
         let nodes = honest.filter_map(|member| member.node.as_deref());
-        nodes.map(|node| invariants::taken_over(node)).sum()
+        nodes.map(invariants::taken_over).sum()
     }
 
     /// What must be so at the end.
