@@ -165,8 +165,9 @@ impl Neighbours {
         node.wishes.listen(move |page, wish| {
             wished.jobs.happened(Input::Wish { page: *page, wish });
         });
-        shared.renew_beacon();
         let machine = machine::start(&shared)?;
+        // It asks the machine what peers see: before there is one it would wait for it in vain.
+        shared.renew_beacon();
         shared.want_anchors();
         shared.clone().begin(options);
         Ok(Arc::new(Neighbours {

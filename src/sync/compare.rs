@@ -4,6 +4,7 @@
 use super::{
     message::{OpenAnswer, Part, Parts, Request},
     page::Page,
+    parts,
     session::{Charge, Shared},
     snapshot::Far,
 };
@@ -12,10 +13,7 @@ use crate::{
     id::Id,
     key::PublicKey,
     limits::*,
-    page::{
-        codec,
-        trie::{Fetch, Piece, Trie},
-    },
+    page::trie::{Fetch, Piece, Trie},
 };
 
 /// A comparison under way.
@@ -121,7 +119,7 @@ impl Page {
                 Err(None)
             } else {
                 read(bytes).and_then(|piece| {
-                    compare.fetch.take(&part.path, &piece).map_err(|why| Some(why.to_string()))
+                    compare.fetch.take(&part.path, piece).map_err(|why| Some(why.to_string()))
                 })
             };
             match taken {
@@ -175,5 +173,5 @@ pub fn open_set(page: &Governance, field: &Field, forks: &[SealRecord]) -> Trie 
 }
 
 fn read(bytes: &[u8]) -> Result<Piece, Option<String>> {
-    codec::decode(bytes, OPEN_ANSWER_BYTES_MAX).map_err(|why| Some(why.to_string()))
+    parts::read(bytes, OPEN_ANSWER_BYTES_MAX).map_err(|why| Some(why.to_string()))
 }

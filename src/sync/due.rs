@@ -7,6 +7,7 @@ use super::{
     Ledger,
     message::{Named, Request},
     page::Page,
+    serve::operations_of,
     session::{Charge, Shared},
 };
 use crate::{
@@ -153,20 +154,21 @@ impl Page {
         let is_answer = items.is_some();
         let mut came = Vec::new();
         for item in items.unwrap_or_default() {
-            match statement_id(&item.0) {
-                Some(id) if asked.ids.binary_search(&id).is_ok() => {
-                    came.push((id, item.0.to_vec()));
-                }
-                Some(id) => {
-                    let what = format!("the statement {} was not asked for", id.short());
-                    shared.lied(peer, what);
-                    break;
-                }
-                None => {
-                    shared.lied(peer, "what it hands on as a statement is none");
-                    break;
-                }
-            }
+            let Some(id) = statement_id(&item.0) else {
+                shared.lied(peer, "what it hands on as a statement is none");
+                break;
+            };
+            came.push((id, item.0.to_vec()));
+        }
+        let was_named = |id: &Id| asked.ids.binary_search(id).is_ok();
+        // With a batch its operations come.
+        let batches = came.iter().filter(|(id, _)| was_named(id));
+        let listed: BTreeSet<Id> =
+            batches.filter_map(|(_, bytes)| operations_of(bytes)).flatten().collect();
+        let was_asked = |id: &Id| was_named(id) || listed.contains(id);
+        if let Some((id, _)) = came.iter().find(|(id, _)| !was_asked(id)) {
+            shared.lied(peer, format!("the statement {} was not asked for", id.short()));
+            came.retain(|(id, _)| was_asked(id));
         }
         let ids: BTreeSet<Id> = came.iter().map(|(id, _)| *id).collect();
         // An answer that is cut off is gone on with; one with nothing is no answer.

@@ -234,9 +234,9 @@ impl Town {
                     let rest = until.saturating_sub(self.ticks);
                     return self.post(rest, Delivery::Input(from, Input::Answered { ask, answer }));
                 };
-                if let (Request::Statements(named), Ok(items)) = (&read, read.read_items(&given)) {
-                    let ids =
-                        items.iter().filter_map(|item| super::super::due::statement_id(&item.0));
+                if let Request::Statements(named) = &read {
+                    let items = super::liars::items(&read, &given);
+                    let ids = items.iter().filter_map(|item| super::super::due::statement_id(item));
                     for id in ids.filter(|id| named.ids.contains(id)) {
                         *self.houses[from].came.entry(id).or_default() += 1;
                     }
