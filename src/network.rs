@@ -118,6 +118,9 @@ pub struct PeerLook {
     pub lost_packets: u64,
     /// How long it has been connected.
     pub connected: Duration,
+    /// How long nothing was heard of it, to a few seconds: see
+    /// [`NETWORK_HEARD_EVERY`](crate::limits::NETWORK_HEARD_EVERY).
+    pub silent: Duration,
 }
 
 /// The connections of a node. Cloning one costs nothing.

@@ -257,6 +257,8 @@ pub struct PeerReport {
     pub clock_off: Option<i64>,
     /// Requests to it that are under way.
     pub asked: usize,
+    /// How long it owes an answer that is late, in milliseconds.
+    pub owes: Option<u64>,
 }
 
 /// How far a page is, for people.

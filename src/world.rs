@@ -20,14 +20,16 @@ use crate::{
     governance::Governance,
     id::Id,
     key::PublicKey,
-    sync::{AskFailed, AskId, How, Input, Ledger, Output},
+    sync::{AskFailed, AskId, How, Input, Ledger},
 };
 
+mod asking;
 mod chance;
 mod deeds;
 mod invariants;
 mod lies;
 mod member;
+mod network;
 mod people;
 pub mod scenario;
 
@@ -37,6 +39,7 @@ use invariants::{
     invariant_what_is_served_was_signed, invariants,
 };
 use member::Member;
+use network::Ways;
 pub use people::Crowd;
 use scenario::{Deed, Expectation, Scenario, When};
 
@@ -62,6 +65,11 @@ pub struct Outcome {
     pub events: u64,
     pub messages: u64,
     pub seals: u64,
+    /// Changes that were sealed, on the node that knows most of them.
+    pub changes: u64,
+    /// Questions that were asked of nodes, and those of them that were answered with records.
+    pub questions: u64,
+    pub answered: u64,
     /// Nodes that were found to lie.
     pub lied: u64,
     /// The command that runs it again.
@@ -82,6 +90,9 @@ pub fn run(name: &str, scenario: &Scenario, seed: u64, crowd: &mut Crowd) -> Out
         events: world.events,
         messages: world.messages,
         seals: world.seals.keys().filter(|(_, height)| *height > 0).count() as u64,
+        changes: world.changes,
+        questions: world.questions,
+        answered: world.answered,
         lied: world.lied.iter().map(|(_, liar)| liar).collect::<BTreeSet<_>>().len() as u64,
         again: format!("djdns simulate {name} --seed {seed}"),
     }
@@ -131,8 +142,7 @@ struct World<'s> {
     pages: BTreeMap<String, Id>,
     queue: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
-    /// The group of each node: nodes of different groups do not reach each other.
-    group: Vec<usize>,
+    ways: Ways,
     /// When the newest notice of one node to another arrives: they come in order.
     ordered: BTreeMap<(usize, usize), u64>,
     /// Requests that have no answer yet.
@@ -140,6 +150,17 @@ struct World<'s> {
     seals: Seals,
     /// Who found whom to lie.
     lied: BTreeSet<(usize, usize)>,
+    /// Answers on their way that are false for everybody to see, by who gets them, with who gives them.
+    lies: BTreeMap<(usize, AskId), usize>,
+    /// Who was given such a one, by whom.
+    deceived: BTreeSet<(usize, usize)>,
+    /// Pages that nodes want until they have them.
+    wanted: BTreeSet<(usize, String)>,
+    /// Changes that were sealed, as far as the nodes that were there all along know.
+    changes: u64,
+    /// Questions that were asked, and those of them that were answered with records.
+    questions: u64,
+    answered: u64,
     crowd: Crowd,
     events: u64,
     messages: u64,
@@ -159,12 +180,18 @@ impl<'s> World<'s> {
             pages: BTreeMap::new(),
             queue: BTreeMap::new(),
             sequence: 0,
-            group: vec![0; members.len()],
+            ways: Ways::new(members.len()),
             members,
             ordered: BTreeMap::new(),
             asked: BTreeSet::new(),
             seals: BTreeMap::new(),
             lied: BTreeSet::new(),
+            lies: BTreeMap::new(),
+            deceived: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            changes: 0,
+            questions: 0,
+            answered: 0,
             crowd,
             events: 0,
             messages: 0,
@@ -200,8 +227,8 @@ impl<'s> World<'s> {
 
     fn begin(&mut self) -> Result<(), String> {
         let mut founded: BTreeMap<&String, WholePage> = BTreeMap::new();
-        for (name, plan) in &self.scenario.pages {
-            let (page, whole) = people::found(plan)?;
+        for (name, plan) in self.scenario.pages.iter().filter(|(_, plan)| !plan.later) {
+            let (page, whole) = people::found(plan, people::BEGIN)?;
             self.pages.insert(name.clone(), page.id());
             founded.insert(name, whole);
         }
@@ -218,30 +245,20 @@ impl<'s> World<'s> {
                 }
             }
             self.members[n].take_changed();
-            if let Some(node) = &self.members[n].node {
-                let held = |page: &Id| Some((*page, Ledger::held(&**node, page)?));
-                self.members[n].tale.first = self.pages.values().filter_map(held).collect();
-            }
             self.introduce(n);
         }
-        for (name, plan) in &self.scenario.pages {
-            for (person, node) in plan.power.keys().zip(plan.sealed_by.iter().cycle()) {
-                self.later(
-                    0,
-                    Happening::Deed(Deed::Host {
-                        by: person.clone(),
-                        page: name.clone(),
-                        node: node.clone(),
-                    }),
-                );
-            }
+        let scenario = self.scenario;
+        for (name, plan) in scenario.pages.iter().filter(|(_, plan)| !plan.later) {
+            self.hosted(name, plan);
         }
         for event in &self.scenario.events {
             let at = match event.at {
                 When::At(at) => at * 1000,
                 When::Between([from, to]) => self.chance.between(from * 1000, to * 1000),
             };
-            self.later(at, Happening::Deed(event.deed.clone()));
+            for time in 0..u64::from(event.times) {
+                self.later(at + time * event.every * 1000, Happening::Deed(event.deed.clone()));
+            }
         }
         self.later(TICK, Happening::Tick);
         self.later(IDLE, Happening::Fade);
@@ -273,6 +290,9 @@ impl<'s> World<'s> {
             Happening::Deed(deed) => self.does(deed)?,
             Happening::Input { to, life, input } => {
                 if self.members[to].life == life {
+                    if let Input::Answered { ask, .. } = &*input {
+                        self.is_lied_to(to, *ask);
+                    }
                     self.input_now(to, *input);
                 }
             }
@@ -350,158 +370,14 @@ impl<'s> World<'s> {
         }
     }
 
-    fn carry_out(&mut self, n: usize, output: Output) {
-        match output {
-            Output::Tell { peer, notice } => {
-                let Some(&to) = self.keys.get(&peer) else { return };
-                let count = if self.members[n].tale.repeats() { 2 } else { 1 };
-                for _ in 0..count {
-                    if self.is_lost(n, to) {
-                        continue;
-                    }
-                    let (peer, notice) = (self.members[n].key, notice.clone());
-                    self.send_in_order(n, to, Input::Told { peer, notice });
-                }
-            }
-            Output::Ask { ask, peer, request, patience, .. } => {
-                let Some(&to) = self.keys.get(&peer) else { return };
-                let (life, patience) = (self.members[n].life, patience.as_millis() as u64);
-                self.asked.insert((n, ask));
-                let wait = self.latency();
-                self.messages += 1;
-                let request = Happening::Request { from: n, life, to, ask, request };
-                self.later(patience, Happening::Late { to: n, life, ask });
-                if !self.is_lost(n, to) {
-                    self.later(wait, request);
-                }
-            }
-            Output::Connect { addresses, key } => self.connect(n, &addresses, key),
-            Output::Close { peer, .. } => {
-                if let Some(&other) = self.keys.get(&peer) {
-                    self.part(n, other);
-                }
-            }
-            Output::Event(crate::sync::Event::Lied { peer, what }) => {
-                let Some(&liar) = self.keys.get(&peer) else { return };
-                if self.members[n].is_honest {
-                    self.lied.insert((n, liar));
-                    if self.members[liar].is_honest {
-                        let (name, liar) = (&self.members[n].name, &self.members[liar].name);
-                        let words = format!("{name} calls {liar} a liar, who is none: {what}");
-                        self.failure.get_or_insert(words);
-                    }
-                }
-            }
-            Output::Event(_) => {}
-        }
-    }
-
-    fn request(&mut self, from: usize, life: u32, to: usize, ask: AskId, request: &[u8]) {
-        let is_connected = self.members[to].connected.contains(&self.members[from].key);
-        if self.members[from].life != life || !is_connected {
-            return;
-        }
-        let Some(mut answer) = self.members[to].answer(&self.members[from], request) else {
-            return;
-        };
-        let tale = self.members[to].tale.clone();
-        if !self.members[to].is_honest {
-            tale.garble(&mut answer, &mut self.chance);
-        }
-        if !self.is_lost(to, from) && self.asked.remove(&(from, ask)) {
-            self.send(from, Input::Answered { ask, answer: Ok(answer) });
-        }
-    }
-
-    fn connect(&mut self, from: usize, addresses: &[std::net::SocketAddr], key: Option<PublicKey>) {
-        let is_there = |member: &Member| {
-            addresses.contains(&member.address) && key.is_none_or(|key| key == member.key)
-        };
-        let to = self.members.iter().position(is_there);
-        let reached = to.filter(|to| {
-            self.reach(from, *to)
-                && self.members[*to].is_reachable
-                && self.members[*to].node.is_some()
-                && *to != from
-        });
-        let Some(to) = reached else {
-            let life = self.members[from].life;
-            let why = "nobody answers there".to_owned();
-            let input = Input::ConnectFailed { key, addresses: addresses.to_vec(), why };
-            let failed = Happening::Input { to: from, life, input: Box::new(input) };
-            self.later(CONNECT_PATIENCE, failed);
-            return;
-        };
-        let (a, b) = (self.members[from].key, self.members[to].key);
-        if self.members[from].connected.contains(&b) {
-            return;
-        }
-        let (near, far) = (self.members[from].address, self.members[to].address);
-        self.members[from].connected.insert(b);
-        self.members[to].connected.insert(a);
-        self.send_in_order(to, from, Input::Joined { peer: b, address: far, outbound: true });
-        self.send_in_order(from, to, Input::Joined { peer: a, address: near, outbound: false });
-    }
-
-    /// Ends a connection.
-    fn part(&mut self, a: usize, b: usize) {
-        for (one, other) in [(a, b), (b, a)] {
-            let peer = self.members[other].key;
-            if self.members[one].connected.remove(&peer) {
-                self.send_in_order(other, one, Input::Left { peer });
-            }
-        }
-    }
-
-    /// Connections end whose sides have not reached each other for long.
-    fn fade(&mut self) {
-        for a in 0..self.members.len() {
-            let peers: Vec<PublicKey> = self.members[a].connected.iter().copied().collect();
-            for peer in peers {
-                let Some(&b) = self.keys.get(&peer) else { continue };
-                let is_mutual = self.members[b].connected.contains(&self.members[a].key);
-                if !self.reach(a, b) || !is_mutual || self.members[b].node.is_none() {
-                    self.part(a, b);
-                }
-            }
-        }
-    }
-
-    /// Sends something to a node that is connected: it arrives after a while.
-    fn send(&mut self, to: usize, input: Input) {
-        self.messages += 1;
-        let (wait, life) = (self.latency(), self.members[to].life);
-        self.later(wait, Happening::Input { to, life, input: Box::new(input) });
-    }
-
-    /// The same for what concerns a connection: it comes in the order in which it was sent.
-    fn send_in_order(&mut self, from: usize, to: usize, input: Input) {
-        self.messages += 1;
-        let (wait, life) = (self.latency(), self.members[to].life);
-        let newest = self.ordered.get(&(from, to)).copied().unwrap_or(0);
-        let at = (self.now() + wait).max(newest);
-        self.ordered.insert((from, to), at);
-        let wait = at - self.now();
-        self.later(wait, Happening::Input { to, life, input: Box::new(input) });
-    }
-
-    fn latency(&mut self) -> u64 {
-        let (from, to) = self.scenario.network.latency;
-        self.chance.between(from, to)
-    }
-
-    fn is_lost(&mut self, a: usize, b: usize) -> bool {
-        !self.reach(a, b) || self.chance.happens(self.scenario.network.lost)
-    }
-
-    fn reach(&self, a: usize, b: usize) -> bool {
-        self.group[a] == self.group[b]
-    }
-
     /// Its disk stopped, and the node with it.
     fn crash(&mut self, n: usize) {
+        if let Err(failure) = self.members[n].survives() {
+            self.failure.get_or_insert(failure);
+        }
         let survivals: Vec<_> = crate::store::fake::Survival::all().collect();
-        let survival = self.chance.one_of(&survivals).copied();
+        let chosen = self.scenario.survival.and_then(|chosen| survivals.get(chosen));
+        let survival = chosen.or(self.chance.one_of(&survivals)).copied();
         self.halt(n, survival);
     }
 
@@ -528,33 +404,64 @@ impl<'s> World<'s> {
         if self.scenario.nodes[&self.members[n].plan].forgets {
             self.members[n].forget();
             self.lied.retain(|(finder, _)| *finder != n);
+            self.deceived.retain(|(deceived, _)| *deceived != n);
         }
         self.members[n].start()?;
-        if let Some(node) = &self.members[n].node {
+        if let Some(node) = self.members[n].node.clone() {
             node.view();
+            invariant_nothing_acknowledged_is_lost(&self.members[n], &node)?;
         }
         self.members[n].take_changed();
-        invariant_nothing_acknowledged_is_lost(&self.members[n])?;
         match self.scenario.nodes[&self.members[n].plan].forgets {
             true => self.wake_later(n),
             false => self.introduce(n),
         }
+        self.want_again(n);
         Ok(())
+    }
+
+    /// Changes that were sealed, by the logs of honest nodes that took no page over at a seal.
+    fn count_changes(&self) -> u64 {
+        let mut most: BTreeMap<Id, u64> = BTreeMap::new();
+        for member in self.members.iter().filter(|member| member.is_honest) {
+            for page in member.node.iter().flat_map(|node| Ledger::pages(&**node)) {
+                let count = member.node.as_ref().map_or(0, |node| invariants::sealed(node, &page));
+                let most = most.entry(page).or_default();
+                *most = count.max(*most);
+            }
+        }
+        most.values().sum()
     }
 
     /// What must be so at the end.
     fn judge(&mut self) -> Result<(), String> {
         let honest: Vec<&Member> = self.members.iter().filter(|member| member.is_honest).collect();
         for member in &honest {
-            invariant_nothing_acknowledged_is_lost(member)?;
+            if let Some(node) = &member.node {
+                invariant_nothing_acknowledged_is_lost(member, node)?;
+            }
             invariant_what_is_served_was_signed(member)?;
         }
-        let groups: BTreeSet<usize> = self.group.iter().copied().collect();
+        self.changes = self.count_changes();
+        let groups: BTreeSet<usize> = self.ways.group.iter().copied().collect();
         for group in groups {
             let here = self.members.iter().enumerate();
-            let here = here.filter(|(n, member)| self.group[*n] == group && member.is_honest);
+            let here = here.filter(|(n, member)| self.ways.group[*n] == group && member.is_honest);
             let here: Vec<&Member> = here.map(|(_, member)| member).collect();
             invariant_honest_nodes_converge(&here)?;
+        }
+        self.liars_are_shut_out()?;
+        honest.iter().try_for_each(|member| {
+            self.scenario.expect.iter().try_for_each(|expected| self.expected(member, expected))
+        })
+    }
+
+    /// Whoever was given what is false for everybody to see has named the liar, and nobody keeps one
+    /// whom they named (T5).
+    fn liars_are_shut_out(&self) -> Result<(), String> {
+        if let Some((n, liar)) = self.deceived.difference(&self.lied).next() {
+            let (name, liar) = (&self.members[*n].name, &self.members[*liar].name);
+            return Err(format!("{name} was lied to by {liar}, and did not notice"));
         }
         for (n, liar) in &self.lied {
             let (member, liar) = (&self.members[*n], &self.members[*liar]);
@@ -563,13 +470,14 @@ impl<'s> World<'s> {
                 return Err(format!("{} keeps the liar {}", member.name, liar.name));
             }
         }
-        honest.iter().try_for_each(|member| {
-            self.scenario.expect.iter().try_for_each(|expected| self.expected(member, expected))
-        })
+        Ok(())
     }
 
     fn expected(&self, member: &Member, expected: &Expectation) -> Result<(), String> {
         let name = &member.name;
+        if expected.nodes.as_ref().is_some_and(|nodes| !nodes.contains(&member.plan)) {
+            return Ok(());
+        }
         let page = self.pages.get(&expected.page).and_then(|id| member.node.as_ref()?.page(id));
         let Some(page) = page else { return Err(format!("{name} lacks {}", expected.page)) };
         let height = page.page().height();

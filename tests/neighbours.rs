@@ -1,6 +1,7 @@
 //! Nodes beside each other on networks that the tests make: namespaces of this machine.
 
 mod support {
+    pub mod clock;
     pub mod daemon;
     pub mod lan;
     pub mod relay;

@@ -20,7 +20,8 @@ use crate::{
 ///
 /// For each that is connected: its key, where it is, how it was found (`told` by you, on the `lan` or by
 /// `broadcast`, in a `page`, by `exchange` with another node, `remembered` from an earlier run, or it
-/// came by itself, `inbound`), how long an answer takes, the pages that both follow, and what there is to
+/// came by itself, `inbound`), how long an answer takes (or
+/// for how long it has been silent), the pages that both follow, and what there is to
 /// complain of. Then those that were caught at a lie and are not called again, and what at. Whether a page
 /// is in step is shown by `djdns page list`.
 #[derive(Args)]
@@ -83,7 +84,10 @@ fn table(peers: &[Peer]) -> Table {
             key(&peer.key, &short(&peer.key)),
             text(format!("{direction} {}", peer.address)),
             text(&peer.found),
-            number(format!("{:.1} ms", peer.round_trip_seconds * 1000.0)),
+            number(match peer.silent_seconds {
+                Some(seconds) => format!("silent {seconds} s"),
+                None => format!("{:.1} ms", peer.round_trip_seconds * 1000.0),
+            }),
             text(lasted(peer.connected_seconds)),
             text(pages.join(", ")),
             text(&peer.program),
@@ -134,6 +138,7 @@ mod tests {
             found: "lan".to_owned(),
             program: "djdns 0.1.0".to_owned(),
             round_trip_seconds: 0.0012,
+            silent_seconds: None,
             connected_seconds: 120,
             bytes_in: 1,
             bytes_out: 1,
@@ -144,10 +149,12 @@ mod tests {
         };
         let (key, what) = ("did:key:zLiar".to_owned(), "a forged seal".to_owned());
         let liars = vec![Liar { key, what, when: 1_800_000_000 }];
-        let report = Report { peers: vec![peer], liars, known: 2, ..report() };
+        let silent = Peer { silent_seconds: Some(9), faults: Vec::new(), ..peer.clone() };
+        let report = Report { peers: vec![peer, silent], liars, known: 2, ..report() };
         let said = render(&report, 1_800_000_060, Style::plain());
         for words in [
             "did:key:zAnotherNode  to 192.0.2.7:31415  lan        1.2 ms  2 minutes  ff.ct.",
+            "  silent 9 s  2 minutes  ff.ct.",
             "did:key:zAnotherNode: it did not answer in time (3 times)",
             "2 more nodes are known",
             "did:key:zLiar lied (08:00 UTC, 1 minute ago) and is not called again: a forged seal",

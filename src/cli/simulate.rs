@@ -101,10 +101,11 @@ fn list(context: &mut Context) -> Outcome {
 }
 
 fn line(outcome: &world::Outcome) -> String {
-    let world::Outcome { scenario, seed, seconds, events, messages, seals, lied, .. } = outcome;
+    let world::Outcome { scenario, seed, seconds, events, messages, seals, .. } = outcome;
+    let world::Outcome { changes, questions, answered, lied, .. } = outcome;
     let word = if outcome.ok { "ok" } else { "failed" };
     format!(
         "{scenario}, seed {seed}: {word}; {seconds} s, {events} events, {messages} messages, {seals} \
-         seals, {lied} liars found\n"
+         seals, {changes} changes, {answered} of {questions} questions answered, {lied} liars found\n"
     )
 }

@@ -35,6 +35,8 @@ pub struct Peer {
     /// The program and its version, as it says.
     pub program: String,
     pub round_trip_seconds: f64,
+    /// How long nothing was heard of it, or it owes an answer, where that is longer than usual.
+    pub silent_seconds: Option<u64>,
     pub connected_seconds: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -44,7 +46,7 @@ pub struct Peer {
     pub credit: u32,
     /// What it did that an honest node need not do, and how often.
     pub faults: Vec<(String, u32)>,
-    /// Its clock less this machine's, in seconds, as it said when it connected.
+    /// Its clock less this machine's, in seconds, as it said last.
     pub clock_off_seconds: Option<i64>,
 }
 

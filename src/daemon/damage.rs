@@ -1,7 +1,7 @@
 //! Pages that are here and damaged: named wherever somebody asks for them, and not answered.
 //!
 //! A genesis proves itself, since its hash is the page id (P6): as long as it reads, a damaged page
-//! still has its name.
+//! still has its name; else it goes by the one for which a person trusts it.
 
 use super::node::{Node, Reopening};
 use crate::{
@@ -80,7 +80,8 @@ impl Node {
             Reopening::Store(StoreError::Damaged(fault)) => fault.to_string(),
             error => format!("page {id} is not served: {error}"),
         };
-        let name = genesis.as_ref().map(|genesis| genesis.raw().name.clone());
+        let proved = genesis.as_ref().map(|genesis| genesis.raw().name.clone());
+        let name = proved.or_else(|| self.trusted_as(id));
         let of = name.as_ref().map_or(String::new(), |name| format!("{name}, "));
         let notice = match error {
             Reopening::Store(StoreError::Damaged(_)) => {
@@ -94,6 +95,13 @@ impl Node {
         let mut state = self.state();
         state.notices.push(notice);
         state.damaged.insert(*id, damage);
+    }
+
+    /// The name for which a person trusts this page: it is the page's own, or it would not be trusted.
+    fn trusted_as(&self, id: &Id) -> Option<Name> {
+        let state = self.state();
+        let mut trusted = state.anchors.iter().filter(|(_, page)| *page == id);
+        trusted.next().map(|(name, _)| name.clone())
     }
 
     /// The pages that are damaged, in the order of their ids.

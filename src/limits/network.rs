@@ -53,10 +53,14 @@ pub const NETWORK_NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// Addresses of one peer that are tried (as in a beacon).
 pub const NETWORK_ADDRESSES_TRIED_MAX: usize = 8;
 /// How often a quiet connection is kept alive (choice: routers forget a way after 30 s and more, RFC
-/// 9308 section 3.2).
-pub const NETWORK_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// 9308 section 3.2; so often, because a node that was killed says no goodbye. 12 bytes a second).
+pub const NETWORK_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Silence after which a connection counts as lost (choice: three signs of life missed).
-pub const NETWORK_IDLE: Duration = Duration::from_secs(45);
+pub const NETWORK_IDLE: Duration = Duration::from_secs(15);
+/// How often it is looked whether anything was heard on a connection (choice).
+pub const NETWORK_HEARD_EVERY: Duration = Duration::from_secs(2);
+/// Silence from which on a peer is shown as silent (choice: a sign of life and one look missed).
+pub const NETWORK_SILENT: Duration = Duration::from_secs(8);
 /// How old a connection is at least when a second one, opened by the other side, means that the other
 /// side lost it, and not that both called at once (choice: as long as a handshake takes).
 pub const NETWORK_CROSSING: Duration = NETWORK_HANDSHAKE_TIME;

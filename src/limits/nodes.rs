@@ -39,8 +39,9 @@ pub const MACHINE_REST: Duration = Duration::from_secs(5);
 pub const SIGHTINGS_MAX: usize = 256;
 /// Pages of which it is remembered why they do not come, or are not in step (choice).
 pub const PEERS_FACTS_MAX: usize = 256;
-/// How often whom this node knows is written down (choice).
-pub const BOOK_SAVED_EVERY: Duration = Duration::from_secs(300);
+/// How often whom this node knows is written down, if that changed (choice: who is killed remembers whom it
+/// met ten seconds before).
+pub const BOOK_SAVED_EVERY: Duration = Duration::from_secs(10);
 /// How long the machine may take to end (choice: a second or two of work on a large page).
 pub const PEERS_FAREWELL: Duration = Duration::from_secs(3);
 /// How often this node's addresses are looked at (choice: a new network is told of within a minute).
@@ -143,6 +144,14 @@ pub const ASK_PATIENCE: Duration = Duration::from_secs(10);
 pub const ASK_BYTES_PER_SECOND_MIN: usize = MIB;
 /// How much later a request is given up that nobody says is over (choice).
 pub const ASK_GRACE: Duration = Duration::from_secs(5);
+/// After so many of a peer's usual times for an answer it is late, and what it was asked is asked of another
+/// as well (choice); at least and at most so long, and so long of one that has not answered anything yet.
+pub const LATE_USUAL_TIMES: u64 = 4;
+pub const LATE_MIN: Duration = Duration::from_millis(500);
+pub const LATE_MAX: Duration = Duration::from_secs(3);
+pub const LATE_FIRST: Duration = Duration::from_secs(1);
+/// Open sets of one page that are compared at one time, of which all but the newest are late (choice).
+pub const COMPARES_MAX: usize = 3;
 /// Requests for parts of one page's state at one time (choice: four peers, two each).
 pub const FAR_ASKS_MAX: usize = 8;
 /// Parts of a state in one request (choice: with the largest pieces 4 MiB; each answer is made durable by
@@ -164,6 +173,10 @@ pub const NOTICE_BYTES_PER_SECOND: u64 = 16 * 1024;
 pub const PAGES_TOLD_MAX: usize = 1024;
 /// How often a peer is told again where one stands (choice: 7 bytes a minute for each page).
 pub const TELL_AGAIN: Duration = Duration::from_secs(900);
+/// How often a peer is told again what one's clock shows (choice: 7 bytes a minute).
+pub const GREET_AGAIN: Duration = Duration::from_secs(300);
+/// By how much a clock has to have changed to be compared again, or to be told of again (choice).
+pub const CLOCK_STEP: Duration = Duration::from_secs(60);
 /// How long two open sets may differ before they are compared: what is under way arrives (choice).
 pub const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// How often pages are looked at within one event (choice: more than anything needs).

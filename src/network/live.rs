@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -30,9 +30,10 @@ use super::{
 };
 use crate::limits::{
     NETWORK_ANSWER_BYTES_MAX, NETWORK_ANSWER_BYTES_USUAL, NETWORK_ANSWERS_BYTES_PER_PEER,
-    NETWORK_BUFFER_BYTES, NETWORK_NOT_UNDERSTOOD_MAX, NETWORK_NOTICE_BYTES_MAX,
-    NETWORK_NOTICES_QUEUED_BYTES, NETWORK_NOTICES_QUEUED_MAX, NETWORK_NOTICES_TAKEN_BYTES,
-    NETWORK_REQUEST_BYTES_MAX, NETWORK_REQUESTS_OVERDRAWN_MAX, NETWORK_WORKED_ON_PER_PEER_MAX,
+    NETWORK_BUFFER_BYTES, NETWORK_HEARD_EVERY, NETWORK_NOT_UNDERSTOOD_MAX,
+    NETWORK_NOTICE_BYTES_MAX, NETWORK_NOTICES_QUEUED_BYTES, NETWORK_NOTICES_QUEUED_MAX,
+    NETWORK_NOTICES_TAKEN_BYTES, NETWORK_REQUEST_BYTES_MAX, NETWORK_REQUESTS_OVERDRAWN_MAX,
+    NETWORK_WORKED_ON_PER_PEER_MAX,
 };
 
 /// A connection that both sides took on.
@@ -41,6 +42,8 @@ pub(super) struct Live {
     pub connection: Connection,
     /// Milliseconds of the network's clock.
     pub since: u64,
+    /// When anything was heard on it, in the same.
+    heard: AtomicU64,
     place: Mutex<Option<Place>>,
     /// Why this node closed it.
     reason: Mutex<Option<String>>,
@@ -86,6 +89,7 @@ impl Live {
             peer,
             connection,
             since: ticks,
+            heard: AtomicU64::new(ticks),
             place: Mutex::new(Some(place)),
             reason: Mutex::default(),
             notices,
@@ -144,6 +148,7 @@ impl Live {
             bytes_out: stats.udp_tx.bytes,
             lost_packets: stats.path.lost_packets,
             connected: Duration::from_millis(ticks.saturating_sub(self.since)),
+            silent: Duration::from_millis(ticks.saturating_sub(self.heard.load(Ordering::Relaxed))),
         }
     }
 
@@ -229,13 +234,28 @@ impl Live {
     }
 
     async fn watch(self: Arc<Live>, shared: Arc<Shared>) {
-        let ended = self.connection.closed().await;
+        let ended = tokio::select! {
+            ended = self.connection.closed() => ended,
+            never = self.listen(&shared) => match never {},
+        };
         if let Some(what) = fault::broken(&ended)
             && !self.accused.swap(true, Ordering::Relaxed)
         {
             shared.table.news(News::Misbehaved(self.peer.key, what));
         }
         shared.table.forget(&self, &self.why_ended());
+    }
+
+    /// Notes when anything is heard on it.
+    async fn listen(&self, shared: &Shared) -> std::convert::Infallible {
+        let mut heard = 0;
+        loop {
+            let datagrams = self.connection.stats().udp_rx.datagrams;
+            if std::mem::replace(&mut heard, datagrams) != datagrams {
+                self.heard.store((shared.ticks)(), Ordering::Relaxed);
+            }
+            sleep(NETWORK_HEARD_EVERY).await;
+        }
     }
 
     async fn send_notices(

@@ -29,16 +29,19 @@ use crate::{
 
 /// Seals that are being taken in.
 pub struct Chase {
-    /// Who gave them.
+    /// Who was asked last, and gave them.
     peer: PublicKey,
     /// The height above which they were asked for.
     above: u64,
     /// Whether they are still waited for.
     is_asked: bool,
+    /// When they are late.
+    late_at: u64,
     records: VecDeque<SealRecord>,
     /// The seal whose certificate holds, what it lists that is lacking, and what came of that.
     checked: Option<Id>,
-    lacking: BTreeMap<Id, Option<PublicKey>>,
+    /// Of each who was asked for it, and when that is late.
+    lacking: BTreeMap<Id, Option<(PublicKey, u64)>>,
     came: BTreeMap<Id, Vec<u8>>,
     /// What came with the seals.
     given: BTreeMap<Id, Vec<u8>>,
@@ -47,11 +50,12 @@ pub struct Chase {
 }
 
 impl Chase {
-    fn new(peer: PublicKey, above: u64) -> Chase {
+    fn new(peer: PublicKey, above: u64, late_at: u64) -> Chase {
         Chase {
             peer,
             above,
             is_asked: true,
+            late_at,
             records: VecDeque::new(),
             checked: None,
             lacking: BTreeMap::new(),
@@ -90,15 +94,25 @@ impl Page {
         if self.far.is_some() {
             return self.go_far(Some(held), shared, ledger);
         }
-        if self.chase.is_some() {
-            return self.go_on(held, shared, ledger);
-        }
         let now = shared.now.ticks;
-        let peers = self.usable(now, |seen| seen.standing.height > ours.height);
+        let waits = self.chase.as_ref().filter(|chase| chase.is_asked).map(|chase| chase.late_at);
+        match waits {
+            None if self.chase.is_some() => return self.go_on(held, shared, ledger),
+            Some(late_at) if late_at > now => return self.wake(late_at),
+            _ => {}
+        }
+        let mut peers = self.usable(now, |seen| seen.standing.height > ours.height);
+        if waits.is_some() {
+            // It is late: another is asked as well, if there is one that answers.
+            let late = shared.late();
+            peers.retain(|peer| !late.contains_key(peer) && !self.overtaken.contains(peer));
+        }
         let Some(peer) = shared.best(peers) else { return };
         let Some(seen) = self.seen.get(&peer) else { return };
         let behind = seen.standing.height - ours.height;
-        if behind > SEALS_REPLAYED_MAX as u64 || seen.no_seals == Some(ours.height) {
+        if waits.is_none()
+            && (behind > SEALS_REPLAYED_MAX as u64 || seen.no_seals == Some(ours.height))
+        {
             self.far = Some(Far::new(ours.height));
             return self.go_far(Some(held), shared, ledger);
         }
@@ -106,8 +120,11 @@ impl Page {
         let open = &held.governance;
         let (whole, batches) = (open.operation_count() == 0, batches(open));
         let next = Next { page, height, whole, batches };
+        let late_at = shared.late_at(&peer);
         if self.ask(&peer, Request::Seals(next), shared) {
-            self.chase = Some(Chase::new(peer, ours.height));
+            let before = self.chase.replace(Chase::new(peer, ours.height, late_at));
+            self.overtaken.extend(before.map(|chase| chase.peer));
+            self.wake(late_at);
         }
     }
 
@@ -154,6 +171,12 @@ impl Page {
         let is_ours = self.chase.as_ref().is_some_and(|chase| {
             chase.is_asked && chase.peer == *peer && chase.above == above.height
         });
+        if !is_ours && self.overtaken.remove(peer) {
+            if items.is_none() {
+                self.pause(peer, shared);
+            }
+            return;
+        }
         let height = self.own.as_ref().map(|own| own.standing.height);
         if height.is_some_and(|height| above.height < height) && !is_ours {
             return match items {
@@ -275,14 +298,19 @@ impl Page {
     fn ask_lacking(&mut self, height: u64, shared: &mut Shared) {
         loop {
             let Some(chase) = &self.chase else { return };
-            let unasked = chase.lacking.iter().filter(|(_, asked)| asked.is_none());
+            let now = shared.now.ticks;
+            let open = |asked: &Option<(PublicKey, u64)>| asked.is_none_or(|(_, at)| at <= now);
+            let unasked = chase.lacking.iter().filter(|(_, asked)| open(asked));
             let ids: Vec<Id> = unasked.map(|(id, _)| *id).take(STATEMENTS_IDS_MAX).collect();
             if ids.is_empty() {
-                return;
+                let late_at = chase.lacking.values().flatten().map(|(_, late_at)| *late_at).min();
+                return late_at.into_iter().for_each(|at| self.wake(at));
             }
-            let without = chase.without.clone();
+            let mut without = chase.without.clone();
+            if ids.iter().any(|id| chase.lacking.get(id).is_some_and(Option::is_some)) {
+                without.extend(shared.late().into_keys());
+            }
             let giver = chase.peer;
-            let now = shared.now.ticks;
             let mut peers = self.usable(now, |seen| seen.standing.height >= height);
             peers.retain(|peer| !without.contains(peer));
             let Some(peer) = shared.best(peers.iter().copied()) else {
@@ -304,9 +332,10 @@ impl Page {
             if !self.ask(&peer, request, shared) {
                 return self.wake(now + 1000);
             }
+            let late_at = shared.late_at(&peer);
             if let Some(chase) = &mut self.chase {
                 for id in ids {
-                    chase.lacking.insert(id, Some(peer));
+                    chase.lacking.insert(id, Some((peer, late_at)));
                 }
             }
         }
@@ -322,7 +351,8 @@ impl Page {
         shared: &mut Shared,
     ) -> Vec<(Id, Vec<u8>)> {
         let Some(chase) = &mut self.chase else { return came };
-        let was_asked = |id: &Id| chase.lacking.get(id) == Some(&Some(*peer));
+        let was_asked =
+            |id: &Id| matches!(chase.lacking.get(id), Some(Some((asked, _))) if asked == peer);
         let ours: Vec<Id> = asked.ids.iter().filter(|id| was_asked(id)).copied().collect();
         let (sealed, rest): (Vec<_>, Vec<_>) =
             came.into_iter().partition(|(id, _)| ours.binary_search(id).is_ok());

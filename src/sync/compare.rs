@@ -18,25 +18,38 @@ use crate::{
 
 /// A comparison under way.
 pub struct Compare {
-    pub peer: PublicKey,
     root: Id,
     fetch: Fetch,
-    in_flight: usize,
+    /// When the answer that is waited for is late; none: none is waited for.
+    late_at: Option<u64>,
     /// Whether all that was found so far is kept in mind.
     is_whole: bool,
 }
 
 impl Page {
-    /// Begins to compare with somebody at the same seal whose open set is another.
+    /// Compares with those at the same seal whose open set is another: with one at a time, and while that
+    /// one does not answer, with another as well.
     pub fn compare_open(&mut self, shared: &mut Shared) {
-        if self.compare.is_some() {
-            return self.ask_open(shared);
-        }
-        let Some(own) = &self.own else { return };
+        let under_way: Vec<PublicKey> = self.compares.keys().copied().collect();
+        under_way.iter().for_each(|peer| self.ask_open(peer, shared));
+        let now = shared.now.ticks;
+        let late_at = self.compares.values().filter_map(|compare| compare.late_at).max();
         let is_far = self.far.as_ref().is_some_and(Far::has_target);
-        if self.chase.is_some() || is_far || self.due.len() >= DUE_PER_PEER_MAX {
+        if self.compares.len() >= COMPARES_MAX
+            || self.chase.is_some()
+            || is_far
+            || self.due.len() >= DUE_PER_PEER_MAX
+        {
             return;
         }
+        if late_at.is_some_and(|late_at| late_at > now) {
+            return late_at.into_iter().for_each(|at| self.wake(at));
+        }
+        self.begin_compare(shared);
+    }
+
+    fn begin_compare(&mut self, shared: &mut Shared) {
+        let Some(own) = &self.own else { return };
         let (now, ours) = (shared.now.ticks, own.standing);
         let differs = |seen: &super::page::Seen| {
             seen.standing.seal == ours.seal
@@ -46,26 +59,25 @@ impl Page {
         let next = self.seen.values().filter(|seen| differs(seen) && seen.compare_at > now);
         let next = next.map(|seen| seen.compare_at).min();
         next.into_iter().for_each(|at| self.wake(at));
-        let peers = self.usable(now, |seen| differs(seen) && seen.compare_at <= now);
+        let mut peers = self.usable(now, |seen| differs(seen) && seen.compare_at <= now);
+        peers.retain(|peer| !self.compares.contains_key(peer));
         let Some(peer) = shared.best(peers) else { return };
         let (Some(seen), Some(own)) = (self.seen.get(&peer), &self.own) else { return };
         let root = seen.standing.open;
         let fetch = Fetch::new(root, (*own.open).clone());
-        self.compare = Some(Compare { peer, root, fetch, in_flight: 0, is_whole: true });
-        self.ask_open(shared);
+        self.compares.insert(peer, Compare { root, fetch, late_at: None, is_whole: true });
+        self.ask_open(&peer, shared);
     }
 
-    fn ask_open(&mut self, shared: &mut Shared) {
-        let Some(compare) = &mut self.compare else { return };
-        if compare.in_flight > 0 {
-            return;
-        }
-        let peer = compare.peer;
+    fn ask_open(&mut self, peer: &PublicKey, shared: &mut Shared) {
+        let compare = self.compares.get_mut(peer).filter(|compare| compare.late_at.is_none());
+        let Some(compare) = compare else { return };
         let wants = compare.fetch.next(SUBTREES_ROWS_MAX);
         if wants.is_empty() {
-            return self.end_compare(shared);
+            return self.end_compare(peer, shared);
         }
-        compare.in_flight = wants.len();
+        let late_at = shared.late_at(peer);
+        compare.late_at = Some(late_at);
         let parts: Vec<Part> = wants
             .into_iter()
             .map(|want| Part {
@@ -75,17 +87,20 @@ impl Page {
             })
             .collect();
         let request = Request::Open(Parts { page: self.id, parts });
-        if !self.ask(&peer, request, shared) {
-            self.compare = None;
-            self.wake(shared.now.ticks + 1000);
+        match self.ask(peer, request, shared) {
+            true => self.wake(late_at),
+            false => {
+                self.compares.remove(peer);
+                self.wake(shared.now.ticks + 1000);
+            }
         }
     }
 
     /// All of it was looked at.
-    fn end_compare(&mut self, shared: &mut Shared) {
-        let Some(compare) = self.compare.take() else { return };
+    fn end_compare(&mut self, peer: &PublicKey, shared: &mut Shared) {
+        let Some(compare) = self.compares.remove(peer) else { return };
         if compare.is_whole && compare.fetch.is_complete() {
-            if let Some(seen) = self.seen.get_mut(&compare.peer) {
+            if let Some(seen) = self.seen.get_mut(peer) {
                 seen.taken = Some(compare.root);
             }
         } else {
@@ -102,13 +117,11 @@ impl Page {
         shared: &mut Shared,
     ) {
         let Some(answer) = answer else {
-            self.compare.take_if(|compare| compare.peer == *peer);
+            self.compares.remove(peer);
             return self.pause(peer, shared);
         };
-        let Some(compare) = self.compare.as_mut().filter(|compare| compare.peer == *peer) else {
-            return;
-        };
-        compare.in_flight = 0;
+        let Some(compare) = self.compares.get_mut(peer) else { return };
+        compare.late_at = None;
         let has_moved = answer.root != compare.root;
         let shown = answer.parts.iter().map(|part| &part.0[..]).chain(std::iter::repeat(&[][..]));
         let mut found = Vec::new();
@@ -135,7 +148,7 @@ impl Page {
         }
         match fault {
             Some(why) if !has_moved => {
-                self.compare = None;
+                self.compares.remove(peer);
                 return shared.lied(peer, format!("its open set is not what it says: {why}"));
             }
             _ => {}
@@ -147,13 +160,13 @@ impl Page {
             compare.is_whole &= self.due.insert(id, peer);
         }
         if has_moved {
-            self.compare = None;
+            self.compares.remove(peer);
             if let Some(seen) = self.seen.get_mut(peer) {
                 seen.standing.open = answer.root;
                 seen.compare_at = shared.after(SETTLE_TIME);
             }
         } else if came == 0 {
-            self.compare = None;
+            self.compares.remove(peer);
             shared.charge(peer, Charge::Withheld);
             self.pause(peer, shared);
         } else {

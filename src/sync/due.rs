@@ -27,7 +27,10 @@ pub struct Due {
 struct Row {
     /// At most [`ANNOUNCERS_MAX`].
     from: Vec<PublicKey>,
-    asked: Option<PublicKey>,
+    /// Who was asked, and when the answer is late.
+    asked: Option<(PublicKey, u64)>,
+    /// Whether another was asked as well, because it was.
+    is_hedged: bool,
 }
 
 impl Due {
@@ -57,7 +60,7 @@ impl Due {
         if self.room(peer) == 0 {
             return false;
         }
-        self.rows.insert(id, Row { from: vec![*peer], asked: None });
+        self.rows.insert(id, Row { from: vec![*peer], asked: None, is_hedged: false });
         true
     }
 
@@ -65,26 +68,37 @@ impl Due {
     pub fn left(&mut self, peer: &PublicKey) {
         for row in self.rows.values_mut() {
             row.from.retain(|from| from != peer);
-            row.asked = row.asked.filter(|asked| asked != peer);
+            row.asked = row.asked.filter(|(asked, _)| asked != peer);
         }
         self.rows.retain(|_, row| !row.from.is_empty());
     }
 
-    /// What is not asked for, by who can be asked.
-    fn unasked(&self) -> BTreeMap<PublicKey, Vec<Id>> {
+    /// What is not asked for, or whose answer is late, by who can be asked.
+    fn unasked(&self, now: u64) -> BTreeMap<PublicKey, Vec<Id>> {
         let mut by_peer: BTreeMap<PublicKey, Vec<Id>> = BTreeMap::new();
-        for (id, row) in self.rows.iter().filter(|(_, row)| row.asked.is_none()) {
-            row.from.iter().for_each(|peer| by_peer.entry(*peer).or_default().push(*id));
+        for (id, row) in &self.rows {
+            let asked = match row.asked {
+                Some((_, late_at)) if row.is_hedged || late_at > now => continue,
+                asked => asked.map(|(peer, _)| peer),
+            };
+            let others = row.from.iter().filter(|peer| asked != Some(**peer));
+            others.for_each(|peer| by_peer.entry(*peer).or_default().push(*id));
         }
         by_peer
+    }
+
+    /// When the next answer is late that another could give as well.
+    fn late_at(&self) -> Option<u64> {
+        let waits = self.rows.values().filter(|row| !row.is_hedged && row.from.len() > 1);
+        waits.filter_map(|row| row.asked.map(|(_, late_at)| late_at)).min()
     }
 
     /// These were asked of a peer, and what came is dealt with. What did not come is asked of another.
     fn settle(&mut self, peer: &PublicKey, asked: &[Id], came: &BTreeSet<Id>, is_over: bool) {
         for id in asked {
             let Some(row) = self.rows.get_mut(id) else { continue };
-            if row.asked == Some(*peer) {
-                row.asked = None;
+            if row.asked.is_some_and(|(asked, _)| asked == *peer) {
+                (row.asked, row.is_hedged) = (None, false);
             }
             if is_over && !came.contains(id) {
                 row.from.retain(|from| from != peer);
@@ -114,8 +128,8 @@ impl Page {
     /// Asks for what is lacking, of the best of those who have it.
     pub fn fetch_due(&mut self, shared: &mut Shared) {
         loop {
-            let unasked = self.due.unasked();
             let now = shared.now.ticks;
+            let unasked = self.due.unasked(now);
             let peers: Vec<PublicKey> = unasked
                 .keys()
                 .copied()
@@ -124,7 +138,8 @@ impl Page {
             if peers.is_empty() {
                 let waits = unasked.keys().filter_map(|peer| self.seen.get(peer));
                 let next = waits.map(|seen| seen.not_before).min();
-                next.into_iter().for_each(|at| self.wake(at));
+                let late = self.due.late_at().filter(|at| *at > now);
+                next.into_iter().chain(late).for_each(|at| self.wake(at));
                 return;
             }
             let Some(peer) = shared.best(peers) else { return };
@@ -134,9 +149,11 @@ impl Page {
             if !self.ask(&peer, request, shared) {
                 return;
             }
+            let late_at = shared.late_at(&peer);
             for id in ids {
                 if let Some(row) = self.due.rows.get_mut(&id) {
-                    row.asked = Some(peer);
+                    row.is_hedged = row.asked.is_some();
+                    row.asked = Some((peer, late_at));
                 }
             }
         }

@@ -33,7 +33,12 @@ pub struct Sync {
     /// Connections that are being tried, until when: by their first address.
     pub(super) connecting: BTreeMap<SocketAddr, (Option<PublicKey>, u64)>,
     pub(super) connect_at: u64,
-    pub(super) is_clock_off: bool,
+    /// Whether anybody was called since the start.
+    pub(super) has_called: bool,
+    /// By how much most peers' clocks differ from this machine's, as it was said last; none: they do not.
+    pub(super) clock_off: Option<i64>,
+    /// This machine's clock, when it was compared last.
+    pub(super) clock: i64,
     has_begun: bool,
 }
 
@@ -54,7 +59,9 @@ impl Sync {
             handed: Handed::default(),
             connecting: BTreeMap::new(),
             connect_at: 0,
-            is_clock_off: false,
+            has_called: false,
+            clock_off: None,
+            clock: 0,
             has_begun: false,
         }
     }
@@ -76,7 +83,7 @@ impl Sync {
     /// When [`Input::Wake`] is due, in ticks.
     pub fn wake_at(&self) -> Option<u64> {
         let pages = self.pages.values().map(|page| page.look_at.min(page.meet_at));
-        let peers = self.shared.peers.values().map(|peer| peer.tell_again);
+        let peers = self.shared.peers.values().map(|peer| peer.tell_again.min(peer.greet_again));
         let next = pages.chain(peers).chain([self.connect_at]).chain(self.shared.next_deadline());
         next.min().filter(|at| *at != NEVER)
     }
@@ -149,8 +156,7 @@ impl Sync {
             self.shared.book.failed(Some(&key), &[], now);
             return self.shared.book.failed(None, &[address], now);
         }
-        let hello = Notice::Hello(self.hello(address));
-        self.shared.tell(&key, &hello);
+        self.greet(&key, address, true);
         self.tell_standings(&key);
         let sought = self.pages.values().filter(|page| page.own.is_none()).map(|page| page.id);
         let sought: Vec<Id> = sought.take(FOLLOW_ROWS_MAX).collect();
@@ -169,6 +175,7 @@ impl Sync {
             self.shared.book.parted(key, lasted, now);
         }
         self.shared.left(key);
+        self.compare_clocks();
     }
 
     /// Tells a peer where this node stands on all its pages.
@@ -384,6 +391,8 @@ impl Sync {
             }
             self.tell_standings(&key);
         }
+        self.greet_again();
+        self.check_clock();
         self.meet(ledger);
         if self.connect_at <= now {
             self.connect();
@@ -434,14 +443,29 @@ impl Sync {
         }
     }
 
-    fn hello(&self, seen_as: SocketAddr) -> Hello {
-        Hello {
+    /// Whoever stays hears now and then what the clock shows here.
+    fn greet_again(&mut self) {
+        let now = self.shared.now.ticks;
+        let due = self.shared.peers.iter().filter(|(_, peer)| peer.greet_again <= now);
+        let due: Vec<(PublicKey, SocketAddr)> =
+            due.map(|(key, peer)| (*key, peer.address)).collect();
+        for (key, address) in due {
+            let at = self.shared.after(GREET_AGAIN);
+            self.shared.peers.get_mut(&key).into_iter().for_each(|peer| peer.greet_again = at);
+            self.greet(&key, address, false);
+        }
+    }
+
+    fn greet(&mut self, key: &PublicKey, seen_as: SocketAddr, is_first: bool) {
+        let beacon = self.beacon.iter().filter(|_| is_first);
+        let hello = Hello {
             version: super::message::VERSION,
             program: concat!("djdns/", env!("CARGO_PKG_VERSION")).to_owned(),
             time: self.shared.now.unix,
-            beacon: self.beacon.iter().map(|beacon| Rdata(beacon.bytes().into())).collect(),
+            beacon: beacon.map(|beacon| Rdata(beacon.bytes().into())).collect(),
             seen_as: super::message::Address::of(seen_as),
-        }
+        };
+        self.shared.tell(key, &Notice::Hello(hello));
     }
 
     fn found(&mut self, beacon: &Beacon, how: How) {
@@ -471,7 +495,10 @@ impl Sync {
 
     /// Everybody who is connected, by their keys.
     pub fn peers(&self) -> Vec<PeerReport> {
-        self.shared.peers.iter().map(|(key, peer)| self.report(key, peer)).collect()
+        let late = self.shared.late();
+        let owes = |key| late.get(key).map(|at| self.shared.now.ticks.saturating_sub(*at));
+        let peers = self.shared.peers.iter();
+        peers.map(|(key, peer)| PeerReport { owes: owes(key), ..self.report(key, peer) }).collect()
     }
 
     fn report(&self, key: &PublicKey, peer: &super::session::Peer) -> PeerReport {
@@ -488,8 +515,9 @@ impl Sync {
             pages: seen.map(|page| page.id).collect(),
             credit: peer.credit,
             faults: peer.faults.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect(),
-            clock_off: peer.clock_off,
+            clock_off: peer.clock.map(|clock| clock - self.shared.clock()),
             asked: peer.in_flight,
+            owes: None,
         }
     }
 

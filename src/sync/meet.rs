@@ -31,32 +31,48 @@ impl Sync {
         peer.greeted = true;
         peer.program = hello.program.clone();
         peer.seen_as = hello.seen_as.read();
-        peer.clock_off = Some(i64::try_from(hello.time).unwrap_or(i64::MAX) - now.unix as i64);
-        peer.beacon = beacon.clone();
+        let ticks = (now.ticks / 1000) as i64;
+        peer.clock = Some(i64::try_from(hello.time).unwrap_or(i64::MAX) - ticks);
         if let Some(beacon) = beacon {
+            peer.beacon = Some(beacon.clone());
             self.hear(&beacon, How::Inbound, None);
         }
         let seen = self.pages.values().filter(|page| page.seen.contains_key(key));
         self.dirty.extend(seen.map(|page| page.id));
-        self.check_clock();
+        self.compare_clocks();
     }
 
-    /// Says once when most peers have another time than this machine, all on the same side, and once
-    /// when they have it no more.
-    fn check_clock(&mut self) {
-        let off = self.shared.peers.values().filter_map(|peer| peer.clock_off);
-        let mut off: Vec<i64> = off.collect();
+    /// Once this machine's clock was set, or the machine slept, the others' have to be heard again.
+    pub(super) fn check_clock(&mut self) {
+        let clock = self.shared.clock();
+        if clock.abs_diff(self.clock) >= CLOCK_STEP.as_secs() {
+            self.clock = clock;
+            self.shared.peers.values_mut().for_each(|peer| peer.clock = None);
+            self.compare_clocks();
+        }
+    }
+
+    /// Says when most peers have another time than this machine, all on the same side, when it is
+    /// another one still, and when they have it no more.
+    pub(super) fn compare_clocks(&mut self) {
+        let own = self.shared.clock();
+        let clocks = self.shared.peers.values().filter_map(|peer| peer.clock);
+        let mut off: Vec<i64> = clocks.map(|clock| clock.saturating_sub(own)).collect();
         off.sort_unstable();
         let limit = CLOCK_OFF_MAX.as_secs() as i64;
         let most = off.len() / 2 + 1;
         let ahead = off.iter().filter(|seconds| **seconds > limit).count();
         let behind = off.iter().filter(|seconds| **seconds < -limit).count();
         let is_off = off.len() >= 2 && ahead.max(behind) >= most;
-        if is_off != self.is_clock_off {
-            let seconds = if is_off { off[off.len() / 2] } else { 0 };
-            self.shared.event(Event::ClockOff { seconds });
+        let found = is_off.then(|| off[off.len() / 2]);
+        let is_news = match (found, self.clock_off) {
+            (Some(found), Some(said)) => found.abs_diff(said) >= CLOCK_STEP.as_secs(),
+            (found, said) => found.is_some() != said.is_some(),
+        };
+        if is_news {
+            self.clock_off = found;
+            self.shared.event(Event::ClockOff { seconds: found.unwrap_or(0) });
         }
-        self.is_clock_off = is_off;
     }
 
     /// Connects to more, while there are too few.
@@ -65,7 +81,9 @@ impl Sync {
         self.connecting.retain(|_, (_, until)| *until > now.ticks);
         let links = self.links();
         let outbound = links.iter().filter(|link| link.outbound).count();
-        let lacking = OUTBOUND_WANTED.saturating_sub(outbound).min(CONNECTS_AT_ONCE);
+        // At the start everybody who is remembered is called: whoever was away wants to know at once.
+        let at_once = if self.has_called { CONNECTS_AT_ONCE } else { OUTBOUND_WANTED };
+        let lacking = OUTBOUND_WANTED.saturating_sub(outbound).min(at_once);
         if lacking == 0 {
             self.connect_at = self.shared.after(CONNECT_REST);
             return;
@@ -75,6 +93,7 @@ impl Sync {
         let rest = self.shared.after(CONNECT_REST);
         let soon = self.shared.after(CONNECT_PAUSE);
         self.connect_at = if chosen.is_empty() { rest.min(waits.max(now.ticks + 1)) } else { soon };
+        self.has_called |= !chosen.is_empty();
         for candidate in chosen {
             self.try_connect(candidate.key, candidate.addresses);
         }

@@ -64,7 +64,8 @@ pub struct Address {
     pub port: u16,
 }
 
-/// The first notice on a connection: who is there.
+/// The first notice on a connection: who is there. It is said again now and then, for the clock, without
+/// the beacon, which stays as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`VERSION`].
@@ -73,7 +74,7 @@ pub struct Hello {
     pub program: String,
     /// Its clock, in seconds since 1970 (UTC).
     pub time: u64,
-    /// Its signed beacon, or none.
+    /// Its signed beacon; none: it has none, or has shown it.
     pub beacon: Vec<Rdata>,
     /// Where it sees the one it talks to.
     pub seen_as: Address,

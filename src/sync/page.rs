@@ -68,7 +68,10 @@ pub struct Page {
     pub seen: BTreeMap<PublicKey, Seen>,
     pub chase: Option<Chase>,
     pub far: Option<Far>,
-    pub compare: Option<Compare>,
+    /// Comparisons under way, by whose open set it is.
+    pub compares: BTreeMap<PublicKey, Compare>,
+    /// Who was asked for the next seals, and has not answered although another has.
+    pub overtaken: BTreeSet<PublicKey>,
     pub due: Due,
     /// Refused as the page is now: not asked for again before the next seal, or before a while.
     pub later: BTreeSet<Id>,
@@ -122,7 +125,8 @@ impl Page {
             seen: BTreeMap::new(),
             chase: None,
             far: None,
-            compare: None,
+            compares: BTreeMap::new(),
+            overtaken: BTreeSet::new(),
             due: Due::default(),
             later: BTreeSet::new(),
             later_at: None,
@@ -207,7 +211,8 @@ impl Page {
             self.too_large = None;
             return false;
         }
-        (self.chase, self.far, self.compare) = (None, None, None);
+        (self.chase, self.far) = (None, None);
+        self.compares.clear();
         if self.too_large.replace((seal, max)) != Some((seal, max)) {
             let why = format!("it has {bytes} bytes, and may take {max}");
             shared.event(Event::Stuck { page: self.id, why });
@@ -282,7 +287,8 @@ impl Page {
 
     /// The page is here, since now or since the start.
     fn arrived(&mut self, shared: &mut Shared) {
-        (self.far, self.chase, self.compare) = (None, None, None);
+        (self.far, self.chase) = (None, None);
+        self.compares.clear();
         if self.sought.take().is_some() {
             shared.event(Event::Ready { page: self.id });
         }
@@ -388,6 +394,8 @@ impl Page {
         if self.seen.remove(peer).is_some() {
             self.meetings = 0;
         }
+        self.compares.remove(peer);
+        self.overtaken.remove(peer);
         self.due.left(peer);
     }
 
@@ -569,7 +577,7 @@ impl Page {
     fn note_step(&mut self, shared: &mut Shared) {
         let is_idle = self.chase.is_none()
             && self.far.is_none()
-            && self.compare.is_none()
+            && self.compares.is_empty()
             && self.due.is_empty();
         let is_in_step = is_idle
             && !self.seen.is_empty()

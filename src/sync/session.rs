@@ -4,6 +4,7 @@
 //! book, and what is to be done. Pages are not known here.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     time::Duration,
@@ -27,18 +28,21 @@ pub struct Peer {
     pub greeted: bool,
     /// Where it sees this node.
     pub seen_as: Option<SocketAddr>,
-    /// Its clock less ours, in seconds.
-    pub clock_off: Option<i64>,
+    /// Its clock as it said last, in seconds since this machine's ticks began.
+    pub clock: Option<i64>,
     /// 0 to [`CREDIT_MAX`]: who has more is asked first, who has none is let go.
     pub credit: u32,
     /// What it was charged with, and how often.
     pub faults: BTreeMap<&'static str, u32>,
     pub in_flight: usize,
+    /// How long its answers take about, in milliseconds; none before the first.
+    usual: Option<u64>,
     /// Bytes of notices that are still listened to.
     budget: u64,
     budget_at: u64,
-    /// When it is told again where we stand.
+    /// When it is told again where we stand, and what our clock shows.
     pub tell_again: u64,
+    pub greet_again: u64,
 }
 
 /// A request under way.
@@ -46,6 +50,9 @@ pub struct Asked {
     pub peer: PublicKey,
     pub request: Request,
     pub bytes_max: usize,
+    /// When it was made, and when its answer is late.
+    at: u64,
+    late_at: u64,
     deadline: u64,
 }
 
@@ -63,6 +70,9 @@ pub enum Charge {
     /// It broke the rules of the connection.
     Misbehaved,
 }
+
+/// Whom to ask first: whether an answer of it is late, its credit in steps of ten, how busy it is.
+type Rank = (bool, Reverse<u32>, usize);
 
 /// All of that.
 pub struct Shared {
@@ -105,6 +115,21 @@ impl Charge {
     }
 }
 
+impl Peer {
+    /// After how many milliseconds an answer of it is late.
+    fn late_after(&self) -> u64 {
+        let [least, most, first] =
+            [LATE_MIN, LATE_MAX, LATE_FIRST].map(|span| span.as_millis() as u64);
+        self.usual.map_or(first, |usual| (usual * LATE_USUAL_TIMES).clamp(least, most))
+    }
+
+    /// An answer took so many milliseconds, or there was none for as long.
+    fn took(&mut self, span: u64) {
+        let span = span.min(LATE_MAX.as_millis() as u64);
+        self.usual = Some(self.usual.map_or(span, |usual| (usual * 3 + span) / 4));
+    }
+}
+
 impl Shared {
     pub fn new(me: PublicKey, seed: u64, book: Book) -> Shared {
         let now = Moment { unix: 0, ticks: 0 };
@@ -140,6 +165,12 @@ impl Shared {
         self.now.ticks + span - span / 4 + jitter
     }
 
+    /// Seconds since 1970 when this machine's ticks began, by its clock as it is now: another number
+    /// once the clock was set.
+    pub fn clock(&self) -> i64 {
+        self.now.unix as i64 - (self.now.ticks / 1000) as i64
+    }
+
     pub fn push(&mut self, output: Output) {
         self.outputs.push(output);
     }
@@ -167,6 +198,8 @@ impl Shared {
     ) -> Option<AskId> {
         let found = self.peers.get_mut(peer).filter(|peer| peer.in_flight < ASKS_PER_PEER_MAX)?;
         found.in_flight += 1;
+        let at = self.now.ticks;
+        let late_at = at + found.late_after();
         let ask = self.next_ask;
         self.next_ask += 1;
         let patience = patience(answer_bytes_max);
@@ -174,8 +207,10 @@ impl Shared {
         let deadline = self.now.ticks + (patience + ASK_GRACE).as_millis() as u64;
         self.deadlines.insert((deadline, ask));
         let bytes = request.encode();
-        self.asks
-            .insert(ask, Asked { peer: *peer, request, bytes_max: answer_bytes_max, deadline });
+        self.asks.insert(
+            ask,
+            Asked { peer: *peer, request, bytes_max: answer_bytes_max, at, late_at, deadline },
+        );
         self.push(Output::Ask { ask, peer: *peer, request: bytes, answer_bytes_max, patience });
         Some(ask)
     }
@@ -186,8 +221,25 @@ impl Shared {
         self.deadlines.remove(&(asked.deadline, ask));
         if let Some(peer) = self.peers.get_mut(&asked.peer) {
             peer.in_flight -= 1;
+            peer.took(self.now.ticks.saturating_sub(asked.at));
         }
         Some(asked)
+    }
+
+    /// When a request to this peer that is made now is late.
+    pub fn late_at(&self, peer: &PublicKey) -> u64 {
+        let after = self.peers.get(peer).map_or(0, Peer::late_after);
+        self.now.ticks + after
+    }
+
+    /// Peers that owe an answer that is late, and since when they owe it, in ticks.
+    pub fn late(&self) -> BTreeMap<PublicKey, u64> {
+        let mut late: BTreeMap<PublicKey, u64> = BTreeMap::new();
+        for asked in self.asks.values().filter(|asked| asked.late_at <= self.now.ticks) {
+            let since = late.entry(asked.peer).or_insert(asked.at);
+            *since = asked.at.min(*since);
+        }
+        late
     }
 
     /// Requests whose time is over although nobody said so.
@@ -209,7 +261,7 @@ impl Shared {
         }
         self.left(&key);
         let now = self.now;
-        let tell_again = self.after(TELL_AGAIN);
+        let (tell_again, greet_again) = (self.after(TELL_AGAIN), self.after(GREET_AGAIN));
         let peer = Peer {
             address,
             outbound,
@@ -218,13 +270,15 @@ impl Shared {
             beacon: None,
             greeted: false,
             seen_as: None,
-            clock_off: None,
+            clock: None,
             credit: CREDIT_FIRST,
             faults: BTreeMap::new(),
             in_flight: 0,
+            usual: None,
             budget: NOTICE_BUDGET_BYTES,
             budget_at: now.ticks,
             tell_again,
+            greet_again,
         };
         self.peers.insert(key, peer);
         self.book.joined(key, address, outbound, now);
@@ -324,23 +378,20 @@ impl Shared {
         }
     }
 
-    /// Of these the one to ask: with room, the most credit in steps of ten, and least busy.
+    /// Of these the one to ask: with room, no late answer, the most credit in steps of ten, and least busy.
     pub fn best(&mut self, of: impl IntoIterator<Item = PublicKey>) -> Option<PublicKey> {
-        let rows: Vec<(PublicKey, u32, usize)> = of
-            .into_iter()
-            .filter_map(|key| {
-                let peer = self.peers.get(&key)?;
-                let has_room = peer.in_flight < ASKS_PER_PEER_MAX;
-                has_room.then_some((key, peer.credit / 10, peer.in_flight))
-            })
-            .collect();
-        let best =
-            rows.iter().map(|(_, credit, busy)| (std::cmp::Reverse(*credit), *busy)).min()?;
-        let equal: Vec<PublicKey> = rows
-            .iter()
-            .filter(|(_, credit, busy)| (std::cmp::Reverse(*credit), *busy) == best)
-            .map(|(key, ..)| *key)
-            .collect();
+        let late = self.late();
+        let mut rows: Vec<(PublicKey, Rank)> = Vec::new();
+        for key in of {
+            let Some(peer) = self.peers.get(&key) else { continue };
+            if peer.in_flight < ASKS_PER_PEER_MAX {
+                let rank = (late.contains_key(&key), Reverse(peer.credit / 10), peer.in_flight);
+                rows.push((key, rank));
+            }
+        }
+        let best = rows.iter().map(|(_, rank)| *rank).min()?;
+        let equal = rows.iter().filter(|(_, rank)| *rank == best);
+        let equal: Vec<PublicKey> = equal.map(|(key, _)| *key).collect();
         let at = self.chance() as usize % equal.len();
         Some(equal[at])
     }

@@ -1,8 +1,15 @@
 //! What people do in a simulated world, and what is done to nodes.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use super::{Happening, World, people, scenario::Deed};
+use super::{
+    Happening, World,
+    lies::KeptFrom,
+    member::Member,
+    network::Ways,
+    people::{self, BEGIN},
+    scenario::{Deed, PagePlan},
+};
 use crate::{
     beacon::Beacon,
     daemon::node::Node,
@@ -14,8 +21,8 @@ use crate::{
     },
     id::Id,
     key::SecretKey,
-    page::name::Owner,
-    sync::Input,
+    page::{entry::RecordSet, name::Owner},
+    sync::{Input, Want},
 };
 
 /// How long somebody waits for what they want to vote on, ms.
@@ -24,6 +31,9 @@ const LOOK_AGAIN: u64 = 1_000;
 const CRASH_WRITES: u64 = 24;
 /// Of a write that is not finished at most so many bytes are there (choice).
 const CRASH_BYTES: u64 = 400;
+/// Owners that change in turn in one round after the other (choice: as many rounds as fit between two
+/// seals, and more).
+const ROUND_OWNERS: u32 = 16;
 /// Seconds between two seals of a page that ages: its interval, and a second.
 const AGE_STEP: u64 = 61;
 
@@ -33,7 +43,7 @@ impl World<'_> {
             Deed::Propose { by, page, owner, address } => {
                 let proposed = |page: &Governance, key: &SecretKey, sequence| {
                     let at = people::owner(page, owner)?;
-                    propose(page, key, sequence, &at, *address)
+                    propose(page, key, sequence, &at, people::addressed(*address))
                 };
                 self.says(by, page, proposed, &deed)
             }
@@ -41,6 +51,9 @@ impl World<'_> {
                 let choice = if *reject { Choice::Reject } else { Choice::Approve };
                 let voted = |page: &Governance, key: &SecretKey, sequence| {
                     let at = people::owner(page, owner)?;
+                    if people::has_address(&page.ratified(&at).0, *address) && !*reject {
+                        return Ok(Some(Vec::new()));
+                    }
                     let Some(target) = proposed(page, &at, *address) else { return Ok(None) };
                     let ballot = people::ballot(key, sequence, vec![(target, choice)]);
                     sign(page, ballot, key).map(|said| Some(vec![said]))
@@ -75,15 +88,53 @@ impl World<'_> {
                 self.contradict(by, page, owner, *address, node, *keys)
             }
             Deed::Age { by, page, seals } => self.age(by, page, *seals),
-            Deed::Part { groups } => {
-                for (n, member) in self.members.iter().enumerate() {
-                    let group = groups.iter().position(|group| group.contains(&member.plan));
-                    self.group[n] = group.unwrap_or(groups.len());
+            Deed::Rounds { by, page, owner, count, seconds } => {
+                self.rounds(by, page, owner, *count, *seconds);
+                Ok(())
+            }
+            Deed::Found { by, page } => self.founds(by, page, &deed),
+            Deed::Link { by, page, to } => self.links(by, page, to, &deed),
+            Deed::Fetch { node, page } => {
+                for n in self.planned(node) {
+                    self.wanted.insert((n, page.clone()));
+                    self.want(n, page, Want::Anchor);
                 }
                 Ok(())
             }
+            Deed::Part { groups } => {
+                for (n, member) in self.members.iter().enumerate() {
+                    let group = groups.iter().position(|group| group.contains(&member.plan));
+                    self.ways.group[n] = group.unwrap_or(groups.len());
+                }
+                Ok(())
+            }
+            Deed::Mute { nodes, towards } => {
+                let pairs = self.pairs(nodes, towards);
+                self.ways.muted.extend(pairs);
+                Ok(())
+            }
+            Deed::Shield { nodes, from } => {
+                let pairs = self.pairs(from, nodes);
+                self.ways.shielded.extend(pairs);
+                Ok(())
+            }
             Deed::Heal {} => {
-                self.group.fill(0);
+                self.ways = Ways::new(self.members.len());
+                Ok(())
+            }
+            Deed::Clock { node, seconds } => {
+                self.planned(node).into_iter().for_each(|n| self.members[n].jump(*seconds));
+                Ok(())
+            }
+            Deed::Withhold { node, from } => {
+                let these = from.iter().flat_map(|plan| self.planned(plan));
+                let these: BTreeSet<_> = these.map(|n| self.members[n].key).collect();
+                let kept = if from.is_empty() { KeptFrom::All } else { KeptFrom::These(these) };
+                self.keeps(node, Some(&kept));
+                Ok(())
+            }
+            Deed::Reveal { node } => {
+                self.keeps(node, None);
                 Ok(())
             }
             Deed::Crash { node, again } => {
@@ -110,6 +161,27 @@ impl World<'_> {
     fn planned(&self, plan: &str) -> Vec<usize> {
         let members = self.members.iter().enumerate();
         members.filter(|(_, member)| member.plan == plan).map(|(n, _)| n).collect()
+    }
+
+    /// Every one of these with every one of those.
+    fn pairs(&self, these: &[String], those: &[String]) -> Vec<(usize, usize)> {
+        let all = |plans: &[String]| -> Vec<usize> {
+            plans.iter().flat_map(|plan| self.planned(plan)).collect()
+        };
+        let those = all(those);
+        let pairs = all(these).into_iter().flat_map(|a| those.iter().map(move |b| (a, *b)));
+        pairs.collect()
+    }
+
+    /// From now on a node keeps ballots from these, or from nobody: it stands elsewhere at once.
+    fn keeps(&mut self, node: &str, from: Option<&KeptFrom>) {
+        for n in self.planned(node) {
+            self.members[n].tale.kept = from.cloned();
+            self.members[n].is_honest = false;
+            for page in self.pages.values().copied().collect::<Vec<_>>() {
+                self.input_now(n, Input::Changed { page });
+            }
+        }
     }
 
     /// The node at which a person speaks.
@@ -158,6 +230,67 @@ impl World<'_> {
         true
     }
 
+    /// One change after the other: of so many owners that the one before at the same owner was sealed.
+    fn rounds(&mut self, by: &[String], page: &str, owner: &str, count: u32, seconds: u64) {
+        for n in 0..count {
+            let wait = u64::from(n) * seconds * 1000;
+            let owner = format!("{owner}{}", n % ROUND_OWNERS);
+            let address = Ipv4Addr::from(0x0a03_0000 + n);
+            let first = n as usize % by.len().max(1);
+            for (at, person) in by.iter().enumerate() {
+                let (by, page, owner) = (person.clone(), page.to_owned(), owner.clone());
+                let deed = match at == first {
+                    true => Deed::Propose { by, page, owner, address },
+                    false => Deed::Vote { by, page, owner, address, reject: false },
+                };
+                self.later(wait + u64::from(at != first), Happening::Deed(deed));
+            }
+        }
+    }
+
+    /// Somebody founds a page at their node, and its people name the node that seals it.
+    fn founds(&mut self, by: &str, page: &str, deed: &Deed) -> Result<(), String> {
+        let plan = &self.scenario.pages[page];
+        let Some(n) = self.node_of(by) else { return Ok(()) };
+        let begin = BEGIN + self.now() / 1000;
+        let (founded, whole) = people::found(plan, begin)?;
+        let node = self.members[n].node.clone();
+        if node.is_none_or(|node| node.admit_page(whole, &mut |_, _, _| {}).is_err()) {
+            self.later(LOOK_AGAIN, Happening::Deed(deed.clone()));
+        } else {
+            self.pages.insert(page.to_owned(), founded.id());
+            self.hosted(page, plan);
+        }
+        self.settle(n);
+        Ok(())
+    }
+
+    /// The people of a page name the node that seals it, as soon as they can.
+    pub(super) fn hosted(&mut self, name: &str, plan: &PagePlan) {
+        for (person, node) in plan.power.keys().zip(plan.sealed_by.iter().cycle()) {
+            let (by, page, node) = (person.clone(), name.to_owned(), node.clone());
+            self.later(0, Happening::Deed(Deed::Host { by, page, node }));
+        }
+    }
+
+    /// Somebody proposes a link to a page, with where one of its hosts is.
+    fn links(&mut self, by: &str, page: &str, to: &str, deed: &Deed) -> Result<(), String> {
+        let Some(id) = self.pages.get(to).copied() else {
+            self.later(LOOK_AGAIN, Happening::Deed(deed.clone()));
+            return Ok(());
+        };
+        let plan = &self.scenario.pages[to];
+        let (host, name) = (plan.sealed_by.as_ref(), plan.name.as_str());
+        let host = host.and_then(|host| self.members.iter().find(|m| m.plan == *host));
+        let beacon = host.and_then(Member::beacon).map(|beacon| beacon.to_string());
+        let linked = |page: &Governance, key: &SecretKey, sequence| {
+            let label = name.split('.').next().unwrap_or(name);
+            let at = people::owner(page, label)?;
+            propose(page, key, sequence, &at, people::linked(&id, beacon.clone()))
+        };
+        self.says(by, page, linked, deed)
+    }
+
     /// Somebody signs what contradicts itself: two operations in one slot, two ballots with one number.
     fn contradict(
         &mut self,
@@ -174,7 +307,11 @@ impl World<'_> {
             let key = people::key(person);
             let other = Ipv4Addr::from(u32::from(address) + 1);
             let operations = [address, other].map(|address| {
-                people::sign_unchecked(&id, &people::operation(&held, &key, 0, &at, address), &key)
+                people::sign_unchecked(
+                    &id,
+                    &people::operation(&held, &key, 0, &at, people::addressed(address)),
+                    &key,
+                )
             });
             let honest: Vec<Id> = held.proposals().map(|one| one.statement().id()).collect();
             let [first, second] = [operations[0].0, operations[1].0];
@@ -214,7 +351,8 @@ impl World<'_> {
             let at = people::owner(&held, "aged")?;
             let address = Ipv4Addr::from(0x0a00_0000 + step as u32);
             let sequence = node.milliseconds().max(held.next_sequence(&key.public()));
-            if let Some(mut said) = propose(&held, &key, sequence, &at, address)? {
+            if let Some(mut said) = propose(&held, &key, sequence, &at, people::addressed(address))?
+            {
                 let target = said[0].id();
                 for other in self.members[n].people.iter().filter(|other| *other != person) {
                     let (key, rows) = (people::key(other), vec![(target, Choice::Approve)]);
@@ -225,17 +363,6 @@ impl World<'_> {
             node.seal_due();
         }
         self.settle(n);
-        Ok(())
-    }
-
-    /// Everybody is asked for an address: what is answered is what the page says.
-    fn asks(&mut self, page: &str, _owner: &str) -> Result<(), String> {
-        let Some(id) = self.pages.get(page).copied() else { return Ok(()) };
-        for n in 0..self.members.len() {
-            if self.members[n].is_honest {
-                super::invariants(&mut self.members[n], &id, &mut self.seals)?;
-            }
-        }
         Ok(())
     }
 }
@@ -252,10 +379,10 @@ fn propose(
     key: &SecretKey,
     sequence: u64,
     owner: &Owner,
-    address: Ipv4Addr,
+    sets: Vec<RecordSet>,
 ) -> Result<Option<Vec<Statement>>, String> {
     let Some(slot) = page.free_slots(&key.public(), 1).first().copied() else { return Ok(None) };
-    let operation = sign(page, people::operation(page, key, slot, owner, address), key)?;
+    let operation = sign(page, people::operation(page, key, slot, owner, sets), key)?;
     let rows = vec![(operation.id(), Choice::Approve)];
     let ballot = sign(page, people::ballot(key, sequence, rows), key)?;
     Ok(Some(vec![operation, ballot]))

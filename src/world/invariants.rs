@@ -10,10 +10,10 @@ use crate::{
         whole::Check,
     },
     dns::{Transport, View, respond},
-    governance::Governance,
-    id::Id,
+    governance::{Governance, seal::SealRecord},
+    id::{Id, Kind},
     limits::OPEN_OPERATIONS_MAX,
-    page::{Page, name::Owner},
+    page::name::Owner,
     sync::Ledger,
 };
 
@@ -102,8 +102,8 @@ fn invariant_answers_are_the_state(node: &Node, page: &Governance) -> Result<(),
     let served = node.view().load().with_anchor(name, id);
     // Whether it is fresh depends on the time at which that was looked at (T6).
     let is_fresh = served.page(&id).is_none_or(|page| page.meta().fresh);
-    let built = with_page(&View::new(), built(page), page).with_anchor(name, id);
-    let fresh = built.with_fresh(&id, is_fresh);
+    // What other pages say of a name below a link is theirs.
+    let fresh = with_page(&served, built(page), page).with_fresh(&id, is_fresh);
     let owners: BTreeSet<&Owner> = page.soft_owners().take(8).collect();
     for owner in owners {
         let query = query(&[owner.wire(), name.wire()].concat());
@@ -117,7 +117,7 @@ fn invariant_answers_are_the_state(node: &Node, page: &Governance) -> Result<(),
 }
 
 /// A question for the address of a name in wire form.
-fn query(name: &[u8]) -> Vec<u8> {
+pub fn query(name: &[u8]) -> Vec<u8> {
     let head = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     [&head[..], name, &[0, 1, 0, 1]].concat()
 }
@@ -126,8 +126,7 @@ fn query(name: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// What is not.
-pub fn invariant_nothing_acknowledged_is_lost(member: &Member) -> Result<(), String> {
-    let Some(node) = &member.node else { return Ok(()) };
+pub fn invariant_nothing_acknowledged_is_lost(member: &Member, node: &Node) -> Result<(), String> {
     for (page, statements) in &member.acknowledged {
         for id in statements {
             if node.stored(page, id).is_none() {
@@ -152,12 +151,7 @@ pub fn invariant_nothing_acknowledged_is_lost(member: &Member) -> Result<(), Str
 pub fn invariant_what_is_served_was_signed(member: &Member) -> Result<(), String> {
     let Some(node) = &member.node else { return Ok(()) };
     for page in node.pages() {
-        let id = page.page().id();
-        let whole = node.read_whole(&id).map_err(|error| error.to_string())?;
-        let founded = Page::admit(&whole.raw, &mut |_| {}).map_err(|error| error.to_string())?;
-        let replayed = whole
-            .replay(Governance::new(founded), Check::Full, &mut |_, _, _| {})
-            .map_err(|error| format!("{}: {error}", member.name))?;
+        let replayed = replayed(member, node, &page.page().id())?;
         if replayed.page().state_root() != page.page().state_root()
             || replayed.contents() != page.contents()
         {
@@ -165,6 +159,38 @@ pub fn invariant_what_is_served_was_signed(member: &Member) -> Result<(), String
         }
     }
     Ok(())
+}
+
+/// One answer follows from what was signed: a view that is made of the replayed log of the page gives
+/// the same bytes.
+///
+/// # Errors
+/// That it does not.
+pub fn invariant_answer_was_signed(
+    member: &Member,
+    id: &Id,
+    served: &View,
+    question: &[u8],
+) -> Result<(), String> {
+    let Some(node) = &member.node else { return Ok(()) };
+    let replayed = replayed(member, node, id)?;
+    let is_fresh = served.page(id).is_none_or(|page| page.meta().fresh);
+    let signed = with_page(served, built(&replayed), &replayed).with_fresh(id, is_fresh);
+    let answer = |view: &View| respond(view, question, Transport::Udp);
+    match answer(served) == answer(&signed) {
+        true => Ok(()),
+        false => Err(format!("{} answers what its log does not lead to", member.name)),
+    }
+}
+
+/// A page as its log leads to it, with every signature checked.
+fn replayed(member: &Member, node: &Node, id: &Id) -> Result<Governance, String> {
+    let told = |why: String| format!("{}: {why}", member.name);
+    let whole = node.read_whole(id).map_err(|error| told(error.to_string()))?;
+    let start = whole.start(Check::Full, &mut |_, _, _| {});
+    let start = start.map_err(|error| told(error.to_string()))?;
+    let replayed = whole.replay(start.page, Check::Full, &mut |_, _, _| {});
+    replayed.map_err(|error| told(error.to_string()))
 }
 
 /// Honest nodes that reach each other end equal: one sealed state, and the same ratified answers.
@@ -194,4 +220,12 @@ pub fn invariant_honest_nodes_converge(members: &[&Member]) -> Result<(), String
         }
     }
     Ok(())
+}
+
+/// The changes that the seals in a node's log have sealed.
+pub fn sealed(node: &Node, id: &Id) -> u64 {
+    let whole = node.read_whole(id).unwrap_or_default();
+    let seals = whole.said.iter().filter(|(kind, _)| *kind == Kind::Seal);
+    let seals = seals.filter_map(|(_, bytes)| SealRecord::decode(bytes).ok());
+    seals.map(|record| record.contents.operations.len() as u64).sum()
 }

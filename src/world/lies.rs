@@ -1,7 +1,12 @@
 //! Liars: nodes whose ledger says what is not so. The machine that speaks for them is the honest one,
 //! so that they lie as well as anybody can.
 
-use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use super::{chance::Chance, people, scenario::Lie};
 use crate::{
@@ -10,11 +15,17 @@ use crate::{
         jump::{Snapshot, Window},
         seal::SealRecord,
     },
-    id::Id,
+    id::{Id, Kind},
     key::PublicKey,
-    page::trie::Trie,
-    sync::{Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer},
+    page::{codec, entry::Rdata, trie::Trie},
+    sync::{
+        Held, Ledger, Refused, Sealed, Stashed, Verdict,
+        message::{Notice, PetitionAnswer, Request},
+    },
 };
+
+/// Of ten thousand pieces whoever withholds keeps so many (choice).
+const PIECES_KEPT: u64 = 7_500;
 
 /// What a node says besides, and in place of, what it holds.
 #[derive(Clone, Default)]
@@ -22,53 +33,124 @@ pub struct Tale {
     pub lies: Vec<Lie>,
     /// Statements by page and id that its own page would not take.
     pub more: BTreeMap<Id, BTreeMap<Id, Vec<u8>>>,
-    /// Where its pages stood in the beginning.
-    pub first: BTreeMap<Id, Held>,
+    /// Whom it keeps ballots from, if it does.
+    pub kept: Option<KeptFrom>,
+    /// Where its pages stood when it spoke of them first.
+    first: RefCell<BTreeMap<Id, Held>>,
     /// The open sets that were told last, with the roots of those that are so.
-    told: RefCell<BTreeMap<Id, Open>>,
+    told: RefCell<BTreeMap<(Id, bool), Open>>,
 }
 
-/// An open set with more in it: the root of the one that is so, and how many more.
+/// Who is not told of ballots.
+#[derive(Clone)]
+pub enum KeptFrom {
+    All,
+    These(BTreeSet<PublicKey>),
+}
+
+/// An open set with more in it, or less: the root of the one that is so, and how many more.
 type Open = (Id, usize, Arc<Trie>);
 
 /// The ledger of a node as its tale has it.
 pub struct Told<'a> {
     pub node: &'a dyn Ledger,
     pub tale: &'a Tale,
+    /// Whom it is told to; none: to all.
+    pub to: Option<&'a PublicKey>,
 }
 
 impl Tale {
-    /// An open set with more in it.
-    fn open(&self, page: &Id, open: &Arc<Trie>, more: &BTreeMap<Id, Vec<u8>>) -> Arc<Trie> {
-        let (root, count) = (open.root(), more.len());
+    /// An open set with more in it, and without ballots where these are kept.
+    fn open(&self, page: &Id, open: &Arc<Trie>, kept: Option<&dyn Ledger>) -> Arc<Trie> {
+        let more = self.more.get(page);
+        let (root, count) = (open.root(), more.map_or(0, BTreeMap::len));
         let mut told = self.told.borrow_mut();
-        if let Some((of, with, open)) = told.get(page)
+        let at = (*page, kept.is_some());
+        if let Some((of, with, open)) = told.get(&at)
             && (*of, *with) == (root, count)
         {
             return open.clone();
         }
         let mut all = Trie::clone(open);
-        more.keys().for_each(|id| all.insert(*id, Vec::new()));
+        more.into_iter().flat_map(BTreeMap::keys).for_each(|id| all.insert(*id, Vec::new()));
+        if let Some(ledger) = kept {
+            let is_ballot =
+                |id: &Id| ledger.stored(page, id).is_some_and(|bytes| is_ballot(&bytes));
+            let rest = all.iter().map(|(id, _)| *id).filter(|id| !is_ballot(id));
+            all = Trie::from_pairs(rest.map(|id| (id, Box::default())));
+        }
         let all = Arc::new(all);
-        told.insert(*page, (root, count, all.clone()));
+        told.insert(at, (root, count, all.clone()));
         all
+    }
+
+    /// Whether ballots are kept from this one; none: from all.
+    fn keeps_ballots(&self, from: Option<&PublicKey>) -> bool {
+        match (&self.kept, from) {
+            (None, _) | (Some(KeptFrom::These(_)), None) => false,
+            (Some(KeptFrom::All), _) => true,
+            (Some(KeptFrom::These(these)), Some(key)) => these.contains(key),
+        }
+    }
+
+    /// Whether a notice is not sent to this one.
+    pub fn keeps(&self, notice: &[u8], to: &PublicKey) -> bool {
+        let is_of_some = matches!(self.kept, Some(KeptFrom::These(_)));
+        is_of_some
+            && self.keeps_ballots(Some(to))
+            && matches!(Notice::decode(notice), Ok(Notice::News(_)))
     }
 
     fn tells(&self, lie: Lie) -> bool {
         self.lies.contains(&lie)
     }
 
-    /// Changes an answer on its way.
-    pub fn garble(&self, answer: &mut Vec<u8>, chance: &mut Chance) {
-        if !self.tells(Lie::Garbled) || answer.is_empty() {
-            return;
+    /// Changes an answer on its way. Returns whether everybody sees now that it is false.
+    pub fn change(&self, request: &[u8], answer: &mut Vec<u8>, chance: &mut Chance) -> bool {
+        let is_false = self.change_items(request, answer, chance).unwrap_or(false);
+        if self.tells(Lie::Garbled) && !answer.is_empty() {
+            garble(answer, chance);
+            return false;
         }
-        let at = chance.below(answer.len() as u64) as usize;
-        match chance.below(3) {
-            0 => answer.truncate(at),
-            1 => answer[at] ^= 1 << chance.below(8),
-            _ => answer.extend_from_within(at..),
+        is_false
+    }
+
+    /// Changes what an answer lists.
+    fn change_items(
+        &self,
+        request: &[u8],
+        answer: &mut Vec<u8>,
+        chance: &mut Chance,
+    ) -> Option<bool> {
+        let asked = Request::decode(request).ok()?;
+        let mut items = asked.read_items(answer).ok()?;
+        let is_piece = matches!(asked, Request::Subtrees(_));
+        let is_spoiled = [Lie::Corrupt, Lie::Forged, Lie::OtherPage].iter().any(|l| self.tells(*l));
+        if self.tells(Lie::Withholds) {
+            match asked {
+                Request::Subtrees(_) => {
+                    let kept = items.iter_mut().filter(|_| chance.happens(PIECES_KEPT));
+                    kept.for_each(|item| *item = Rdata(Box::default()));
+                }
+                Request::Statements(_) | Request::Window(_) | Request::Chain(_) => {
+                    items.retain(|_| !chance.happens(PIECES_KEPT));
+                }
+                _ => {}
+            }
         }
+        if is_piece && self.tells(Lie::Corrupt) {
+            for last in items.iter_mut().filter_map(|item| item.0.last_mut()) {
+                *last ^= 1;
+            }
+        }
+        *answer = codec::encode(&items);
+        let is_shown = items.iter().any(|item| !item.0.is_empty());
+        let is_read = match asked {
+            Request::Subtrees(_) => self.tells(Lie::Corrupt),
+            Request::Statements(_) => is_spoiled,
+            _ => false,
+        };
+        Some(is_shown && is_read)
     }
 
     /// Whether everything is said twice.
@@ -108,10 +190,14 @@ impl Ledger for Told<'_> {
     }
 
     fn held(&self, page: &Id) -> Option<Held> {
-        let first = self.tale.first.get(page).filter(|_| self.tale.tells(Lie::Old));
-        let mut held = first.cloned().or_else(|| self.node.held(page))?;
-        if let Some(more) = self.tale.more.get(page) {
-            held.open = self.tale.open(page, &held.open, more);
+        let mut held = self.node.held(page)?;
+        if self.tale.tells(Lie::Old) {
+            let mut first = self.tale.first.borrow_mut();
+            held = first.entry(*page).or_insert(held).clone();
+        }
+        let is_kept = self.tale.keeps_ballots(self.to);
+        if is_kept || self.tale.more.contains_key(page) {
+            held.open = self.tale.open(page, &held.open, is_kept.then_some(self.node));
         }
         Some(held)
     }
@@ -120,7 +206,11 @@ impl Ledger for Told<'_> {
         if let Some(bytes) = self.tale.more.get(page).and_then(|more| more.get(id)) {
             return Some(bytes.clone());
         }
-        Some(self.tale.spoil(page, self.node.stored(page, id)?))
+        let bytes = self.node.stored(page, id)?;
+        if self.to.is_some() && self.tale.keeps_ballots(self.to) && is_ballot(&bytes) {
+            return None;
+        }
+        Some(self.tale.spoil(page, bytes))
     }
 
     fn window(&self, page: &Id) -> Option<Window> {
@@ -157,5 +247,20 @@ impl Ledger for Told<'_> {
 
     fn fate(&self, page: &Id, petition: &Id) -> PetitionAnswer {
         self.node.fate(page, petition)
+    }
+}
+
+/// Whether a statement is a ballot, by the tag of its envelope.
+fn is_ballot(bytes: &[u8]) -> bool {
+    bytes.get(1) == Some(&(Kind::Ballot as u8))
+}
+
+/// Cuts an answer, changes a bit of it, or says a part of it twice.
+fn garble(answer: &mut Vec<u8>, chance: &mut Chance) {
+    let at = chance.below(answer.len() as u64) as usize;
+    match chance.below(3) {
+        0 => answer.truncate(at),
+        1 => answer[at] ^= 1 << chance.below(8),
+        _ => answer.extend_from_within(at..),
     }
 }

@@ -6,12 +6,13 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use super::{
+    invariants::invariant_nothing_acknowledged_is_lost,
     lies::{Tale, Told},
     people::BEGIN,
 };
@@ -65,13 +66,14 @@ pub struct Member {
 #[derive(Clone)]
 struct Clock {
     ticks: Arc<AtomicU64>,
-    skew: i64,
+    /// Seconds that it is ahead.
+    skew: Arc<AtomicI64>,
 }
 
 impl Clock {
     fn milliseconds(&self) -> u64 {
         let now = BEGIN * 1000 + self.ticks.load(Ordering::Relaxed);
-        now.saturating_add_signed(self.skew * 1000)
+        now.saturating_add_signed(self.skew.load(Ordering::Relaxed) * 1000)
     }
 }
 
@@ -99,20 +101,17 @@ impl Member {
             highest: BTreeMap::new(),
             waking: None,
             changed: Arc::default(),
-            clock: Clock { ticks: ticks.clone(), skew },
+            clock: Clock { ticks: ticks.clone(), skew: Arc::new(AtomicI64::new(skew)) },
             seed,
         }
     }
 
-    /// Starts it on its disk.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub fn start(&mut self) -> Result<(), String> {
+    /// What it has from outside itself, on this disk.
+    fn surroundings(&self, disk: &FakeDisk) -> Surroundings {
         let (clock, name, seed) = (self.clock.clone(), self.name.clone(), self.seed);
         let drawn = AtomicU64::new(u64::from(self.life) << 32);
-        let surroundings = Surroundings {
-            disk: Arc::new(self.disk.clone()),
+        Surroundings {
+            disk: Arc::new(disk.clone()),
             milliseconds: Arc::new(move || clock.milliseconds()),
             random: Arc::new(move || match drawn.fetch_add(1, Ordering::Relaxed) {
                 0 => first_random(&name, seed),
@@ -123,16 +122,44 @@ impl Member {
             }),
             demonstration: false,
             ends_with_process: false,
-        };
+        }
+    }
+
+    /// The node that is found on a disk.
+    fn opened(&self, disk: &FakeDisk) -> Result<Arc<Node>, String> {
+        let surroundings = self.surroundings(disk);
         let node = Node::open_in(surroundings, Path::new(DATA_DIR), "the world", &mut |_, _, _| {});
-        let node = node.map_err(|error| format!("{error:#}"))?;
+        let node = node.map_err(|error| format!("{}: {error:#}", self.name))?;
+        match node.key() == self.key {
+            true => Ok(node),
+            false => Err(format!("{} has another key after its start", self.name)),
+        }
+    }
+
+    /// Its disk stopped: whichever of the disks that can be found then is found, it starts from it and
+    /// has lost nothing.
+    ///
+    /// # Errors
+    /// After what it does not.
+    pub fn survives(&self) -> Result<(), String> {
+        for survival in Survival::all() {
+            let found = self.opened(&self.disk.reboot(survival));
+            let kept = found.and_then(|node| invariant_nothing_acknowledged_is_lost(self, &node));
+            kept.map_err(|why| format!("{why} (after a crash that left {survival:?})"))?;
+        }
+        Ok(())
+    }
+
+    /// Starts it on its disk.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn start(&mut self) -> Result<(), String> {
+        let node = self.opened(&self.disk)?;
         let changed = self.changed.clone();
         node.on_change(Box::new(move |page| {
             changed.lock().unwrap_or_else(PoisonError::into_inner).insert(*page);
         }));
-        if node.key() != self.key {
-            return Err(format!("{} has another key after its start", self.name));
-        }
         self.node = Some(node);
         let book = std::mem::replace(&mut self.book, Book::new(self.key, self.seed));
         let chance = self.seed ^ (u64::from(self.life) << 40);
@@ -140,6 +167,11 @@ impl Member {
         self.life += 1;
         self.waking = None;
         Ok(())
+    }
+
+    /// Its clock jumps by so many seconds.
+    pub fn jump(&self, seconds: i64) {
+        self.clock.skew.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// It knows nobody any more.
@@ -175,7 +207,7 @@ impl Member {
     /// Hands something to its machine.
     pub fn handle(&mut self, ticks: u64, input: Input) -> Vec<Output> {
         let Some(node) = &self.node else { return Vec::new() };
-        let told = Told { node: &**node, tale: &self.tale };
+        let told = Told { node: &**node, tale: &self.tale, to: None };
         let ledger: &dyn Ledger = if self.is_honest { &**node } else { &told };
         let unix = node.now();
         self.machine.handle(Moment { unix, ticks }, input, ledger)
@@ -184,7 +216,7 @@ impl Member {
     /// What it answers.
     pub fn answer(&self, from: &Member, request: &[u8]) -> Option<Vec<u8>> {
         let node = self.node.as_ref()?;
-        let told = Told { node: &**node, tale: &self.tale };
+        let told = Told { node: &**node, tale: &self.tale, to: Some(&from.key) };
         let ledger: &dyn Ledger = if self.is_honest { &**node } else { &told };
         answer(&from.key, from.address, request, ledger, &self.machine.handed())
     }

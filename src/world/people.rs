@@ -20,7 +20,7 @@ use crate::{
         entry::{Rdata, RecordSet, RecordSets},
         genesis::{Parameters, RawGenesis},
         name::{Name, Owner},
-        record::RecordType,
+        record::{PageLink, RecordType},
         roster_rows,
     },
 };
@@ -41,11 +41,11 @@ pub fn other_key(person: &str, n: u32) -> SecretKey {
     SecretKey::from_seed(seed.as_bytes())
 }
 
-/// Founds a page as it is planned.
+/// Founds a page as it is planned, at a time in seconds since 1970.
 ///
 /// # Errors
 /// A sentence.
-pub fn found(plan: &PagePlan) -> Result<(Page, WholePage), String> {
+pub fn found(plan: &PagePlan, begin: u64) -> Result<(Page, WholePage), String> {
     let name = Name::parse(&plan.name).map_err(|refusal| refusal.to_string())?;
     let people = plan.power.iter().map(|(person, power)| (key(person).public(), *power));
     let numbered = |(person, count): (&String, &u32)| {
@@ -54,9 +54,21 @@ pub fn found(plan: &PagePlan) -> Result<(Page, WholePage), String> {
     };
     let roster = roster_rows(people.chain(plan.keys_of.iter().flat_map(numbered)));
     let salt = Id::hash(&[b"djdns/world/salt/", name.wire()]);
-    let genesis = RawGenesis::new(name, roster, Parameters::default(), BEGIN, salt);
-    let founded = Page::found(genesis, []).map_err(|refusal| refusal.to_string())?;
+    let names = names(plan.names, &name)?;
+    let genesis = RawGenesis::new(name, roster, Parameters::default(), begin, salt);
+    let founded = Page::found(genesis, names).map_err(|refusal| refusal.to_string())?;
     Ok((founded.0, WholePage { raw: founded.1, ..WholePage::default() }))
+}
+
+/// So many names with an address each.
+fn names(count: u32, page: &Name) -> Result<Vec<(Owner, RecordSets)>, String> {
+    let named = |n: u32| {
+        let owner = Owner::parse(&format!("n{n}"), page).map_err(|refusal| refusal.to_string())?;
+        let address = addressed(Ipv4Addr::from(0x0a02_0000 + n));
+        let sets = RecordSets::admit(address, &owner, page);
+        sets.map(|sets| (owner, sets)).map_err(|refusal| refusal.to_string())
+    };
+    (0..count).map(named).collect()
 }
 
 /// The owner that a word of a scenario means.
@@ -78,16 +90,23 @@ pub fn has_address(sets: &RecordSets, address: Ipv4Addr) -> bool {
     sets.clone().into_vec() == addressed(address)
 }
 
-/// An operation that gives an owner an address.
+/// The record set that links to a page, at most one of whose hosts it names.
+pub fn linked(page: &Id, beacon: Option<String>) -> Vec<RecordSet> {
+    let link = |beacons| PageLink { page: *page, beacons }.to_rdata();
+    let rdata = link(beacon.into_iter().collect()).or_else(|| link(Vec::new()));
+    let rdata = rdata.map(|rdata| Rdata(rdata.into())).into_iter().collect();
+    vec![RecordSet { rtype: RecordType::PAGE, ttl: 60, rdata }]
+}
+
+/// An operation that puts these records at an owner.
 pub fn operation(
     page: &Governance,
     key: &SecretKey,
     slot: u32,
     owner: &Owner,
-    address: Ipv4Addr,
+    sets: Vec<RecordSet>,
 ) -> Body {
     let parent = page.version(&Register::Entry(owner.clone()));
-    let sets = addressed(address);
     let change = Change::SetEntry(SetEntry { owner: owner.clone(), parent, sets });
     let base = page.page().seal();
     Body::Operation(Operation { author: key.public().raw(), slot, base, change })

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use serde::Deserialize;
 
 /// The scenarios that come with the program: their names and texts.
-pub const EMBEDDED: [(&str, &str); 11] = [
+pub const EMBEDDED: [(&str, &str); 16] = [
     ("in-step", include_str!("../../tests/world/in-step.toml")),
     ("lossy", include_str!("../../tests/world/lossy.toml")),
     ("partition", include_str!("../../tests/world/partition.toml")),
@@ -16,6 +16,11 @@ pub const EMBEDDED: [(&str, &str); 11] = [
     ("uncounted", include_str!("../../tests/world/uncounted.toml")),
     ("two-liars", include_str!("../../tests/world/two-liars.toml")),
     ("colluding", include_str!("../../tests/world/colluding.toml")),
+    ("one-way", include_str!("../../tests/world/one-way.toml")),
+    ("jumps", include_str!("../../tests/world/jumps.toml")),
+    ("withheld", include_str!("../../tests/world/withheld.toml")),
+    ("stubborn", include_str!("../../tests/world/stubborn.toml")),
+    ("fetching", include_str!("../../tests/world/fetching.toml")),
     ("aged", include_str!("../../tests/world/aged.toml")),
 ];
 
@@ -33,6 +38,9 @@ pub struct Scenario {
     pub nodes: BTreeMap<String, NodePlan>,
     #[serde(default)]
     pub events: Vec<Event>,
+    /// After each crash the disk is found as the one of this number, of those that can be found then
+    /// (from 0); without it chance decides.
+    pub survival: Option<usize>,
     /// What must be so at the end, besides everything that always must.
     #[serde(default)]
     pub expect: Vec<Expectation>,
@@ -54,7 +62,7 @@ impl Default for Weather {
     }
 }
 
-/// A page, founded before the scenario begins.
+/// A page, founded before the scenario begins or in it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PagePlan {
@@ -66,6 +74,14 @@ pub struct PagePlan {
     pub keys_of: BTreeMap<String, u32>,
     /// The node that all seats name, and that seals the page then.
     pub sealed_by: Option<String>,
+    /// So many names stand in it from the beginning.
+    #[serde(default)]
+    pub names: u32,
+    /// It is founded in the course of the scenario.
+    #[serde(default)]
+    pub later: bool,
+    /// The page that is to link to it; none: people trust it by its id.
+    pub above: Option<String>,
 }
 
 /// A node, or several that are alike.
@@ -76,7 +92,7 @@ pub struct NodePlan {
     pub count: Option<u32>,
     /// Whose node it is: what these people say is said here.
     pub people: Vec<String>,
-    /// Seconds that its clock is ahead (or, below 0, behind).
+    /// Seconds that its clock is ahead in the beginning (or, below 0, behind).
     pub skew: i64,
     /// The pages that it has from the beginning; all of them if this is left out.
     pub holds: Option<Vec<String>>,
@@ -94,7 +110,7 @@ pub struct NodePlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lie {
-    /// A bit of each statement is another.
+    /// A bit of each statement, and of each piece of a state, is another.
     Corrupt,
     /// Statements are said to be somebody else's.
     Forged,
@@ -106,6 +122,8 @@ pub enum Lie {
     Old,
     /// It asks for what it has, and says everything twice.
     Repeats,
+    /// It says what it has, and hands most of it to nobody: neither statements nor pieces of states.
+    Withholds,
 }
 
 /// Something that happens.
@@ -113,8 +131,18 @@ pub enum Lie {
 pub struct Event {
     /// When, in seconds; of two numbers some time between them.
     pub at: When,
+    /// So many times.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// So many seconds from one time to the next.
+    #[serde(default)]
+    pub every: u64,
     #[serde(flatten)]
     pub deed: Deed,
+}
+
+fn once() -> u32 {
+    1
 }
 
 /// A time, or some time between two.
@@ -158,16 +186,40 @@ pub enum Deed {
     },
     /// Seals pass, one after the other, each with a change.
     Age { by: String, page: String, seals: u64 },
+    /// One change after the other, each of which has to pass between the nodes: proposed by one of these
+    /// people, in turn, and approved by the others when it has come to them.
+    Rounds { by: Vec<String>, page: String, owner: String, count: u32, seconds: u64 },
+    /// Somebody founds a page that is not there yet, at their node.
+    Found { by: String, page: String },
+    /// Somebody proposes to link a page from the one above it, and approves that.
+    Link { by: String, page: String, to: String },
+    /// A person at a node wants a page, until it is there.
+    Fetch { node: String, page: String },
     /// Nodes reach only those of their own group; who is in none is in the last.
     Part { groups: Vec<Vec<String>> },
+    /// What these nodes say does not reach those; what those say reaches these.
+    Mute { nodes: Vec<String>, towards: Vec<String> },
+    /// Those cannot open connections to these, as to nodes behind a router; these can to those.
+    Shield { nodes: Vec<String>, from: Vec<String> },
     /// All reach all.
     Heal {},
+    /// The clock of a node jumps by so many seconds, ahead or (below 0) back.
+    Clock { node: String, seconds: i64 },
+    /// A node keeps ballots that it was handed: it tells nobody of them, or not these nodes.
+    Withhold {
+        node: String,
+        #[serde(default)]
+        from: Vec<String>,
+    },
+    /// It hands them out.
+    Reveal { node: String },
     /// The disk of a node stops at one of its next writes, and the node with it; it starts again
     /// after some seconds, from what is found then.
     Crash { node: String, again: u64 },
     /// A node is stopped in order, and starts again after some seconds.
     Stop { node: String, again: u64 },
-    /// Somebody asks every node for an address.
+    /// Somebody asks every node for the address of a name in a page, whether it has that or not: what is
+    /// answered must follow from what was signed, and a page that is not there is fetched.
     Ask { page: String, owner: String },
 }
 
@@ -181,6 +233,8 @@ pub struct Expectation {
     pub address: Option<Ipv4Addr>,
     /// Every honest node stands at this height at least.
     pub height: Option<u64>,
+    /// These nodes alone are meant; without this, all.
+    pub nodes: Option<Vec<String>>,
 }
 
 /// Why a text is no scenario.
@@ -224,13 +278,16 @@ impl Scenario {
 
     /// A word that names nothing, and what it should have named.
     fn unknown(&self) -> Option<(&'static str, String)> {
-        let pages = self.events.iter().filter_map(|event| event.deed.page());
+        let pages = self.events.iter().flat_map(|event| event.deed.pages());
         let pages = pages.chain(self.expect.iter().map(|expect| &expect.page));
+        let pages = pages.chain(self.pages.values().filter_map(|plan| plan.above.as_ref()));
         let held = self.nodes.values().filter_map(|node| node.holds.as_ref()).flatten();
         let mut pages = pages.chain(held);
-        let mut nodes = self.events.iter().flat_map(|event| event.deed.nodes());
+        let nodes = self.events.iter().flat_map(|event| event.deed.nodes());
+        let meant = self.expect.iter().filter_map(|expect| expect.nodes.as_ref()).flatten();
+        let mut nodes = nodes.chain(meant);
         let people: Vec<&String> = self.nodes.values().flat_map(|node| &node.people).collect();
-        let mut speakers = self.events.iter().filter_map(|event| event.deed.person());
+        let mut speakers = self.events.iter().flat_map(|event| event.deed.people());
         let page = pages.find(|page| !self.pages.contains_key(*page));
         let node = nodes.find(|node| !self.nodes.contains_key(*node));
         let person = speakers.find(|person| !people.contains(person));
@@ -240,7 +297,7 @@ impl Scenario {
 }
 
 impl Deed {
-    fn page(&self) -> Option<&String> {
+    fn pages(&self) -> Vec<&String> {
         match self {
             Deed::Propose { page, .. }
             | Deed::Vote { page, .. }
@@ -248,8 +305,12 @@ impl Deed {
             | Deed::Lend { page, .. }
             | Deed::Contradict { page, .. }
             | Deed::Age { page, .. }
-            | Deed::Ask { page, .. } => Some(page),
-            Deed::Part { .. } | Deed::Heal {} | Deed::Crash { .. } | Deed::Stop { .. } => None,
+            | Deed::Rounds { page, .. }
+            | Deed::Found { page, .. }
+            | Deed::Fetch { page, .. }
+            | Deed::Ask { page, .. } => vec![page],
+            Deed::Link { page, to, .. } => vec![page, to],
+            _ => Vec::new(),
         }
     }
 
@@ -257,21 +318,31 @@ impl Deed {
         match self {
             Deed::Host { node, .. }
             | Deed::Contradict { node, .. }
+            | Deed::Fetch { node, .. }
+            | Deed::Clock { node, .. }
+            | Deed::Reveal { node }
             | Deed::Crash { node, .. }
             | Deed::Stop { node, .. } => vec![node],
+            Deed::Withhold { node, from } => [node].into_iter().chain(from).collect(),
+            Deed::Mute { nodes, towards: others } | Deed::Shield { nodes, from: others } => {
+                nodes.iter().chain(others).collect()
+            }
             Deed::Part { groups } => groups.iter().flatten().collect(),
             _ => Vec::new(),
         }
     }
 
-    fn person(&self) -> Option<&String> {
+    fn people(&self) -> Vec<&String> {
         match self {
             Deed::Propose { by, .. }
             | Deed::Vote { by, .. }
             | Deed::Host { by, .. }
             | Deed::Lend { by, .. }
-            | Deed::Age { by, .. } => Some(by),
-            _ => None,
+            | Deed::Found { by, .. }
+            | Deed::Link { by, .. }
+            | Deed::Age { by, .. } => vec![by],
+            Deed::Rounds { by, .. } => by.iter().collect(),
+            _ => Vec::new(),
         }
     }
 }

@@ -1,10 +1,17 @@
 //! A real daemon on a machine of a test's own network, and the commands that people type there.
 
-use std::{fs::File, net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
+use std::{
+    fs::{self, File},
+    net::Ipv4Addr,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use djdns::ambient;
 
 use crate::support::{
+    clock::Clock,
     daemon::{Daemon, Home},
     lan::Machine,
 };
@@ -18,22 +25,43 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_djdns");
 pub struct Node {
     home: Home,
     address: Ipv4Addr,
+    /// The clock of its machine, if that is not the right one.
+    clock: Option<Clock>,
     pub daemon: Option<Daemon>,
 }
 
 impl Node {
     /// Starts a daemon on this machine, with this section `[peers]`.
     pub fn start(machine: &Machine, peers: &str) -> Node {
-        let mut node = Node { home: Home::new(), address: machine.address, daemon: None };
-        node.home.write("djdns.toml", &format!("[peers]\n{peers}\n"));
+        let mut node = Node::new(machine, peers);
         node.run(machine);
         node
+    }
+
+    /// The same, where the clock of the machine is so many seconds ahead.
+    pub fn start_ahead(machine: &Machine, peers: &str, seconds: i64) -> Node {
+        let mut node = Node::new(machine, peers);
+        let folder = node.home.data_dir();
+        node.clock = Some(Clock::new(folder.parent().expect("a home"), seconds));
+        node.run(machine);
+        node
+    }
+
+    fn new(machine: &Machine, peers: &str) -> Node {
+        let home = Home::new();
+        home.write("djdns.toml", &format!("[peers]\n{peers}\n"));
+        Node { home, address: machine.address, clock: None, daemon: None }
+    }
+
+    /// Sets its clock right.
+    pub fn set_clock_right(&self) {
+        self.clock.iter().for_each(|clock| clock.set(0));
     }
 
     /// Starts it again, perhaps on another machine, with what it holds.
     pub fn run(&mut self, machine: &Machine) {
         let config = self.file("djdns.toml");
-        let mut command = self.home.program(Path::new(&machine.ip_program()));
+        let mut command = self.program(&machine.ip_program());
         command.args(machine.inside()).args([PROGRAM, "serve", "--dns", "127.0.0.1:0"]);
         command
             .args(["--http", "off", "--config", &config, "--data-dir"])
@@ -55,11 +83,17 @@ impl Node {
 
     /// Types a command there; what it printed, or what it said when it failed.
     pub fn try_types(&self, words: &[&str]) -> Result<String, String> {
-        let mut command = self.home.program(Path::new(PROGRAM));
+        let mut command = self.program(PROGRAM);
         command.arg("--data-dir").arg(self.home.data_dir()).args(words).stderr(Stdio::piped());
         let output = command.output().expect("the program starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    fn program(&self, program: &str) -> Command {
+        let mut command = self.home.program(Path::new(program));
+        command.envs(self.clock.iter().flat_map(Clock::environment));
+        command
     }
 
     /// Types a command that must succeed.
@@ -71,11 +105,22 @@ impl Node {
     /// Types a command until it prints these words.
     #[track_caller]
     pub fn types_until(&self, words: &[&str], expect: &str) -> String {
+        self.types_until_it(words, expect, |said| said.contains(expect))
+    }
+
+    /// Types a command until it prints these words no more.
+    #[track_caller]
+    pub fn types_until_without(&self, words: &[&str], unwanted: &str) -> String {
+        self.types_until_it(words, &format!("not {unwanted}"), |said| !said.contains(unwanted))
+    }
+
+    #[track_caller]
+    fn types_until_it(&self, words: &[&str], expect: &str, is_it: impl Fn(&str) -> bool) -> String {
         let begun = ambient::ticks();
         loop {
             let said = self.try_types(words);
             if let Ok(said) = said.as_ref().map_err(drop)
-                && said.contains(expect)
+                && is_it(said)
             {
                 return said.clone();
             }
@@ -88,6 +133,15 @@ impl Node {
             );
             ambient::pause(Duration::from_millis(50));
         }
+    }
+
+    /// Changes a byte in the middle of what it has of a page on its disk.
+    pub fn spoils(&self, page: &str) {
+        let log = self.home.data_dir().join("pages").join(page).join("log");
+        let mut bytes = fs::read(&log).expect("the log");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&log, &bytes).expect("it can be damaged");
     }
 
     /// Founds a page of this name and zone, and trusts it here; its id.
@@ -123,6 +177,6 @@ impl Node {
 
     /// What its daemon complained of.
     fn complaints(&self) -> String {
-        std::fs::read_to_string(self.file("log")).unwrap_or_default()
+        fs::read_to_string(self.file("log")).unwrap_or_default()
     }
 }

@@ -47,21 +47,51 @@ impl Lan {
         Lan { hub, machines }
     }
 
+    /// The same, and one more that is apart from them, `10.78.N.1/24`: only through a relay at the hub it
+    /// can call one of them, and nobody can call it.
+    pub fn with_one_apart(machines: u8) -> Lan {
+        let mut lan = Lan::new(machines);
+        lan.hub.ip("address add 10.77.0.254/24 dev bridge");
+        lan.hub.ip("link set lo up");
+        let apart = Lan::apart_at(&lan.hub, machines + 1);
+        apart.wait_for_carrier();
+        lan.machines.push(apart);
+        lan
+    }
+
+    /// Moves these machines of the bridge to another one, where they only reach each other.
+    pub fn part(&self, machines: &[usize]) {
+        self.hub.ip("link add name other type bridge mcast_snooping 0 forward_delay 0");
+        self.hub.ip("link set other up");
+        for machine in machines {
+            self.hub.ip(&format!("link set {} master other", self.machines[*machine].port));
+        }
+    }
+
+    /// Takes those back that were parted.
+    pub fn heal(&self, machines: &[usize]) {
+        for machine in machines {
+            self.hub.ip(&format!("link set {} master bridge", self.machines[*machine].port));
+        }
+        self.hub.ip("link delete other");
+    }
+
     /// As many machines, each in a network of its own, `10.78.1.1/24` and on, where nobody else is but the
     /// hub: what goes from one to another goes through a relay there, or not at all.
     pub fn apart(machines: u8) -> Lan {
         let hub = Namespace::new("hub");
         hub.ip("link set lo up");
-        let apart = |n| {
-            let address = Ipv4Addr::new(10, 78, n, 1);
-            let machine = Machine::at(&hub, n, address);
-            hub.ip(&format!("address add {}/24 dev port{n}", gateway(address)));
-            hub.ip(&format!("link set port{n} up"));
-            machine
-        };
-        let machines: Vec<Machine> = (1..=machines).map(apart).collect();
+        let machines: Vec<Machine> = (1..=machines).map(|n| Lan::apart_at(&hub, n)).collect();
         machines.iter().for_each(Machine::wait_for_carrier);
         Lan { hub, machines }
+    }
+
+    fn apart_at(hub: &Namespace, n: u8) -> Machine {
+        let address = Ipv4Addr::new(10, 78, n, 1);
+        let machine = Machine::at(hub, n, address);
+        hub.ip(&format!("address add {}/24 dev port{n}", gateway(address)));
+        hub.ip(&format!("link set port{n} up"));
+        machine
     }
 
     /// Does something in a thread that is where all cables end.

@@ -3,6 +3,7 @@
 use super::Shared;
 use crate::{
     ambient,
+    id::Id,
     store::Note,
     sync::{Book, Sync},
 };
@@ -31,11 +32,20 @@ impl Shared {
         })
     }
 
-    /// Writes down whom the machine knows.
-    pub(super) fn save_book(&self, machine: &Sync) {
-        if let Err(error) = self.node.store.set_note(Note::Peers, &machine.book().write()) {
-            let error = format!("{:#}", anyhow::Error::from(error));
-            tracing::warn!("the nodes that are known are not written down: {error}");
+    /// Writes down whom the machine knows, unless that is what was written before. Returns what is.
+    pub(super) fn save_book(&self, machine: &Sync, before: Option<Id>) -> Option<Id> {
+        let book = machine.book().write();
+        let digest = Some(Id::hash(&[&book]));
+        if digest == before {
+            return before;
+        }
+        match self.node.store.set_note(Note::Peers, &book) {
+            Ok(()) => digest,
+            Err(error) => {
+                let error = format!("{:#}", anyhow::Error::from(error));
+                tracing::warn!("the nodes that are known are not written down: {error}");
+                None
+            }
         }
     }
 }

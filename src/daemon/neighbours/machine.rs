@@ -15,6 +15,7 @@ use super::{Shared, jobs::Job, moment};
 use crate::{
     ambient,
     dns::Lacking,
+    id::Id,
     limits::{BOOK_SAVED_EVERY, MACHINE_REST},
     network::AskError,
     sync::{AskFailed, Input, Output, Sync, Want},
@@ -36,13 +37,15 @@ struct Driver {
     machine: Sync,
     /// When whom this node knows was written last, in ticks.
     saved: u64,
+    /// What was written.
+    written: Option<Id>,
 }
 
 impl Driver {
     fn new(shared: &Arc<Shared>) -> Driver {
         let machine = shared.machine();
         shared.handed.store(Arc::new(machine.handed()));
-        Driver { machine, shared: shared.clone(), saved: ambient::ticks() }
+        Driver { machine, shared: shared.clone(), saved: ambient::ticks(), written: None }
     }
 
     fn run(&mut self) {
@@ -116,7 +119,7 @@ impl Driver {
 
     fn save(&mut self) {
         self.saved = ambient::ticks();
-        self.shared.save_book(&self.machine);
+        self.written = self.shared.save_book(&self.machine, self.written);
     }
 
     /// Says how each page is to be followed (N8).

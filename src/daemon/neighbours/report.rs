@@ -1,6 +1,6 @@
 //! Other nodes as people are told of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Facts, Neighbours};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     },
     id::Id,
     key::PublicKey,
-    limits::PEERS_LOOK_PATIENCE,
+    limits::{NETWORK_SILENT, PEERS_LOOK_PATIENCE},
     network::{Network, PeerLook},
     sync::{How, PeerReport, Progress},
     time::lasted,
@@ -133,6 +133,7 @@ impl Neighbours {
             found: report.map_or_else(String::new, |report| how_word(report.how).to_owned()),
             program: report.map_or_else(String::new, |report| report.program.clone()),
             round_trip_seconds: look.round_trip.as_secs_f64(),
+            silent_seconds: silent_seconds(look.silent, report.and_then(|report| report.owes)),
             connected_seconds: look.connected.as_secs(),
             bytes_in: look.bytes_in,
             bytes_out: look.bytes_out,
@@ -151,6 +152,14 @@ impl Neighbours {
 
 fn report_of<'r>(reports: &'r [PeerReport], key: &PublicKey) -> Option<&'r PeerReport> {
     reports.iter().find(|report| report.key == *key)
+}
+
+/// For how long a peer is silent, in seconds: nothing was heard of it for so long, or it owes an answer for so
+/// many milliseconds, which is late.
+fn silent_seconds(unheard: Duration, owes: Option<u64>) -> Option<u64> {
+    let unheard = (unheard >= NETWORK_SILENT).then_some(unheard.as_secs());
+    let owes = owes.map(|millis| millis.div_ceil(1000));
+    unheard.into_iter().chain(owes).max()
 }
 
 fn alongside(progress: &Progress) -> Alongside {
@@ -217,6 +226,18 @@ mod tests {
         check(1, 2, 2, "in step with 1 node");
         check(3, 3, 3, "in step with 3 nodes");
         check(3, 3, 2, "connected to 3 nodes; 2 of 3 pages are in step");
+    }
+
+    #[test]
+    fn a_peer_is_silent_when_it_is_not_heard_or_owes_an_answer() {
+        let check = |unheard, owes, expect| {
+            assert_eq!(silent_seconds(Duration::from_secs(unheard), owes), expect);
+        };
+        check(0, None, None);
+        check(7, None, None);
+        check(8, None, Some(8));
+        check(1, Some(1200), Some(2));
+        check(9, Some(1200), Some(9));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use super::{people::*, stories::seal_often, town::*};
 use crate::{
     governance::Governance,
     id::Id,
+    limits::OUTBOUND_WANTED,
     page::name::Name,
-    sync::{Event, Input, Ledger, Pace, Want, Wish, message::Request},
+    sync::{Book, Event, Input, Ledger, Moment, Output, Pace, Sync, Want, Wish, message::Request},
 };
 
 fn want(town: &mut Town, at: usize, page: Id, name: Name) {
@@ -53,6 +54,28 @@ fn a_page_that_is_wanted_comes_and_stays_current() {
     (0..4).for_each(|n| assert_eq!(town.named(n), []));
 }
 
+/// N7 accepts: after a restart everybody who is remembered is called at once, as many as are wanted.
+#[test]
+fn who_is_remembered_is_called_at_once() {
+    let town = Town::new(1, 28);
+    let house = &town.houses[0];
+    let now = Moment { unix: BEGIN, ticks: 0 };
+    let check = |remembered: usize, called: usize| {
+        let mut book = Book::new(house.key.public(), 1);
+        for n in 1..=remembered {
+            book.joined(node_key(n).public(), address(n), true, now);
+        }
+        let mut sync = Sync::with_book(house.key.public(), 2, None, book);
+        let outputs = sync.handle(now, Input::Wake, &house.shelf);
+        let calls = outputs.iter().filter(|output| matches!(output, Output::Connect { .. }));
+        assert_eq!(calls.count(), called, "of {remembered}");
+    };
+    check(0, 0);
+    check(OUTBOUND_WANTED - 1, OUTBOUND_WANTED - 1);
+    check(OUTBOUND_WANTED, OUTBOUND_WANTED);
+    check(OUTBOUND_WANTED + 1, OUTBOUND_WANTED);
+}
+
 /// N5 accepts: a page that was never sealed, as it was founded.
 #[test]
 fn a_page_without_seals_comes_as_it_was_founded() {
@@ -97,7 +120,7 @@ fn a_download_goes_on_after_a_restart() {
     town.part(0, 1);
     let key = town.houses[1].key.public();
     let before = town.houses[1].shelf.counts.borrow().leaves;
-    town.houses[1].sync = crate::sync::Sync::new(key, 77, None);
+    town.houses[1].sync = Sync::new(key, 77, None);
     want(&mut town, 1, id, name());
     town.until(30_000, |town| is_same(town, 0, 1, &page));
     let leaves = town.houses[1].shelf.counts.borrow().leaves;
@@ -243,13 +266,13 @@ fn a_clock_that_most_peers_contradict_is_said_once() {
             };
             let notice = crate::sync::message::Notice::Hello(hello).encode();
             town.houses.truncate(1);
-            let now = crate::sync::Moment { unix: BEGIN, ticks: 1000 };
+            let now = Moment { unix: BEGIN, ticks: 1000 };
             let house = &mut town.houses[0];
             let joined = Input::Joined { peer, address: address(n + 1), outbound: true };
             house.sync.handle(now, joined, &house.shelf);
             let outputs = house.sync.handle(now, Input::Told { peer, notice }, &house.shelf);
             house.events.extend(outputs.into_iter().filter_map(|output| match output {
-                crate::sync::Output::Event(event) => Some(event),
+                Output::Event(event) => Some(event),
                 _ => None,
             }));
             assert_eq!(house.sync.peers()[..].len(), n + 1);
@@ -265,4 +288,36 @@ fn a_clock_that_most_peers_contradict_is_said_once() {
     check(&[3600, 3600], 0);
     // Taken back where those that differ are most no longer.
     check(&[7200, 7200, 0, 0], 2);
+}
+
+/// A clock that is set, here or there, is compared with the others' again.
+#[test]
+fn a_clock_that_was_set_is_compared_again() {
+    let mut town = Town::new(3, 30);
+    let said = |town: &Town| -> Vec<i64> {
+        let offs = town.houses[0].events.iter().filter_map(|event| match event {
+            Event::ClockOff { seconds } => Some(*seconds),
+            _ => None,
+        });
+        offs.collect()
+    };
+    for n in 1..3 {
+        town.join(0, n);
+    }
+    town.run(5_000);
+    assert!(said(&town).is_empty());
+    town.houses[0].clock_off = -3 * 3600;
+    town.run(400_000);
+    assert_eq!(said(&town), [3 * 3600]);
+    town.houses[0].clock_off = 0;
+    town.run(400_000);
+    assert_eq!(said(&town), [3 * 3600, 0]);
+    // Now all others are wrong, which looks the same from here.
+    (town.houses[1].clock_off, town.houses[2].clock_off) = (7200, 7205);
+    town.run(400_000);
+    let last = said(&town).last().copied();
+    assert!(last.is_some_and(|seconds| (7200..=7205).contains(&seconds)), "{last:?}");
+    // Whoever is gone says nothing.
+    (1..3).for_each(|n| town.part(0, n));
+    assert_eq!(said(&town).last(), Some(&0));
 }
