@@ -27,6 +27,7 @@ pub mod ballot;
 pub mod chain;
 mod closing;
 pub mod envelope;
+mod evidence;
 pub mod field;
 pub mod flow;
 pub mod jump;
@@ -49,6 +50,7 @@ pub use roster::RosterChangeRefusal;
 pub use soft::{Fault, State};
 
 use ballot::Choice;
+use evidence::Apart;
 use flow::{Flow, Lending};
 use operation::Register;
 use past::{Outcome, Past};
@@ -156,6 +158,8 @@ pub struct Governance {
     ends: OrdSet<(u64, PublicKey)>,
     lending: Lending,
     evidence: OrdMap<PublicKey, (Statement, Statement)>,
+    /// What may yet become evidence.
+    apart: Apart,
 }
 
 impl Governance {

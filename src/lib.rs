@@ -43,7 +43,7 @@
 //! | G8 | [`governance::tally`], `governance::soft` | built |
 //! | G9 | [`governance`], `governance::soft` | built |
 //! | G10 | [`governance::past`], `governance::closing`, `governance::soft` | built |
-//! | G11 | `governance::admission`, `governance::lend` | built |
+//! | G11 | `governance::evidence`, `governance::admission`, `governance::lend` | built |
 //! | G12 | `cli::page::survival` | built |
 //! | G13 | [`governance::petition`], [`governance::petition::inbox`], [`sync::outbox`], `daemon::outbox`, `daemon::inbox` | built |
 //! | S1 | [`governance::seal`], `governance::closing` | built |
@@ -62,7 +62,7 @@
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture`, [`daemon::freshness`] | built |
 //! | T7 | [`governance::field`], `daemon::carry`, `daemon::adopt` | built |
 //! | N1 | [`network`], [`network::tls`] | built |
-//! | N2 | [`sync`], `sync::sought`, `sync::page`, [`dns::fetch`], `daemon::neighbours::misses` | partly |
+//! | N2 | [`sync`], `sync::sought`, `sync::page`, [`dns::fetch`], `daemon::neighbours::misses` | built |
 //! | N3 | [`sync`], `sync::compare`, `sync::chase` | built |
 //! | N4 | [`sync`], `sync::due` | built |
 //! | N5 | [`page::trie`], [`governance::jump`], `sync::snapshot`, `daemon::adopt` | built |

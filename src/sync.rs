@@ -73,6 +73,10 @@ pub enum Input {
     Left { peer: PublicKey },
     /// A notice came.
     Told { peer: PublicKey, notice: Vec<u8> },
+    /// There was no room for a notice to this peer: it is told later where this node stands.
+    Untold { peer: PublicKey },
+    /// Notices of this peer were not taken in, for there were too many: it is asked where it stands.
+    Unheard { peer: PublicKey },
     /// What became of a request. Every [`Output::Ask`] gets one, unless its peer left.
     Answered { ask: AskId, answer: Result<Vec<u8>, AskFailed> },
     /// A peer broke the rules of the connection.
@@ -201,6 +205,8 @@ pub enum Event {
     Stuck { page: Id, why: String },
     /// A peer sent what no honest node sends (T5).
     Lied { peer: PublicKey, what: String },
+    /// A peer has no credit left and is let go for a while, for this last of its faults (N6).
+    LetGo { peer: PublicKey, why: String },
     /// This machine's clock differs by so many seconds from those of most peers; it is behind when
     /// that is positive. 0: most agree with it again.
     ClockOff { seconds: i64 },

@@ -3,6 +3,8 @@
 
 #[path = "support/daemon.rs"]
 mod daemon;
+#[path = "support/people.rs"]
+mod people;
 
 mod nodes {
     mod stories;

@@ -25,12 +25,13 @@ use crate::{
 pub struct Connect {
     /// A beacon, an address or a name
     #[arg(value_name = "CODE|ADDR|NAME")]
-    to: Contact,
+    to: String,
 }
 
 impl Connect {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let to = self.to.to_string();
+        let to: Contact = self.to.parse().map_err(Fault::usage)?;
+        let to = to.to_string();
         let Answer::Connected(met) = context.ask_daemon(&Request::Connect { to })? else {
             return Err(Fault::other_answer());
         };

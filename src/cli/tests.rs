@@ -130,7 +130,6 @@ fn what_is_wrong_or_comes_later_is_a_usage_error() {
         "serve --listen 127.0.0.1",
         "serve --peer https://node.example",
         "connect",
-        "connect DMCT:0.5428:31415",
         "serve --upstream dns.example",
         "serve --http 8053",
         "resolve a..b",

@@ -177,6 +177,9 @@ pub struct Participant {
     pub away: Vec<(String, u16)>,
     /// When that ends by itself, in seal time.
     pub until: Option<u64>,
+    /// The ids of two statements that it signed and that contradict each other (G11); none: no such are
+    /// known.
+    pub contradiction: Option<[String; 2]>,
 }
 
 /// Something that happened to a page.
@@ -674,6 +677,7 @@ mod tests {
             node: None,
             away: vec![],
             until: None,
+            contradiction: None,
         };
         let report = PageReport {
             summary,

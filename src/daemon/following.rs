@@ -43,6 +43,8 @@ impl Following {
     /// [`Refusal`] when it does not count; it is written all the same when it is listed.
     pub fn statement(&mut self, statement: &Statement, is_listed: bool) -> Result<(), Refusal> {
         let admitted = self.page.admit(statement);
+        // Evidence with this one (G11): it did not count when it came, and is not in the log.
+        self.records.extend(self.page.take_joined().iter().map(record));
         if admitted.is_ok() || is_listed {
             self.records.push(record(statement));
         }

@@ -6,7 +6,7 @@
 //! be a matter of order.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
 };
@@ -27,7 +27,6 @@ use crate::{
         Governance, Refusal,
         attest::{Attestation, AttestationRefusal},
         chain::ladder::Ladder,
-        field::Field,
         jump::{Snapshot, Window},
         seal::SealRecord,
         sealing::SealRefusal,
@@ -37,7 +36,10 @@ use crate::{
     key::PublicKey,
     page::trie::Trie,
     store::Record,
-    sync::{Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer},
+    sync::{
+        Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer,
+        open_set as ids_of,
+    },
 };
 
 impl Ledger for Node {
@@ -163,11 +165,9 @@ fn open_set(state: &mut State, page: &Governance) -> Arc<Trie> {
     if let Some(open) = state.open.get(&id) {
         return open.clone();
     }
-    let said = page.open_set().into_iter().map(Statement::id);
-    let attested = state.fields.get(&id).map(Field::statements).unwrap_or_default();
-    let forks = state.forks.get(&id).into_iter().flatten().map(|fork| fork.seal.id());
-    let ids: BTreeSet<Id> = said.chain(attested.keys().copied()).chain(forks).collect();
-    let open = Arc::new(Trie::from_pairs(ids.into_iter().map(|id| (id, Box::from([])))));
+    let field = state.fields.get(&id).cloned().unwrap_or_default();
+    let forks = state.forks.get(&id).map(Vec::as_slice).unwrap_or_default();
+    let open = Arc::new(ids_of(page, &field, forks));
     state.open.insert(id, open.clone());
     open
 }

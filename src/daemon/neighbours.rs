@@ -292,6 +292,9 @@ impl Shared {
                     liars.insert(peer);
                 }
             }
+            Event::LetGo { peer, why } => {
+                tracing::warn!(%peer, "a node is let go and not let in for a while: {why}");
+            }
             Event::Forked { page } => {
                 tracing::warn!(page = %page.short(), "two histories of a page are known");
             }

@@ -245,6 +245,9 @@ pub fn page(node: &Node, governance: &Governance) -> PageReport {
             node: presence.and_then(Presence::node).map(|node| node.to_string()),
             away: away.iter().map(|(key, share)| (to(key), *share)).collect(),
             until: lending.map(|presence| presence.until).filter(|until| *until > 0),
+            contradiction: governance
+                .contradiction_of(key)
+                .map(|(one, other)| [one.id().to_string(), other.id().to_string()]),
         }
     };
     let beside = node.running().and_then(Running::neighbours).map(Neighbours::alongside);

@@ -15,7 +15,7 @@ use crate::{
         sealing::SealRefusal,
     },
     key::PublicKey,
-    limits::CHAIN_WINDOW_SEALS,
+    limits::{CHAIN_WINDOW_SEALS, VERIFY_TRIES},
     page::Page,
     store::Cursor,
 };
@@ -39,7 +39,38 @@ pub fn verify(
     progress: Progress,
 ) -> Result<Verified, Failure> {
     let id = page.page().id();
-    let log = node.store.verify(&id).map_err(sentence)?;
+    let log_bytes = || node.store.verify(&id).map(|log| log.bytes).map_err(sentence);
+    in_one_state(log_bytes, |bytes| verify_once(node, page, full, bytes, progress))
+}
+
+/// Tries again, a few times, where it failed while the log changed: a page that is taken over meanwhile is
+/// read in two parts, of which neither need make sense.
+fn in_one_state<T>(
+    mut state: impl FnMut() -> Result<u64, Failure>,
+    mut attempt: impl FnMut(u64) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut before = state()?;
+    for _ in 1..VERIFY_TRIES {
+        let failure = match attempt(before) {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        let now = state()?;
+        if std::mem::replace(&mut before, now) == now {
+            return Err(failure);
+        }
+    }
+    attempt(before)
+}
+
+fn verify_once(
+    node: &Node,
+    page: &Governance,
+    full: bool,
+    log_bytes: u64,
+    progress: Progress,
+) -> Result<Verified, Failure> {
+    let id = page.page().id();
     let (mut whole, end) =
         node.read_from(&id, Cursor::START).map_err(|error| unsound(page, &error))?;
     let entries = whole.raw.entries.len();
@@ -99,7 +130,7 @@ pub fn verify(
         certificates,
         height,
         state_root: replayed.page().state_root().to_string(),
-        log_bytes: log.bytes,
+        log_bytes,
         forked: node.forked_words(&id),
     })
 }
@@ -212,5 +243,32 @@ impl Certificates {
         (self.known, self.page) = (chain.newest, last);
         self.since.clear();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_while_the_log_changes_is_tried_again_a_few_times() {
+        let check = |states: &[u64], sound_at: u64, expect: Result<u64, usize>| {
+            let mut left = states.iter().copied();
+            let mut tries = 0;
+            let done = in_one_state(
+                || Ok(left.next().expect("it is not looked at so often")),
+                |state| {
+                    tries += 1;
+                    let sound = state == sound_at;
+                    sound.then_some(state).ok_or_else(|| Failure::refused("not sound"))
+                },
+            );
+            assert_eq!(done.map_err(|_| tries), expect, "{states:?}");
+        };
+        check(&[7], 7, Ok(7));
+        check(&[7, 7], 8, Err(1));
+        check(&[7, 8], 8, Ok(8));
+        check(&[7, 8, 9], 9, Ok(9));
+        check(&[7, 8, 9], 99, Err(VERIFY_TRIES));
     }
 }

@@ -337,6 +337,9 @@ impl Replay {
             Err(refusal) => tracing::warn!("the statement {id} counts no longer: {refusal}"),
             Ok(_) => {}
         }
+        if let Some(joined) = self.page.take_joined() {
+            self.uncounted.retain(|(id, _)| *id != joined.id());
+        }
         let is_applied = matches!(statement.kind(), Kind::Operation | Kind::Presence);
         if is_full || is_applied {
             self.seen.insert(id, statement);

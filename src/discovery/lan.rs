@@ -247,3 +247,24 @@ fn cached(daemon: &ServiceDaemon) -> Option<i64> {
 fn lock(door: &Door) -> MutexGuard<'_, Shared> {
     door.shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+
+    /// The good-bye of a name takes the addresses of its host with it: with one host for both, every fourth
+    /// node whose port changed was not found again.
+    #[test]
+    fn each_port_of_a_node_has_a_host_name_of_its_own() {
+        let host = |port: u16| {
+            let at = [SocketAddr::from(([192, 0, 2, 1], port))];
+            let beacon = Beacon::sign(&SecretKey::from_seed(&[1; 32]), &at, 1000).unwrap();
+            let info = info(&beacon).unwrap();
+            (info.get_fullname().to_owned(), info.get_hostname().to_owned())
+        };
+        let (one, other) = (host(31415), host(4242));
+        assert!(one.0 != other.0 && one.1 != other.1, "{one:?} {other:?}");
+        assert_eq!(one, host(31415));
+    }
+}

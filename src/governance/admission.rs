@@ -16,6 +16,19 @@ impl Governance {
         if self.page.roster().power(&statement.author()).is_none() {
             return Err(Refusal::NotParticipant(statement.author()));
         }
+        let before = self.evidence.get(&statement.author()).cloned();
+        match self.take_counted(statement) {
+            Err(refusal) if refusal.is_order() => self.set_apart(statement, before, refusal),
+            Err(refusal) => Err(refusal),
+            Ok(touched) => {
+                self.contradict(statement, before);
+                Ok(touched)
+            }
+        }
+    }
+
+    /// Takes a participant's statement in that counts, or that contradicts one that does.
+    fn take_counted(&mut self, statement: &Statement) -> Result<OrdSet<Register>, Refusal> {
         if let Some(outcome) = self.past.outcome(&statement.id()) {
             return Err(Refusal::Closed(statement.id(), outcome));
         }
@@ -110,9 +123,12 @@ impl Governance {
         let counts: Vec<Id> = targets()
             .filter(|target| is_open(target) && self.outranks(statement, ballot, target))
             .collect();
-        if counts.is_empty() && !self.is_new_evidence(statement, ballot) {
-            let is_known = self.is_kept(statement);
-            return Err(if is_known { Refusal::Known } else { Refusal::Outranked });
+        if counts.is_empty() {
+            return match self.note_contradiction_with_newest(statement, ballot) {
+                true => Ok(OrdSet::new()),
+                false if self.is_kept(statement) => Err(Refusal::Known),
+                false => Err(Refusal::Outranked),
+            };
         }
         let is_new = |target: &&Id| {
             !self.knows(target) && !self.rows.get(*target).is_some_and(|r| r.contains_key(&voter))
@@ -144,14 +160,16 @@ impl Governance {
             < Some(precedence)
     }
 
-    /// Whether a ballot that counts nowhere is still the first proof that its voter contradicted
-    /// itself: it is kept for that, whichever of the two came first (G11).
-    fn is_new_evidence(&self, statement: &Statement, ballot: &Ballot) -> bool {
-        let newest = self.newest_ballot.get(&statement.author());
-        let sequence = newest.and_then(|newest| newest.as_ballot()).map(|newest| newest.sequence);
-        !self.evidence.contains_key(&statement.author())
-            && sequence == Some(ballot.sequence)
-            && newest.map(Statement::id) != Some(statement.id())
+    /// Keeps a ballot as evidence that contradicts its voter's newest, whichever of the two came first (G11).
+    /// Returns whether it is kept.
+    fn note_contradiction_with_newest(&mut self, statement: &Statement, ballot: &Ballot) -> bool {
+        let newest = self.newest_ballot.get(&statement.author()).cloned();
+        newest.is_some_and(|newest| {
+            let sequence = newest.as_ballot().map(|newest| newest.sequence);
+            sequence == Some(ballot.sequence)
+                && newest.id() != statement.id()
+                && self.note_pair(&newest, statement)
+        })
     }
 
     /// Whether this very ballot is its voter's newest, or one of two that contradict each other.
@@ -164,21 +182,10 @@ impl Governance {
     /// Remembers the voter's newest ballot, and two different ones with one sequence (G11).
     fn note_ballot(&mut self, statement: &Statement, ballot: &Ballot) {
         let voter = statement.author();
-        let newest = self.newest_ballot.get(&voter).and_then(|newest| {
-            let sequence = newest.as_ballot()?.sequence;
-            Some((newest, sequence))
-        });
-        match newest {
-            Some((newest, sequence))
-                if sequence == ballot.sequence && newest.id() != statement.id() =>
-            {
-                let pair = (newest.clone(), statement.clone());
-                self.evidence.entry(voter).or_insert(pair);
-            }
-            Some((_, sequence)) if sequence > ballot.sequence => {}
-            _ => {
-                self.newest_ballot.insert(voter, statement.clone());
-            }
+        self.note_contradiction_with_newest(statement, ballot);
+        let newest = self.newest_ballot.get(&voter).and_then(Statement::as_ballot);
+        if newest.is_none_or(|newest| newest.sequence < ballot.sequence) {
+            self.newest_ballot.insert(voter, statement.clone());
         }
     }
 

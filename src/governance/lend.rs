@@ -44,6 +44,7 @@ impl Governance {
             ends: OrdSet::new(),
             lending: Lending::new(Arc::new([])),
             evidence: OrdMap::new(),
+            apart: Apart::default(),
             page,
         }
     }
@@ -129,7 +130,7 @@ impl Governance {
                 self.presences.remove(&author);
             }
             if let Some(other) = other.filter(|other| sequence(other) == sequence(statement)) {
-                self.evidence.entry(author).or_insert((statement.clone(), other));
+                self.note_pair(statement, &other);
             }
             self.sealed_presences.insert(author, statement.clone());
             self.await_end(&author);
@@ -149,20 +150,17 @@ impl Governance {
         self.ends.extend(end.filter(|(until, _)| *until > now));
     }
 
-    /// A presence that does not count is kept if it is the first proof that its author
-    /// contradicted itself (G11).
+    /// A presence that does not count is kept if it is a proof that its author contradicted itself (G11).
     fn keep_evidence(
         &mut self,
         statement: &Statement,
         newest: Statement,
         is_contradiction: bool,
     ) -> Result<OrdSet<Register>, Refusal> {
-        let author = statement.author();
-        if !is_contradiction || self.evidence.contains_key(&author) {
-            return Err(Refusal::OldPresence);
+        match is_contradiction && self.note_pair(&newest, statement) {
+            true => Ok(OrdSet::new()),
+            false => Err(Refusal::OldPresence),
         }
-        self.evidence.insert(author, (newest, statement.clone()));
-        Ok(OrdSet::new())
     }
 
     /// Lends a participant's power as its newest presence says, or not at all. Returns the

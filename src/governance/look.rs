@@ -196,13 +196,21 @@ impl Governance {
 
     /// The open set (N3): what two copies of a page under one seal have both, once they are in step.
     /// A ballot that waits for what it names is no part of it: it counts on nothing, and each copy
-    /// takes only so many.
+    /// takes only so many. Some may be in it twice.
     pub fn open_set(&self) -> Vec<&Statement> {
         let operations = self.operations.values().map(|proposal| &proposal.statement);
         let rows = self.rows.iter().filter(|(target, _)| self.knows(target));
         let ballots = rows.flat_map(|(_, rows)| rows.values());
+        let takes_part = |key: &PublicKey| self.page.roster().power(key).is_some();
+        let evidence = self.evidence.iter().filter(|(key, _)| takes_part(key));
+        let evidence = evidence.flat_map(|(_, (one, other))| [one, other]);
         let all = operations.chain(self.batches.values()).chain(self.presences.values());
-        all.chain(ballots).collect()
+        all.chain(ballots).chain(evidence).collect()
+    }
+
+    /// Two statements of this key that contradict each other, if such are known (G11).
+    pub fn contradiction_of(&self, key: &PublicKey) -> Option<&(Statement, Statement)> {
+        self.evidence.get(key)
     }
 
     /// Two statements that contradict each other, for each key that signed such (G11).

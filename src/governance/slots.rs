@@ -36,7 +36,7 @@ impl Governance {
         Ok(Some(touched))
     }
 
-    /// Keeps the first proof that an author put two statements into one slot under one seal (G11).
+    /// Keeps a proof that an author put two statements into one slot under one seal (G11).
     /// Under different seals it may be honest: the first may have ended between them.
     fn note_contradiction(
         &mut self,
@@ -44,13 +44,12 @@ impl Governance {
         present: &OrdSet<Rank>,
         base_time: u64,
     ) -> bool {
-        let other = present.iter().find(|(base, _)| base.0 == base_time);
-        let Some(other) = other.and_then(|(_, id)| self.statement(id)).cloned() else {
-            return false;
-        };
-        let is_new = !self.evidence.contains_key(&statement.author());
-        if is_new {
-            self.evidence.insert(statement.author(), (other, statement.clone()));
+        let others = present.iter().filter(|(base, _)| base.0 == base_time);
+        let others: Vec<Statement> =
+            others.filter_map(|(_, id)| self.statement(id)).cloned().collect();
+        let mut is_new = false;
+        for other in &others {
+            is_new |= self.note_pair(other, statement);
         }
         is_new
     }

@@ -518,6 +518,7 @@ proptest! {
 }
 mod certificates;
 mod edges;
+mod evidence;
 mod histories;
 mod invariants;
 mod judging;

@@ -119,7 +119,8 @@ pub const OPEN_ANSWER_BYTES_MAX: usize = SUBTREES_ROWS_MAX * (OPEN_PIECE_BYTES +
 pub const SEALS_REPLAYED_MAX: usize = 64;
 /// Beacons of a page's peers in one answer (choice).
 pub const PEERS_ANSWER_MAX: usize = 16;
-/// Peers of one node (choice: some connections that it opened, and many that came).
+/// Peers that came here by themselves (choice: many that came). Those that this node calls are besides:
+/// at most [`NETWORK_OUTBOUND_MAX`](super::NETWORK_OUTBOUND_MAX).
 pub const PEERS_MAX: usize = 128;
 /// Connections that a node opens by itself (choice: as other networks of the kind).
 pub const OUTBOUND_WANTED: usize = 8;
@@ -162,7 +163,8 @@ pub const STANDINGS_ASKED_MAX: usize = 16;
 /// What a peer's credit is at first, and at most (choice; what faults cost stands beside them).
 pub const CREDIT_FIRST: u32 = 50;
 pub const CREDIT_MAX: u32 = 100;
-/// How long a peer without credit is not let in again, and how many such are remembered (choice).
+/// How long a peer without credit is not let in again, and a fault against a rule is held against whoever
+/// comes again; how many such are remembered (choice).
 pub const SHUNNED_TIME: Duration = Duration::from_secs(3600);
 pub const SHUNNED_MAX: usize = 1024;
 /// Bytes of notices that are listened to at once, and in a second on the average (choice: a thousand
@@ -177,10 +179,18 @@ pub const TELL_AGAIN: Duration = Duration::from_secs(900);
 pub const GREET_AGAIN: Duration = Duration::from_secs(300);
 /// By how much a clock has to have changed to be compared again, or to be told of again (choice).
 pub const CLOCK_STEP: Duration = Duration::from_secs(60);
+/// How soon a peer that had no room for a notice is told where one stands (choice).
+pub const UNTOLD_AGAIN: Duration = Duration::from_secs(5);
+/// How often a page is verified that is changed meanwhile (choice).
+pub const VERIFY_TRIES: usize = 3;
 /// How long two open sets may differ before they are compared: what is under way arrives (choice).
 pub const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// How often pages are looked at within one event (choice: more than anything needs).
 pub const SETTLE_ROUNDS_MAX: usize = 16;
+/// Operations and batches with ballots among which it is looked what else a ballot contradicts that is not
+/// its voter's newest (choice: a tenth of a millisecond; where there are more, what it says itself and its
+/// voter's newest are looked at).
+pub const EVIDENCE_ROWS_MAX: usize = 1024;
 /// Statements of one page that are known of and lacking: in all, and of one peer (choice).
 pub const DUE_MAX: usize = 4096;
 pub const DUE_PER_PEER_MAX: usize = 1024;
@@ -303,6 +313,8 @@ pub const PETITION_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// room for).
 pub const PETITIONS_LOOKED_EVERY: Duration = Duration::from_secs(60);
 pub const PETITIONS_REST: Duration = Duration::from_millis(200);
+/// The same while a host is being asked, which is due until it answered (choice).
+pub const PETITIONS_ASKING_REST: Duration = Duration::from_secs(1);
 /// How long a beacon holds that a person asks for, to hand it on or to propose it (choice: so long
 /// that paper is of use, and so short that a proposal a month is enough).
 pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);

@@ -1,6 +1,8 @@
 //! Reconciling with one peer (N3): its open set is looked at from the root down, where it differs from
 //! one's own, until every id that is lacking is known.
 
+use std::collections::BTreeSet;
+
 use super::{
     message::{OpenAnswer, Part, Parts, Request},
     page::Page,
@@ -9,7 +11,7 @@ use super::{
     snapshot::Far,
 };
 use crate::{
-    governance::{Governance, field::Field, seal::SealRecord},
+    governance::{Governance, field::Field, seal::SealRecord, statement::Statement},
     id::Id,
     key::PublicKey,
     limits::*,
@@ -35,11 +37,7 @@ impl Page {
         let now = shared.now.ticks;
         let late_at = self.compares.values().filter_map(|compare| compare.late_at).max();
         let is_far = self.far.as_ref().is_some_and(Far::has_target);
-        if self.compares.len() >= COMPARES_MAX
-            || self.chase.is_some()
-            || is_far
-            || self.due.len() >= DUE_PER_PEER_MAX
-        {
+        if self.compares.len() >= COMPARES_MAX || self.chase.is_some() || is_far {
             return;
         }
         if late_at.is_some_and(|late_at| late_at > now) {
@@ -60,7 +58,10 @@ impl Page {
         let next = next.map(|seen| seen.compare_at).min();
         next.into_iter().for_each(|at| self.wake(at));
         let mut peers = self.usable(now, |seen| differs(seen) && seen.compare_at <= now);
-        peers.retain(|peer| !self.compares.contains_key(peer));
+        let held = self.due.held();
+        let has_room =
+            |peer: &PublicKey| held.get(peer).is_none_or(|count| *count < DUE_PER_PEER_MAX);
+        peers.retain(|peer| !self.compares.contains_key(peer) && has_room(peer));
         let Some(peer) = shared.best(peers) else { return };
         let (Some(seen), Some(own)) = (self.seen.get(&peer), &self.own) else { return };
         let root = seen.standing.open;
@@ -178,11 +179,11 @@ impl Page {
 /// The open set of a page (N3), as a trie of ids: open operations and batches, the ballots that count,
 /// presences that are not sealed, attestations, and evidence of every kind.
 pub fn open_set(page: &Governance, field: &Field, forks: &[SealRecord]) -> Trie {
-    let evidence = page.evidence().flat_map(|(_, (one, other))| [one.id(), other.id()]);
-    let said = page.said().into_keys().chain(evidence);
+    let said = page.open_set().into_iter().map(Statement::id);
     let attested = field.statements().into_keys();
     let forks = forks.iter().map(|record| record.seal.id());
-    Trie::from_pairs(said.chain(attested).chain(forks).map(|id| (id, Box::default())))
+    let ids: BTreeSet<Id> = said.chain(attested).chain(forks).collect();
+    Trie::from_pairs(ids.into_iter().map(|id| (id, Box::default())))
 }
 
 fn read(bytes: &[u8]) -> Result<Piece, Option<String>> {

@@ -42,11 +42,26 @@ impl Due {
         self.rows.len()
     }
 
-    /// Whether there is room for more of this peer's: so that one who invents ids takes no room from
-    /// others.
-    fn room(&self, peer: &PublicKey) -> usize {
+    /// How many of these each peer said first.
+    pub fn held(&self) -> BTreeMap<PublicKey, usize> {
+        let mut held = BTreeMap::new();
+        let first = self.rows.values().filter_map(|row| row.from.first());
+        first.for_each(|peer| *held.entry(*peer).or_default() += 1);
+        held
+    }
+
+    /// Makes room for one more of this peer's, if it may have more. Of too many in all, whoever has the most
+    /// gives one up: so that those who invent ids take no room from others, however many they are.
+    fn make_room(&mut self, peer: &PublicKey) -> bool {
         let own = self.rows.values().filter(|row| row.from.first() == Some(peer)).count();
-        DUE_PER_PEER_MAX.saturating_sub(own).min(DUE_MAX.saturating_sub(self.rows.len()))
+        if own >= DUE_PER_PEER_MAX || self.rows.len() < DUE_MAX {
+            return own < DUE_PER_PEER_MAX;
+        }
+        let most = self.held().into_iter().max_by_key(|(_, count)| *count);
+        let Some((most, _)) = most.filter(|(_, count)| *count > own + 1) else { return false };
+        let is_its = |row: &Row| row.from.first() == Some(&most);
+        let given_up = self.rows.iter().rev().find(|(_, row)| is_its(row)).map(|(id, _)| *id);
+        given_up.is_some_and(|id| self.rows.remove(&id).is_some())
     }
 
     /// A peer has this. Returns whether it is kept in mind.
@@ -57,7 +72,7 @@ impl Due {
             }
             return true;
         }
-        if self.room(peer) == 0 {
+        if !self.make_room(peer) {
             return false;
         }
         self.rows.insert(id, Row { from: vec![*peer], asked: None, is_hedged: false });
@@ -213,4 +228,37 @@ pub fn statement_id(bytes: &[u8]) -> Option<Id> {
         return Some(envelope.id(Kind::from_tag(envelope.kind)?));
     }
     SealRecord::decode(bytes).ok().map(|record| record.seal.id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+
+    /// N4 accepts: what somebody new says, also when many others have said all that there is room for.
+    /// N4 refuses: more of one peer than its share.
+    #[test]
+    fn those_who_invent_ids_take_no_room_from_others_however_many_they_are() {
+        let peer = |n: u8| SecretKey::from_seed(&[n; 32]).public();
+        let mut due = Due::default();
+        let mut next = 0u32;
+        let mut says = |due: &mut Due, who: u8, count: usize| {
+            let said = (0..count).filter(|_| {
+                next += 1;
+                due.insert(Id::hash(&[&next.to_be_bytes()]), &peer(who))
+            });
+            said.count()
+        };
+        let liars = (DUE_MAX / DUE_PER_PEER_MAX) as u8 + 1;
+        for who in 1..=liars {
+            let said = says(&mut due, who, DUE_PER_PEER_MAX + 1);
+            assert!(said <= DUE_PER_PEER_MAX, "{said}");
+            assert!(due.len() <= DUE_MAX);
+        }
+        assert_eq!(due.len(), DUE_MAX);
+        assert_eq!(says(&mut due, 100, 300), 300);
+        assert_eq!((due.len(), due.held()[&peer(100)]), (DUE_MAX, 300));
+        let shares: Vec<usize> = due.held().into_values().filter(|share| *share > 300).collect();
+        assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1, "{shares:?}");
+    }
 }

@@ -121,6 +121,8 @@ impl Sync {
             Input::Joined { peer, address, outbound } => self.joined(peer, address, outbound),
             Input::Left { peer } => self.parted(&peer),
             Input::Told { peer, notice } => self.told(&peer, &notice, ledger),
+            Input::Untold { peer } => self.shared.tell_soon(&peer),
+            Input::Unheard { peer } => self.unheard(&peer),
             Input::Answered { ask, answer } => self.answered(ask, answer, ledger),
             Input::Misbehaved { peer, .. } => self.shared.charge(&peer, Charge::Misbehaved),
             Input::Changed { page } => self.changed(page, ledger),
@@ -176,6 +178,17 @@ impl Sync {
         }
         self.shared.left(key);
         self.compare_clocks();
+    }
+
+    /// Asks a peer where it stands on all pages that it follows.
+    fn unheard(&mut self, key: &PublicKey) {
+        let followed = self.pages.values().filter(|page| page.seen.contains_key(key));
+        let followed: Vec<Id> = followed.map(|page| page.id).take(PAGES_TOLD_MAX).collect();
+        for pages in followed.chunks(FOLLOW_ROWS_MAX) {
+            let request = Request::Standings(pages.to_vec());
+            let bytes_max = request.answer_bytes_max();
+            self.shared.ask(key, request, bytes_max);
+        }
     }
 
     /// Tells a peer where this node stands on all its pages.

@@ -56,6 +56,13 @@ pub struct Asked {
     deadline: u64,
 }
 
+/// What is remembered of who broke a rule, so that coming again makes nothing good.
+struct Record {
+    credit: u32,
+    /// Until when, in ticks.
+    until: u64,
+}
+
 /// What a peer is charged with that an honest one may do as well, now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charge {
@@ -84,8 +91,8 @@ pub struct Shared {
     asks: BTreeMap<AskId, Asked>,
     deadlines: BTreeSet<(u64, AskId)>,
     next_ask: AskId,
-    /// Who was let go for having no credit left, until when.
-    shunned: BTreeMap<PublicKey, u64>,
+    /// Who broke a rule, and what credit it has if it comes back.
+    records: BTreeMap<PublicKey, Record>,
     outputs: Vec<Output>,
     /// Requests that ended with their peers.
     pub orphaned: Vec<Asked>,
@@ -102,6 +109,11 @@ impl Charge {
             Charge::Flood => "says more than anybody listens to",
             Charge::Misbehaved => "breaks the rules of the connection",
         }
+    }
+
+    /// Whether it is a rule that no honest node breaks, however bad its line.
+    fn is_rule(self) -> bool {
+        matches!(self, Charge::Flood | Charge::Misbehaved)
     }
 
     fn cost(self) -> u32 {
@@ -142,7 +154,7 @@ impl Shared {
             asks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             next_ask: 1,
-            shunned: BTreeMap::new(),
+            records: BTreeMap::new(),
             outputs: Vec::new(),
             orphaned: Vec::new(),
             gone: Vec::new(),
@@ -186,6 +198,14 @@ impl Shared {
     pub fn tell(&mut self, peer: &PublicKey, notice: &Notice) {
         if self.peers.contains_key(peer) {
             self.push(Output::Tell { peer: *peer, notice: notice.encode() });
+        }
+    }
+
+    /// Tells a peer soon where this node stands.
+    pub fn tell_soon(&mut self, peer: &PublicKey) {
+        let at = self.after(UNTOLD_AGAIN);
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.tell_again = peer.tell_again.min(at);
         }
     }
 
@@ -255,7 +275,9 @@ impl Shared {
 
     /// A peer is there. `false`: it is not let in.
     pub fn joined(&mut self, key: PublicKey, address: SocketAddr, outbound: bool) -> bool {
-        if let Some(why) = self.refuses(&key) {
+        let full = (!outbound && self.is_full(&key))
+            .then(|| format!("{PEERS_MAX} nodes have come here already"));
+        if let Some(why) = self.refuses(&key).or(full) {
             self.push(Output::Close { peer: key, why });
             return false;
         }
@@ -271,7 +293,7 @@ impl Shared {
             greeted: false,
             seen_as: None,
             clock: None,
-            credit: CREDIT_FIRST,
+            credit: self.credit_of(&key),
             faults: BTreeMap::new(),
             in_flight: 0,
             usual: None,
@@ -293,11 +315,20 @@ impl Shared {
         if let Some(lie) = self.book.lie(key) {
             return Some(format!("it was caught before: {}", lie.what));
         }
-        if self.shunned.get(key).is_some_and(|until| *until > self.now.ticks) {
-            return Some("it was of no use a short while ago".to_owned());
-        }
-        let is_full = self.peers.len() >= PEERS_MAX && !self.peers.contains_key(key);
-        is_full.then(|| format!("there are {PEERS_MAX} peers already"))
+        (self.credit_of(key) == 0).then(|| "it was of no use a short while ago".to_owned())
+    }
+
+    /// Whether as many came here as may. Those that this node calls have a share of their own, so that
+    /// nobody can fill it (N7).
+    fn is_full(&self, key: &PublicKey) -> bool {
+        let came = self.peers.iter().filter(|(other, peer)| !peer.outbound && *other != key);
+        came.count() >= PEERS_MAX
+    }
+
+    /// What credit a peer begins with.
+    fn credit_of(&self, key: &PublicKey) -> u32 {
+        let record = self.records.get(key).filter(|record| record.until > self.now.ticks);
+        record.map_or(CREDIT_FIRST, |record| record.credit)
     }
 
     /// A peer is gone, and what it was asked is over.
@@ -330,18 +361,32 @@ impl Shared {
 
     /// A peer did what costs it credit. Who has none left is let go for a while.
     pub fn charge(&mut self, key: &PublicKey, charge: Charge) {
+        let before = self.peers.get(key).map_or_else(|| self.credit_of(key), |peer| peer.credit);
+        let credit = before.saturating_sub(charge.cost());
+        if credit == 0 || charge.is_rule() {
+            self.remember(key, credit);
+        }
         let Some(peer) = self.peers.get_mut(key) else { return };
         *peer.faults.entry(charge.words()).or_default() += 1;
-        peer.credit = peer.credit.saturating_sub(charge.cost());
-        if peer.credit > 0 {
-            return;
+        peer.credit = credit;
+        if credit == 0 {
+            let why = charge.words().to_owned();
+            self.push(Output::Close { peer: *key, why: why.clone() });
+            self.left(key);
+            self.event(Event::LetGo { peer: *key, why });
         }
-        self.shunned.retain(|_, until| *until > self.now.ticks);
-        if self.shunned.len() < SHUNNED_MAX {
-            self.shunned.insert(*key, self.now.ticks + SHUNNED_TIME.as_millis() as u64);
+    }
+
+    /// Of too many those whose time is over first are forgotten.
+    fn remember(&mut self, key: &PublicKey, credit: u32) {
+        self.records.retain(|_, record| record.until > self.now.ticks);
+        let until = self.now.ticks + SHUNNED_TIME.as_millis() as u64;
+        self.records.insert(*key, Record { credit, until });
+        if self.records.len() > SHUNNED_MAX {
+            let oldest = self.records.iter().min_by_key(|(_, record)| record.until);
+            let oldest = oldest.map(|(key, _)| *key);
+            oldest.and_then(|oldest| self.records.remove(&oldest));
         }
-        self.push(Output::Close { peer: *key, why: charge.words().to_owned() });
-        self.left(key);
     }
 
     /// A peer was of use.

@@ -149,17 +149,29 @@ fn a_page_founded_on_one_resolves_on_the_other_also_when_the_first_is_gone() {
     one.answers("www.club.", "192.0.2.80");
 }
 
-/// N2 accepts: a question about a page that is not here, and that is linked from one that is.
+/// N2 accepts: a question about a page that is not here, and whose parent, linked from a page that is here,
+/// is not here either; and both are kept current then.
+/// N2 refuses: a page to which nothing leads.
 #[test]
 fn a_question_about_a_page_that_is_linked_and_not_here_is_answered_once_it_was_fetched() {
     let one = Node::start(&[]);
-    let below = one.founds("sub.above", ZONE);
+    let deep = one.founds("deep.sub.above", ZONE);
+    let below = one.founds("sub.above", &format!("{ZONE}deep PAGE {deep}\n"));
+    let other = one.founds("other", ZONE);
     let above = one.founds("above", &format!("$TTL 60\nsub PAGE {below}\n"));
     let two = Node::start(&[&one.reached_at]);
     let said = two.types(&["page", "join", "above", &above]);
     assert!(said.contains("fetched: it is here"), "{said}");
-    let waited = two.answers("www.sub.above.", "192.0.2.80");
+    let waited = two.answers("www.deep.sub.above.", "192.0.2.80");
     assert!(waited < Duration::from_secs(5), "it took {waited:?}");
+    for (page, name) in [("deep.sub.above", "new.deep.sub.above."), ("sub.above", "new.sub.above.")]
+    {
+        let said = one.proposes(page, &["set", "new", "A", "192.0.2.81"]);
+        one.types(&["vote", page, &said[..8], "--approve", "--as", "demo:bob"]);
+        two.answers(name, "192.0.2.81");
+    }
+    let pages = two.types(&["page", "list"]);
+    assert!(pages.contains("deep.sub.above") && !pages.contains(&other[..8]), "{pages}");
 }
 
 #[test]
@@ -171,6 +183,8 @@ fn whom_one_cannot_meet_is_said_in_one_sentence() {
     };
     check(&one.reached_at, "is this node itself");
     check("127.0.0.1:9", "127.0.0.1:9");
+    check("DMCT:0.5428:31415", "the beacon is cut off");
+    check("https://node.example", "names no node");
     check("DMCT:0.5428:31415:a3f2c8b9", "no node of this network shows itself");
     let two = Node::start(&[]);
     let beacon = two.types(&["beacon", "--long"]);

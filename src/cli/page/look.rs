@@ -50,7 +50,7 @@ pub struct Show {
     page: PageSelector,
 }
 
-/// List who decides about a page, and with how much power.
+/// List who decides about a page, with how much power, and who contradicted themselves.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page participants ff.ct")]
 pub struct Participants {
@@ -248,9 +248,20 @@ impl Participants {
                 text(lending(participant, &known)),
             ]);
         }
-        let text = table.render(context.style);
+        let mut text = table.render(context.style);
+        for participant in &report.roster {
+            text += &context.style.paint(Paint::Notice, &contradiction(participant, &known));
+        }
         context.print_paged(&text)
     }
+}
+
+/// That a participant signed two statements that contradict each other, if it did (G11).
+fn contradiction(participant: &Participant, known: &Acquaintances) -> String {
+    let Some([one, other]) = &participant.contradiction else { return String::new() };
+    let who = known.short(&participant.key);
+    let (one, other) = (short(one), short(other));
+    format!("- {who} signed two statements that contradict each other: {one} and {other}\n")
 }
 
 /// Whom a participant lends its power to, in a few words.

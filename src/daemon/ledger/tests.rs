@@ -166,6 +166,31 @@ fn what_one_node_took_in_another_takes_from_it_in_any_order_and_keeps() {
     assert!(rows[1].cause.starts_with("synced from z6Mk…"), "{}", rows[1].cause);
 }
 
+/// G11, N3: evidence comes as a pair, also when neither of the two counts here any more; it is stored, it is
+/// there after a restart, and the log is sound.
+#[test]
+fn evidence_of_what_counts_no_longer_is_kept_as_a_pair() {
+    let (a, b, id, _) = two();
+    let said = a.pass(&id, 7, &[1]);
+    let (op, from) = (said[0].id(), a.node.key());
+    let two = [Id::hash(&[b"one"]), op].map(|target| ballot(&id, &key(2), 1, target));
+    let newer = ballot(&id, &key(2), 2, op);
+    let both = |home: &Home, said: &[Statement]| home.node.admit(&id, &from, bytes(said));
+    assert!(both(&a, &[two[1].clone(), two[0].clone(), newer.clone()]).contains(&Verdict::New));
+    both(&b, &said);
+    both(&b, &[newer, ballot(&id, &key(2), 3, Id::hash(&[b"one"]))]);
+    assert!(matches!(both(&b, &two)[..], [Verdict::NotNow(_), Verdict::New]));
+    let again = b.again();
+    for home in [&b, &again] {
+        assert_eq!(home.page(&id).evidence().count(), 1);
+        for one in &two {
+            assert!(home.open(&id).get(&one.id()).is_some());
+            assert_eq!(home.node.stored(&id, &one.id()).as_deref(), Some(one.bytes()));
+        }
+    }
+    assert!(crate::daemon::trail::of(&again.node, &id).is_ok());
+}
+
 /// N6 accepts: a participant's statement of a page that is held.
 /// N6 refuses: statements of pages that are not held, of who takes no part, and of another page.
 #[test]

@@ -44,6 +44,7 @@ impl Door for PeerDoor {
 
     fn misbehaved(&self, key: &PublicKey, what: Misbehaviour) {
         let what = what.to_string();
+        tracing::warn!(peer = %key, "a node broke the rules of the connection and is let go: {what}");
         self.0.jobs.happened(Input::Misbehaved { peer: *key, what });
     }
 }

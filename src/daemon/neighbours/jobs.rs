@@ -2,10 +2,10 @@
 //!
 //! Whatever must not be lost is taken in always: there is one for each connection and each request
 //! that is under way, which have limits of their own. Notices of peers are dropped where too many
-//! wait: what they would have told is found by comparing.
+//! wait: their peers are asked where they stand as soon as there is room again.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,6 +13,7 @@ use std::{
 use crate::{
     dns::Lacking,
     id::Id,
+    key::PublicKey,
     limits::{JOBS_LOOKS_MAX, JOBS_NOTICES_BYTES_MAX},
     sync::{Input, Sync, Want},
 };
@@ -44,6 +45,21 @@ struct Queue {
     notices: usize,
     looks: usize,
     dropped: u64,
+    /// Whose were dropped since they were asked.
+    unheard: BTreeSet<PublicKey>,
+}
+
+impl Queue {
+    /// So many bytes of notices are taken in. With half of the room free, those who were not heard are
+    /// asked.
+    fn took(&mut self, bytes: usize) {
+        self.notices -= bytes.min(self.notices);
+        if self.notices <= JOBS_NOTICES_BYTES_MAX / 2 {
+            let unheard = std::mem::take(&mut self.unheard);
+            let unheard = unheard.into_iter().map(|peer| Job::Input(Input::Unheard { peer }));
+            self.jobs.extend(unheard);
+        }
+    }
 }
 
 impl Jobs {
@@ -53,6 +69,9 @@ impl Jobs {
         let mut queue = self.queue();
         if bytes > 0 && queue.notices + bytes > JOBS_NOTICES_BYTES_MAX {
             queue.dropped += 1;
+            if let Input::Told { peer, .. } = &input {
+                queue.unheard.insert(*peer);
+            }
             if queue.dropped.is_power_of_two() {
                 tracing::warn!(dropped = queue.dropped, "peers tell more than is taken in");
             }
@@ -106,7 +125,7 @@ impl Jobs {
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let job = queue.jobs.pop_front()?;
         match &job {
-            Job::Input(input) => queue.notices -= notice_bytes(input).min(queue.notices),
+            Job::Input(input) => queue.took(notice_bytes(input)),
             Job::Look(_) => queue.looks = queue.looks.saturating_sub(1),
             _ => {}
         }
@@ -152,7 +171,9 @@ mod tests {
         }
         let waiting: Vec<Job> = std::iter::from_fn(|| jobs.next(NOW)).collect();
         let notices = waiting.iter().filter(|job| matches!(job, Job::Input(Input::Told { .. })));
-        assert_eq!((notices.count(), waiting.len()), (4, 12));
+        let unheard = waiting.iter().filter(|job| matches!(job, Job::Input(Input::Unheard { .. })));
+        // The peer that was not heard is asked once.
+        assert_eq!((notices.count(), unheard.count(), waiting.len()), (4, 1, 13));
         jobs.happened(told());
         assert!(jobs.next(NOW).is_some(), "there is room again");
     }

@@ -4,11 +4,17 @@
 //! ([`crate::daemon::outbox`]); here hosts are met, asked and heard. What waits for one host is asked
 //! in turn, and it ends with the first question that finds nobody: the host is tried again later.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::{Future, pending},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::Semaphore,
-    task::{JoinSet, spawn_blocking},
+    task::{self, JoinSet, spawn_blocking},
     time::timeout,
 };
 
@@ -29,18 +35,72 @@ struct Round {
     errands: Vec<Errand>,
 }
 
+/// The hosts that are being asked, a few of them at a time.
+struct Rounds {
+    tasks: JoinSet<()>,
+    hosts: HashMap<task::Id, PublicKey>,
+    at_once: Arc<Semaphore>,
+}
+
+impl Default for Rounds {
+    fn default() -> Rounds {
+        let at_once = Arc::new(Semaphore::new(PETITION_HOSTS_MAX));
+        Rounds { tasks: JoinSet::new(), hosts: HashMap::new(), at_once }
+    }
+}
+
+impl Rounds {
+    /// Asks a host, unless it is being asked. Returns whether it is asked by that.
+    fn begin(
+        &mut self,
+        host: PublicKey,
+        asking: impl Future<Output = ()> + Send + 'static,
+    ) -> bool {
+        if self.hosts.values().any(|asked| *asked == host) {
+            return false;
+        }
+        let at_once = self.at_once.clone();
+        let task = self.tasks.spawn(async move {
+            let _place = at_once.acquire_owned().await;
+            asking.await;
+        });
+        self.hosts.insert(task.id(), host);
+        true
+    }
+
+    /// One of them has answered, or had the time to; never while nobody is asked.
+    async fn ended(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => drop(self.hosts.remove(&id)),
+            Some(Err(failed)) => drop(self.hosts.remove(&failed.id())),
+            None => pending().await,
+        }
+    }
+
+    /// How long there is a rest: what is due of a host that is being asked stays due meanwhile.
+    fn rest(&self) -> Duration {
+        if self.hosts.is_empty() { Duration::ZERO } else { PETITIONS_ASKING_REST }
+    }
+}
+
 impl Shared {
-    /// Hands petitions on, and hears what became of them, again and again.
+    /// Hands petitions on, and hears what became of them, again and again. A host that is slow keeps no other
+    /// waiting.
     pub(super) async fn keep_letters(self: Arc<Self>) {
+        let mut rounds = Rounds::default();
         loop {
             let looking = self.clone();
             let due = spawn_blocking(move || outbox::due(&looking.node, looking.node.now())).await;
-            self.deliver(due.unwrap_or_default()).await;
+            self.deliver(due.unwrap_or_default(), &mut rounds);
             let looking = self.clone();
             let pause = spawn_blocking(move || looking.until_letters()).await;
+            let pause = pause.unwrap_or(PETITIONS_LOOKED_EVERY).max(rounds.rest());
             // Whatever is kept meanwhile, or asked about, is due at once.
-            let woken = self.node.outboxes.woken();
-            let _ = timeout(pause.unwrap_or(PETITIONS_LOOKED_EVERY), woken).await;
+            let woken = timeout(pause, self.node.outboxes.woken());
+            tokio::select! {
+                _ = woken => {}
+                () = rounds.ended() => {}
+            }
         }
     }
 
@@ -52,18 +112,11 @@ impl Shared {
         due.clamp(PETITIONS_REST, PETITIONS_LOOKED_EVERY)
     }
 
-    /// Asks all hosts what is to be asked; returns when all have answered, or had the time to.
-    async fn deliver(self: &Arc<Self>, deliveries: Vec<Delivery>) {
-        let at_once = Arc::new(Semaphore::new(PETITION_HOSTS_MAX));
-        let mut rounds = JoinSet::new();
+    /// Begins to ask all hosts what is to be asked that are not being asked yet.
+    fn deliver(self: &Arc<Self>, deliveries: Vec<Delivery>, rounds: &mut Rounds) {
         for (host, round) in by_host(deliveries) {
-            let (shared, at_once) = (self.clone(), at_once.clone());
-            rounds.spawn(async move {
-                let _place = at_once.acquire_owned().await;
-                shared.ask_host(host, round).await;
-            });
+            rounds.begin(host, self.clone().ask_host(host, round));
         }
-        while rounds.join_next().await.is_some() {}
     }
 
     async fn ask_host(self: Arc<Self>, host: PublicKey, round: Round) {
@@ -141,4 +194,27 @@ fn is_gone(answer: &Result<Vec<u8>, AskError>) -> bool {
         answer,
         Err(AskError::NotConnected | AskError::Left(_) | AskError::TimedOut(_) | AskError::Busy)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+
+    #[tokio::test]
+    async fn a_host_that_is_slow_keeps_no_other_waiting() {
+        let [slow, quick] = [1, 2].map(|n| SecretKey::from_seed(&[n; 32]).public());
+        let mut rounds = Rounds::default();
+        assert_eq!(rounds.rest(), Duration::ZERO);
+        assert!(rounds.begin(slow, pending()));
+        for _ in 0..3 {
+            assert!(rounds.begin(quick, async {}));
+            assert!(!rounds.begin(slow, pending()), "it is being asked");
+            assert_eq!(rounds.rest(), PETITIONS_ASKING_REST);
+            rounds.ended().await;
+        }
+        assert!(rounds.begin(quick, async { panic!("a fault of this program") }));
+        rounds.ended().await;
+        assert!(rounds.begin(quick, async {}));
+    }
 }

@@ -150,6 +150,7 @@ impl Shared {
             Output::Tell { peer, notice } => {
                 if !network.tell(&peer, notice) {
                     tracing::debug!(%peer, "a notice found no room");
+                    self.jobs.happened(Input::Untold { peer });
                 }
             }
             Output::Ask { ask, peer, request, answer_bytes_max, patience } => {

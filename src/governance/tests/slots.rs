@@ -60,7 +60,7 @@ fn a_third_contender_is_proof_also_where_a_newer_one_holds_the_slot() {
     assert_eq!(late.admit(&larger), Ok(vec![]));
     assert_eq!(late.proposal(&larger.id()), None);
     assert_eq!(late.evidence().count(), 1);
-    assert_eq!(late.admit(&larger), Err(Refusal::SlotTaken(0)));
+    assert_eq!(late.admit(&larger), Err(Refusal::Known));
     invariants(&late);
 }
 

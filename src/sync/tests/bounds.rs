@@ -97,6 +97,48 @@ fn there_is_room_for_so_many_peers() {
         assert_eq!(is_closed, n == PEERS_MAX, "{n}");
     }
     assert_eq!(house.sync.peers().len(), PEERS_MAX);
+    // Whom the node calls itself has a share that nobody else can fill (N7).
+    let now = crate::sync::Moment { unix: BEGIN, ticks: 1000 };
+    let joined = Input::Joined { peer: node_key(1).public(), address: address(1), outbound: true };
+    house.sync.handle(now, joined, &house.shelf);
+    assert_eq!(house.sync.peers().len(), PEERS_MAX + 1);
+}
+
+/// N6 accepts: whoever comes back, and whoever broke one rule once.
+/// N6 refuses: whoever breaks rules again and again, under one key, also by coming anew each time.
+#[test]
+fn coming_again_makes_nothing_good() {
+    let mut town = Town::new(2, 46);
+    let house = &mut town.houses[0];
+    let peer = node_key(1).public();
+    let mut ticks = 0;
+    let mut tell = |input| {
+        ticks += 10;
+        let now = crate::sync::Moment { unix: BEGIN, ticks };
+        house.sync.handle(now, input, &house.shelf)
+    };
+    let mut visit = |is_honest: bool| {
+        let joined = Input::Joined { peer, address: address(1), outbound: false };
+        let outputs = tell(joined);
+        let is_let_in =
+            !outputs.iter().any(|output| matches!(output, crate::sync::Output::Close { .. }));
+        let mut outputs = Vec::new();
+        if !is_honest {
+            outputs = tell(Input::Misbehaved { peer, what: "too many requests".to_owned() });
+        }
+        tell(Input::Left { peer });
+        let is_told = |output: &crate::sync::Output| {
+            matches!(output, crate::sync::Output::Event(Event::LetGo { .. }))
+        };
+        (is_let_in, outputs.iter().any(is_told))
+    };
+    for _ in 0..10 {
+        assert_eq!(visit(true), (true, false));
+    }
+    assert_eq!(visit(false), (true, false));
+    assert_eq!(visit(true), (true, false));
+    assert_eq!(visit(false), (true, true));
+    assert_eq!(visit(true), (false, false));
 }
 
 /// The same seed, inputs and ledger give the same outputs.

@@ -105,3 +105,11 @@ pub fn talk(page: &Governance, count: u32) -> Vec<Statement> {
     }
     said
 }
+
+/// The presence of somebody who is away until then.
+pub fn away(page: &Governance, who: u8, sequence: u64, until: u64) -> Statement {
+    let who = person(who);
+    let mut presence = Presence::new(who.public().raw(), sequence);
+    (presence.away, presence.until) = (vec![(person(0).public().raw(), 10_000)], until);
+    Statement::sign(&page.page().id(), Body::Presence(presence), &who).unwrap()
+}

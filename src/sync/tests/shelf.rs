@@ -139,6 +139,11 @@ impl Shelf {
         assert_eq!(verdicts, [Verdict::New]);
     }
 
+    /// Says something that may not count any more.
+    pub fn hear(&self, statement: &Statement) {
+        self.admit(&statement.page(), &self.me, vec![statement.bytes().to_vec()]);
+    }
+
     pub fn attest(&self, page: &Id, node: &SecretKey, now: u64) {
         let said = self.books.borrow()[page].field.attest(&self.page(page), node, now);
         assert_eq!(self.admit(page, &self.me, vec![said.bytes().to_vec()]), [Verdict::New]);
@@ -182,6 +187,9 @@ impl Shelf {
         };
         match volume.governance.admit(&statement) {
             Ok(_) => {
+                let joined = volume.governance.take_joined();
+                let joined = joined.map(|joined| (joined.id(), joined.bytes().to_vec()));
+                volume.log.extend(joined);
                 volume.log.insert(statement.id(), bytes.to_vec());
                 Verdict::New
             }

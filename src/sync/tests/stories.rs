@@ -9,7 +9,7 @@ use crate::{
     governance::{Governance, statement::Statement},
     id::Id,
     sync::{
-        Event, Input, Ledger, Pace, Wish,
+        Event, Input, Ledger, Moment, Pace, Wish,
         message::{Follow, Notice, Standing},
     },
 };
@@ -52,7 +52,8 @@ fn two_that_meet_end_equal() {
         town.houses[n % 2].shelf.say(statement);
     }
     town.join(0, 1);
-    town.until(3000, |town| is_equal(town, &page));
+    // A ballot is looked for when what it names is there.
+    town.until(8000, |town| is_equal(town, &page));
     nobody_lied(&town);
     let came: usize = town.houses.iter().flat_map(|house| house.came.values()).sum();
     assert_eq!(came, said.len());
@@ -101,6 +102,37 @@ proptest! {
             }
         }
         town.lost = lost;
+        if is_line { town.line() } else { town.mesh() }
+        // Who does not answer often enough is let go, and met again an hour later.
+        town.until(20_000_000, |town| is_equal(town, &page));
+        nobody_lied(&town);
+    }
+
+    /// N3 accepts: the same where some contradict themselves, more than once: all have one pair of each.
+    #[test]
+    fn what_contradicts_itself_becomes_one_as_well(
+        seed in 0u64..1000,
+        count in 2usize..5,
+        is_line in any::<bool>(),
+        shares in prop::collection::vec(0u8..16, 28),
+    ) {
+        let page = page(2);
+        let mut town = town(count, seed, &page);
+        let mut said = talk(&page, 5);
+        let ops: Vec<Id> = [0, 3].map(|n: usize| said[n].id()).into();
+        for n in 0..3u8 {
+            let reason = format!("{n}");
+            said.push(ballot(&page, 1, 2, &ops[..1], &reason));
+            said.push(ballot(&page, 1, 3, &ops[1..], &reason));
+            said.push(proposal(&page, 2, 77, "taken", n));
+            said.push(away(&page, 3, 5, u64::from(n)));
+        }
+        said.push(away(&page, 3, 6, 0));
+        for (statement, share) in said.iter().zip(&shares) {
+            for n in (0..count).filter(|n| share & 1 << n != 0) {
+                town.houses[n].shelf.hear(statement);
+            }
+        }
         if is_line { town.line() } else { town.mesh() }
         town.until(4_000_000, |town| is_equal(town, &page));
         nobody_lied(&town);
@@ -369,8 +401,8 @@ fn an_open_set_is_compared_with_another_while_one_is_silent() {
     let page = page(3);
     let id = page.page().id();
     let mut town = one_is_silent(14, &page);
-    let said = talk(&page, 4);
-    for (from, said) in [(1, &said[..2]), (2, &said[2..])] {
+    let said = talk(&page, 2);
+    for (from, said) in [(1, &said[..3]), (2, &said[3..])] {
         said.iter().for_each(|statement| town.houses[from].shelf.say(statement));
         let standings = vec![standing(&town, from, &page)];
         let notice = Notice::Follow(Follow { live: true, standings }).encode();
@@ -379,7 +411,7 @@ fn an_open_set_is_compared_with_another_while_one_is_silent() {
     }
     // Two open sets that differ settle first.
     town.until(4000, |town| {
-        said[2..].iter().all(|said| town.houses[0].shelf.stored(&id, &said.id()).is_some())
+        said[3..].iter().all(|said| town.houses[0].shelf.stored(&id, &said.id()).is_some())
     });
     assert!(owes(&town, 1) && !owes(&town, 2));
     nobody_lied(&town);
@@ -411,4 +443,26 @@ fn seals_and_statements_are_asked_of_another_while_one_is_silent() {
         town.run(20_000);
     }
     nobody_lied(&town);
+}
+
+/// N4 accepts: a notice for which there was no room is made good within seconds, on either side.
+#[test]
+fn what_was_not_told_or_not_heard_is_made_good_soon() {
+    let page = page(3);
+    let check = |lost: &dyn Fn(&mut Town)| {
+        let mut town = town(2, 17, &page);
+        town.join(0, 1);
+        town.run(5000);
+        // The news is lost: nobody is told.
+        town.houses[0].shelf.say(&proposal(&page, 0, 0, "brick", 9));
+        let now = Moment { unix: town.unix(), ticks: town.ticks };
+        let house = &mut town.houses[0];
+        house.sync.handle(now, Input::Changed { page: page.page().id() }, &house.shelf);
+        town.run(5000);
+        assert!(!is_in(&town, 1, &page, "brick"));
+        lost(&mut town);
+        town.until(15_000, |town| is_in(town, 1, &page, "brick"));
+    };
+    check(&|town| town.input(0, Input::Untold { peer: node_key(1).public() }));
+    check(&|town| town.input(1, Input::Unheard { peer: node_key(0).public() }));
 }
