@@ -86,6 +86,10 @@ pub const SEAL_LEAP: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a node must have run before it seals after such a leap (choice): time enough for the clock
 /// to be set over the network.
 pub const SEAL_LEAP_WAIT: Duration = Duration::from_secs(600);
+/// How long a node seals nothing whose clock is ahead of those of most others (choice): a seal that is dated
+/// ahead keeps its page from going on elsewhere until then (T7). Others may be wrong, or lie: after that
+/// it seals all the same.
+pub const SEAL_CLOCK_WAIT: Duration = Duration::from_secs(3600);
 
 // Attestations and freshness.
 /// Bytes of one attestation, without its envelope: two ids of 34 bytes and two numbers of 9.

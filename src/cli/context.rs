@@ -41,8 +41,8 @@ pub struct Context {
 }
 
 /// How often, and how long each time, another command is waited for that has the directory.
-const LOCK_TRIES: usize = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(30);
+pub const LOCK_TRIES: usize = 100;
+pub const LOCK_PAUSE: Duration = Duration::from_millis(30);
 
 fn is_locked(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Locked { .. }))

@@ -40,7 +40,7 @@ impl Explain {
         }
         let name = &explanation.name;
         match explanation.rcode.as_str() {
-            "NOERROR" => Ok(()),
+            "NOERROR" | "" => Ok(()),
             "NXDOMAIN" => Err(Fault::not_found(format!("{name} does not exist (NXDOMAIN)"))),
             rcode => Err(Fault::refused(format!("{name} is not answered ({rcode})"))),
         }

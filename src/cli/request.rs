@@ -27,7 +27,8 @@ use crate::{
 
 /// Ask a page for a name, see what became of it, or turn a petition down.
 ///
-/// Anybody may ask; participants propose instead. The page's participants see it in `djdns inbox`
+/// Anybody may ask; participants propose instead. The page has to be here: `djdns page join NAME PAGE-ID`
+/// gets it. The page's participants see it in `djdns inbox`
 /// and `djdns requests P`, and may take it up with `djdns propose P --from-request ID`. After 14
 /// days without an answer it expires. Where other nodes host the page, the daemon hands it to them as
 /// soon as it reaches them, and `djdns request status` tells what they said, and when.

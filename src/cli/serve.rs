@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::{
-    context::Context,
+    context::{Context, LOCK_PAUSE, LOCK_TRIES},
     fault::{Fault, Outcome},
 };
 use crate::{
+    ambient,
     config::{
         door::HttpDoor,
         peers::{Contact, Listen, PeerDoor},
@@ -16,6 +17,7 @@ use crate::{
     },
     daemon::{self, ServeOptions, doors, node::Node},
     dns::Upstream,
+    store::StoreError,
 };
 
 /// Run the node: answer DNS on this machine from verified pages.
@@ -49,6 +51,16 @@ pub struct Serve {
     peers: Vec<Contact>,
 }
 
+/// Who has the data directory while a daemon runs.
+const HOLDER: &str = "djdns serve";
+
+fn is_held_by_a_command(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(StoreError::Locked { holder, .. }) => !holder.starts_with(HOLDER),
+        _ => false,
+    }
+}
+
 impl Serve {
     pub fn run(self, context: &mut Context) -> Outcome {
         let data_dir = context.data_dir()?;
@@ -66,10 +78,18 @@ impl Serve {
         let doors = doors::open(&options)?;
         let node = {
             let mut progress = context.progress();
-            Node::open(&data_dir, "djdns serve", &mut |label, done, total| {
-                progress.tell(label, done, total);
-            })
-            .map_err(doors::about_rights)?
+            let mut tries = 0;
+            loop {
+                let opened = Node::open(&data_dir, HOLDER, &mut |label, done, total| {
+                    progress.tell(label, done, total);
+                });
+                // A command has the directory for a moment; another daemon has it for good.
+                if tries == LOCK_TRIES || !opened.as_ref().is_err_and(is_held_by_a_command) {
+                    break opened.map_err(doors::about_rights)?;
+                }
+                tries += 1;
+                ambient::pause(LOCK_PAUSE);
+            }
         };
         for notice in node.notices() {
             tracing::warn!("{notice}");

@@ -110,7 +110,8 @@ pub fn key_named(context: &Context, text: &str) -> Outcome<PublicKey> {
             None if text.starts_with("did:") => Err(Fault::usage(refusal)),
             None => Err(Fault::usage(format!(
                 "`{text}` is neither a key (did:key:z6Mk…) nor the name of one here (see `djdns key \
-                 list`), nor demo:alice or the like"
+                 list`), nor demo:alice or the like; somebody else's key is made on their machine, and \
+                 `djdns key show` prints it there"
             ))),
         },
     }

@@ -70,14 +70,18 @@ fn render(context: &Context, status: &report::Status) -> String {
     match &status.peers {
         Some(peers) => {
             row("peers", peers.words.clone());
-            row("reached at", peers.listening.join(", "));
+            row("listens on", peers.listening.join(", "));
             peers.router.iter().for_each(|words| row("router", words.clone()));
         }
         None if status.daemon.is_some() => row("peers", "off: this node has no others".to_owned()),
         None => {}
     }
     row("pages", format!("{}, with {} entries", status.pages, status.entries));
-    row("open", format!("{} operations that have not ended", status.open_operations));
+    let (open, operations) = match status.open_operations {
+        1 => (1, "operation that has"),
+        open => (open, "operations that have"),
+    };
+    row("open", format!("{open} {operations} not ended"));
     let root = status.root.as_deref().unwrap_or("none");
     let public = if status.demonstration { " (the public demonstration)" } else { "" };
     row("root", format!("{root}{public}"));

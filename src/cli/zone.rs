@@ -44,10 +44,36 @@ pub fn report(context: &Context, contents: &ZoneContents) {
 /// # Errors
 /// When it cannot be read.
 pub fn read(file: &Path) -> Outcome<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes),
-        false => fs::read(file),
-    };
-    read.map_err(|error| Fault::file("read", file, &error))
+    read_if(file, |_| true).map(Option::unwrap_or_default)
 }
+
+/// Reads a file whose first bytes are right; none: they are not, and no more was read.
+///
+/// # Errors
+/// When it cannot be read, or has more than [`FILE_BYTES_MAX`].
+pub fn read_if(file: &Path, is_right: impl Fn(&[u8]) -> bool) -> Outcome<Option<Vec<u8>>> {
+    let read = || {
+        let mut from: Box<dyn Read> = match file.as_os_str() == "-" {
+            true => Box::new(std::io::stdin()),
+            false => Box::new(fs::File::open(file)?),
+        };
+        let mut bytes = Vec::new();
+        from.by_ref().take(HEAD_BYTES).read_to_end(&mut bytes)?;
+        if !is_right(&bytes) {
+            return Ok(None);
+        }
+        from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    };
+    let bytes = read().map_err(|error: std::io::Error| Fault::file("read", file, &error))?;
+    if bytes.as_ref().is_some_and(|bytes| bytes.len() as u64 > FILE_BYTES_MAX) {
+        let file = file.display();
+        return Err(Fault::refused(format!("{file} has more than {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// By so many bytes a file says what it is.
+const HEAD_BYTES: u64 = 64;
+/// Bytes of a file that is read whole (choice: the log of a page with some million names).
+const FILE_BYTES_MAX: u64 = 2 << 30;

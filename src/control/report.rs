@@ -597,9 +597,9 @@ pub struct Explanation {
     /// The page that answers for it.
     pub page: Option<PageStep>,
     pub owner: Option<String>,
-    /// `sealed`, `soft`, `contested` or `none`.
+    /// `sealed`, `soft`, `contested` or `none`; `outside`: others are asked for it.
     pub status: String,
-    /// How DNS answers for it, as in [`Resolution::rcode`].
+    /// How DNS answers for it, as in [`Resolution::rcode`]; empty where others are asked.
     pub rcode: String,
     /// Sentences.
     pub why: Vec<String>,

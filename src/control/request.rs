@@ -91,7 +91,7 @@ pub enum Request {
     /// Changes how closely a page is followed, and says it (N8).
     Follow { page: PageSelector, change: WishChange },
     /// Drops a page.
-    Forget { page: PageSelector },
+    Forget { page: PageSelector, untrust: bool },
     /// Trusts a page for a name and everything below it (T2).
     Join { name: Name, page: Id },
     /// Answers as the DNS face would, and says from where; `offline`: asks nobody else.

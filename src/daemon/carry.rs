@@ -14,6 +14,7 @@ use super::{
     following::Following,
     landing::Jump,
     node::{Node, Progress, Reopening, State, check_no_demonstration, sentence},
+    running::Running,
     status,
     whole::{self, Check, Note, Step, WholePage},
 };
@@ -380,12 +381,17 @@ impl Node {
     }
 }
 
-/// Drops a page, durably. An anchor that names it stays.
+/// Drops a page, durably. An anchor that names it stays, unless it is to go too: then the page need not
+/// be here.
 ///
 /// # Errors
 /// [`Failure`] when there is none, or the disk fails.
-pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure> {
-    let id = node.stored(selector)?;
+pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<Forgotten, Failure> {
+    let stored = node.stored(selector);
+    if untrust && let Some(forgotten) = trust_no_more(node, selector, stored.as_ref().ok())? {
+        return Ok(forgotten);
+    }
+    let id = stored?;
     let page = node.page(&id);
     let linked = page.as_ref().is_some_and(|page| node.is_linked(page.page()));
     let mut state = node.state();
@@ -424,4 +430,30 @@ pub fn forget(node: &Node, selector: &PageSelector) -> Result<Forgotten, Failure
         trusted,
         linked,
     })
+}
+
+/// Takes back the trust in a page, and says what that was where nothing of it is here.
+fn trust_no_more(
+    node: &Node,
+    selector: &PageSelector,
+    stored: Option<&Id>,
+) -> Result<Option<Forgotten>, Failure> {
+    let named = Name::parse(selector).ok();
+    let is_meant = |name: &Name, page: &Id| named.as_ref() == Some(name) || stored == Some(page);
+    let meant = node.anchors().into_iter().filter(|(name, page)| is_meant(name, page));
+    let mut taken_back = None;
+    for (name, page) in meant {
+        node.set_anchor(&name, None)?;
+        if let Some(neighbours) = node.running().and_then(Running::neighbours) {
+            neighbours.want_no_more(&page);
+        }
+        taken_back = Some((name, page));
+    }
+    Ok(taken_back.filter(|_| stored.is_none()).map(|(name, page)| Forgotten {
+        demonstration: false,
+        page_id: page.to_string(),
+        name: Some(name.to_string()),
+        trusted: None,
+        linked: false,
+    }))
 }

@@ -23,6 +23,11 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
     let view = node.view().load_full();
     let Some(path) = Path::read(name.wire()) else { unreachable!("a name is a path") };
     let answer = Answer::look_up(&view, &path, RecordType::ANY);
+    if let Some(why) = outside(node, &answer, &path) {
+        let (status, rcode) = ("outside".to_owned(), String::new());
+        let (name, page, operations) = (name.to_string(), None, Vec::new());
+        return Explanation { name, page, owner: None, status, rcode, why, operations };
+    }
     let mut way = steps(node, &view, name);
     let page = way.pop();
     let Some((governance, owner)) = locate(node, &view, name).filter(|_| is_said(&answer)) else {
@@ -76,6 +81,38 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
         why,
         operations,
     }
+}
+
+/// Who answers for a name that is in no page, where others are asked.
+fn outside(node: &Node, answer: &Answer, path: &Path) -> Option<Vec<String>> {
+    answer.outside.filter(|outside| outside.wire() == path.wire() && !is_said(answer))?;
+    let forwarding = node.running()?.forwarding();
+    let asked = match &forwarding.usual[..] {
+        [] => return None,
+        upstreams => upstreams.join(", "),
+    };
+    let mut why: Vec<String> = held_and_not_linked(node, path).into_iter().collect();
+    why.push(format!(
+        "no page here knows it: {asked} (from {}) is asked; `djdns resolve NAME --trace` does that now",
+        forwarding.from
+    ));
+    why.extend(forwarding.troubles);
+    Some(why)
+}
+
+/// A page that is here and would answer for the name, if anything led to it.
+fn held_and_not_linked(node: &Node, path: &Path) -> Option<String> {
+    let pages = node.pages();
+    let above = pages.iter().filter(|page| path.cut_at(page.page().name().wire()).is_some());
+    let page = above.max_by_key(|page| page.page().name().wire().len())?.page();
+    if page.name().is_root() || node.is_linked(page) {
+        return None;
+    }
+    let (name, id) = (page.name(), page.id().short());
+    Some(format!(
+        "a page {name} is here ({id}), and no page links to it: `djdns page join {name} {id}` trusts it for \
+         this machine"
+    ))
 }
 
 /// Whether the pages say anything about the name, if only that it does not exist.

@@ -165,9 +165,8 @@ impl Neighbours {
         node.wishes.listen(move |page, wish| {
             wished.jobs.happened(Input::Wish { page: *page, wish });
         });
+        shared.begin_beacon();
         let machine = machine::start(&shared)?;
-        // It asks the machine what peers see: before there is one it would wait for it in vain.
-        shared.renew_beacon();
         shared.want_anchors();
         shared.clone().begin(options);
         Ok(Arc::new(Neighbours {
@@ -299,6 +298,7 @@ impl Shared {
                 tracing::warn!(page = %page.short(), "two histories of a page are known");
             }
             Event::ClockOff { seconds } => {
+                self.node.note_clock(seconds);
                 let off = (seconds != 0).then_some(seconds);
                 self.tell(|facts| facts.clock_off = off);
             }

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     mem::{self, ManuallyDrop},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
 };
 
 use arc_swap::ArcSwap;
@@ -60,6 +60,8 @@ pub struct Node {
     pub(super) key: SecretKey,
     /// Seconds since 1970 (UTC).
     pub(super) started: u64,
+    /// Since when this clock is known to be ahead of those of most other nodes, by itself; 0: it is not.
+    pub(super) clock_ahead: AtomicU64,
     /// Whether that is the node's own, and no stand-in for one that cannot be used.
     has_key: bool,
     /// Pages whose log was cut at its end when it was opened, with what is said of it.
@@ -180,6 +182,7 @@ impl Node {
             has_key,
             cut,
             started: surroundings.now(),
+            clock_ahead: AtomicU64::new(0),
             store,
             surroundings,
             state: Mutex::new(ManuallyDrop::new(state)),

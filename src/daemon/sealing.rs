@@ -1,6 +1,6 @@
 //! Sealing as a host: the pages whose seats name this node are sealed when that is due (S6, S7).
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
     governance::{
@@ -26,6 +26,12 @@ impl Node {
     /// The public key of this node: what participants name for their seats.
     pub fn key(&self) -> PublicKey {
         self.key.public()
+    }
+
+    /// Notes by how many seconds the clocks of most other nodes differ from this one.
+    pub(super) fn note_clock(&self, others: i64) {
+        let since = if others < 0 { self.now().max(1) } else { 0 };
+        self.clock_ahead.store(since, Ordering::Relaxed);
     }
 
     /// Seals every page that is due, and says which seals are the newest here (T6).
@@ -105,6 +111,13 @@ impl Node {
                  end what is open or lent: it waits until the node has run for ten minutes, so that a \
                  wrong clock can be set first",
                 leap / (24 * 3600)
+            ));
+        }
+        let since = self.clock_ahead.load(Ordering::Relaxed);
+        if since > 0 && now.saturating_sub(since) < SEAL_CLOCK_WAIT.as_secs() {
+            return Err(format!(
+                "{name} is not sealed: this machine's clock is ahead of those of most other nodes, and a \
+                 seal that is dated ahead counts nowhere else until then: set the clock"
             ));
         }
         let height = proposal.seal.height;

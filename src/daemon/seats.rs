@@ -67,9 +67,11 @@ impl Seats {
             None => "nobody named a node".to_owned(),
         };
         let missing = self.lacking(page.page().roster());
+        let which = self.node.map_or(String::new(), |node| format!(" --node {node}"));
         format!(
             "{name} {is_not}: a seal takes {} of {} power, and {named}; domain changes are served as \
-             soft, changes of participants wait; whose seat is missing (`djdns host {name}`): {missing}",
+             soft, changes of participants wait; all have to name one node; whose seat is missing \
+             (`djdns host {name}{which}`): {missing}",
             self.quorum, self.total
         )
     }

@@ -115,7 +115,9 @@ impl Session for NodeSession {
             Request::Follow { page, change } => {
                 Answer::Following(wishes::follow(&node, &page, &change)?)
             }
-            Request::Forget { page } => Answer::Forgotten(carry::forget(&node, &page)?),
+            Request::Forget { page, untrust } => {
+                Answer::Forgotten(carry::forget(&node, &page, untrust)?)
+            }
             Request::Found => {
                 let page = node.found_page(std::mem::take(&mut self.staged), progress)?;
                 Answer::Committed { page: status::summary(&node, &page) }
@@ -269,7 +271,8 @@ fn draft(
     };
     let away = presence.iter().flat_map(|presence| &presence.away).map(|(delegate, _)| *delegate);
     let delegates_gone = away.filter(|delegate| !takes_part(delegate)).collect();
-    let free = page.free_slots(&author, slots.min(OPEN_OPERATIONS_MAX as usize));
+    let wanted = [slots.min(OPEN_OPERATIONS_MAX as usize), slots.div_ceil(BATCH_ROWS_MAX)];
+    let [free, batch_slots] = page.free_slots_at(&node.key(), &author, wanted);
     // Sequences are times, so that of what somebody says on two machines the later counts (G5, G6).
     Ok(Draft {
         page: page.page().id(),
@@ -278,7 +281,7 @@ fn draft(
         takes_part: page.page().roster().power(&author).is_some(),
         occupied: if free.len() < slots { occupied(page, &author) } else { Vec::new() },
         slots: free,
-        batch_slots: page.free_batch_slots(&author, slots.div_ceil(BATCH_ROWS_MAX)),
+        batch_slots,
         sequence: page.next_sequence(&author).max(node.milliseconds()),
         presence,
         presence_sequence: page.next_presence(&author).max(node.milliseconds()),

@@ -86,6 +86,28 @@ impl Governance {
         self.slots.contains_key(&(*author, kind, slot))
     }
 
+    /// Slots for operations and for batches of `author` that nothing occupies, at most so many of each,
+    /// from a place on that the node decides: who speaks at two nodes that do not hear each other then
+    /// seldom puts two into one slot, of which only one stays (G11). A demonstration is on one node only.
+    pub fn free_slots_at(
+        &self,
+        node: &PublicKey,
+        author: &PublicKey,
+        [operations, batches]: [usize; 2],
+    ) -> [Vec<u32>; 2] {
+        let hash = Id::hash(&[&node.raw().0, &author.raw().0, self.page.id().as_bytes()]);
+        let chance = match self.page.is_demonstration() {
+            true => 0,
+            false => hash.as_bytes().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
+        };
+        let from = |kind, max: u32, count| {
+            let round = (0..max).map(|n| (chance % max + n) % max);
+            round.filter(|slot| !self.is_taken(author, kind, *slot)).take(count).collect()
+        };
+        let max = self.page.parameters().open_operations_max;
+        [from(Kind::Operation, max, operations), from(Kind::Batch, BATCH_SLOTS, batches)]
+    }
+
     /// The lowest slots for operations of `author` that nothing occupies, at most `count`.
     pub fn free_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
         let max = self.page.parameters().open_operations_max;

@@ -274,8 +274,15 @@ pub const BOOK_LIARS_MAX: usize = 1024;
 pub const BOOK_LIE_CHARACTERS_MAX: usize = 200;
 /// Addresses at which a node was seen, beside those that it signs (choice: two networks of each family).
 pub const BOOK_HINTS_MAX: usize = 4;
-/// Failures in a row after which a node that was never reached is forgotten (choice: about ten minutes).
-pub const BOOK_FAILURES_MAX: u32 = 8;
+/// Failures in a row after which a node that was never reached is forgotten (choice: half a minute, and all
+/// of its addresses were tried twice; whoever is there is heard of again).
+pub const BOOK_FAILURES_MAX: u32 = 4;
+/// Addresses at which a node that was never reached is tried at a time (choice: two of each family).
+pub const BOOK_ADDRESSES_TRIED_MAX: usize = 4;
+/// Nodes that were never reached are tried so many at once, and then one in so long (choice). Anybody can
+/// sign beacons with the addresses of somebody who is no node: this bounds what they are sent.
+pub const TRIALS_AT_ONCE: u64 = 16;
+pub const TRIAL_EVERY: Duration = Duration::from_secs(5);
 /// How long a node that could not be reached is left alone, the first time; then twice as long (choice).
 pub const BOOK_RETRY_FIRST: Duration = Duration::from_secs(2);
 /// A connection that ended sooner was refused, and counts as one that failed (choice).

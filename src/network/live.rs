@@ -264,7 +264,15 @@ impl Live {
         mut send: SendStream,
         mut queue: mpsc::Receiver<Queued>,
     ) {
-        while let Some(Queued(notice, room)) = queue.recv().await {
+        loop {
+            // The queue never ends by itself: its other end is part of this connection.
+            let Queued(notice, room) = tokio::select! {
+                queued = queue.recv() => match queued {
+                    Some(queued) => queued,
+                    None => return,
+                },
+                _ = self.connection.closed() => return,
+            };
             let head = Bytes::copy_from_slice(&NoticeHead(notice.len() as u32).write());
             for part in [head, notice.into()] {
                 match timeout(shared.bounds.unread_time, send.write_chunk(part)).await {

@@ -385,3 +385,30 @@ async fn a_node_that_ends_says_so() {
     let error = alice.network.connect(&[bob.address()], None).await.unwrap_err();
     assert_eq!(error, ConnectError::Closed);
 }
+
+/// N6 refuses: that whoever comes and goes leaves anything behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_ended_leave_no_task_behind() {
+    let one = node(1);
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let visit = async || {
+        let visitor = node(2);
+        visitor.network.connect(&one.network.addresses(), Some(one.key)).await.unwrap();
+        visitor.network.shutdown().await;
+    };
+    visit().await;
+    let settled = async |most: usize| {
+        let fewer = async {
+            while alive() > most {
+                tokio::task::yield_now().await;
+            }
+        };
+        let _ = timeout(SURELY, fewer).await;
+        alive()
+    };
+    let before = settled(3).await;
+    for _ in 0..10 {
+        visit().await;
+    }
+    assert!(settled(before).await <= before, "{} tasks, {before} before", alive());
+}

@@ -327,7 +327,7 @@ impl Book {
         for (key, known) in self.nodes() {
             if !linked.contains(key) && known.tries.next <= now.ticks && !known.is_nowhere() {
                 let expired = known.beacon.as_ref().is_none_or(|one| one.is_expired(now.unix));
-                let addresses = known.addresses();
+                let addresses = known.addresses_to_try();
                 rows.push(Row {
                     key: Some(*key),
                     how: known.source.how,
@@ -419,6 +419,18 @@ impl Known {
             if !addresses.contains(address) {
                 addresses.push(*address);
             }
+        }
+        addresses
+    }
+
+    /// Those at which it is tried now: one that was never reached at a few each time.
+    fn addresses_to_try(&self) -> Vec<SocketAddr> {
+        let mut addresses = self.addresses();
+        if self.met == 0 && addresses.len() > BOOK_ADDRESSES_TRIED_MAX {
+            let turn = self.tries.failures as usize * BOOK_ADDRESSES_TRIED_MAX;
+            let turn = turn % addresses.len();
+            addresses.rotate_left(turn);
+            addresses.truncate(BOOK_ADDRESSES_TRIED_MAX);
         }
         addresses
     }

@@ -33,6 +33,8 @@ pub struct Sync {
     /// Connections that are being tried, until when: by their first address.
     pub(super) connecting: BTreeMap<SocketAddr, (Option<PublicKey>, u64)>,
     pub(super) connect_at: u64,
+    /// How many nodes that were never reached may be tried now, and since when that holds, in ticks.
+    pub(super) trials: (u64, u64),
     /// Whether anybody was called since the start.
     pub(super) has_called: bool,
     /// By how much most peers' clocks differ from this machine's, as it was said last; none: they do not.
@@ -59,6 +61,7 @@ impl Sync {
             handed: Handed::default(),
             connecting: BTreeMap::new(),
             connect_at: 0,
+            trials: (TRIALS_AT_ONCE, 0),
             has_called: false,
             clock_off: None,
             clock: 0,

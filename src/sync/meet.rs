@@ -95,8 +95,23 @@ impl Sync {
         self.connect_at = if chosen.is_empty() { rest.min(waits.max(now.ticks + 1)) } else { soon };
         self.has_called |= !chosen.is_empty();
         for candidate in chosen {
-            self.try_connect(candidate.key, candidate.addresses);
+            let known = candidate.key.and_then(|key| self.shared.book.get(&key));
+            let is_trial =
+                known.is_some_and(|known| known.met == 0 && known.source.how != How::Told);
+            if !is_trial || self.may_try() {
+                self.try_connect(candidate.key, candidate.addresses);
+            }
         }
+    }
+
+    /// Whether one more node that was never reached may be tried.
+    fn may_try(&mut self) -> bool {
+        let (left, since) = self.trials;
+        let every = TRIAL_EVERY.as_millis() as u64;
+        let more = self.shared.now.ticks.saturating_sub(since) / every;
+        let left = (left + more).min(TRIALS_AT_ONCE);
+        self.trials = (left.saturating_sub(1), since + more * every);
+        left > 0
     }
 
     /// Connections that there are, and those that are being tried.

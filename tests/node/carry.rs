@@ -354,7 +354,7 @@ fn a_damaged_page_is_named_with_what_is_wrong() {
 fn a_page_that_is_forgotten_is_gone_until_it_is_brought_again() {
     let tale = tale();
     let mut home = Home::new();
-    let failure = home.failure(Request::Forget { page: "carried.ct".to_owned() });
+    let failure = home.failure(Request::Forget { page: "carried.ct".to_owned(), untrust: false });
     assert_eq!(failure.kind, FailureKind::NotFound);
     home.carry(&tale.bundle()).unwrap();
     let forgotten = home.forget("carried.ct");

@@ -250,7 +250,7 @@ impl Home {
     }
 
     pub fn forget(&mut self, page: &str) -> Forgotten {
-        match self.ask(Request::Forget { page: page.to_owned() }).unwrap() {
+        match self.ask(Request::Forget { page: page.to_owned(), untrust: false }).unwrap() {
             Answer::Forgotten(forgotten) => forgotten,
             other => panic!("{other:?}"),
         }

@@ -39,7 +39,7 @@ fn a_node_that_forgot_a_page_does_not_sign_a_height_again() {
     let (page, raw) = found("own.ct", ZONE, "signed once");
     assert_eq!(host(&mut home, raw.clone()), [0, 0, 0, 1]);
     let (newer, _) = home.bundle("own.ct");
-    let forget = Request::Forget { page: page.id().to_string() };
+    let forget = Request::Forget { page: page.id().to_string(), untrust: false };
     home.ask(forget).unwrap();
     let mut home = home.reopened();
     assert_eq!(host(&mut home, raw), [0, 0, 0, 0]);

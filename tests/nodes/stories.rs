@@ -276,3 +276,16 @@ fn what_is_wrong_with_a_beacon_or_a_page_is_said_in_one_sentence() {
     one.types(&["connect", &two.reached_at]);
     check(&["page", "join", "shop", &page], "club");
 }
+
+/// T2: a person trusts a mistyped page, which nobody has, and takes that back.
+#[test]
+fn trust_in_a_page_that_is_not_here_is_taken_back() {
+    let node = Node::start(&[]);
+    let wrong = "11".repeat(32);
+    node.types(&["page", "join", "club", &wrong]);
+    assert!(node.types(&["status"]).contains("11111111"));
+    assert!(node.try_types(&["page", "forget", "club"]).is_err(), "nothing of it is here");
+    node.types(&["page", "forget", "club", "--untrust"]);
+    assert!(!node.types(&["status"]).contains("11111111"));
+    assert!(node.try_types(&["page", "forget", "club", "--untrust"]).is_err());
+}

@@ -37,7 +37,8 @@ pub struct Carry {
 
 /// Drop a page: everything that is held of it.
 ///
-/// It does not come back by itself. To decide between two histories of one page, forget it and import
+/// One that is trusted comes back from other nodes that have it: --untrust takes the trust back as well,
+/// also where nothing is here yet. Others do not come back by themselves. To decide between two histories of one page, forget it and import
 /// the one you choose; that is not remembered, and a bundle of the other, carried later, forks the
 /// page again. A node that sealed for somebody on one of them signs twice when it seals on the
 /// other: have its participants name another node first. What was founded, said or sealed on this
@@ -48,6 +49,9 @@ pub struct Forget {
     /// The page: its name, or the first digits of its id
     #[arg(value_name = "P", value_parser = args::page)]
     page: PageSelector,
+    /// Trust it no more, either: what `djdns page join` said is taken back
+    #[arg(long)]
+    untrust: bool,
     /// Do not ask, though the only copy may be lost
     #[arg(long)]
     yes: bool,
@@ -55,13 +59,12 @@ pub struct Forget {
 
 impl Carry {
     pub fn run(self, context: &mut Context) -> Outcome {
-        let bytes = zone::read(&self.file)?;
-        if !bundle::is_bundle(&bytes) {
+        let Some(bytes) = zone::read_if(&self.file, bundle::is_bundle)? else {
             return Err(Fault::refused(format!(
                 "{} is no bundle: `djdns page export P --format bundle` writes one",
                 self.file.display()
             )));
-        }
+        };
         let carried = import::carry(context, &bytes, |_| Ok(()))?;
         report(context, &carried)
     }
@@ -129,7 +132,7 @@ impl Forget {
         if !self.yes {
             ask_whether_to_lose(context, &self.page)?;
         }
-        let request = Request::Forget { page: self.page };
+        let request = Request::Forget { page: self.page, untrust: self.untrust };
         let forgotten = ask!(context, request, Answer::Forgotten(forgotten) => forgotten);
         if context.json {
             output::print_json(&forgotten)?;
@@ -208,7 +211,8 @@ fn warning(forgotten: &Forgotten) -> Option<String> {
     if let Some(trusted) = &forgotten.trusted {
         return Some(format!(
             "warning: it is still trusted for {trusted}, so nothing below that resolves until {back}, \
-             or `djdns page join {trusted} PAGE-ID` names another"
+             or `djdns page join {trusted} PAGE-ID` names another; `djdns page forget {trusted} --untrust` \
+             takes that back"
         ));
     }
     let name = forgotten.name.as_ref().filter(|_| forgotten.linked)?;

@@ -210,7 +210,11 @@ fn link(
         format!("djdns propose {parent} link {label} {}", page.page_id)
     };
     let Some(parent) = parent else {
-        context.note(format!("to link it from the page above: {}", by_hand(&above.to_string())));
+        let by_hand = by_hand(&above.to_string());
+        let typed = name.to_string();
+        let typed = typed.trim_end_matches('.');
+        context.note(format!("to have it answered here: djdns page join {typed} {}", page.page_id));
+        context.note(format!("to have it answered wherever the page above is: {by_hand}"));
         return Ok(None);
     };
     match propose_link(context, &parent, name, page, author) {

@@ -20,6 +20,7 @@ use crate::{
         report::{Event, PageReport, PageSummary, Participant, SealEvent},
         request::{Answer, PageSelector, Request},
     },
+    dns::icann,
     page::name::Name,
     time::date,
 };
@@ -410,6 +411,14 @@ impl Join {
             return output::print_json(&Joined { name, page_id, state });
         }
         output::print(&format!("{name} and everything below it is taken from {page}\n"))?;
+        let is_top = name.parent().is_some_and(|above| above.is_root());
+        if is_top && name.labels().any(icann::is_delegated) {
+            context.note(format!(
+                "warning: {name} is a top-level domain of the public DNS, too: on this machine every name \
+                 below it is now answered from this page alone; `djdns page forget {name} --untrust` takes \
+                 that back"
+            ));
+        }
         if let Some(joining) = joining {
             output::print(&format!("{}: {}\n", joining.state, clean(&joining.words)))?;
         }

@@ -10,7 +10,7 @@ use crate::{
     dns::{Fetch, Lacking, fetch::Waiting},
     id::Id,
     limits::{JOIN_LOOKED_EVERY, JOIN_PATIENCE, MISS_PATIENCE, PEERS_LOOK_PATIENCE},
-    sync::{self, Want},
+    sync::{self, Input, Want},
 };
 
 impl Fetch for Neighbours {
@@ -67,10 +67,7 @@ impl Neighbours {
         let begun = ambient::ticks();
         while ambient::ticks() - begun < JOIN_PATIENCE.as_millis() as u64 {
             if shared.node.page(&lacking.page).is_some() {
-                return joining(
-                    "fetched",
-                    "it is here, and is kept in step from now on".to_owned(),
-                );
+                return self.join_in_step(lacking, begun);
             }
             if let Some(why) = shared.facts().given_up.get(&lacking.page) {
                 return joining(REFUSED, why.clone());
@@ -87,6 +84,27 @@ impl Neighbours {
             ),
             _ => joining("wanted", shared.nobody_has_it()),
         }
+    }
+
+    /// A page is here: what is open on it comes a moment later, and whoever proposes something should
+    /// know of that.
+    fn join_in_step(&self, lacking: &Lacking, begun: u64) -> Joining {
+        let patience = JOIN_PATIENCE.as_millis() as u64;
+        let is_in_step =
+            || self.progress(&lacking.page).is_some_and(|progress| progress.is_in_step);
+        while !is_in_step() {
+            if ambient::ticks() - begun >= patience {
+                let words = "it is here; what is open on it is still being fetched";
+                return joining("fetched", words.to_owned());
+            }
+            self.shared.wait_for_news(JOIN_LOOKED_EVERY);
+        }
+        joining("fetched", "it is here, and is kept in step from now on".to_owned())
+    }
+
+    /// Seeks a page no more that nobody trusts any more.
+    pub fn want_no_more(&self, page: &Id) {
+        self.shared.jobs.happened(Input::Unwant { page: *page });
     }
 
     /// How far a page is.

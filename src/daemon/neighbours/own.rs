@@ -74,8 +74,18 @@ impl Shared {
 
     /// Makes a beacon if there is none, or it will expire, or this node is elsewhere now.
     pub(super) fn renew_beacon(&self) {
+        let peers = self.look(PEERS_LOOK_PATIENCE, |machine| machine.peers()).unwrap_or_default();
+        let seen = peers.iter().filter_map(|peer| peer.seen_as);
+        self.renew_beacon_at(self.own_addresses(observed(seen)));
+    }
+
+    /// Makes the first beacon: no peer has seen this node yet.
+    pub(super) fn begin_beacon(&self) {
+        self.renew_beacon_at(self.own_addresses(Vec::new()));
+    }
+
+    fn renew_beacon_at(&self, addresses: Vec<SocketAddr>) {
         let now = ambient::now();
-        let addresses = self.own_addresses();
         let is_good = |beacon: &Beacon| {
             let lasts = beacon.expires().saturating_sub(now);
             let life = BEACON_LIFE.as_secs();
@@ -95,12 +105,10 @@ impl Shared {
 
     /// Those of this machine's interfaces, then the router's, and then where several peers see this node: behind a router
     /// that may be where it can be reached.
-    fn own_addresses(&self) -> Vec<SocketAddr> {
+    fn own_addresses(&self, observed: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let listening = self.network().map(Network::addresses).unwrap_or_default();
         let mut addresses = discovery::own_addresses(&listening);
-        let peers = self.look(PEERS_LOOK_PATIENCE, |machine| machine.peers()).unwrap_or_default();
-        let seen = peers.iter().filter_map(|peer| peer.seen_as);
-        for address in self.mapped_address().into_iter().chain(observed(seen)) {
+        for address in self.mapped_address().into_iter().chain(observed) {
             if !addresses.contains(&address) && addresses.len() < BEACON_ADDRESSES_MAX {
                 addresses.push(address);
             }

@@ -35,7 +35,8 @@ impl Node {
             [] => Err(match self.damaged_meant(selector) {
                 Some(damage) => Failure::refused(damage.sentence),
                 None => Failure::not_found(format!(
-                    "there is no page `{selector}` here: `djdns page list` shows those there are"
+                    "there is no page `{selector}` here: `djdns page list` shows those there are, and \
+                     `djdns page join NAME PAGE-ID` gets one that others hold"
                 )),
             }),
             [page] => Ok(page.clone()),

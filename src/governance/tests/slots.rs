@@ -152,3 +152,19 @@ fn a_batch_of_what_nobody_ever_had_ends_by_time() {
     assert_eq!(page.free_batch_slots(&key(0).public(), 1), [0]);
     assert_eq!(page.admit(&unknown), Err(Refusal::Closed(unknown.id(), Outcome::Expired(2))));
 }
+
+/// G11: two nodes at which one person speaks begin at different places, and go round.
+#[test]
+fn each_node_puts_what_a_person_says_into_slots_of_its_own() {
+    let page = page(3);
+    let author = key(0).public();
+    let at = |node: u8, count| page.free_slots_at(&key(node).public(), &author, [count, 1]);
+    let max = page.page().parameters().open_operations_max as usize;
+    let [all, _] = at(1, usize::MAX);
+    assert_eq!(all.len(), max);
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), max);
+    let [one, two] = [at(1, 3), at(2, 3)];
+    assert_eq!(one, at(1, 3), "the same each time");
+    assert!(one[0].iter().all(|slot| !two[0].contains(slot)), "{one:?} {two:?}");
+    assert_ne!(one[1], two[1]);
+}

@@ -321,3 +321,25 @@ fn a_clock_that_was_set_is_compared_again() {
     (1..3).for_each(|n| town.part(0, n));
     assert_eq!(said(&town).last(), Some(&0));
 }
+
+/// D1 refuses: beacons that make nodes call somebody who is none. However many are heard of, few are tried.
+#[test]
+fn whoever_signs_many_beacons_has_few_of_them_called() {
+    let mut town = Town::new(1, 31);
+    let victim: Vec<_> = (0..8).map(|port| ([10, 9, 9, 9], 1000 + port).into()).collect();
+    let mut tried = 0;
+    for n in 0..2000_u32 {
+        let mut seed = [7; 32];
+        seed[..4].copy_from_slice(&n.to_be_bytes());
+        let key = crate::key::SecretKey::from_seed(&seed);
+        let beacon = crate::beacon::Beacon::sign(&key, &victim, BEGIN + 86_400).unwrap();
+        town.input(0, Input::Found { beacon, how: crate::sync::How::Lan });
+        town.run(10);
+        tried = town.tried;
+    }
+    town.run(600_000);
+    // Twenty seconds of beacons, ten minutes of calls.
+    assert!(tried <= 16 + 4, "{tried} at once");
+    assert!(town.tried <= 16 + 620 / 5 + 1, "{}", town.tried);
+    assert!(town.tried > 50 && town.addresses_tried <= 4 * town.tried, "{}", town.addresses_tried);
+}

@@ -42,6 +42,9 @@ pub struct Town {
     pub lost: u64,
     /// Whether connections that are tried come about.
     pub is_open: bool,
+    /// Connections that were tried, and at how many addresses.
+    pub tried: usize,
+    pub addresses_tried: usize,
     queue: BTreeMap<(u64, u64), Delivery>,
     serial: u64,
     chance: u64,
@@ -93,6 +96,8 @@ impl Town {
             links: BTreeSet::new(),
             lost: 0,
             is_open: true,
+            tried: 0,
+            addresses_tried: 0,
             queue: BTreeMap::new(),
             serial: 0,
             chance: seed,
@@ -189,6 +194,8 @@ impl Town {
                 }
             }
             Output::Connect { addresses, key } => {
+                self.tried += 1;
+                self.addresses_tried += addresses.len();
                 let to = (0..self.houses.len()).find(|n| addresses.contains(&address(*n)));
                 match to.filter(|to| self.is_open && *to != at) {
                     Some(to) => self.post(50, Delivery::Joined(at, to)),
