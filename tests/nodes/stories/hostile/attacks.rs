@@ -307,7 +307,7 @@ pub async fn rubbish(target: &Target) {
 pub async fn swapper(target: &Target) {
     let bytes = target.elsewhere.bytes().to_vec();
     announce(target, 1, |request| match request {
-        Request::Statements(named) => Some(packed(&named.page, &[bytes.clone()])),
+        Request::Statements(named) => Some(packed(&named.page, std::slice::from_ref(&bytes))),
         _ => nothing(request),
     })
     .await;
@@ -320,7 +320,7 @@ pub async fn carrier(target: &Target) {
     let (id, bytes) = (target.elsewhere.id(), target.elsewhere.bytes().to_vec());
     let _ = stranger.tell(&news(differing(standing, 0), vec![id])).await;
     let answer = |request: &Request| match request {
-        Request::Statements(named) => Some(packed(&named.page, &[bytes.clone()])),
+        Request::Statements(named) => Some(packed(&named.page, std::slice::from_ref(&bytes))),
         _ => nothing(request),
     };
     stranger.answer(answer).await;
