@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     Event, Held, Ledger, Refused, Sealed,
-    due::statement_id,
     message::{Above, Named, Next, Request},
+    pack::statement_id,
     page::Page,
     serve::kind_of,
     session::Shared,

@@ -6,17 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Ledger,
     message::{Named, Request},
+    pack::statement_id,
     page::Page,
     serve::operations_of,
     session::{Charge, Shared},
 };
-use crate::{
-    governance::{envelope::Envelope, seal::SealRecord},
-    id::{Id, Kind},
-    key::PublicKey,
-    limits::*,
-    page::entry::Rdata,
-};
+use crate::{id::Id, key::PublicKey, limits::*, page::entry::Rdata};
 
 /// What is lacking, and who said that they have it.
 #[derive(Default)]
@@ -220,14 +215,6 @@ impl Page {
             self.pause(peer, shared);
         }
     }
-}
-
-/// The id of a statement, or of a seal in its record, by its bytes; nothing else of it is checked.
-pub fn statement_id(bytes: &[u8]) -> Option<Id> {
-    if let Ok(envelope) = Envelope::decode(bytes, BATCH_BYTES_MAX) {
-        return Some(envelope.id(Kind::from_tag(envelope.kind)?));
-    }
-    SealRecord::decode(bytes).ok().map(|record| record.seal.id())
 }
 
 #[cfg(test)]

@@ -17,12 +17,11 @@
 
 use std::collections::HashMap;
 
-use super::{
-    due::statement_id,
-    parts::{PartsRefusal, read_length, take, write_length},
-};
+use super::parts::{PartsRefusal, read_length, take, write_length};
 use crate::{
+    governance::{envelope::Envelope, seal::SealRecord},
     id::{Id, Kind},
+    limits::BATCH_BYTES_MAX,
     page::{codec, name::Owner, origin_version},
 };
 
@@ -258,6 +257,14 @@ fn step(packed: &mut &[u8], history: &mut History, end: usize) -> Result<(), Pac
         _ => return Err(PackRefusal::NoStep),
     }
     Ok(())
+}
+
+/// The id of a statement, or of a seal in its record, by its bytes; nothing else of it is checked.
+pub fn statement_id(bytes: &[u8]) -> Option<Id> {
+    if let Ok(envelope) = Envelope::decode(bytes, BATCH_BYTES_MAX) {
+        return Some(envelope.id(Kind::from_tag(envelope.kind)?));
+    }
+    SealRecord::decode(bytes).ok().map(|record| record.seal.id())
 }
 
 #[cfg(test)]

@@ -247,7 +247,8 @@ impl Town {
                 };
                 if let Request::Statements(named) = &read {
                     let items = super::liars::items(&read, &given);
-                    let ids = items.iter().filter_map(|item| super::super::due::statement_id(item));
+                    let ids =
+                        items.iter().filter_map(|item| super::super::pack::statement_id(item));
                     for id in ids.filter(|id| named.ids.contains(id)) {
                         *self.houses[from].came.entry(id).or_default() += 1;
                     }
