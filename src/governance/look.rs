@@ -1,7 +1,12 @@
 //! What a page says, and what was said about it.
 
+use std::collections::HashMap;
+
 use super::{operation::Operation, tally::Tally, *};
-use crate::page::genesis::{Parameters, Roster};
+use crate::{
+    key::RawKey,
+    page::genesis::{Parameters, Roster},
+};
 
 impl Governance {
     /// The record sets at `owner` as ratified, and whether they are soft (not yet sealed).
@@ -144,21 +149,28 @@ impl Governance {
     pub fn seats(&self) -> impl Iterator<Item = (PublicKey, PublicKey)> {
         let all = self.sealed_presences.iter().chain(self.presences.iter());
         let all = all.filter(|(key, _)| self.page.roster().power(key).is_some());
-        all.filter_map(|(key, presence)| Some((*key, presence.as_presence()?.node()?)))
+        let mut node = nodes();
+        all.filter_map(move |(key, presence)| Some((*key, node(presence)?)))
     }
 
     /// Whether any seat names this node, in its sealed presence or a newer (S2).
     pub fn is_named(&self, node: &PublicKey) -> bool {
-        self.seats().any(|(_, named)| named == *node)
+        let node = node.raw();
+        let names = |presence: &Statement| {
+            presence.as_presence().is_some_and(|presence| presence.node.first() == Some(&node))
+        };
+        let all = self.sealed_presences.iter().chain(self.presences.iter());
+        let mut naming = all.filter(|(_, presence)| names(presence));
+        naming.any(|(key, _)| self.page.roster().power(key).is_some())
     }
 
     /// The power of each seat that names a node, with the nodes that may speak for it: at most the one
     /// in its sealed presence and the one in a newer (S2).
     pub fn seat_nodes(&self) -> impl Iterator<Item = (u64, [Option<PublicKey>; 2])> {
-        let node = |presence: Option<&Statement>| presence?.as_presence()?.node();
+        let mut node = nodes();
         let seats = self.page.roster().iter().map(move |(key, power)| {
             let presences = [self.sealed_presences.get(key), self.presences.get(key)];
-            (u64::from(power), presences.map(node))
+            (u64::from(power), presences.map(|presence| node(presence?)))
         });
         seats.filter(|(_, nodes)| nodes.iter().any(Option::is_some))
     }
@@ -228,6 +240,15 @@ impl Governance {
     /// Two statements that contradict each other, for each key that signed such (G11).
     pub fn evidence(&self) -> impl Iterator<Item = (&PublicKey, &(Statement, Statement))> {
         self.evidence.iter()
+    }
+}
+
+/// The node that a presence names. Thousands of seats name a few dozen nodes: each key is admitted once.
+fn nodes() -> impl FnMut(&Statement) -> Option<PublicKey> {
+    let mut known: HashMap<RawKey, Option<PublicKey>> = HashMap::new();
+    move |presence| {
+        let raw = *presence.as_presence()?.node.first()?;
+        *known.entry(raw).or_insert_with(|| PublicKey::admit(raw).ok())
     }
 }
 
