@@ -11,11 +11,15 @@
 # Deltas: bytes that cross the loopback, in both directions, headers included, from the change to when the
 # other side has it: 1, 10 and 1000 entries, proposed, approved and sealed on one node of djdns and live
 # on the other; the same set in Knot with knotc, NOTIFY and IXFR; the same lines changed in a file,
-# committed, and fetched from a `git daemon`.
+# committed, and fetched from a `git daemon`. Each set is one step: a batch, a transaction, a commit.
+# Turns: how often the direction changes in which something crosses meanwhile; two are a round trip. TCP
+# segments without data are none, nor are QUIC packets too small for more than an acknowledgement.
+# Live: from starting the command that changes one entry (`djdns propose`, which signs, `knotc`) to the
+# answer of the other side to dig.
 #
 # All of it runs in a network namespace of its own, so that nobody else's bytes are counted: as root, or
 # where users may make namespaces. The servers that give are on one core, those that take on the other.
-# Needs knotd, knotc (Debian: knot), dig (bind9-dnsutils), git, ip (iproute2), and
+# Needs knotd, knotc (Debian: knot), dig (bind9-dnsutils), git, ip (iproute2), perl, and
 # target/release/djdns.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,7 +35,7 @@ fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
 
 export PATH="$PATH:/usr/sbin:/sbin"
 if [ -z "${DJDNS_BENCH_NAMESPACE:-}" ]; then
-    for tool in knotd knotc dig git ip taskset awk unshare; do
+    for tool in knotd knotc dig git ip perl taskset awk unshare; do
         command -v "$tool" >/dev/null || fail "$tool is missing"
     done
     [ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
@@ -181,16 +185,52 @@ djdns_taker() {
     wait_for 25331 "$names" "$(address "$names")"
 }
 
-record() { printf '%s %s %s\n' "$1" "$2" "$3" >> "$scratch/results"; }
+# Counts turns until it is told to stop, then says how many. A packet on the loopback is seen twice.
+cat > "$scratch/turns.pl" <<'PERL'
+use strict;
+use warnings;
+my %gives = map { $_ => 1 } 25311, 25321, 25322, 25341;
+my %takes = map { $_ => 1 } 25312, 25331, 25332;
+socket(my $all, 17, 3, unpack('n', pack('S', 3))) or die "socket: $!";
+setsockopt($all, 1, 20, pack('q q', 0, 100_000)) or die "setsockopt: $!";
+my ($turns, $last, $stop) = (0, '', 0);
+$SIG{TERM} = sub { $stop = 1 };
+$| = 1;
+open(my $ready, '>', $ARGV[0]) or die;
+close $ready;
+while (!$stop) {
+    my $from = recv($all, my $frame, 65536, 0);
+    next unless defined $from && unpack('x10 C', $from) != 4 && unpack('x12 n', $frame) == 0x800;
+    my ($head, $length, $protocol) = (4 * (unpack('x14 C', $frame) & 15), unpack('x16 n x5 C', $frame));
+    my ($source, $target) = unpack('x' . (14 + $head) . ' n n', $frame);
+    my $data = $length - $head - 8;
+    $data = $length - $head - 4 * (unpack('x' . (26 + $head) . ' C', $frame) >> 4) if $protocol == 6;
+    my $is_quic = $protocol == 17 && ($source == 25322 || $target == 25322);
+    next if $data <= ($is_quic ? 48 : 0);
+    my $way = $gives{$target} || $takes{$source} ? 'up' : $gives{$source} || $takes{$target} ? 'down' : next;
+    $turns++ if $way ne $last;
+    $last = $way;
+}
+print "$turns\n";
+PERL
 
-# Runs "$@" and leaves its time and what crossed meanwhile under the name $1.
+record() { printf '%s %s %s %s\n' "$1" "$2" "$3" "$4" >> "$scratch/results"; }
+
+# Runs "$@" and leaves its time, what crossed meanwhile and in how many turns under the name $1.
 measured() {
-    local what=$1 started bytes
+    local what=$1 started bytes took came counter
     shift
+    rm -f "$scratch/counts"
+    perl "$scratch/turns.pl" "$scratch/counts" > "$scratch/turns" & counter=$!
+    until [ -e "$scratch/counts" ]; do sleep 0.01; done
     started=$(now_us)
     bytes=$(crossed)
     "$@"
-    record "$what" $(($(now_us) - started)) $(($(crossed) - bytes))
+    took=$(($(now_us) - started))
+    came=$(($(crossed) - bytes))
+    kill "$counter"
+    wait "$counter" || true
+    record "$what" "$took" "$came" "$(cat "$scratch/turns")"
 }
 
 # The same, asked by what does not cross the loopback: Knot's and djdns' own sockets.
@@ -227,6 +267,28 @@ knot_change() {
     knot_has "$(($1 + $2 - 1))" "$(changed "$(($1 + $2 - 1))")"
 }
 
+# One name is changed until the other side answers so: what crosses is not counted.
+answers() {
+    local port=$1 name to until=$((SECONDS + wait_seconds))
+    name=$(printf 'n%07d.bench.' "$2")
+    to=$(changed "$2")
+    until [ "$(dig +short +time=1 +tries=1 @127.0.0.1 -p "$port" "$name" A 2>/dev/null)" = "$to" ]; do
+        [ "$SECONDS" -lt "$until" ] || fail "port $port does not say $to for $name in $wait_seconds s"
+    done
+}
+
+knot_live() {
+    printf 'zone-begin bench\nzone-unset bench n%07d A\nzone-set bench n%07d 3600 A %s\nzone-commit bench\n' \
+        "$1" "$1" "$(changed "$1")" | knotc -c "$scratch/giver/knot.conf" > /dev/null
+    answers 25312 "$1"
+}
+
+djdns_live() {
+    own "$scratch/founder" propose bench set "$(printf 'n%07d' "$1")" A "$(changed "$1")" \
+        > "$scratch/proposed" 2>&1 || fail "$(tail -n 3 "$scratch/proposed")"
+    answers 25331 "$1"
+}
+
 height() { own "$1" page show bench --json | grep -o '"height":[0-9]*' | head -n 1 | cut -d : -f 2; }
 
 # The same names in the file that the page is made like.
@@ -240,13 +302,11 @@ edit_zone() {
 
 # Proposed and approved by the only participant, sealed by the giving node, and sealed at the other.
 djdns_change() {
-    local n before
+    local before
     before=$(height "$scratch/follower")
-    if [ "$2" -le 10 ]; then
-        for ((n = $1; n < $1 + $2; n++)); do
-            own "$scratch/founder" propose bench set "$(printf 'n%07d' "$n")" A "$(changed "$n")" \
-                > "$scratch/proposed" 2>&1 || fail "$(tail -n 3 "$scratch/proposed")"
-        done
+    if [ "$2" -eq 1 ]; then
+        own "$scratch/founder" propose bench set "$(printf 'n%07d' "$1")" A "$(changed "$1")" \
+            > "$scratch/proposed" 2>&1 || fail "$(tail -n 3 "$scratch/proposed")"
     else
         own "$scratch/founder" propose bench apply "$scratch/page.zone" > "$scratch/proposed" 2>&1 \
             || fail "$(tail -n 3 "$scratch/proposed")"
@@ -280,8 +340,8 @@ git_change() {
 median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
 column() { awk -v what="$1" -v column="$2" '$1 == what { print $column }' "$scratch/results" | median; }
 ratio() { awk -v text="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-58s %.2f\n", text, a / b }'; }
-line() { awk -v what="$1" -v us="$(column "$1" 2)" -v bytes="$(column "$1" 3)" \
-    'BEGIN { gsub("_", " ", what); printf "%-22s %9.3f s %12d bytes\n", what, us / 1e6, bytes }'; }
+line() { awk -v what="$1" -v us="$(column "$1" 2)" -v bytes="$(column "$1" 3)" -v turns="$(column "$1" 4)" \
+    'BEGIN { gsub("_", " ", what); printf "%-22s %9.3f s %12d bytes %6d turns\n", what, us / 1e6, bytes, turns }'; }
 
 printf '[peers]\nlan = false\nport-mapping = false\n' > "$scratch/djdns.toml"
 write_zones
@@ -301,6 +361,10 @@ for ((round = 1; round <= rounds; round++)); do
         measured "git_$many" git_change "$first" "$many"
         first=$((first + many))
     done
+    measured knot_live knot_live "$first"
+    edit_zone "$first" 1 "$scratch/page.zone"
+    measured djdns_live djdns_live "$first"
+    git_change "$first" 1
     stop "$knot_taker"
     stop "$djdns_taker"
     echo "round $round of $rounds is done"
@@ -311,9 +375,16 @@ for what in knot_first djdns_first; do line "$what"; done
 for many in 1 10 1000; do
     for who in knot djdns git; do line "${who}_$many"; done
 done
+printf '%-22s %9.3f s\n' 'knot live' "$(column knot_live 2 | awk '{ print $1 / 1e6 }')" \
+    'djdns live' "$(column djdns_live 2 | awk '{ print $1 / 1e6 }')"
 ratio "first sync, verified / AXFR between two Knots, time" "$(column djdns_first 2)" "$(column knot_first 2)"
 ratio "first sync, verified / AXFR between two Knots, bytes" "$(column djdns_first 3)" "$(column knot_first 3)"
 for many in 1 10 1000; do
-    ratio "$many changes: bytes / IXFR" "$(column "djdns_$many" 3)" "$(column "knot_$many" 3)"
-    ratio "$many changes: bytes / git fetch" "$(column "djdns_$many" 3)" "$(column "git_$many" 3)"
+    for peer in knot git; do
+        name=IXFR
+        [ "$peer" = knot ] || name='git fetch'
+        ratio "$many changes: bytes / $name" "$(column "djdns_$many" 3)" "$(column "${peer}_$many" 3)"
+        ratio "$many changes: turns / $name" "$(column "djdns_$many" 4)" "$(column "${peer}_$many" 4)"
+    done
 done
+ratio "live at the other side / Knot's secondary, time" "$(column djdns_live 2)" "$(column knot_live 2)"

@@ -70,6 +70,8 @@ pub struct Outcome {
     /// Questions that were asked of nodes, and those of them that were answered with records.
     pub questions: u64,
     pub answered: u64,
+    /// Pages that honest nodes took over at a seal, each time (N5).
+    pub taken_over: u64,
     /// Nodes that were found to lie.
     pub lied: u64,
     /// The command that runs it again.
@@ -93,6 +95,7 @@ pub fn run(name: &str, scenario: &Scenario, seed: u64, crowd: &mut Crowd) -> Out
         changes: world.changes,
         questions: world.questions,
         answered: world.answered,
+        taken_over: world.taken_over(),
         lied: world.lied.iter().map(|(_, liar)| liar).collect::<BTreeSet<_>>().len() as u64,
         again: format!("djdns simulate {name} --seed {seed}"),
     }
@@ -433,6 +436,12 @@ impl<'s> World<'s> {
         most.values().sum()
     }
 
+    fn taken_over(&self) -> u64 {
+        let honest = self.members.iter().filter(|member| member.is_honest);
+        let nodes = honest.filter_map(|member| member.node.as_deref());
+        nodes.map(invariants::taken_over).sum()
+    }
+
     /// What must be so at the end.
     fn judge(&mut self) -> Result<(), String> {
         let honest: Vec<&Member> = self.members.iter().filter(|member| member.is_honest).collect();
@@ -473,10 +482,20 @@ impl<'s> World<'s> {
         Ok(())
     }
 
+    /// Whom a node has among its peers although some honest node found it to lie.
+    fn kept_liar(&self, member: &Member) -> Option<&Member> {
+        let peers = member.machine.peers();
+        let mut liars = self.lied.iter().map(|(_, liar)| &self.members[*liar]);
+        liars.find(|liar| peers.iter().any(|peer| peer.key == liar.key))
+    }
+
     fn expected(&self, member: &Member, expected: &Expectation) -> Result<(), String> {
         let name = &member.name;
         if expected.nodes.as_ref().is_some_and(|nodes| !nodes.contains(&member.plan)) {
             return Ok(());
+        }
+        if let Some(liar) = self.kept_liar(member).filter(|_| expected.alone) {
+            return Err(format!("{name} keeps {}, whom another found to lie", liar.name));
         }
         let page = self.pages.get(&expected.page).and_then(|id| member.node.as_ref()?.page(id));
         let Some(page) = page else { return Err(format!("{name} lacks {}", expected.page)) };

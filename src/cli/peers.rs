@@ -1,5 +1,7 @@
 //! `djdns peers`: who is there, how each was found, and how pages stand beside theirs.
 
+use std::cmp::Reverse;
+
 use clap::Args;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     control::{
-        peers::{Peer, Peers as Report},
+        peers::{Liar, Peer, Peers as Report, SharedPage},
         request::{Answer, Request},
     },
     time::{lasted, since},
@@ -44,7 +46,7 @@ impl Peers {
 fn render(peers: &Report, now: u64, style: Style) -> String {
     let beacon = peers.beacon.as_deref().unwrap_or("no beacon: it has no address for others");
     let mut out = format!("this node is {}\n  {beacon}\n", peers.node);
-    out += &format!("  reached at {}\n", peers.listening.join(", "));
+    out += &format!("  listens on {}\n", peers.listening.join(", "));
     peers.router.iter().for_each(|words| out += &format!("  {}\n", clean(words)));
     if peers.peers.is_empty() {
         out += "no other node is connected; those of this network are found by themselves, another is met \
@@ -63,10 +65,15 @@ fn render(peers: &Report, now: u64, style: Style) -> String {
         let nodes = if peers.known == 1 { "node is" } else { "nodes are" };
         out += &format!("{} more {nodes} known\n", peers.known);
     }
-    for liar in &peers.liars {
+    let newest = newest(&peers.liars);
+    let more = peers.liars.len() - newest.len();
+    for liar in newest {
         let when = since(liar.when, now);
         let line = format!("- {} lied ({when}) and is not called again: {}\n", liar.key, liar.what);
         out += &style.paint(Paint::Bad, &clean(&line));
+    }
+    if more > 0 {
+        out += &format!("- {more} more lied before (`--json` has all of them)\n");
     }
     for remark in &peers.remarks {
         out += &style.paint(Paint::Notice, &clean(&format!("- {remark}\n")));
@@ -74,12 +81,33 @@ fn render(peers: &Report, now: u64, style: Style) -> String {
     out
 }
 
+/// Those who lied last, the newest first, as many as are shown.
+fn newest(liars: &[Liar]) -> Vec<&Liar> {
+    let mut newest: Vec<&Liar> = liars.iter().collect();
+    newest.sort_by_key(|liar| Reverse(liar.when));
+    newest.truncate(LIARS_SHOWN);
+    newest
+}
+
+/// The names of pages, as many as a column takes.
+fn pages(pages: &[SharedPage]) -> String {
+    let mut names: Vec<String> =
+        pages.iter().take(PAGES_SHOWN).map(|page| page.page.clone()).collect();
+    if pages.len() > PAGES_SHOWN {
+        names.push(format!("{} more", pages.len() - PAGES_SHOWN));
+    }
+    names.join(", ")
+}
+
+/// Liars and pages that are shown one by one (choice: what a screen takes).
+const LIARS_SHOWN: usize = 5;
+const PAGES_SHOWN: usize = 3;
+
 fn table(peers: &[Peer]) -> Table {
     let mut table =
         Table::new(["NODE", "ADDRESS", "FOUND", "ROUND TRIP", "SINCE", "PAGES", "PROGRAM"]);
     for peer in peers {
         let direction = if peer.outbound { "to" } else { "from" };
-        let pages: Vec<&str> = peer.pages.iter().map(|page| page.page.as_str()).collect();
         table.row([
             key(&peer.key, &short(&peer.key)),
             text(format!("{direction} {}", peer.address)),
@@ -89,7 +117,7 @@ fn table(peers: &[Peer]) -> Table {
                 None => format!("{:.1} ms", peer.round_trip_seconds * 1000.0),
             }),
             text(lasted(peer.connected_seconds)),
-            text(pages.join(", ")),
+            text(pages(&peer.pages)),
             text(&peer.program),
         ]);
     }
@@ -105,7 +133,6 @@ fn short(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::peers::{Liar, SharedPage};
 
     fn report() -> Report {
         Report {
@@ -129,6 +156,13 @@ mod tests {
     }
 
     #[test]
+    fn many_pages_are_counted() {
+        let named = |n: usize| SharedPage { page: format!("p{n}."), page_id: String::new() };
+        let of = |count| pages(&(1..=count).map(named).collect::<Vec<_>>());
+        assert_eq!((of(3), of(50)), ("p1., p2., p3.".into(), "p1., p2., p3., 47 more".into()));
+    }
+
+    #[test]
     fn a_peer_is_told_of_with_its_pages_and_a_liar_with_its_lie() {
         let shared = SharedPage { page: "ff.ct.".to_owned(), page_id: "00".to_owned() };
         let peer = Peer {
@@ -148,7 +182,9 @@ mod tests {
             clock_off_seconds: None,
         };
         let (key, what) = ("did:key:zLiar".to_owned(), "a forged seal".to_owned());
-        let liars = vec![Liar { key, what, when: 1_800_000_000 }];
+        let mut liars = vec![Liar { key, what, when: 1_800_000_000 }];
+        let older = |n| Liar { key: format!("did:key:z{n}"), what: "x".to_owned(), when: n };
+        liars.extend((0..8).map(older));
         let silent = Peer { silent_seconds: Some(9), faults: Vec::new(), ..peer.clone() };
         let report = Report { peers: vec![peer, silent], liars, known: 2, ..report() };
         let said = render(&report, 1_800_000_060, Style::plain());
@@ -157,6 +193,7 @@ mod tests {
             "  silent 9 s  2 minutes  ff.ct.",
             "did:key:zAnotherNode: it did not answer in time (3 times)",
             "2 more nodes are known",
+            "- 4 more lied before",
             "did:key:zLiar lied (08:00 UTC, 1 minute ago) and is not called again: a forged seal",
         ] {
             assert!(said.contains(words), "{words}: {said}");

@@ -175,8 +175,9 @@ fn upstreams(upstreams: &[UpstreamReport], style: Style) -> String {
 
 fn peers(numbers: &PeerStats, style: Style) -> String {
     let (came, went) = (size(numbers.bytes_in), size(numbers.bytes_out));
-    let words = format!("connected; {came} came from them, {went} went to them");
-    section("other nodes", &[(words, numbers.connected)], style)
+    let connected = numbers.connected;
+    let words = format!("  {connected} connected; {came} came from them, {went} went to them\n");
+    head("other nodes", style) + &words
 }
 
 fn pages(stats: &Report, style: Style) -> String {
@@ -274,7 +275,7 @@ mod tests {
             "  from pages and this machine        10  <= 100 µs     <= 2.5 ms      500 µs\n",
             "192.0.2.1     12.3 ms                0\n",
             "ct.        3       12     0\n",
-            "\nother nodes\n  connected; 50 MiB came from them",
+            "\nother nodes\n  2 connected; 50 MiB came from them",
             "and refreshing included; 66 of 100 were in the cache\n",
         ] {
             assert!(shown.contains(expect), "{expect}\n{shown}");

@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     landing,
     node::{Node, State, sentence},
-    whole::{Note, Reopened, WholePage},
+    whole::Note,
 };
 use crate::{
     control::request::Failure,
@@ -23,7 +23,7 @@ use crate::{
     id::{Id, Kind},
     limits::{LOG_FOUNDING_FRAME_BYTES, SEAL_AHEAD},
     page::{
-        Page, PageRefusal, RawPage,
+        Page, RawPage,
         bundle::{Landing, StateLeaf},
         entry::Rdata,
         genesis::{Genesis, GenesisRefusal},
@@ -39,8 +39,6 @@ use crate::{
 pub enum AdoptRefusal {
     #[error(transparent)]
     Jump(#[from] Box<JumpRefusal>),
-    #[error(transparent)]
-    Founded(#[from] PageRefusal),
     #[error("its keys are public: a demonstration page is accepted from nobody (P6)")]
     Demonstration,
     #[error("its newest seal is of {}, and this machine's clock says {} (T7)", date(*.seal), date(*.clock))]
@@ -57,7 +55,7 @@ impl AdoptRefusal {
     /// Whether no honest peer hands on what was refused.
     pub fn is_fault(&self) -> bool {
         match self {
-            AdoptRefusal::Demonstration | AdoptRefusal::Founded(_) => true,
+            AdoptRefusal::Demonstration => true,
             AdoptRefusal::Jump(refusal) => match &**refusal {
                 JumpRefusal::NotAbove { .. } | JumpRefusal::Fork { .. } => false,
                 // From its own height it may be shown the way that it shows here.
@@ -67,6 +65,15 @@ impl AdoptRefusal {
             _ => false,
         }
     }
+}
+
+/// What is kept of a state that is being fetched.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// Of a page that is not held.
+    pub genesis: Option<Vec<u8>>,
+    /// In the order in which they came: of one key the last counts.
+    pub leaves: Vec<StateLeaf>,
 }
 
 impl Node {
@@ -84,7 +91,7 @@ impl Node {
         let id = genesis.id();
         let own = self.page(&id);
         if own.is_none() && snapshot.proofs.is_empty() {
-            return self.adopt_founded(snapshot);
+            return self.adopt_founded(genesis, snapshot);
         }
         // All of it, before anything waits for the lock.
         let ladder = match &own {
@@ -110,17 +117,16 @@ impl Node {
         }
     }
 
-    /// Takes over a page that has no seal yet: it is admitted as it was founded, and its genesis says which
-    /// state that is (P6).
-    fn adopt_founded(&self, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
-        let mut whole = WholePage::default();
-        whole.raw.genesis = snapshot.genesis.clone();
-        whole.raw.entries = Page::entries_in(&snapshot.state).collect();
-        let page = Governance::new(Page::admit(&whole.raw, &mut |_| {})?);
+    /// Takes over a page that has no seal yet: its genesis says which state it was founded with (P6). A
+    /// jump to height 0, so that what was fetched is written once.
+    fn adopt_founded(&self, genesis: Genesis, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
+        let genesis = Arc::new(genesis);
+        let page = Page::at_founding(genesis.clone(), snapshot.state.clone());
+        let page = Governance::new(page.map_err(|why| Box::new(JumpRefusal::State(why)))?);
         let ladder = Ladder::new(page.page());
-        let reopened = Reopened { page, ladder, window: None };
-        let taken = self.take_in(reopened, whole, "fetched", &mut |_, _, _| {});
-        taken.map(drop).map_err(AdoptRefusal::Here)
+        let before = founding_state(&snapshot.genesis);
+        let landing = self.keep(&page.page().id(), &genesis, &before, snapshot)?;
+        self.land_new(page, ladder, snapshot, &landing)
     }
 
     /// A seal that is not due yet is not taken over (T7).
@@ -141,8 +147,7 @@ impl Node {
         before: &Trie,
         snapshot: &Snapshot,
     ) -> Result<Landing, AdoptRefusal> {
-        let stashed = self.stashed(id).leaves;
-        let (leaves, gone) = jump_between(before, &stashed, &snapshot.state);
+        let (leaves, gone) = self.lacking(id, before, &snapshot.state);
         self.stash(id, Some(&genesis.encode()), &leaves).map_err(AdoptRefusal::Here)?;
         let passage = snapshot.passage();
         self.append_parts(id, landing::passage_records(&passage)).map_err(AdoptRefusal::Here)?;
@@ -232,25 +237,35 @@ impl Node {
         genesis: Option<&[u8]>,
         leaves: &[(Id, Vec<u8>)],
     ) -> Result<(), Failure> {
-        let stashed = self.stashed(id);
-        let is_new = |(key, value): &&(Id, Vec<u8>)| stashed.leaves.get(key) != Some(value);
-        let leaves: Vec<StateLeaf> = leaves
-            .iter()
-            .filter(is_new)
-            .map(|(key, value)| (*key, Rdata(value.clone().into())))
-            .collect();
-        let is_begun = stashed.genesis.is_some() || self.page(id).is_some();
+        let is_begun = self.state().downloads.get(id).is_some_and(|kept| kept.genesis.is_some())
+            || self.page(id).is_some();
         if !is_begun {
             let genesis = genesis.ok_or_else(|| {
                 Failure::not_found(format!("there is no page {id} here, and no genesis of it"))
             })?;
             self.begin_download(id, genesis)?;
         }
-        self.append_parts(id, landing::leaves_records(leaves.clone()))?;
-        let mut state = self.state();
-        let download = state.downloads.entry(*id).or_default();
-        leaves.into_iter().for_each(|(key, value)| download.leaves.insert(key, value.0));
+        let leaf = |(key, value): &(Id, Vec<u8>)| (*key, Rdata(value.as_slice().into()));
+        let leaves: Vec<StateLeaf> = leaves.iter().map(leaf).collect();
+        self.append_parts(id, landing::leaves_records(&leaves))?;
+        self.state().downloads.entry(*id).or_default().leaves.extend(leaves);
         Ok(())
+    }
+
+    /// Which leaves lead from a state, with those that are kept, to another, and which keys are gone.
+    fn lacking(&self, id: &Id, before: &Trie, state: &Trie) -> (Vec<(Id, Vec<u8>)>, Vec<Id>) {
+        let take = |state: &mut State| {
+            state.downloads.get_mut(id).map(|kept| std::mem::take(&mut kept.leaves))
+        };
+        // Not copied, and the state not locked: there may be a million.
+        let mut kept = take(&mut self.state()).unwrap_or_default();
+        sort_kept(&mut kept);
+        let lacking = jump_between(before, &kept, state);
+        if let Some(download) = self.state().downloads.get_mut(id) {
+            kept.append(&mut download.leaves);
+            download.leaves = kept;
+        }
+        lacking
     }
 
     /// A log with nothing but a genesis: the page that it is of is not served.
@@ -261,8 +276,8 @@ impl Node {
         let note = Note { time: self.now(), what: "fetched".to_owned() };
         let founding = [Record::unnamed(Kind::Genesis as u8, genesis.to_vec()), note.record()];
         self.store.found(id, self.nonce(), founding).map_err(sentence)?;
-        let stashed = Stashed { genesis: Some(genesis.to_vec()), leaves: Trie::default() };
-        self.state().downloads.insert(*id, stashed);
+        let kept = Kept { genesis: Some(genesis.to_vec()), leaves: Vec::new() };
+        self.state().downloads.insert(*id, kept);
         Ok(())
     }
 
@@ -286,7 +301,12 @@ impl Node {
 
     /// What is there of a page's state that is being fetched: for a new start, or none.
     pub fn stashed(&self, id: &Id) -> Stashed {
-        self.state().downloads.get(id).cloned().unwrap_or_default()
+        let (genesis, leaves) = match self.state().downloads.get(id) {
+            Some(kept) => (kept.genesis.clone(), kept.leaves.clone()),
+            None => return Stashed::default(),
+        };
+        let pairs = leaves.into_iter().map(|(key, Rdata(value))| (key, value));
+        Stashed { genesis, leaves: Trie::from_pairs(pairs) }
     }
 
     /// The certificates that lead to a page's newest seal (T1).
@@ -333,22 +353,49 @@ fn founding_state(genesis: &[u8]) -> Trie {
     Page::reopen(&raw).map_or_else(|_| Trie::default(), |page| page.state().clone())
 }
 
-/// Which leaves lead from a state, with those kept beside it, to another, and which keys are gone.
+/// Sorts leaves by their keys; of one key the last stays.
+pub(super) fn sort_kept(kept: &mut Vec<StateLeaf>) {
+    kept.sort_by_key(|(key, _)| *key);
+    kept.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        if is_same {
+            std::mem::swap(later, earlier);
+        }
+        is_same
+    });
+}
+
+/// Which leaves lead from a state, with sorted ones kept beside it, to another, and which keys are gone.
+/// Nothing is hashed: all three are walked side by side.
 pub(super) fn jump_between(
     before: &Trie,
-    stashed: &Trie,
+    kept: &[StateLeaf],
     state: &Trie,
 ) -> (Vec<(Id, Vec<u8>)>, Vec<Id>) {
-    let mut base = before.clone();
-    for (key, value) in stashed.iter() {
-        base.insert(*key, value);
-    }
     let (mut leaves, mut gone) = (Vec::new(), Vec::new());
-    base.diff(state, &mut |difference| match difference.right {
-        Some(value) => leaves.push((difference.key, value.to_vec())),
-        None => gone.push(difference.key),
-    });
+    let mut kept = kept.iter().peekable();
+    for (key, value) in state.iter() {
+        while let Some((passed, _)) = kept.next_if(|(kept, _)| kept < key) {
+            gone.push(*passed);
+        }
+        let is_there = match kept.next_if(|(kept, _)| kept == key) {
+            Some((_, kept)) => *kept.0 == *value,
+            None => before.get(key) == Some(value),
+        };
+        if !is_there {
+            leaves.push((*key, value.to_vec()));
+        }
+    }
+    gone.extend(kept.map(|(key, _)| *key));
+    if !before.is_empty() {
+        before.diff(state, &mut |difference| {
+            if difference.right.is_none() {
+                gone.push(difference.key);
+            }
+        });
+    }
     gone.sort_unstable();
+    gone.dedup();
     (leaves, gone)
 }
 

@@ -1,14 +1,15 @@
 //! Jumps as a log or a bundle holds them: leaves of a state, the passage that shows its seal, and the
 //! landing that ends it (N5). Whether any of it is true is not known here.
 
+use super::adopt;
 use crate::{
     governance::{jump::Snapshot, seal::Seal},
     id::Id,
     limits::{LOG_ENTRIES_CHUNK_BYTES, PASSAGE_BYTES_MAX},
     page::{
+        Page,
         bundle::{self, Landing, StateLeaf},
         codec::CodecRefusal,
-        entry::Rdata,
         trie::Trie,
     },
     store::Record,
@@ -91,11 +92,6 @@ impl Download {
         }
         Ok(Jump { at, arrived, landing })
     }
-
-    /// The leaves as a trie.
-    pub fn trie(&self) -> Trie {
-        laid_over(&Trie::default(), &self.leaves)
-    }
 }
 
 impl Jump {
@@ -111,6 +107,14 @@ impl Jump {
         Ok(Snapshot::from_passage(genesis.to_vec(), &self.arrived.passage, state)?)
     }
 
+    /// Of a jump to height 0: the entries that the page was founded with.
+    pub fn entries(self) -> Vec<Box<[u8]>> {
+        let mut leaves = self.arrived.leaves;
+        adopt::sort_kept(&mut leaves);
+        leaves.retain(|(key, _)| self.landing.gone.binary_search(key).is_err());
+        leaves.iter().filter_map(|(_, value)| Page::entry_of(&value.0)).map(Box::from).collect()
+    }
+
     /// The seal that its passage shows; nothing is checked.
     pub fn newest(&self) -> Option<Seal> {
         let snapshot = self.snapshot(&[], &Trie::default()).ok()?;
@@ -120,8 +124,9 @@ impl Jump {
     /// The records that are written for it, in order.
     pub fn records(self) -> impl Iterator<Item = Record> {
         let Jump { arrived: Download { leaves, passage }, landing, .. } = self;
+        let leaves: Vec<Record> = leaves_records(&leaves).collect();
         let parts = passage_records(&passage);
-        leaves_records(leaves).chain(parts).chain([landing_record(&landing)])
+        leaves.into_iter().chain(parts).chain([landing_record(&landing)])
     }
 }
 
@@ -137,18 +142,18 @@ fn laid_over(before: &Trie, leaves: &[StateLeaf]) -> Trie {
 }
 
 /// Leaves in records of moderate size.
-pub fn leaves_records(leaves: Vec<StateLeaf>) -> impl Iterator<Item = Record> {
-    let mut leaves = leaves.into_iter().peekable();
+pub fn leaves_records(leaves: &[StateLeaf]) -> impl Iterator<Item = Record> {
+    let mut rest = leaves;
     std::iter::from_fn(move || {
-        leaves.peek()?;
-        let (mut part, mut bytes) = (Vec::new(), 0);
-        while bytes < LOG_ENTRIES_CHUNK_BYTES
-            && let Some((key, Rdata(value))) = leaves.next()
-        {
-            bytes += value.len();
-            part.push((key, Rdata(value)));
-        }
-        Some(Record::unnamed(bundle::LEAVES, bundle::write_leaves(&part)))
+        let mut bytes = 0;
+        let is_room = |(_, value): &&StateLeaf| {
+            let is_room = bytes < LOG_ENTRIES_CHUNK_BYTES;
+            bytes += value.0.len();
+            is_room
+        };
+        let (part, later) = rest.split_at(rest.iter().take_while(is_room).count());
+        rest = later;
+        (!part.is_empty()).then(|| Record::unnamed(bundle::LEAVES, bundle::write_leaves(part)))
     })
 }
 

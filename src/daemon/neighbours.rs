@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod book;
+mod complaints;
 mod contacts;
 mod door;
 mod fetching;
@@ -47,6 +48,7 @@ mod router;
 pub mod sightings;
 pub mod sockets;
 
+use complaints::Complaints;
 pub use fetching::fetched_words;
 use jobs::Jobs;
 use misses::Misses;
@@ -93,6 +95,7 @@ struct Shared {
     handed: ArcSwap<Handed>,
     /// Who was caught at a lie, and is not let in.
     liars: Mutex<BTreeSet<PublicKey>>,
+    complaints: Complaints,
     told: Told,
 }
 
@@ -145,6 +148,7 @@ impl Neighbours {
             contacts: Mutex::default(),
             handed: ArcSwap::default(),
             liars: Mutex::default(),
+            complaints: Complaints::default(),
             told: Told::default(),
         });
         let network = {
@@ -285,14 +289,18 @@ impl Shared {
                 facts.stuck.remove(&page);
             }),
             Event::Lied { peer, what } => {
-                tracing::warn!(%peer, "a node sent what no honest one sends: {what}");
+                if let Some(count) = self.complaints.count() {
+                    tracing::warn!(%peer, count, "a node sent what no honest one sends: {what}");
+                }
                 let mut liars = lock(&self.liars);
                 if liars.len() < BOOK_LIARS_MAX {
                     liars.insert(peer);
                 }
             }
             Event::LetGo { peer, why } => {
-                tracing::warn!(%peer, "a node is let go and not let in for a while: {why}");
+                if let Some(count) = self.complaints.count() {
+                    tracing::warn!(%peer, count, "a node is let go and not let in for a while: {why}");
+                }
             }
             Event::Forked { page } => {
                 tracing::warn!(page = %page.short(), "two histories of a page are known");

@@ -14,6 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use super::{
+    adopt::Kept,
     anchors::{self, Anchors},
     damage::Damage,
     inbox::Inboxes,
@@ -37,7 +38,6 @@ use crate::{
     key::{KnownKeys, PublicKey, SecretKey},
     page::name::Owner,
     store::{Notice, Record, Store, StoreError},
-    sync::Stashed,
 };
 
 mod admission;
@@ -108,7 +108,7 @@ pub(super) struct State {
     /// The seals that a page was taken over with, which its log does not have (N5).
     pub(super) windows: BTreeMap<Id, Arc<Window>>,
     /// States that are being fetched.
-    pub(super) downloads: BTreeMap<Id, Stashed>,
+    pub(super) downloads: BTreeMap<Id, Kept>,
     pub(super) anchors: Anchors,
     pub(super) notices: Vec<String>,
     /// When all pages were looked at for freshness, seconds since 1970 (UTC), and which have changed

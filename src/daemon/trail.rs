@@ -127,6 +127,9 @@ impl Reader {
     fn jump(&mut self, bytes: &[u8]) {
         let leaves = std::mem::take(&mut self.leaves);
         let Ok(landing) = bundle::read_landing(bytes) else { return };
+        if landing.height == 0 {
+            return;
+        }
         let what = format!(
             "height {}: the state was taken over, {leaves} parts of it new; what was said before it is not \
              held here",

@@ -139,7 +139,14 @@ impl WholePage {
             (NOTE, _) => {}
             (bundle::LEAVES, _) => self.download.take_leaves(&bytes)?,
             (bundle::PASSAGE, _) => self.download.take_passage(&bytes)?,
-            (bundle::JUMP, _) => self.jumps.push(self.download.land(self.said.len(), &bytes)?),
+            (bundle::JUMP, _) => {
+                let jump = self.download.land(self.said.len(), &bytes)?;
+                // It led to what the page was founded with: as if that stood here.
+                match jump.landing.height {
+                    0 => self.raw.entries = jump.entries(),
+                    _ => self.jumps.push(jump),
+                }
+            }
             (FORK, _) => self.forks.push(SealRecord::decode(&bytes).map_err(broken)?),
             (_, Some(Kind::Genesis)) => self.raw.genesis = bytes,
             (_, Some(kind)) if is_said(kind) => self.said.push((kind, bytes)),

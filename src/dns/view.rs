@@ -5,7 +5,7 @@
 //! to wait. Views know names, records and links; they do not know who decided them, where they
 //! are stored, or what DNS makes of them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use imbl::HashMap;
 
@@ -358,10 +358,36 @@ impl PageView {
         entries: impl IntoIterator<Item = (Owner, RecordSets)>,
     ) -> PageView {
         let mut page = PageView { meta, nodes: HashMap::new() };
-        for (owner, sets) in entries {
-            page.put(owner.wire(), &sets, u32::MAX);
+        // Children are counted beside: to look for each name, and for its parent, before it is put takes
+        // longer than to put it.
+        let mut counts: std::collections::HashMap<Box<[u8]>, u32> = Default::default();
+        for (owner, sets) in entries.into_iter().filter(|(_, sets)| !sets.is_empty()) {
+            page.replace(Node::build(owner.wire(), 0, &sets, u32::MAX));
+            count_below(&mut counts, owner.wire());
         }
+        page.count_children(counts);
         page
+    }
+
+    /// Notes how many children each parent has; one that is no entry begins to exist by them.
+    fn count_children(&mut self, counts: std::collections::HashMap<Box<[u8]>, u32>) {
+        // Longest first: a parent is shorter than what is below it.
+        let rows = counts.into_iter().map(|(owner, count)| ((owner.len(), owner), count));
+        let mut rows: BTreeMap<(usize, Box<[u8]>), u32> = rows.collect();
+        while let Some(((_, owner), count)) = rows.pop_last() {
+            match self.node(&owner) {
+                Some(node) => {
+                    let node = node.with_children(count);
+                    self.replace(node);
+                }
+                None => {
+                    self.replace(Node::build(&owner, count, &RecordSets::NONE, 0));
+                    if let Some(above) = parent(&owner) {
+                        *rows.entry((above.len(), above.into())).or_default() += 1;
+                    }
+                }
+            }
+        }
     }
 
     /// The name, id, serial and freshness.
@@ -446,6 +472,15 @@ impl PageView {
             page.put(owner.wire(), &sets, u32::MAX);
         }
         page
+    }
+}
+
+/// Counts a name below its parent.
+fn count_below(counts: &mut std::collections::HashMap<Box<[u8]>, u32>, owner: &[u8]) {
+    let Some(above) = parent(owner) else { return };
+    match counts.get_mut(above) {
+        Some(count) => *count += 1,
+        None => drop(counts.insert(above.into(), 1)),
     }
 }
 

@@ -63,6 +63,16 @@ impl Governance {
         self.batches.get(id)
     }
 
+    /// How many operations are open.
+    pub fn operation_count(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// The open batches.
+    pub fn batches(&self) -> impl Iterator<Item = &Statement> {
+        self.batches.values()
+    }
+
     /// Operations and batches, open or ended, whose id starts with these hexadecimal digits.
     pub fn with_prefix(&self, prefix: &str) -> Vec<Id> {
         let ended = self.past.closed().map(|(id, _)| id);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CHAIN_PROOF_BYTES_MAX, KIB, MIB, SEAL_BYTES_MAX};
+use super::{CHAIN_PROOF_BYTES_MAX, ENTRY_BYTES_MAX, KIB, MIB, SEAL_BYTES_MAX};
 
 // The driver that keeps this node in step with others (daemon/neighbours).
 
@@ -61,9 +61,9 @@ pub const MISS_REMEMBERED_MAX: usize = 1024;
 
 // Snapshots (N5, T1).
 
-/// Bytes of one piece of a page's state (choice): a few thousand hashes, or an entry of the largest size
+/// Bytes of one piece of a page's state (choice): two thousand hashes, or an entry of the largest size
 /// with room.
-pub const PIECE_BYTES_MAX: u32 = 256 * 1024;
+pub const PIECE_BYTES_MAX: u32 = 80 * 1024;
 /// Rungs of a ladder of certificates (choice): a page whose participants are replaced once a week is shown
 /// from its genesis for eighty years.
 pub const LADDER_RUNGS_MAX: usize = 4096;
@@ -96,6 +96,14 @@ pub const STANDING_BYTES_MAX: usize = 3 * 34 + 9 + 1;
 pub const FOLLOW_ROWS_MAX: usize = 128;
 /// Ids of new statements in one notice (choice: 9 kB; what is more is found by comparing sets).
 pub const NEWS_IDS_MAX: usize = 256;
+/// Ids of new statements that are looked at for a notice (choice: those of a few full batches); what is more
+/// is found by comparing sets.
+pub const NEWS_LOOKED_AT: usize = 4096;
+/// Batches that are named with a request for seals (N4: a bit each in an octet).
+pub const SEALS_BATCHES_MAX: usize = 8;
+/// Bytes that a piece of a state shows, restored: what its giver chose by [`PIECE_BYTES_MAX`] with what
+/// that does not count, and an entry.
+pub const PIECE_SHOWN_BYTES_MAX: usize = 2 * PIECE_BYTES_MAX as usize + ENTRY_BYTES_MAX;
 /// Statements asked for at one time (choice: 35 kB of ids).
 pub const STATEMENTS_IDS_MAX: usize = 1024;
 /// Parts of a trie asked for at one time (choice: with long paths 7 kB).
@@ -147,8 +155,9 @@ pub const LATE_FIRST: Duration = Duration::from_secs(1);
 pub const COMPARES_MAX: usize = 3;
 /// Requests for parts of one page's state at one time (choice: four peers, two each).
 pub const FAR_ASKS_MAX: usize = 8;
-/// Parts of a state in one request (choice: with the largest pieces 3 MiB).
-pub const PARTS_ASKED_MAX: usize = 12;
+/// Parts of a state in one request (choice: with the largest pieces 4 MiB; each answer is made durable by
+/// itself, so that few are better).
+pub const PARTS_ASKED_MAX: usize = 48;
 /// Peers that are asked at one time where they stand on a page (choice).
 pub const STANDINGS_ASKED_MAX: usize = 16;
 /// What a peer's credit is at first, and at most (choice; what faults cost stands beside them).
@@ -323,3 +332,7 @@ pub const BEACON_LIFE: Duration = Duration::from_secs(60 * 24 * 3600);
 pub const BEACON_REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Letters of a code that fits a character-string of DNS (RFC 1035 section 3.3).
 pub const BEACON_RECORD_LETTERS: usize = 255;
+
+/// Complaints about other nodes that the log has one by one (choice: whoever reads it sees how it began); then
+/// those whose number is a power of two.
+pub const COMPLAINTS_SAID: u64 = 100;

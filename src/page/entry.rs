@@ -237,6 +237,12 @@ impl Entry {
         }
     }
 
+    /// Whether an encoded entry is as its page was founded with it, without reading the rest.
+    pub(crate) fn is_origin(bytes: &[u8]) -> bool {
+        let version = Entry::owner_wire(bytes).and_then(|owner| bytes.get(5 + owner.len()..));
+        version.and_then(|rest| rest.get(..32)) == Some(Id::ZERO.as_bytes())
+    }
+
     /// Reads bytes that came through [`Entry::decode`] or [`RecordSets::admit`] before.
     ///
     /// # Panics

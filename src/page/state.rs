@@ -11,12 +11,14 @@ use super::{
     entry::{Entry, EntryError},
     entry_key,
     genesis::{Genesis, ParameterRefusal, Roster, RosterRefusal},
-    parameters_key, parameters_leaf, participant_key, participant_leaf, read_leaf, read_seat,
+    initial_state, owner_key, parameters_key, parameters_leaf, participant_key, participant_leaf,
+    read_leaf, read_seat,
     trie::Trie,
 };
 use crate::{
     id::Id,
     key::{KeyRefusal, PublicKey},
+    limits::FOUNDING_ENTRIES_MAX,
 };
 
 /// Why a leaf is none of a page's state.
@@ -32,6 +34,8 @@ pub enum LeafRefusal {
     Key(#[from] KeyRefusal),
     #[error("the parameters: {0}")]
     Parameters(#[from] ParameterRefusal),
+    #[error("it is not as the page was founded")]
+    NotOrigin,
     #[error("it is neither an entry nor a participant nor the parameters")]
     Foreign,
 }
@@ -47,13 +51,19 @@ pub enum StateRefusal {
     NoParameters,
     #[error("the participants: {0}")]
     Roster(#[from] RosterRefusal),
+    #[error("{0} entries are more than a page is founded with")]
+    TooManyEntries(usize),
     #[error("the participants have {found} power, and the parameters say {named}")]
     Total { named: u64, found: u64 },
 }
 
 /// What a leaf says.
 enum Said {
-    Entry { is_deleted: bool },
+    /// Deleted; and as the page was founded with it.
+    Entry {
+        is_deleted: bool,
+        is_origin: bool,
+    },
     Participant(PublicKey, u32),
     Parameters(Box<RawParameters>),
 }
@@ -79,6 +89,38 @@ impl Page {
         state: Trie,
     ) -> Result<Page, StateRefusal> {
         Page::from_leaves(genesis, head, state_root, state, read_checked)
+    }
+
+    /// The page as it was founded, from the state that its genesis names: every leaf checked, as
+    /// [`Page::admit`] does.
+    ///
+    /// # Errors
+    /// Any [`StateRefusal`].
+    pub fn at_founding(genesis: Arc<Genesis>, state: Trie) -> Result<Page, StateRefusal> {
+        let root = genesis.raw().state_root;
+        let head = Head { height: 0, seal: genesis.id(), time: genesis.raw().created };
+        let founders = initial_state(&genesis, &[]).unwrap_or_default();
+        let page =
+            Page::from_leaves(
+                genesis,
+                head,
+                &root,
+                state,
+                |genesis, key, value| match read_checked(genesis, key, value)? {
+                    said @ Said::Entry { is_deleted: false, is_origin: true } => Ok(said),
+                    Said::Entry { .. } => Err(LeafRefusal::NotOrigin),
+                    said if founders.get(key) == Some(value) => Ok(said),
+                    _ => Err(LeafRefusal::NotOrigin),
+                },
+            )?;
+        let entries = page.entry_count();
+        if page.state.len() - entries != founders.len() {
+            return Err(StateRefusal::NoParameters);
+        }
+        if entries > FOUNDING_ENTRIES_MAX {
+            return Err(StateRefusal::TooManyEntries(entries));
+        }
+        Ok(page)
     }
 
     /// [`Page::at_seal`] of leaves that came through it before: the state root proves that they are the
@@ -107,6 +149,22 @@ impl Page {
         value.split_first().filter(|(tag, _)| **tag == Leaf::Entry as u8).map(|(_, entry)| entry)
     }
 
+    /// Of the leaf of an entry, at its place: the owner in wire form, the version and the encoded sets.
+    pub fn entry_parts<'v>(key: &Id, value: &'v [u8]) -> Option<(&'v [u8], Id, &'v [u8])> {
+        let entry = Page::entry_of(value)?;
+        let owner = Entry::owner_wire(entry)?;
+        let rest = entry.get(3 + owner.len()..)?.strip_prefix(&[0xc4, 32])?;
+        let (version, sets) = rest.split_first_chunk::<32>()?;
+        (owner_key(owner) == *key).then(|| (owner, Id::from_bytes(*version), sets))
+    }
+
+    /// The leaf of an entry from its parts, and its place; none: an owner is not so long. Nothing is checked.
+    pub fn entry_leaf(owner: &[u8], version: &Id, sets: &[u8]) -> Option<(Id, Box<[u8]>)> {
+        let head = [Leaf::Entry as u8, 0x93, 0xc4, u8::try_from(owner.len()).ok()?];
+        let value = [&head, owner, &[0xc4, 32], version.as_bytes(), sets].concat();
+        Some((owner_key(owner), value.into()))
+    }
+
     /// The owner of an entry's leaf; none of any other leaf.
     pub fn owner_of(value: &[u8]) -> Option<super::Owner> {
         super::Owner::from_wire(Entry::owner_wire(Page::entry_of(value)?)?).ok()
@@ -126,7 +184,7 @@ impl Page {
         let (mut rows, mut deleted, mut parameters) = (Vec::new(), 0, None);
         for (key, value) in state.iter() {
             match read(&genesis, key, value).map_err(|why| StateRefusal::Leaf(*key, why.into()))? {
-                Said::Entry { is_deleted } => deleted += usize::from(is_deleted),
+                Said::Entry { is_deleted, .. } => deleted += usize::from(is_deleted),
                 Said::Participant(key, power) => rows.push((key.raw(), power)),
                 Said::Parameters(values) => parameters = Some(values),
             }
@@ -154,7 +212,7 @@ impl Page {
 fn read_checked(genesis: &Genesis, key: &Id, value: &[u8]) -> Result<Said, LeafRefusal> {
     let said = read(value)?;
     let (place, bytes) = match &said {
-        Said::Entry { is_deleted } => {
+        Said::Entry { is_deleted, .. } => {
             let entry = Entry::decode(&value[1..], &genesis.raw().name)?;
             let place = entry_key(&entry.owner);
             // What nobody has written stands as it was founded.
@@ -189,7 +247,7 @@ fn read(value: &[u8]) -> Result<Said, LeafRefusal> {
     match value.split_first() {
         Some((&tag, entry)) if tag == Leaf::Entry as u8 => {
             let is_deleted = Entry::is_deleted(entry).ok_or(LeafRefusal::Foreign)?;
-            Ok(Said::Entry { is_deleted })
+            Ok(Said::Entry { is_deleted, is_origin: Entry::is_origin(entry) })
         }
         Some((&tag, _)) if tag == Leaf::Parameters as u8 => {
             let raw = read_leaf(Leaf::Parameters, value).map_err(foreign)?;

@@ -18,7 +18,7 @@ mod fetch;
 mod piece;
 mod proof;
 
-pub use excerpt::Excerpt;
+pub use excerpt::{Excerpt, Part};
 pub use fetch::{Fetch, WHOLE, Want};
 pub use piece::{Path, Piece, Read};
 pub use proof::{Proof, ProofRefusal};
@@ -82,6 +82,21 @@ impl Trie {
         let leaves: Vec<Arc<Node>> = pairs.into_iter().map(leaf).collect();
         let len = leaves.len();
         Trie { root: build(&leaves, 0), len }
+    }
+
+    /// The trie of leaves that are hashed already. Of equal keys the later counts.
+    fn from_leaves<'n>(leaves: impl Iterator<Item = &'n Arc<Node>>) -> Trie {
+        let mut leaves: Vec<(Id, &Arc<Node>)> = leaves.map(|n| (n.first_key(), n)).collect();
+        leaves.sort_by_key(|(key, _)| *key);
+        leaves.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                *earlier = *later;
+            }
+            same
+        });
+        let leaves: Vec<Arc<Node>> = leaves.into_iter().map(|(_, node)| node.clone()).collect();
+        Trie { root: build(&leaves, 0), len: leaves.len() }
     }
 
     /// How many keys there are.
@@ -230,6 +245,20 @@ fn leaves(node: Option<&Node>) -> impl Iterator<Item = (&Id, &[u8])> {
                 Node::Branch(branch) => {
                     stack.extend(branch.children.iter().rev().map(|child| &**child));
                 }
+            }
+        }
+    })
+}
+
+/// All leaves below a node as nodes.
+fn leaf_nodes(node: &Arc<Node>) -> impl Iterator<Item = &Arc<Node>> {
+    let mut stack = vec![node];
+    std::iter::from_fn(move || {
+        loop {
+            let node = stack.pop()?;
+            match &**node {
+                Node::Leaf(_) => return Some(node),
+                Node::Branch(branch) => stack.extend(branch.children.iter().rev()),
             }
         }
     })

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     Event, Held, Ledger, Refused, Sealed,
-    message::{Above, Named, Request},
+    message::{Above, Named, Next, Request},
+    pack::statement_id,
     page::Page,
+    serve::kind_of,
     session::Shared,
     snapshot::Far,
 };
@@ -41,6 +43,8 @@ pub struct Chase {
     /// Of each who was asked for it, and when that is late.
     lacking: BTreeMap<Id, Option<(PublicKey, u64)>>,
     came: BTreeMap<Id, Vec<u8>>,
+    /// What came with the seals.
+    given: BTreeMap<Id, Vec<u8>>,
     /// Who has none of what is lacking.
     without: BTreeSet<PublicKey>,
 }
@@ -56,8 +60,24 @@ impl Chase {
             checked: None,
             lacking: BTreeMap::new(),
             came: BTreeMap::new(),
+            given: BTreeMap::new(),
             without: BTreeSet::new(),
         }
+    }
+}
+
+impl Chase {
+    /// Of what came with the seals takes what the next one lists and is lacking.
+    fn take_given(&mut self) -> Result<(), String> {
+        let listed: Vec<Id> = self.lacking.keys().copied().collect();
+        for id in listed {
+            let Some(bytes) = self.given.remove(&id) else { continue };
+            Statement::admit(&bytes)
+                .map_err(|why| format!("the statement {}: {why}", id.short()))?;
+            self.lacking.remove(&id);
+            self.came.insert(id, bytes);
+        }
+        Ok(())
     }
 }
 
@@ -96,9 +116,12 @@ impl Page {
             self.far = Some(Far::new(ours.height));
             return self.go_far(Some(held), shared, ledger);
         }
-        let above = Above { page: self.id, height: ours.height };
+        let (page, height) = (self.id, ours.height);
+        let open = &held.governance;
+        let (whole, batches) = (open.operation_count() == 0, batches(open));
+        let next = Next { page, height, whole, batches };
         let late_at = shared.late_at(&peer);
-        if self.ask(&peer, Request::Seals(above), shared) {
+        if self.ask(&peer, Request::Seals(next), shared) {
             let before = self.chase.replace(Chase::new(peer, ours.height, late_at));
             self.overtaken.extend(before.map(|chase| chase.peer));
             self.wake(late_at);
@@ -176,10 +199,14 @@ impl Page {
             }
             return;
         }
-        match read_seals(&self.id, above.height, &items) {
+        let (given, records): (Vec<Rdata>, Vec<Rdata>) =
+            items.into_iter().partition(|item| kind_of(&item.0).is_some());
+        match read_seals(&self.id, above.height, &records) {
             Ok(records) => {
                 if let Some(chase) = &mut self.chase {
                     (chase.is_asked, chase.records) = (false, records);
+                    let row = |item: Rdata| Some((statement_id(&item.0)?, item.0.into_vec()));
+                    chase.given = given.into_iter().filter_map(row).collect();
                 }
             }
             Err(what) => {
@@ -226,6 +253,10 @@ impl Page {
                 chase.checked = Some(record.seal.id());
                 chase.came.clear();
                 chase.without.clear();
+                if let Err(why) = chase.take_given() {
+                    self.chase = None;
+                    return shared.lied(&peer, why);
+                }
             }
             if !chase.lacking.is_empty() {
                 return self.ask_lacking(record.seal.height, shared);
@@ -348,6 +379,19 @@ impl Page {
         }
         rest
     }
+}
+
+/// The largest open batches, whose lists are longer than it takes to name them.
+fn batches(page: &Governance) -> Vec<Id> {
+    let rows = page.batches().filter_map(|batch| {
+        let operations = batch.as_batch()?.operations.len();
+        (operations > 1).then(|| (operations, batch.id()))
+    });
+    let mut rows: Vec<(usize, Id)> = rows.collect();
+    rows.sort_unstable_by(|a, b| b.cmp(a));
+    let mut ids: Vec<Id> = rows.into_iter().take(SEALS_BATCHES_MAX).map(|(_, id)| id).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// Reads seals that follow each other above a height.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     message::{OpenAnswer, Part, Parts, Request},
     page::Page,
+    parts,
     session::{Charge, Shared},
     snapshot::Far,
 };
@@ -14,10 +15,7 @@ use crate::{
     id::Id,
     key::PublicKey,
     limits::*,
-    page::{
-        codec,
-        trie::{Fetch, Piece, Trie},
-    },
+    page::trie::{Fetch, Piece, Trie},
 };
 
 /// A comparison under way.
@@ -135,7 +133,7 @@ impl Page {
                 Err(None)
             } else {
                 read(bytes).and_then(|piece| {
-                    compare.fetch.take(&part.path, &piece).map_err(|why| Some(why.to_string()))
+                    compare.fetch.take(&part.path, piece).map_err(|why| Some(why.to_string()))
                 })
             };
             match taken {
@@ -189,5 +187,5 @@ pub fn open_set(page: &Governance, field: &Field, forks: &[SealRecord]) -> Trie 
 }
 
 fn read(bytes: &[u8]) -> Result<Piece, Option<String>> {
-    codec::decode(bytes, OPEN_ANSWER_BYTES_MAX).map_err(|why| Some(why.to_string()))
+    parts::read(bytes, OPEN_ANSWER_BYTES_MAX).map_err(|why| Some(why.to_string()))
 }

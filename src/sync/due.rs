@@ -6,16 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Ledger,
     message::{Named, Request},
+    pack::statement_id,
     page::Page,
+    serve::operations_of,
     session::{Charge, Shared},
 };
-use crate::{
-    governance::{envelope::Envelope, seal::SealRecord},
-    id::{Id, Kind},
-    key::PublicKey,
-    limits::*,
-    page::entry::Rdata,
-};
+use crate::{id::Id, key::PublicKey, limits::*, page::entry::Rdata};
 
 /// What is lacking, and who said that they have it.
 #[derive(Default)]
@@ -185,20 +181,21 @@ impl Page {
         let is_answer = items.is_some();
         let mut came = Vec::new();
         for item in items.unwrap_or_default() {
-            match statement_id(&item.0) {
-                Some(id) if asked.ids.binary_search(&id).is_ok() => {
-                    came.push((id, item.0.to_vec()));
-                }
-                Some(id) => {
-                    let what = format!("the statement {} was not asked for", id.short());
-                    shared.lied(peer, what);
-                    break;
-                }
-                None => {
-                    shared.lied(peer, "what it hands on as a statement is none");
-                    break;
-                }
-            }
+            let Some(id) = statement_id(&item.0) else {
+                shared.lied(peer, "what it hands on as a statement is none");
+                break;
+            };
+            came.push((id, item.0.to_vec()));
+        }
+        let was_named = |id: &Id| asked.ids.binary_search(id).is_ok();
+        // With a batch its operations come.
+        let batches = came.iter().filter(|(id, _)| was_named(id));
+        let listed: BTreeSet<Id> =
+            batches.filter_map(|(_, bytes)| operations_of(bytes)).flatten().collect();
+        let was_asked = |id: &Id| was_named(id) || listed.contains(id);
+        if let Some((id, _)) = came.iter().find(|(id, _)| !was_asked(id)) {
+            shared.lied(peer, format!("the statement {} was not asked for", id.short()));
+            came.retain(|(id, _)| was_asked(id));
         }
         let ids: BTreeSet<Id> = came.iter().map(|(id, _)| *id).collect();
         // An answer that is cut off is gone on with; one with nothing is no answer.
@@ -218,14 +215,6 @@ impl Page {
             self.pause(peer, shared);
         }
     }
-}
-
-/// The id of a statement, or of a seal in its record, by its bytes; nothing else of it is checked.
-pub fn statement_id(bytes: &[u8]) -> Option<Id> {
-    if let Ok(envelope) = Envelope::decode(bytes, BATCH_BYTES_MAX) {
-        return Some(envelope.id(Kind::from_tag(envelope.kind)?));
-    }
-    SealRecord::decode(bytes).ok().map(|record| record.seal.id())
 }
 
 #[cfg(test)]

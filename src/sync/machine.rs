@@ -12,6 +12,7 @@ use super::{
     Wish,
     book::{Book, Source},
     message::{Follow, Hello, News, Notice, Request, Standing},
+    pack::Common,
     page::{NEVER, Page},
     serve::Handed,
     session::{Asked, Charge, Shared},
@@ -268,7 +269,7 @@ impl Sync {
                         let what = "its answer was longer than any answer to this";
                         self.shared.lied(&asked.peer, what);
                     }
-                    failed => self.shared.failed(&asked.peer, failed),
+                    failed => self.shared.failed(&asked, failed),
                 }
                 self.dispatch(&asked, None, ledger);
             }
@@ -297,7 +298,14 @@ impl Sync {
             return page.on_open(peer, parts, open, shared);
         }
         let items: Option<Vec<Rdata>> = answer.and_then(|answer| {
-            let read = request.read_items(answer);
+            let read = match request {
+                Request::Statements(_) => request.read_packed(answer, |_| Some(Common::page(&id))),
+                Request::Seals(next) => request.read_packed(answer, |bits| {
+                    let (common, here) = next.common(ledger, bits);
+                    (here == bits).then_some(common)
+                }),
+                _ => request.read_items(answer),
+            };
             read.inspect_err(|why| shared.lied(peer, format!("an answer: {why}"))).ok()
         });
         match request {
@@ -305,7 +313,7 @@ impl Sync {
             Request::Chain(above) => page.on_chain(peer, *above, items, shared, ledger),
             Request::Subtrees(parts) => page.on_parts(peer, parts, items, shared, ledger),
             Request::Window(at) => page.on_window(peer, *at, items, shared),
-            Request::Seals(above) => page.on_seals(peer, *above, items, shared, ledger),
+            Request::Seals(next) => page.on_seals(peer, next.above(), items, shared, ledger),
             Request::Statements(named) => page.on_statements(peer, named, items, shared, ledger),
             _ => {}
         }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::pack::{self, Common, PackRefusal};
 use crate::{
     id::Id,
     limits::*,
@@ -37,6 +38,10 @@ pub enum MessageRefusal {
     Address(usize),
     #[error("the program's name of {0} bytes is longer than {PROGRAM_BYTES_MAX}")]
     Program(usize),
+    #[error("its answer: {0}")]
+    Packed(#[from] PackRefusal),
+    #[error("it names batches that were not named to it")]
+    Uncommon,
     #[error("an answer of {found} items, where {asked} were asked for")]
     TooManyItems { found: usize, asked: usize },
 }
@@ -112,6 +117,18 @@ pub struct Above {
     pub height: u64,
 }
 
+/// Asks for the next seals above a height.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    pub page: Id,
+    pub height: u64,
+    /// Whether what they list should come with them, where there is room: whoever asks has nothing of it.
+    pub whole: bool,
+    /// Open batches that whoever asks has: what they list need not be told. Sorted; at most
+    /// [`SEALS_BATCHES_MAX`].
+    pub batches: Vec<Id>,
+}
+
 /// Asks for parts of a trie. Each is named by its hash, so that a node at another seal, or whose open
 /// set has changed elsewhere, can show it as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,9 +185,11 @@ tagged! {
         4 => Subtrees(Parts),
         /// The seals that operations may name, up to this one: none or one.
         5 => Window(At),
-        /// The records of the next seals above a height, in order, as many as there is room for.
-        6 => Seals(Above),
-        /// Statements and seals, each once, those of them that it has and there is room for.
+        /// The records of the next seals above a height, in order, as many as there is room for: an octet
+        /// with a bit for each of the named batches that it has too, and the [packed](super::pack) records.
+        6 => Seals(Next),
+        /// Statements and seals, each once, those of them that it has and there is room for, and the
+        /// operations of each batch among them; [packed](super::pack).
         7 => Statements(Named),
         /// Parts of the open set: an [`OpenAnswer`].
         8 => Open(Parts),
@@ -235,6 +254,20 @@ impl Address {
     }
 }
 
+impl Next {
+    /// Above which height of which page.
+    pub fn above(&self) -> Above {
+        Above { page: self.page, height: self.height }
+    }
+}
+
+impl From<Above> for Next {
+    /// The seals alone, with no batch named.
+    fn from(above: Above) -> Next {
+        Next { page: above.page, height: above.height, whole: false, batches: Vec::new() }
+    }
+}
+
 impl Notice {
     /// The bytes that travel.
     pub fn encode(&self) -> Vec<u8> {
@@ -274,6 +307,8 @@ impl Request {
         match &request {
             Request::Standings(pages) => check_rows(pages, FOLLOW_ROWS_MAX)?,
             Request::Statements(named) => check_rows(&named.ids, STATEMENTS_IDS_MAX)?,
+            Request::Seals(next) if next.batches.is_empty() => {}
+            Request::Seals(next) => check_rows(&next.batches, SEALS_BATCHES_MAX)?,
             Request::Subtrees(parts) | Request::Open(parts) => check_parts(parts)?,
             _ => {}
         }
@@ -286,7 +321,8 @@ impl Request {
         match self {
             Request::Standings(_) | Request::Petition(_) => None,
             Request::Genesis(page) | Request::Peers(page) | Request::Forks(page) => Some(*page),
-            Request::Chain(above) | Request::Seals(above) => Some(above.page),
+            Request::Chain(above) => Some(above.page),
+            Request::Seals(next) => Some(next.page),
             Request::Subtrees(parts) | Request::Open(parts) => Some(parts.page),
             Request::Window(at) => Some(at.page),
             Request::Statements(named) => Some(named.page),
@@ -315,8 +351,9 @@ impl Request {
             Request::Standings(pages) => pages.len(),
             Request::Chain(_) => LADDER_RUNGS_MAX,
             Request::Subtrees(parts) | Request::Open(parts) => parts.parts.len(),
+            Request::Seals(next) if next.whole => SEALS_REPLAYED_MAX + BATCH_ROWS_MAX,
             Request::Seals(_) => SEALS_REPLAYED_MAX,
-            Request::Statements(named) => named.ids.len(),
+            Request::Statements(named) => named.ids.len() + BATCH_ROWS_MAX,
             Request::Peers(_) => PEERS_ANSWER_MAX,
             Request::Forks(_) => FORKS_KEPT_MAX + 1,
             Request::Genesis(_) | Request::Window(_) | Request::Petition(_) | Request::Fate(_) => 1,
@@ -331,6 +368,26 @@ impl Request {
         let items: Vec<Rdata> = codec::decode(answer, self.answer_bytes_max())?;
         self.check_items(items.len())?;
         Ok(items)
+    }
+
+    /// Reads an answer that is a list of packed bytes. `common` says what both sides have, of the batches
+    /// whose bits are set.
+    ///
+    /// # Errors
+    /// The first [`MessageRefusal`] found.
+    pub fn read_packed(
+        &self,
+        answer: &[u8],
+        common: impl FnOnce(u8) -> Option<Common>,
+    ) -> Result<Vec<Rdata>, MessageRefusal> {
+        let (bits, packed) = match self {
+            Request::Seals(_) => answer.split_first().map_or((0, answer), |(bits, p)| (*bits, p)),
+            _ => (0, answer),
+        };
+        let common = common(bits).ok_or(MessageRefusal::Uncommon)?;
+        let (bytes_max, items_max) = (self.answer_bytes_max(), self.answer_items_max());
+        let items = pack::unpack(packed, common, bytes_max, items_max)?;
+        Ok(items.into_iter().map(|item| Rdata(item.into())).collect())
     }
 
     /// Reads the answer to [`Request::Standings`].

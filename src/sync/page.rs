@@ -281,7 +281,7 @@ impl Page {
         match before {
             None => self.arrived(shared),
             Some(before) if before.standing == standing => {}
-            Some(before) => self.changed(&before, shared, giver),
+            Some(before) => self.changed(&before, held, shared, giver),
         }
     }
 
@@ -300,13 +300,19 @@ impl Page {
     }
 
     /// This node stands elsewhere than before.
-    fn changed(&mut self, before: &Own, shared: &mut Shared, giver: Option<&PublicKey>) {
+    fn changed(
+        &mut self,
+        before: &Own,
+        held: &Held,
+        shared: &mut Shared,
+        giver: Option<&PublicKey>,
+    ) {
         let Some(own) = &self.own else { return };
         let standing = own.standing;
         let mut new = Vec::new();
         if before.standing.seal == standing.seal {
             before.open.diff(&own.open, &mut |difference| {
-                if difference.left.is_none() && new.len() <= NEWS_IDS_MAX {
+                if difference.left.is_none() && new.len() < NEWS_LOOKED_AT {
                     new.push(difference.key);
                 }
             });
@@ -316,6 +322,10 @@ impl Page {
             (self.later_at, self.later_pauses) = (None, 0);
             self.seen.values_mut().for_each(|seen| seen.taken = None);
         }
+        // Whoever asks for a batch is given its operations.
+        let batches = new.iter().filter_map(|id| held.governance.batch(id)?.as_batch());
+        let listed: BTreeSet<Id> = batches.flat_map(|batch| batch.operations.clone()).collect();
+        new.retain(|id| !listed.contains(id));
         // Of so many the sets are compared.
         if new.len() > NEWS_IDS_MAX {
             new.clear();
@@ -480,7 +490,7 @@ impl Page {
         }
         seen.evidence = Some(seal);
         let above = Above { page: self.id, height: height - 1 };
-        self.ask(peer, Request::Seals(above), shared);
+        self.ask(peer, Request::Seals(above.into()), shared);
     }
 
     /// Evidence of another history came, or none.
@@ -540,7 +550,7 @@ impl Page {
         let theirs = self.seen.get(peer).map_or(0, |seen| seen.standing.height);
         let deepest = theirs.saturating_sub(SEALS_REPLAYED_MAX as u64);
         let lower = above.height.saturating_sub(1);
-        let further = Request::Seals(Above { page: self.id, height: lower });
+        let further = Request::Seals(Above { page: self.id, height: lower }.into());
         if (deepest..above.height).contains(&lower) && self.ask(peer, further, shared) {
             self.seen.get_mut(peer).into_iter().for_each(|seen| seen.unproved = Some(why.clone()));
             return;

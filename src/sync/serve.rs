@@ -11,12 +11,19 @@ use std::{
 
 use super::{
     Held, Ledger,
-    message::{Above, At, OpenAnswer, Parts, Request, Standing, write_items},
+    message::{Above, At, Named, Next, OpenAnswer, Parts, Request, Standing, write_items},
+    pack::{self, Common},
+    parts,
 };
 use crate::{
     beacon::Beacon,
-    governance::{chain::ChainProof, jump::Window, seal::SealRecord},
-    id::Id,
+    governance::{
+        chain::ChainProof,
+        jump::Window,
+        seal::{Contents, SealRecord},
+        statement::Statement,
+    },
+    id::{Id, Kind},
     key::PublicKey,
     limits::*,
     page::{codec, entry::Rdata, trie::Trie},
@@ -63,12 +70,8 @@ pub fn answer(
         Request::Chain(above) => chain(held, above),
         Request::Subtrees(parts) => subtrees(held, parts),
         Request::Window(at) => items(held.and_then(|_| window(at, ledger)), 0),
-        Request::Seals(above) => seals(held, above, ledger),
-        Request::Statements(named) => {
-            let found = named.ids.iter().filter_map(|id| ledger.stored(&named.page, id));
-            let fits = found.filter(|bytes| bytes.len() + 64 <= ANSWER_BYTES_MAX);
-            write_items(fits.filter(|_| held.is_some()), ANSWER_BYTES_MAX - 64)
-        }
+        Request::Seals(next) => seals(held, next, ledger),
+        Request::Statements(named) => statements(held.is_some(), named, ledger),
         Request::Open(parts) => open(held, parts),
         Request::Peers(page) => {
             let others = handed.of(page).into_iter().filter(|beacon| beacon.key() != *peer);
@@ -108,14 +111,14 @@ fn subtrees(held: Option<Held>, parts: &Parts) -> Vec<u8> {
 /// For each row the part that hangs there, if it is the one that is asked for.
 fn shown<'a>(
     trie: &'a Trie,
-    parts: &'a Parts,
+    asked: &'a Parts,
     bytes_max: u32,
 ) -> impl Iterator<Item = Vec<u8>> + use<'a> {
-    parts.parts.iter().map(move |part| {
+    asked.parts.iter().map(move |part| {
         let is_there = trie.hash_at(&part.path) == Some(part.hash);
         let bytes_max = part.bytes_max.min(bytes_max) as usize;
         let piece = is_there.then(|| trie.piece(&part.path, bytes_max)).flatten();
-        piece.map(|piece| codec::encode(&piece)).unwrap_or_default()
+        piece.map(|piece| parts::write(&piece)).unwrap_or_default()
     })
 }
 
@@ -145,21 +148,108 @@ fn window(at: &At, ledger: &dyn Ledger) -> Option<Vec<u8>> {
     (newest == Some(at.seal)).then(|| Window::encode(&window))
 }
 
-/// The records of the next seals, if they are few and all there.
-fn seals(held: Option<Held>, above: &Above, ledger: &dyn Ledger) -> Vec<u8> {
-    let Some(held) = held else { return write_items([], 0) };
+/// The statements of these ids, and with each batch its operations, all in the order in which they rest on
+/// each other.
+fn statements(is_held: bool, named: &Named, ledger: &dyn Ledger) -> Vec<u8> {
+    let mut room = ANSWER_BYTES_MAX - 64;
+    let mut fits = |bytes: &Vec<u8>| {
+        let left = room.checked_sub(bytes.len() + 64);
+        left.map(|left| room = left).is_some()
+    };
+    let stored = |id: &Id| ledger.stored(&named.page, id).filter(|_| is_held);
+    let asked: Vec<Vec<u8>> = named.ids.iter().filter_map(stored).take_while(&mut fits).collect();
+    let (mut operations, mut others) = (Vec::new(), Vec::new());
+    for bytes in asked {
+        let listed = operations_of(&bytes).unwrap_or_default();
+        let listed = listed.iter().filter(|id| named.ids.binary_search(id).is_err());
+        // All of them or none: the others are found by comparing.
+        let listed: Option<Vec<Vec<u8>>> = listed.map(|id| stored(id).filter(&mut fits)).collect();
+        operations.extend(listed.unwrap_or_default());
+        match kind_of(&bytes) == Some(Kind::Operation) {
+            true => operations.push(bytes),
+            false => others.push(bytes),
+        }
+    }
+    let items = operations.iter().chain(&others).map(Vec::as_slice);
+    pack::pack(items, Common::page(&named.page))
+}
+
+pub(super) fn kind_of(bytes: &[u8]) -> Option<Kind> {
+    // An array of four that begins with its kind, as a seal's record does not.
+    let kind = bytes.strip_prefix(&[0x94])?.first()?;
+    Kind::from_tag(*kind)
+}
+
+/// What a batch lists; none of anything else.
+pub(super) fn operations_of(bytes: &[u8]) -> Option<Vec<Id>> {
+    kind_of(bytes).filter(|kind| *kind == Kind::Batch)?;
+    let batch = Statement::reopen(bytes).ok()?;
+    batch.as_batch().map(|batch| batch.operations.clone())
+}
+
+/// The records of the next seals, if they are few and all there, with what they list, if that is asked for;
+/// before them an octet with a bit for each
+/// of the named batches that is here.
+fn seals(held: Option<Held>, next: &Next, ledger: &dyn Ledger) -> Vec<u8> {
+    let Some(held) = held else { return Vec::new() };
     let newest = held.governance.page().height();
-    let behind = newest.saturating_sub(above.height);
+    let behind = newest.saturating_sub(next.height);
     if behind == 0 || behind > SEALS_REPLAYED_MAX as u64 + 1 {
-        return write_items([], 0);
+        return Vec::new();
     }
     let mut records = Vec::new();
-    let mut next = held.governance.page().seal();
+    let mut id = held.governance.page().seal();
     while (records.len() as u64) < behind {
-        let Some(record) = record(&held, ledger, &next) else { return write_items([], 0) };
-        next = record.seal.previous;
+        let Some(record) = record(&held, ledger, &id) else { return Vec::new() };
+        id = record.seal.previous;
         records.push(record);
     }
-    let few = records.iter().rev().take(SEALS_REPLAYED_MAX);
-    write_items(few.map(SealRecord::encode), ANSWER_BYTES_MAX)
+    let (mut items, mut room) = (Vec::new(), ANSWER_BYTES_MAX - 64);
+    for record in records.iter().rev().take(SEALS_REPLAYED_MAX) {
+        let bytes = record.encode();
+        let left = room.checked_sub(bytes.len() + 64);
+        if left.is_none() && !items.is_empty() {
+            break;
+        }
+        room = left.unwrap_or(0);
+        if next.whole {
+            items.extend(listed(record, ledger, &mut room));
+        }
+        items.push(bytes);
+    }
+    let (common, here) = next.common(ledger, u8::MAX);
+    [vec![here], pack::pack(items.iter().map(Vec::as_slice), common)].concat()
+}
+
+/// What a seal lists, operations first, if all of it is here and has room; else nothing.
+fn listed(record: &SealRecord, ledger: &dyn Ledger, room: &mut usize) -> Vec<Vec<u8>> {
+    let Contents { presences, operations, batches, ballots } = &record.contents;
+    let ids = operations.iter().chain(presences).chain(batches).chain(ballots);
+    let mut left = Some(*room);
+    let found = ids.map(|id| {
+        let bytes = ledger.stored(&record.seal.page, id)?;
+        left = left?.checked_sub(bytes.len() + 64);
+        left.map(|_| bytes)
+    });
+    let found: Option<Vec<Vec<u8>>> = found.collect();
+    *room = left.filter(|_| found.is_some()).unwrap_or(*room);
+    found.unwrap_or_default()
+}
+
+impl Next {
+    /// What both sides have: of the named batches those that are here and have their bit set. Also which
+    /// those are.
+    pub(super) fn common(&self, ledger: &dyn Ledger, bits: u8) -> (Common, u8) {
+        let mut here = 0;
+        let mut batches = Vec::new();
+        for (n, id) in self.batches.iter().enumerate().take(SEALS_BATCHES_MAX) {
+            let bytes = ledger.stored(&self.page, id).filter(|_| bits & 1 << n != 0);
+            if let Some(operations) = bytes.and_then(|bytes| operations_of(&bytes)) {
+                here |= 1 << n;
+                batches.push((*id, operations));
+            }
+        }
+        let rows = batches.iter().map(|(id, operations)| (id, &operations[..]));
+        (Common::page(&self.page).with_batches(rows), here)
+    }
 }

@@ -37,6 +37,8 @@ pub struct Peer {
     pub in_flight: usize,
     /// How long its answers take about, in milliseconds; none before the first.
     usual: Option<u64>,
+    /// When it was charged with silence, in ticks: what was asked before that counts no more.
+    silent_at: u64,
     /// Bytes of notices that are still listened to.
     budget: u64,
     budget_at: u64,
@@ -297,6 +299,7 @@ impl Shared {
             faults: BTreeMap::new(),
             in_flight: 0,
             usual: None,
+            silent_at: 0,
             budget: NOTICE_BUDGET_BYTES,
             budget_at: now.ticks,
             tell_again,
@@ -396,10 +399,18 @@ impl Shared {
         }
     }
 
-    pub fn failed(&mut self, key: &PublicKey, failed: AskFailed) {
+    /// A request has no answer. Those that were under way together when a peer fell silent cost what one
+    /// does: a cable that was pulled for some seconds is nobody's fault.
+    pub fn failed(&mut self, asked: &Asked, failed: AskFailed) {
         match failed {
-            AskFailed::TimedOut => self.charge(key, Charge::Silent),
-            AskFailed::Unreachable => self.charge(key, Charge::Unreachable),
+            AskFailed::TimedOut => {
+                let Some(peer) = self.peers.get_mut(&asked.peer) else { return };
+                if asked.at >= peer.silent_at {
+                    peer.silent_at = self.now.ticks;
+                    self.charge(&asked.peer, Charge::Silent);
+                }
+            }
+            AskFailed::Unreachable => self.charge(&asked.peer, Charge::Unreachable),
             AskFailed::Oversize => {}
         }
     }
@@ -445,4 +456,46 @@ impl Shared {
 /// How long an answer of at most so many bytes may take.
 fn patience(answer_bytes_max: usize) -> Duration {
     ASK_PATIENCE + Duration::from_secs((answer_bytes_max / ASK_BYTES_PER_SECOND_MIN) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{id::Id, key::SecretKey};
+
+    fn key(n: u8) -> PublicKey {
+        SecretKey::from_seed(&[n; 32]).public()
+    }
+
+    fn joined(shared: &mut Shared, n: u8) -> bool {
+        shared.joined(key(n), SocketAddr::from(([192, 0, 2, n], 1)), true)
+    }
+
+    fn time_out(shared: &mut Shared, asks: &[AskId]) {
+        for ask in asks {
+            let asked = shared.answered(*ask).unwrap();
+            shared.failed(&asked, AskFailed::TimedOut);
+        }
+    }
+
+    /// T5 accepts: a peer whose answers to all that was under way failed at once.
+    #[test]
+    fn requests_that_time_out_together_cost_what_one_does() {
+        let mut shared = Shared::new(key(0), 1, Book::new(key(0), 1));
+        assert!(joined(&mut shared, 1));
+        let ask = |shared: &mut Shared| {
+            let asks = (0..ASKS_PER_PEER_MAX).map(|_| {
+                shared.now.ticks += 1;
+                shared.ask(&key(1), Request::Genesis(Id::ZERO), 10).unwrap()
+            });
+            asks.collect::<Vec<AskId>>()
+        };
+        for times in 1..=3 {
+            let asks = ask(&mut shared);
+            shared.now.ticks += ASK_PATIENCE.as_millis() as u64;
+            time_out(&mut shared, &asks);
+            let credit = shared.peers[&key(1)].credit;
+            assert_eq!(credit, CREDIT_FIRST - times * Charge::Silent.cost());
+        }
+    }
 }

@@ -10,6 +10,7 @@ use super::{
     Event, Held, Ledger, Refused, Stashed,
     message::{Above, At, Part, Parts, Request},
     page::Page,
+    parts,
     session::{Charge, Shared},
 };
 use crate::{
@@ -23,10 +24,9 @@ use crate::{
     key::PublicKey,
     limits::*,
     page::{
-        codec,
         entry::Rdata,
         genesis::Genesis,
-        trie::{Fetch, Piece, Trie},
+        trie::{Fetch, Trie},
     },
 };
 
@@ -299,10 +299,9 @@ impl Page {
                 fetch.failed(&part.path);
                 continue;
             }
-            let piece: Result<Piece, _> = codec::decode(bytes, ANSWER_BYTES_MAX);
-            let taken = piece
+            let taken = parts::read(bytes, PIECE_SHOWN_BYTES_MAX)
                 .map_err(|why| why.to_string())
-                .and_then(|piece| fetch.take(&part.path, &piece).map_err(|why| why.to_string()));
+                .and_then(|piece| fetch.take(&part.path, piece).map_err(|why| why.to_string()));
             match taken {
                 Ok(new) => {
                     came += 1;

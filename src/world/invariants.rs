@@ -229,3 +229,9 @@ pub fn sealed(node: &Node, id: &Id) -> u64 {
     let seals = seals.filter_map(|(_, bytes)| SealRecord::decode(bytes).ok());
     seals.map(|record| record.contents.operations.len() as u64).sum()
 }
+
+/// How often a node took a page over at a seal, by its logs.
+pub fn taken_over(node: &Node) -> u64 {
+    let wholes = Ledger::pages(node).into_iter().filter_map(|id| node.read_whole(&id).ok());
+    wholes.map(|whole| whole.jumps.len() as u64).sum()
+}

@@ -21,6 +21,7 @@ use crate::{
     sync::{
         Held, Ledger, Refused, Sealed, Stashed, Verdict,
         message::{Notice, PetitionAnswer, Request},
+        pack::{self, Common},
     },
 };
 
@@ -123,7 +124,14 @@ impl Tale {
         chance: &mut Chance,
     ) -> Option<bool> {
         let asked = Request::decode(request).ok()?;
-        let mut items = asked.read_items(answer).ok()?;
+        let packed = match &asked {
+            Request::Statements(named) => Some(named.page),
+            _ => None,
+        };
+        let mut items = match &packed {
+            Some(page) => asked.read_packed(answer, |_| Some(Common::page(page))).ok()?,
+            None => asked.read_items(answer).ok()?,
+        };
         let is_piece = matches!(asked, Request::Subtrees(_));
         let is_spoiled = [Lie::Corrupt, Lie::Forged, Lie::OtherPage].iter().any(|l| self.tells(*l));
         if self.tells(Lie::Withholds) {
@@ -143,7 +151,10 @@ impl Tale {
                 *last ^= 1;
             }
         }
-        *answer = codec::encode(&items);
+        *answer = match &packed {
+            Some(page) => pack::pack(items.iter().map(|item| &item.0[..]), Common::page(page)),
+            None => codec::encode(&items),
+        };
         let is_shown = items.iter().any(|item| !item.0.is_empty());
         let is_read = match asked {
             Request::Subtrees(_) => self.tells(Lie::Corrupt),

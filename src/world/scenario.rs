@@ -235,6 +235,9 @@ pub struct Expectation {
     pub height: Option<u64>,
     /// These nodes alone are meant; without this, all.
     pub nodes: Option<Vec<String>>,
+    /// No honest node has among its peers whom another honest node found to lie.
+    #[serde(default)]
+    pub alone: bool,
 }
 
 /// Why a text is no scenario.

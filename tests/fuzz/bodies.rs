@@ -35,23 +35,25 @@ use djdns::{
     },
     id::Id,
     key::SecretKey,
-    limits::UDP_ANSWER_BYTES_MAX,
+    limits::{PIECE_SHOWN_BYTES_MAX, UDP_ANSWER_BYTES_MAX},
     network::wire::{AnswerHead, Head, Intake, NoticeHead, RequestHead},
     page::{
-        Page, RawPage, bundle, codec,
+        Page, RawPage, bundle,
         entry::{Entry, RecordSets},
         genesis::{Genesis, Parameters, RawGenesis},
         name::{Name, Owner},
         rdata::{self, Style},
         record::{PageLink, RecordType},
         roster_rows,
-        trie::{self, Fetch, Piece, Trie},
+        trie::{self, Fetch, Trie},
         zonefile,
     },
     sync::{
         Book,
         message::{self as peer, Above, Fate, Named, Notice, Part, Parts},
         outbox::Sent,
+        pack::{self, Common},
+        parts,
     },
 };
 
@@ -159,7 +161,7 @@ pub fn sync_message(bytes: &[u8]) {
     let named = Named { page, ids: vec![page] };
     let asked = [
         peer::Request::Statements(named),
-        peer::Request::Seals(Above { page, height: 0 }),
+        peer::Request::Seals(Above { page, height: 0 }.into()),
         peer::Request::Open(Parts {
             page,
             parts: vec![Part { path: trie::Path::ROOT, hash: page, bytes_max: 0 }],
@@ -172,6 +174,14 @@ pub fn sync_message(bytes: &[u8]) {
         let standings = request.read_standings(bytes).map_or(0, |standings| standings.len());
         let parts = request.read_open(bytes).map_or(0, |open| open.parts.len());
         assert!(items.max(standings).max(parts) <= request.answer_items_max());
+        let packed = request.read_packed(bytes, |_| Some(Common::page(&page)));
+        if let Ok(packed) = packed {
+            assert!(packed.len() <= request.answer_items_max());
+            let items: Vec<&[u8]> = packed.iter().map(|item| &item.0[..]).collect();
+            let again = pack::pack(items.iter().copied(), Common::page(&page));
+            let restored = pack::unpack(&again, Common::page(&page), usize::MAX, items.len());
+            assert!(restored.is_ok_and(|restored| restored == items), "packing lost something");
+        }
         let _ = request.read_petition(bytes);
     }
 }
@@ -180,10 +190,10 @@ pub fn sync_message(bytes: &[u8]) {
 /// encoding, and of no page that they do not show.
 pub fn snapshot_read(bytes: &[u8]) {
     let state = golden_page().0.state();
-    if let Ok(piece) = codec::decode::<Piece>(bytes, bytes.len()) {
-        assert_eq!(codec::encode(&piece), bytes, "a second spelling of a piece was accepted");
+    if let Ok(piece) = parts::read(bytes, PIECE_SHOWN_BYTES_MAX) {
+        assert_eq!(parts::write(&piece), bytes, "a second spelling of a piece was accepted");
         let mut fetch = Fetch::new(state.root(), Trie::default());
-        if let Ok(leaves) = fetch.take(&trie::Path::ROOT, &piece) {
+        if let Ok(leaves) = fetch.take(&trie::Path::ROOT, piece) {
             assert!(leaves.iter().all(|(key, value)| state.get(key) == Some(value)));
         }
     }

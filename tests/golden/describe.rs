@@ -20,17 +20,20 @@ use djdns::{
     },
     id::{Id, Kind},
     key::{PublicKey, RawKey, SecretKey, Signature},
+    limits::PIECE_SHOWN_BYTES_MAX,
     page::{
-        Page, bundle, codec,
+        Page, bundle,
         entry::{Entry, Rdata, RecordSet},
         genesis::{Genesis, Parameters},
         rdata::{self, Style},
-        trie::{Path, Piece},
+        trie::Path,
     },
     store::{Cursor, Record, Tray},
     sync::{
         message::{Named, Notice, Part, Parts, PetitionAnswer, Request},
         outbox::Sent,
+        pack::Common,
+        parts,
     },
 };
 use sha2::{Digest, Sha256};
@@ -93,8 +96,13 @@ pub fn message(bytes: &[u8]) -> String {
         line(&mut out, "standings", format!("{standings:?}"));
     }
     let named = Request::Statements(Named { page: Id::ZERO, ids: two });
-    if let Ok(items) = named.read_items(bytes) {
+    if let Ok(items) = Request::Forks(Id::ZERO).read_items(bytes) {
         line(&mut out, "items", format!("{items:?}"));
+    }
+    let common = Common::page(&make::page().0.id());
+    match named.read_packed(bytes, |_| Some(common)) {
+        Ok(items) if !items.is_empty() => line(&mut out, "packed", format!("{items:?}")),
+        _ => {}
     }
     let path = |len| Path::of(&Id::ZERO, len);
     let part = |len| Part { path: path(len), hash: Id::ZERO, bytes_max: 0 };
@@ -437,8 +445,8 @@ pub fn jump(bytes: &[u8]) -> String {
 }
 
 pub fn piece(bytes: &[u8]) -> String {
-    let piece: Piece = codec::decode(bytes, bytes.len()).unwrap();
-    assert_eq!(codec::encode(&piece), bytes);
+    let piece = parts::read(bytes, PIECE_SHOWN_BYTES_MAX).unwrap();
+    assert_eq!(parts::write(&piece), bytes);
     let state = make::page().0.state().clone();
     let read = piece.read(&Path::ROOT, &state.root()).unwrap();
     let mut out = String::new();

@@ -40,11 +40,14 @@ use djdns::{
         roster_rows, trie, zonefile,
     },
     store::{Record, Store, Tray, fake::FakeDisk},
-    sync::message::{
-        Above, Address, At, Fate, Follow, Hello, Named, News, Notice, OpenAnswer, Part, Parts,
-        PetitionAnswer, Request, Standing, VERSION, write_items,
+    sync::{
+        message::{
+            Above, Address, At, Fate, Follow, Hello, Named, News, Next, Notice, OpenAnswer, Part,
+            Parts, PetitionAnswer, Request, Standing, VERSION, write_items,
+        },
+        outbox::Outbox,
+        pack, parts,
     },
-    sync::outbox::Outbox,
 };
 
 /// Frozen bytes, and a line that says what they are.
@@ -305,7 +308,7 @@ pub fn jumps() -> Vec<Sample> {
 /// What shows a part of the golden page's state.
 pub fn pieces() -> Vec<Sample> {
     let state = page().0.state().clone();
-    let piece = |bytes| codec::encode(&state.piece(&trie::Path::ROOT, bytes).unwrap());
+    let piece = |bytes| parts::write(&state.piece(&trie::Path::ROOT, bytes).unwrap());
     vec![
         Sample { name: "level", what: "the first level of the state of `five`", bytes: piece(0) },
         Sample { name: "part", what: "the first kilobyte of that state", bytes: piece(1024) },
@@ -392,6 +395,11 @@ pub fn messages() -> Vec<Sample> {
     let news = News { standing, ids: ids.clone() };
     let petition = Rdata(b"a petition".as_slice().into());
     let refusal = Rdata(b"a refusal".as_slice().into());
+    let next = Next { page, height: 7, whole: true, batches: vec![page] };
+    let golden = self::page().0;
+    let said = [(); 2].map(|()| entries_change(&Governance::new(golden.clone())));
+    let common = pack::Common::page(&golden.id());
+    let packed = pack::pack(said.iter().map(Statement::bytes), common);
     vec![
         notice("notice-hello", "who is there", Notice::Hello(hello)),
         notice("notice-follow", "which pages it follows", Notice::Follow(follow)),
@@ -406,7 +414,7 @@ pub fn messages() -> Vec<Sample> {
             "what goes with a seal",
             Request::Window(At { page, seal: page }),
         ),
-        request("request-seals", "the next seals", Request::Seals(above)),
+        request("request-seals", "the next seals", Request::Seals(next)),
         request("request-statements", "statements by their ids", Request::Statements(named)),
         request("request-open", "parts of the open set", Request::Open(parts)),
         request("request-peers", "beacons of who follows it", Request::Peers(page)),
@@ -419,6 +427,7 @@ pub fn messages() -> Vec<Sample> {
             what: "two of anything",
             bytes: write_items([b"one".to_vec(), b"two".to_vec()], 1000),
         },
+        Sample { name: "answer-packed", what: "a statement twice, packed", bytes: packed },
         Sample { name: "answer-open", what: "a part, and none", bytes: codec::encode(&open) },
         answer("answer-waiting", "the petition waits", PetitionAnswer::Waiting(1_800_000_000)),
         answer("answer-taken", "it was taken up", PetitionAnswer::TakenUp(page)),

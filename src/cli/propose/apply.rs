@@ -199,7 +199,8 @@ fn show_outcome(context: &Context, applied: &Applied, dry_run: bool) -> Outcome 
         return Ok(());
     }
     if dry_run {
-        context.note(format!("{changes} entries differ; nothing was proposed"));
+        let differ = if changes == 1 { "entry differs" } else { "entries differ" };
+        context.note(format!("{changes} {differ}; nothing was proposed"));
     }
     if let Some(raise) = &applied.raise {
         let fits = changes - applied.left;

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::{Node, Progress};
 use crate::{
-    daemon::whole::{self, Reopened, WholePage, WholeRefusal},
+    daemon::{
+        adopt::Kept,
+        whole::{self, Reopened, WholePage, WholeRefusal},
+    },
     demo,
     governance::{Governance, field::Field, seal::SealRecord},
     id::{Id, Kind},
     page::{bundle, genesis::Genesis, name::Name},
     store::{Cursor, StoreError},
-    sync::Stashed,
 };
 
 /// Why a page cannot be read back from its log.
@@ -29,11 +31,11 @@ enum Found {
     Page {
         forks: Vec<SealRecord>,
         reopened: Box<Reopened>,
-        stashed: Option<Stashed>,
+        stashed: Option<Kept>,
         field: Field,
     },
     /// A page that is still being fetched.
-    Download(Stashed),
+    Download(Kept),
 }
 
 impl Node {
@@ -93,10 +95,10 @@ impl Node {
     fn reopen(&self, id: &Id, progress: Progress) -> Result<Found, Reopening> {
         let mut whole = self.read_whole(id)?;
         let forks = std::mem::take(&mut whole.forks);
-        let leaves = whole.download.trie();
+        let leaves = std::mem::take(&mut whole.download.leaves);
         let reopened = match whole::reopen(&whole, progress) {
             Err(WholeRefusal::Unfinished) => {
-                return Ok(Found::Download(Stashed { genesis: Some(whole.raw.genesis), leaves }));
+                return Ok(Found::Download(Kept { genesis: Some(whole.raw.genesis), leaves }));
             }
             reopened => Box::new(reopened?),
         };
@@ -104,7 +106,7 @@ impl Node {
         if found != *id {
             return Err(Reopening::OtherPage(found));
         }
-        let stashed = (!leaves.is_empty()).then_some(Stashed { genesis: None, leaves });
+        let stashed = (!leaves.is_empty()).then_some(Kept { genesis: None, leaves });
         let field = certified(&whole, &reopened.page);
         Ok(Found::Page { forks, reopened, stashed, field })
     }

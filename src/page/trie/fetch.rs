@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Branch, Leaf, Node, Path, Piece, ProofRefusal, Trie, nibble};
+use super::{Branch, Node, Path, Piece, ProofRefusal, Trie, nibble};
 use crate::{id::Id, limits::PIECE_BYTES_MAX};
 
 /// A subtree to ask for.
@@ -89,24 +89,25 @@ impl Fetch {
     ///
     /// # Errors
     /// A [`ProofRefusal`]: the piece is another one than that asked for, which is still lacking.
-    pub fn take(&mut self, path: &Path, piece: &Piece) -> Result<Vec<(Id, Vec<u8>)>, ProofRefusal> {
+    pub fn take(&mut self, path: &Path, piece: Piece) -> Result<Vec<(Id, Vec<u8>)>, ProofRefusal> {
         let Some(expected) = self.asked.get(path).or_else(|| self.waiting.get(path)).copied()
         else {
             return Ok(Vec::new());
         };
-        let read = piece.read(path, &expected).inspect_err(|_| self.failed(path))?;
+        let grown = piece.grow(path, &expected).inspect_err(|_| self.failed(path))?;
         self.asked.remove(path);
         self.waiting.remove(path);
-        for (key, value) in &read.leaves {
+        let mut leaves = Vec::new();
+        for (key, value) in grown.nodes.iter().flat_map(|(_, node)| super::leaves(Some(node))) {
             self.fetched_bytes += (value.len() + key.as_bytes().len()) as u64;
-            let leaf = Leaf::new(*key, value.clone().into());
-            self.parts.push((path.len(), Arc::new(Node::Leaf(leaf))));
+            leaves.push((*key, value.to_vec()));
         }
-        for (path, hash) in read.hidden {
+        self.parts.extend(grown.nodes);
+        for (path, hash) in grown.hidden {
             self.fetched_bytes += hash.as_bytes().len() as u64;
             self.lack(path, hash);
         }
-        Ok(read.leaves)
+        Ok(leaves)
     }
 
     /// A subtree that was not answered: it is asked for again.
@@ -127,12 +128,9 @@ impl Fetch {
     /// Goes on to another root, with all that was there and was fetched.
     #[must_use]
     pub fn retarget(self, root: Id) -> Fetch {
-        let [mine, mut fetched] = self.sources;
-        for (_, part) in self.parts {
-            if let Node::Leaf(leaf) = &*part {
-                fetched.insert(leaf.key, leaf.value.clone());
-            }
-        }
+        let [mine, fetched] = self.sources;
+        let new = self.parts.iter().flat_map(|(_, node)| super::leaf_nodes(node));
+        let fetched = Trie::from_leaves(fetched.root.iter().flat_map(super::leaf_nodes).chain(new));
         let fetched_bytes = self.fetched_bytes;
         Fetch { fetched_bytes, ..Fetch::resumed(root, mine, fetched) }
     }

@@ -4,12 +4,12 @@
 //! known for its path, and names the subtrees that it leaves out by theirs. Who asks for which piece
 //! when is [`super::Fetch`]'s business.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
-    DEPTH_MAX, Node, ProofRefusal, Trie, empty_hash, excerpt::Part, leaf_hash, nibble, node_hash,
+    Branch, DEPTH_MAX, Leaf, Node, ProofRefusal, Trie, empty_hash, excerpt::Part, nibble, node_hash,
 };
 use crate::{id::Id, page::entry::Rdata};
 
@@ -19,7 +19,7 @@ use crate::{id::Id, page::entry::Rdata};
 pub struct Path(Vec<u8>);
 
 /// A part of a trie below a path, checked by [`Piece::read`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
     /// Node by node, each before what hangs below it; none: the trie is empty.
     parts: Vec<Part>,
@@ -128,7 +128,7 @@ impl Trie {
     }
 
     /// The node that hangs at a path; a leaf that hangs higher stands at every path to its key.
-    pub(super) fn at(&self, path: &Path) -> Option<&std::sync::Arc<Node>> {
+    pub(super) fn at(&self, path: &Path) -> Option<&Arc<Node>> {
         let mut node = self.root.as_ref()?;
         for n in path.nibbles() {
             match &**node {
@@ -197,7 +197,7 @@ fn whole(node: &Node, bytes_max: usize) -> Option<usize> {
     }
 }
 
-fn leaf_bytes(leaf: &super::Leaf) -> usize {
+fn leaf_bytes(leaf: &Leaf) -> usize {
     LEAF_BYTES + leaf.value.len()
 }
 
@@ -214,16 +214,43 @@ fn write(shown: &[Shown], at: usize, parts: &mut Vec<Part>) {
 }
 
 impl Piece {
+    /// A piece of these nodes, in preorder; nothing is checked.
+    pub fn of_parts(parts: Vec<Part>) -> Piece {
+        Piece { parts }
+    }
+
+    /// Its nodes, in preorder.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// What it shows, if it is what hangs at `path` with the hash `expected`.
     ///
     /// # Errors
     /// Any [`ProofRefusal`].
     pub fn read(&self, path: &Path, expected: &Id) -> Result<Read, ProofRefusal> {
-        let mut reader = Reader { rest: self.parts.iter(), read: Read::default() };
-        let found = match self.parts.first() {
-            None if path.is_empty() => empty_hash(),
+        let Grown { nodes, hidden } = self.clone().grow(path, expected)?;
+        let leaves = nodes.iter().flat_map(|(_, node)| super::leaves(Some(node)));
+        let leaves = leaves.map(|(key, value)| (*key, value.to_vec())).collect();
+        Ok(Read { leaves, hidden })
+    }
+
+    /// The same as nodes, which were hashed while it was checked, and are hashed no more.
+    pub(super) fn grow(self, path: &Path, expected: &Id) -> Result<Grown, ProofRefusal> {
+        let is_nothing = match self.parts.first() {
+            None if path.is_empty() => true,
             None | Some(Part::Hidden(_)) => return Err(ProofRefusal::Nothing),
-            Some(_) => reader.node(path.clone())?.0,
+            Some(_) => false,
+        };
+        let mut reader =
+            Reader { rest: self.parts.into_iter(), path: path.0.clone(), grown: Grown::default() };
+        let found = if is_nothing {
+            empty_hash()
+        } else {
+            let seen = reader.node()?;
+            let hash = seen.hash();
+            reader.keep(seen);
+            hash
         };
         if reader.rest.next().is_some() {
             return Err(ProofRefusal::Siblings);
@@ -231,40 +258,95 @@ impl Piece {
         if found != *expected {
             return Err(ProofRefusal::OtherRoot);
         }
-        Ok(reader.read)
+        Ok(reader.grown)
     }
 }
 
-struct Reader<'p> {
-    rest: std::slice::Iter<'p, Part>,
-    read: Read,
+/// What a piece shows, as parts of a trie.
+#[derive(Default)]
+pub(super) struct Grown {
+    /// Subtrees that are shown whole, with the depth at which each hangs, in the order of their keys.
+    pub nodes: Vec<(usize, Arc<Node>)>,
+    /// Where the subtrees hang that are left out, and their hashes.
+    pub hidden: Vec<(Path, Id)>,
 }
 
-impl Reader<'_> {
-    /// The hash of the next node, which hangs at `path`, and whether it is a leaf.
-    fn node(&mut self, path: Path) -> Result<(Id, bool), ProofRefusal> {
+struct Reader {
+    rest: std::vec::IntoIter<Part>,
+    /// Where the next node hangs.
+    path: Vec<u8>,
+    grown: Grown,
+}
+
+/// A node of a piece.
+enum Seen {
+    Whole(Arc<Node>),
+    /// Something is left out below it.
+    Part(Id),
+}
+
+impl Seen {
+    fn hash(&self) -> Id {
+        match self {
+            Seen::Whole(node) => node.hash(),
+            Seen::Part(hash) => *hash,
+        }
+    }
+}
+
+impl Reader {
+    /// The next node, which hangs at `path`.
+    fn node(&mut self) -> Result<Seen, ProofRefusal> {
         match self.rest.next().ok_or(ProofRefusal::Siblings)? {
             Part::Hidden(hash) => {
-                self.read.hidden.push((path, *hash));
-                Ok((*hash, false))
+                self.grown.hidden.push((Path(self.path.clone()), hash));
+                Ok(Seen::Part(hash))
             }
-            Part::Leaf((key, _)) if !path.leads_to(key) => Err(ProofRefusal::ForeignLeaf),
-            Part::Leaf((key, value)) => {
-                self.read.leaves.push((*key, value.0.to_vec()));
-                Ok((leaf_hash(key, &Id::hash(&[&value.0])), true))
+            Part::Leaf((key, Rdata(value))) => {
+                let is_here = |(depth, n): (usize, &u8)| nibble(&key, depth) == usize::from(*n);
+                if !self.path.iter().enumerate().all(is_here) {
+                    return Err(ProofRefusal::ForeignLeaf);
+                }
+                Ok(Seen::Whole(Arc::new(Node::Leaf(Leaf::new(key, value)))))
             }
             Part::Branch(0) => Err(ProofRefusal::NotCompact),
-            Part::Branch(_) if path.len() == DEPTH_MAX => Err(ProofRefusal::TooLong),
-            Part::Branch(mask) => {
-                let mut children = Vec::with_capacity(mask.count_ones() as usize);
-                for n in (0..16).filter(|n| mask & 1 << n != 0) {
-                    children.push(self.node(path.child(n))?);
-                }
-                if let [(_, true)] = children[..] {
-                    return Err(ProofRefusal::NotCompact);
-                }
-                Ok((node_hash(*mask, children.into_iter().map(|(hash, _)| hash)), false))
-            }
+            Part::Branch(_) if self.path.len() == DEPTH_MAX => Err(ProofRefusal::TooLong),
+            Part::Branch(mask) => self.branch(mask),
+        }
+    }
+
+    fn branch(&mut self, mask: u16) -> Result<Seen, ProofRefusal> {
+        let mut children = Vec::with_capacity(mask.count_ones() as usize);
+        for n in (0..16).filter(|n| mask & 1 << n != 0) {
+            self.path.push(n);
+            let child = self.node();
+            self.path.pop();
+            children.push(child?);
+        }
+        if let [Seen::Whole(node)] = &children[..]
+            && matches!(**node, Node::Leaf(_))
+        {
+            return Err(ProofRefusal::NotCompact);
+        }
+        if children.iter().any(|child| matches!(child, Seen::Part(_))) {
+            let hash = node_hash(mask, children.iter().map(Seen::hash));
+            self.path.push(0);
+            children.into_iter().for_each(|child| self.keep(child));
+            self.path.pop();
+            return Ok(Seen::Part(hash));
+        }
+        let whole = |child| match child {
+            Seen::Whole(node) => Some(node),
+            Seen::Part(_) => None,
+        };
+        let children = children.into_iter().filter_map(whole).collect();
+        Ok(Seen::Whole(Arc::new(Node::Branch(Branch::new(mask, children)))))
+    }
+
+    /// Keeps a node that hangs as deep as the path leads, if all of it is there.
+    fn keep(&mut self, seen: Seen) {
+        if let Seen::Whole(node) = seen {
+            self.grown.nodes.push((self.path.len(), node));
         }
     }
 }

@@ -245,9 +245,10 @@ impl Town {
                     let rest = until.saturating_sub(self.ticks);
                     return self.post(rest, Delivery::Input(from, Input::Answered { ask, answer }));
                 };
-                if let (Request::Statements(named), Ok(items)) = (&read, read.read_items(&given)) {
+                if let Request::Statements(named) = &read {
+                    let items = super::liars::items(&read, &given);
                     let ids =
-                        items.iter().filter_map(|item| super::super::due::statement_id(&item.0));
+                        items.iter().filter_map(|item| super::super::pack::statement_id(item));
                     for id in ids.filter(|id| named.ids.contains(id)) {
                         *self.houses[from].came.entry(id).or_default() += 1;
                     }

@@ -17,8 +17,12 @@ use djdns::{
         wire::{AnswerHead, Head, NoticeHead, RequestHead, Status},
     },
     page::{codec, entry::Rdata},
-    sync::message::{
-        Above, Follow, Named, News, Notice, OpenAnswer, Part, Parts, Request, Standing, write_items,
+    sync::{
+        message::{
+            Above, Follow, Named, News, Notice, OpenAnswer, Part, Parts, Request, Standing,
+            write_items,
+        },
+        pack::{self, Common},
     },
 };
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
@@ -267,8 +271,14 @@ fn nothing(request: &Request) -> Option<Vec<u8>> {
         Request::Open(_) => {
             Some(codec::encode(&OpenAnswer { root: ids(0, 1)[0], parts: Vec::new() }))
         }
+        Request::Statements(_) | Request::Seals(_) => Some(Vec::new()),
         _ => Some(write_items([], 0)),
     }
+}
+
+/// Items as they travel in answers that are packed.
+fn packed(page: &Id, items: &[Vec<u8>]) -> Vec<u8> {
+    pack::pack(items.iter().map(Vec::as_slice), Common::page(page))
 }
 
 /// A hundred thousand ids of what does not exist come of eight of these.
@@ -297,7 +307,7 @@ pub async fn rubbish(target: &Target) {
 pub async fn swapper(target: &Target) {
     let bytes = target.elsewhere.bytes().to_vec();
     announce(target, 1, |request| match request {
-        Request::Statements(_) => Some(write_items([bytes.clone()], usize::MAX)),
+        Request::Statements(named) => Some(packed(&named.page, std::slice::from_ref(&bytes))),
         _ => nothing(request),
     })
     .await;
@@ -310,7 +320,7 @@ pub async fn carrier(target: &Target) {
     let (id, bytes) = (target.elsewhere.id(), target.elsewhere.bytes().to_vec());
     let _ = stranger.tell(&news(differing(standing, 0), vec![id])).await;
     let answer = |request: &Request| match request {
-        Request::Statements(_) => Some(write_items([bytes.clone()], usize::MAX)),
+        Request::Statements(named) => Some(packed(&named.page, std::slice::from_ref(&bytes))),
         _ => nothing(request),
     };
     stranger.answer(answer).await;
@@ -325,7 +335,7 @@ async fn climb(target: &Target, seals: impl AsyncFn(&Stranger, Standing) -> Opti
     let follow = Notice::Follow(Follow { live: true, standings: vec![higher] });
     let _ = stranger.tell(&follow.encode()).await;
     let answer = |request: &Request| match request {
-        Request::Seals(_) => Some(write_items(shown.clone(), usize::MAX)),
+        Request::Seals(next) => Some([vec![0], packed(&next.page, &shown)].concat()),
         _ => nothing(request),
     };
     stranger.answer(answer).await;
@@ -352,8 +362,10 @@ pub async fn forger(target: &Target) {
 /// The first seals of the page, for the next.
 pub async fn repeater(target: &Target) {
     climb(target, async |stranger, standing| {
-        let request = Request::Seals(Above { page: standing.page, height: 0 });
-        let seals = request.read_items(&stranger.ask(&request).await?).ok()?;
+        let request = Request::Seals(Above { page: standing.page, height: 0 }.into());
+        let common = Common::page(&standing.page);
+        let answer = stranger.ask(&request).await?;
+        let seals = request.read_packed(&answer, |_| Some(common)).ok()?;
         Some(seals.into_iter().map(|Rdata(seal)| seal.to_vec()).collect())
     })
     .await;
