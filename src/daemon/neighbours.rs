@@ -289,7 +289,7 @@ impl Shared {
                 facts.stuck.remove(&page);
             }),
             Event::Lied { peer, what } => {
-                if let Some(count) = self.complaints.count() {
+                if let Some(count) = self.complaints.count(&what) {
                     tracing::warn!(%peer, count, "a node sent what no honest one sends: {what}");
                 }
                 let mut liars = lock(&self.liars);
@@ -298,7 +298,7 @@ impl Shared {
                 }
             }
             Event::LetGo { peer, why } => {
-                if let Some(count) = self.complaints.count() {
+                if let Some(count) = self.complaints.count(&why) {
                     tracing::warn!(%peer, count, "a node is let go and not let in for a while: {why}");
                 }
             }

@@ -333,6 +333,7 @@ pub const BEACON_REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Letters of a code that fits a character-string of DNS (RFC 1035 section 3.3).
 pub const BEACON_RECORD_LETTERS: usize = 255;
 
-/// Complaints about other nodes that the log has one by one (choice: whoever reads it sees how it began); then
-/// those whose number is a power of two.
-pub const COMPLAINTS_SAID: u64 = 100;
+/// Complaints about other nodes that the log has one by one, of each kind (choice: whoever reads it sees how
+/// it began); then those whose number is a power of two. And kinds that are told apart.
+pub const COMPLAINTS_SAID: u64 = 20;
+pub const COMPLAINTS_KINDS_MAX: usize = 64;

@@ -44,7 +44,7 @@ impl Door for PeerDoor {
 
     fn misbehaved(&self, key: &PublicKey, what: Misbehaviour) {
         let what = what.to_string();
-        if let Some(count) = self.0.complaints.count() {
+        if let Some(count) = self.0.complaints.count(&what) {
             tracing::warn!(peer = %key, count, "a node broke the rules of the connection and is let go: {what}");
         }
         self.0.jobs.happened(Input::Misbehaved { peer: *key, what });
