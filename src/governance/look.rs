@@ -105,25 +105,30 @@ impl Governance {
             true => 0,
             false => hash.as_bytes().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
         };
-        let from = |kind, max: u32, count| {
-            let round = (0..max).map(|n| (chance % max + n) % max);
-            round.filter(|slot| !self.is_taken(author, kind, *slot)).take(count).collect()
+        let from = |kind, count| self.free_from(author, kind, chance).take(count).collect();
+        [from(Kind::Operation, operations), from(Kind::Batch, batches)]
+    }
+
+    /// The slots of this kind that nothing of `author` occupies, round from a place on.
+    fn free_from(&self, author: &PublicKey, kind: Kind, place: u32) -> impl Iterator<Item = u32> {
+        let max = match kind {
+            Kind::Batch => BATCH_SLOTS,
+            _ => self.page.parameters().open_operations_max,
         };
-        let max = self.page.parameters().open_operations_max;
-        [from(Kind::Operation, max, operations), from(Kind::Batch, BATCH_SLOTS, batches)]
+        let round = (0..max).map(move |n| (place % max + n) % max);
+        round.filter(move |slot| !self.is_taken(author, kind, *slot))
     }
 
     /// The lowest slots for operations of `author` that nothing occupies, at most `count`.
+    #[cfg(test)]
     pub fn free_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
-        let max = self.page.parameters().open_operations_max;
-        let is_free = |slot: &u32| !self.is_taken(author, Kind::Operation, *slot);
-        (0..max).filter(is_free).take(count).collect()
+        self.free_from(author, Kind::Operation, 0).take(count).collect()
     }
 
     /// The lowest slots for batches of `author` that nothing occupies, at most `count`.
+    #[cfg(test)]
     pub fn free_batch_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
-        let is_free = |slot: &u32| !self.is_taken(author, Kind::Batch, *slot);
-        (0..BATCH_SLOTS).filter(is_free).take(count).collect()
+        self.free_from(author, Kind::Batch, 0).take(count).collect()
     }
 
     /// What a caster's ballot counts with on an operation, lent power included (G7).

@@ -20,7 +20,7 @@ use crate::{
         statement::Statement,
     },
     id::Id,
-    key::SecretKey,
+    key::{PublicKey, SecretKey},
     page::{entry::RecordSet, name::Owner},
     sync::{Input, Want},
 };
@@ -41,9 +41,10 @@ impl World<'_> {
     pub(super) fn does(&mut self, deed: Deed) -> Result<(), String> {
         match &deed {
             Deed::Propose { by, page, owner, address } => {
+                let Some(node) = self.key_of_node_of(by) else { return Ok(()) };
                 let proposed = |page: &Governance, key: &SecretKey, sequence| {
                     let at = people::owner(page, owner)?;
-                    propose(page, key, sequence, &at, people::addressed(*address))
+                    propose(page, (&node, key), sequence, &at, people::addressed(*address))
                 };
                 self.says(by, page, proposed, &deed)
             }
@@ -189,6 +190,10 @@ impl World<'_> {
         self.members.iter().position(|member| member.people.iter().any(|one| one == person))
     }
 
+    fn key_of_node_of(&self, person: &str) -> Option<PublicKey> {
+        self.node_of(person).map(|n| self.members[n].key)
+    }
+
     /// Somebody says something at their node. What they cannot say yet is tried again.
     fn says(
         &mut self,
@@ -283,10 +288,11 @@ impl World<'_> {
         let (host, name) = (plan.sealed_by.as_ref(), plan.name.as_str());
         let host = host.and_then(|host| self.members.iter().find(|m| m.plan == *host));
         let beacon = host.and_then(Member::beacon).map(|beacon| beacon.to_string());
+        let Some(node) = self.key_of_node_of(by) else { return Ok(()) };
         let linked = |page: &Governance, key: &SecretKey, sequence| {
             let label = name.split('.').next().unwrap_or(name);
             let at = people::owner(page, label)?;
-            propose(page, key, sequence, &at, people::linked(&id, beacon.clone()))
+            propose(page, (&node, key), sequence, &at, people::linked(&id, beacon.clone()))
         };
         self.says(by, page, linked, deed)
     }
@@ -351,8 +357,8 @@ impl World<'_> {
             let at = people::owner(&held, "aged")?;
             let address = Ipv4Addr::from(0x0a00_0000 + step as u32);
             let sequence = node.milliseconds().max(held.next_sequence(&key.public()));
-            if let Some(mut said) = propose(&held, &key, sequence, &at, people::addressed(address))?
-            {
+            let (speaker, sets) = ((&node.key(), &key), people::addressed(address));
+            if let Some(mut said) = propose(&held, speaker, sequence, &at, sets)? {
                 let target = said[0].id();
                 for other in self.members[n].people.iter().filter(|other| *other != person) {
                     let (key, rows) = (people::key(other), vec![(target, Choice::Approve)]);
@@ -373,15 +379,16 @@ fn kept() -> crate::store::fake::Survival {
     Survival { bytes: Bytes::Kept, names: Names::Kept }
 }
 
-/// An operation and its author's approval, in a free slot; none if there is no slot.
+/// An operation and its author's approval, in a free slot of their node; none if there is no slot.
 fn propose(
     page: &Governance,
-    key: &SecretKey,
+    (node, key): (&PublicKey, &SecretKey),
     sequence: u64,
     owner: &Owner,
     sets: Vec<RecordSet>,
 ) -> Result<Option<Vec<Statement>>, String> {
-    let Some(slot) = page.free_slots(&key.public(), 1).first().copied() else { return Ok(None) };
+    let [slots, _] = page.free_slots_at(node, &key.public(), [1, 0]);
+    let Some(slot) = slots.first().copied() else { return Ok(None) };
     let operation = sign(page, people::operation(page, key, slot, owner, sets), key)?;
     let rows = vec![(operation.id(), Choice::Approve)];
     let ballot = sign(page, people::ballot(key, sequence, rows), key)?;
