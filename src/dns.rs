@@ -17,11 +17,13 @@
 pub mod access;
 mod additional;
 pub mod answer;
+pub mod batch;
 pub mod cookie;
 pub mod counters;
 mod crowd;
 pub mod face;
 mod farewell;
+pub mod fast;
 pub mod fetch;
 mod follow;
 pub mod forward;
@@ -42,6 +44,7 @@ pub mod upstream;
 pub mod view;
 pub mod wire;
 pub mod witness;
+mod workers;
 
 pub use access::Access;
 pub use answer::{Answer, Rcode};
@@ -63,6 +66,8 @@ pub use view::{PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
 pub use witness::Witness;
 
+use crate::limits::UDP_ANSWER_BYTES_MAX;
+
 /// Seconds that the addresses of `localhost.` may be cached (choice: they never change).
 const LOCALHOST_TTL: u32 = 86_400;
 
@@ -74,4 +79,11 @@ pub fn respond(view: &View, query: &[u8], transport: Transport) -> Option<Vec<u8
     let query = Query::read(query)?;
     let answer = Answer::of(view, &query);
     Some(wire::write(&query, &answer, transport))
+}
+
+/// Answers the bytes of one message over UDP as [`respond`] does, if it is a usual question: see [`fast`].
+pub fn respond_at_once(view: &View, query: &[u8]) -> Option<Vec<u8>> {
+    let mut room = [0; UDP_ANSWER_BYTES_MAX as usize];
+    let written = fast::answer(view, query, false, &mut room)?;
+    Some(room[..written.len].to_vec())
 }

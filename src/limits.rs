@@ -313,6 +313,14 @@ pub const COOKIE_AHEAD_MAX: Duration = Duration::from_secs(300);
 pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(86_400);
 /// Receive buffer of a UDP socket, bytes: answered 1.8 times as much under overload (measured).
 pub const DNS_UDP_BUFFER_BYTES: usize = MIB;
+/// Datagrams that are received and answered together (choice: more save nothing that can be measured,
+/// and the first waits for the last).
+pub const DNS_UDP_BATCH: usize = 64;
+/// Bytes of a UDP query; what is longer is cut off, and malformed (choice: three times the longest with
+/// a name, a cookie and room for what is to come).
+pub const DNS_UDP_QUERY_BYTES_MAX: usize = 2048;
+/// Threads that answer over UDP; as many as there are processors, if that is less (choice).
+pub const DNS_WORKERS_MAX: usize = 64;
 
 /// Bytes of one frame of a page's log: the largest genesis and room for the heads of records.
 /// Larger changes are refused before they are written.

@@ -470,7 +470,7 @@ impl<'v> Search<'v> {
     /// The SOA and NS that every page has at its apex.
     fn made(&mut self, at: &At<'v, '_>) -> bool {
         let rdata = match self.qtype {
-            RecordType::SOA => apex::soa_rdata(at.page.meta().serial),
+            RecordType::SOA => apex::soa_rdata(at.page.meta().serial).to_vec(),
             RecordType::NS | RecordType::ANY => apex::ns_rdata(),
             _ => return false,
         };

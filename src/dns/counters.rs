@@ -50,6 +50,17 @@ pub struct Answered {
     pub took: Duration,
 }
 
+/// Answers over UDP that were given together, none of them truncated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally([[u64; Source::ALL.len()]; 2]);
+
+impl Tally {
+    /// Counts one, NOERROR or NXDOMAIN.
+    pub fn add(&mut self, rcode: Rcode, source: Source) {
+        self.0[usize::from(rcode == Rcode::NXDOMAIN)][source as usize] += 1;
+    }
+}
+
 /// The numbers at one moment. Of two pictures the later has no smaller number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counted {
@@ -110,17 +121,37 @@ impl Counters {
     /// Counts an answer.
     pub fn answered(&self, answered: Answered) {
         let Answered { transport, rcode, source, truncated, took } = answered;
-        add(&self.transports[usize::from(transport != Transport::Udp)], 1);
-        let rcode = RCODES.iter().position(|one| *one == rcode).unwrap_or(RCODES.len());
-        add(&self.rcodes[rcode], 1);
-        add(&self.sources[source as usize], 1);
         add(&self.truncated, truncated.into());
+        self.count(transport, rcode, source, took, 1);
+    }
+
+    /// Counts answers that were given together, each of which took at most so long.
+    pub fn answered_together(&self, tally: Tally, took: Duration) {
+        for (rcode, counts) in [Rcode::NOERROR, Rcode::NXDOMAIN].into_iter().zip(tally.0) {
+            for (source, count) in Source::ALL.into_iter().zip(counts).filter(|(_, n)| *n > 0) {
+                self.count(Transport::Udp, rcode, source, took, count);
+            }
+        }
+    }
+
+    fn count(
+        &self,
+        transport: Transport,
+        rcode: Rcode,
+        source: Source,
+        took: Duration,
+        count: u64,
+    ) {
+        add(&self.transports[usize::from(transport != Transport::Udp)], count);
+        let rcode = RCODES.iter().position(|one| *one == rcode).unwrap_or(RCODES.len());
+        add(&self.rcodes[rcode], count);
+        add(&self.sources[source as usize], count);
         match source {
             Source::Cache => &self.cache,
             Source::Forwarded | Source::Stale | Source::Failed => &self.upstream,
             _ => &self.here,
         }
-        .add(took);
+        .add(took, count);
     }
 
     /// Counts a message that got no answer, since it is no question.
@@ -152,10 +183,10 @@ impl Counters {
 }
 
 impl Spread {
-    fn add(&self, took: Duration) {
+    fn add(&self, took: Duration, count: u64) {
         let bucket = BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(BOUNDS.len());
-        add(&self.buckets[bucket], 1);
-        add(&self.microseconds, took.as_micros() as u64);
+        add(&self.buckets[bucket], count);
+        add(&self.microseconds, (took.as_micros() as u64).saturating_mul(count));
     }
 
     fn read(&self) -> Times {

@@ -1,8 +1,7 @@
 //! The doors of the DNS face: which addresses, UDP and TCP on each, who may enter, and how to close
 //! them.
 //!
-//! Datagrams are received here and answered by [`Service`] in place; `stream` has the TCP
-//! connections. hickory-server's loops are not used: the one for UDP starts a task and two
+//! `workers` has the datagrams, and answers them in place; `stream` has the TCP connections. hickory-server's loops are not used: the one for UDP starts a task and two
 //! copies per packet without a limit, gives a malformed *response* a FORMERR, so that two servers can
 //! answer each other for ever, and writes names so long that fewer answers fit in 1232 bytes; the one
 //! for TCP answers strictly in turn, and has no limit on connections.
@@ -21,18 +20,19 @@ use rustix::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
 
 use super::{
-    Reply, Service, Transport,
+    Service,
     crowd::Crowd,
     farewell::Farewell,
     holder::{self, Holder},
-    options::Client,
     stream::StreamDoor,
+    workers::{self, Desk, Workers},
 };
 use crate::limits::{
     DNS_FAREWELL, DNS_FAREWELL_SENDING, DNS_TCP_CONNECTIONS_MAX, DNS_UDP_BUFFER_BYTES,
@@ -42,7 +42,8 @@ use crate::limits::{
 /// Sockets that are bound and wait to be served.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    udp: Vec<UdpSocket>,
+    /// For each address its sockets: one for each worker, or one that somebody else bound.
+    udp: Vec<Vec<UdpSocket>>,
     tcp: Vec<TcpListener>,
 }
 
@@ -88,7 +89,7 @@ impl Listeners {
 
     /// Sockets that were bound by somebody else, as systemd does.
     pub fn passed(udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) -> Listeners {
-        Listeners { udp, tcp }
+        Listeners { udp: udp.into_iter().map(|socket| vec![socket]).collect(), tcp }
     }
 
     /// These and others.
@@ -101,7 +102,8 @@ impl Listeners {
 
     /// The addresses served over UDP.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.udp.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+        let first = self.udp.iter().filter_map(|sockets| sockets.first());
+        first.filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
     /// All addresses that are listened on: systemd may have passed one of TCP alone.
@@ -123,17 +125,8 @@ impl Listeners {
         let farewell = Farewell::when(stopped);
         let mut doors = JoinSet::new();
         let room = || Arc::new(Semaphore::new(FORWARD_WAITING_MAX));
-        let (udp_room, tcp_room) = (room(), room());
+        let (waiting, tcp_room) = (room(), room());
         let crowd = Crowd::new(connections_max());
-        for socket in self.udp {
-            socket.set_nonblocking(true)?;
-            let door = Door {
-                socket: Arc::new(tokio::net::UdpSocket::from_std(socket)?),
-                service: service.clone(),
-                waiting: udp_room.clone(),
-            };
-            doors.spawn(door.answer(farewell.clone()));
-        }
         for listener in self.tcp {
             listener.set_nonblocking(true)?;
             let door = StreamDoor {
@@ -144,8 +137,27 @@ impl Listeners {
             };
             doors.spawn(door.answer(farewell.clone()));
         }
-        Ok(Serving { stop, doors })
+        let (service, runtime) = (service.clone(), Handle::current());
+        let desk = Desk { service, runtime, waiting: waiting.clone(), farewell };
+        let workers = Workers::start(spread(self.udp)?, &desk)?;
+        Ok(Serving { stop, doors, workers, waiting })
     }
+}
+
+/// For each worker its socket of every address. Of what somebody else bound there is one socket each,
+/// and they go round.
+fn spread(udp: Vec<Vec<UdpSocket>>) -> io::Result<Vec<Vec<UdpSocket>>> {
+    let mut workers: Vec<Vec<UdpSocket>> = (0..workers::count()).map(|_| Vec::new()).collect();
+    for (n, sockets) in udp.into_iter().enumerate() {
+        let first = if sockets.len() == 1 { n } else { 0 };
+        for (m, socket) in sockets.into_iter().enumerate() {
+            socket.set_nonblocking(true)?;
+            let worker = (first + m) % workers.len();
+            workers[worker].push(socket);
+        }
+    }
+    workers.retain(|sockets| !sockets.is_empty());
+    Ok(workers)
 }
 
 /// TCP connections at a time: half of the files that this process may open belongs to others.
@@ -158,83 +170,25 @@ fn connections_max() -> usize {
 pub struct Serving {
     stop: watch::Sender<()>,
     doors: JoinSet<()>,
+    workers: Workers,
+    /// Room for what came over UDP and is forwarded.
+    waiting: Arc<Semaphore>,
 }
 
 impl Serving {
     /// Stops accepting; what is in flight and has no answer within [`DNS_FAREWELL`] gets SERVFAIL. Returns
     /// when all sockets are closed.
     pub async fn shutdown(mut self) {
+        drop(self.workers);
         drop(self.stop);
+        // All the room is free when the last answer is sent.
+        let all = self.waiting.acquire_many(FORWARD_WAITING_MAX as u32);
+        let _ = timeout(DNS_FAREWELL + DNS_FAREWELL_SENDING, all).await;
         while self.doors.join_next().await.is_some() {}
     }
 }
 
-/// A UDP socket that is answered on.
-struct Door {
-    socket: Arc<tokio::net::UdpSocket>,
-    service: Service,
-    /// Room for questions that are forwarded.
-    waiting: Arc<Semaphore>,
-}
-
-impl Door {
-    /// One datagram after the other: what is in flight is what the kernel's buffer holds, and no
-    /// overload makes this process larger. What is forwarded waits in a task of its own, of which
-    /// there are so many. When told to stop, those end first.
-    async fn answer(self, mut farewell: Farewell) {
-        let mut query = vec![0; usize::from(u16::MAX)];
-        let mut in_flight = JoinSet::new();
-        loop {
-            let received = tokio::select! {
-                received = self.socket.recv_from(&mut query) => received,
-                Some(_) = in_flight.join_next() => continue,
-                () = farewell.told() => break,
-            };
-            let sent = match received {
-                Ok((len, from)) => {
-                    self.answer_one(&query[..len], from, &mut in_flight, &farewell).await
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = sent {
-                // An ICMP error of an earlier answer, or a source that cannot be answered.
-                tracing::debug!(%error, "a datagram was lost");
-            }
-        }
-        let ended = async { while in_flight.join_next().await.is_some() {} };
-        let _ = timeout(DNS_FAREWELL + DNS_FAREWELL_SENDING, ended).await;
-    }
-
-    async fn answer_one(
-        &self,
-        query: &[u8],
-        from: SocketAddr,
-        in_flight: &mut JoinSet<()>,
-        farewell: &Farewell,
-    ) -> io::Result<()> {
-        let client = Client { address: from.ip(), transport: Transport::Udp };
-        let answer = match self.service.reply(query, client) {
-            Reply::Silence => return Ok(()),
-            Reply::Now(answer) => answer,
-            Reply::Later => match self.waiting.clone().try_acquire_owned() {
-                Ok(room) => {
-                    let (socket, service) = (self.socket.clone(), self.service.clone());
-                    let (query, farewell) = (query.to_vec(), farewell.clone());
-                    in_flight.spawn(async move {
-                        let answer = farewell.outside(&service, &query, client).await;
-                        let _ = socket.send_to(&answer, from).await;
-                        drop(room);
-                    });
-                    return Ok(());
-                }
-                Err(_) => self.service.overloaded(query, client),
-            },
-        };
-        self.socket.send_to(&answer, from).await.map(drop)
-    }
-}
-
-fn bind_both(address: SocketAddr) -> Result<(UdpSocket, TcpListener), ListenError> {
+fn bind_both(address: SocketAddr) -> Result<(Vec<UdpSocket>, TcpListener), ListenError> {
     for _ in 1..PORT_TRIES {
         let (udp, port) = bind_udp(address)?;
         match bind_tcp(SocketAddr::new(address.ip(), port)) {
@@ -246,10 +200,25 @@ fn bind_both(address: SocketAddr) -> Result<(UdpSocket, TcpListener), ListenErro
     Ok((udp, bind_tcp(SocketAddr::new(address.ip(), port))?))
 }
 
-fn bind_udp(address: SocketAddr) -> Result<(UdpSocket, u16), ListenError> {
+/// A socket for each worker.
+fn bind_udp(address: SocketAddr) -> Result<(Vec<UdpSocket>, u16), ListenError> {
+    // Who shares the port is one of ours: another program that has it is found by this one, and another
+    // djdns by its TCP port.
+    drop(bind_one_udp(address, false)?);
+    let (first, port) = bind_one_udp(address, true)?;
+    let same = SocketAddr::new(address.ip(), port);
+    let mut sockets = vec![first];
+    for _ in 1..workers::count() {
+        sockets.push(bind_one_udp(same, true)?.0);
+    }
+    Ok((sockets, port))
+}
+
+fn bind_one_udp(address: SocketAddr, is_shared: bool) -> Result<(UdpSocket, u16), ListenError> {
     let bind = || {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         prepare(&socket, address)?;
+        socket.set_reuse_port(is_shared)?;
         // The system may give less (net.core.rmem_max): then bursts are lost earlier, no more.
         socket.set_recv_buffer_size(DNS_UDP_BUFFER_BYTES)?;
         socket.bind(&address.into())?;

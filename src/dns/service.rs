@@ -4,14 +4,16 @@
 //! What the pages that are here say never waits for anything. How the rest is resolved, and how a message came, is
 //! not known here.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use super::{
     Access, Answer, Cookies, Fetch, Query, Rcode, Transport, View, Witness,
     answer::{EDE_NOT_READY, EDE_OTHER, EDE_PROHIBITED},
-    follow,
+    batch::Room,
+    counters::Tally,
+    fast, follow,
     options::{self, Client},
     path::Path,
     query::{Fault, Keepalive},
@@ -119,6 +121,20 @@ impl Service {
             },
         };
         Reply::Now(self.write(&query, &answer, client, arrival))
+    }
+
+    /// What answers the questions that came together, from the pages as they are now.
+    pub(super) fn sit(&self) -> Sitting<'_> {
+        let is_logging = self.witness.as_ref().is_some_and(Witness::is_logging);
+        Sitting {
+            service: self,
+            view: self.views.load(),
+            access: self.access.load(),
+            // Each is written down with what is known of it on the usual way.
+            is_short: !is_logging,
+            arrival: self.arrival(),
+            tally: Tally::default(),
+        }
     }
 
     /// The response to a query for which [`Service::reply`] said [`Reply::Later`].
@@ -239,6 +255,42 @@ impl Service {
             witness.answered(query, answer, client, &response, arrival);
         }
         response
+    }
+}
+
+/// One look at the pages, at who may ask and at the clock, for all questions that came together.
+pub(super) struct Sitting<'s> {
+    service: &'s Service,
+    view: Guard<Arc<View>>,
+    access: Guard<Arc<Access>>,
+    is_short: bool,
+    arrival: u64,
+    tally: Tally,
+}
+
+impl Sitting<'_> {
+    /// Writes the answer to a usual question over UDP; returns its octets. `None`: [`Service::reply`] has
+    /// the answer.
+    pub(super) fn answer(
+        &mut self,
+        message: &[u8],
+        client: IpAddr,
+        room: &mut Room,
+    ) -> Option<usize> {
+        if !self.is_short || !self.access.allows(client) {
+            return None;
+        }
+        let recursive = self.service.outside.is_some();
+        let written = fast::answer(&self.view, message, recursive, room)?;
+        self.tally.add(written.rcode, written.source);
+        Some(written.len)
+    }
+
+    /// Counts what was answered.
+    pub(super) fn rise(self) {
+        if let Some(witness) = &self.service.witness {
+            witness.answered_together(self.tally, self.arrival);
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl Special {
 
 /// The data of the SOA that goes with a denial (RFC 2308 section 3). A special zone never changes.
 pub fn soa() -> Vec<u8> {
-    apex::soa_rdata(1)
+    apex::soa_rdata(1).to_vec()
 }
 
 /// The record at a name, of the few that there are.

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     Answer, Client, Counters, Query, Transport,
-    counters::{Answered, Counted},
+    counters::{Answered, Counted, Tally},
 };
 
 /// The target of the query log's lines, for whoever filters them.
@@ -82,6 +82,12 @@ impl Witness {
         if self.is_logging() {
             log(query, answer, client, took);
         }
+    }
+
+    /// So many questions that came together, at `arrival`, are answered over UDP.
+    pub(super) fn answered_together(&self, tally: Tally, arrival: u64) {
+        let took = Duration::from_micros((self.clock)().saturating_sub(arrival));
+        self.counters.answered_together(tally, took);
     }
 }
 

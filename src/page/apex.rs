@@ -19,12 +19,21 @@ const MAILBOX: &[u8] = b"\x06nobody\x07invalid\x00";
 /// SOA REFRESH, RETRY and EXPIRE, seconds (choice: within RIPE-203's ranges for small zones).
 const TIMERS: [u32; 3] = [3600, 600, 604_800];
 
+/// Octets of a page's SOA data.
+pub const SOA_BYTES: usize = SERVER.len() + MAILBOX.len() + 20;
+
 /// The data of a page's SOA (RFC 1035 section 3.3.13); MINIMUM is [`NEGATIVE_TTL`].
-pub fn soa_rdata(serial: u32) -> Vec<u8> {
-    let mut rdata = [SERVER, MAILBOX].concat();
-    rdata.extend(serial.to_be_bytes());
-    TIMERS.iter().for_each(|timer| rdata.extend(timer.to_be_bytes()));
-    rdata.extend((NEGATIVE_TTL.as_secs() as u32).to_be_bytes());
+pub fn soa_rdata(serial: u32) -> [u8; SOA_BYTES] {
+    let mut rdata = [0; SOA_BYTES];
+    let (names, numbers) = rdata.split_at_mut(SERVER.len() + MAILBOX.len());
+    names[..SERVER.len()].copy_from_slice(SERVER);
+    names[SERVER.len()..].copy_from_slice(MAILBOX);
+    let minimum = NEGATIVE_TTL.as_secs() as u32;
+    let [refresh, retry, expire] = TIMERS;
+    let all = [serial, refresh, retry, expire, minimum];
+    for (place, number) in numbers.chunks_exact_mut(4).zip(all) {
+        place.copy_from_slice(&number.to_be_bytes());
+    }
     rdata
 }
 

@@ -31,7 +31,11 @@ fn transport() -> impl Strategy<Value = Transport> {
 
 /// Whatever came in, what goes out is a response that fits and that can be read.
 fn invariant_of_answers(view: &View, query: &[u8], transport: Transport) {
-    let Some(answer) = respond(view, query, transport) else {
+    let answer = match transport {
+        Transport::Udp => support::udp(view, query),
+        Transport::Stream => respond(view, query, transport),
+    };
+    let Some(answer) = answer else {
         assert!(query.len() < 12 || query[2] & 0x80 != 0, "silence without reason");
         return;
     };
@@ -230,6 +234,10 @@ proptest! {
             for qtype in ["A", "TXT", "CNAME", "NS", "SOA", "PAGE"] {
                 let expect = world.ask(name, qtype, djdns::limits::CNAME_CHAIN_MAX);
                 prop_assert_eq!(outcome(&view, name, qtype), expect, "{} {}", naive::text(name), qtype);
+                let number = qtype.parse::<RecordType>().unwrap().0;
+                for edns in [None, Some(512), Some(1232)] {
+                    support::udp(&view, &support::query(&naive::text(name), number, edns));
+                }
             }
         }
     }

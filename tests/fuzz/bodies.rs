@@ -20,7 +20,7 @@ use djdns::{
             secure::dot::Pipeline,
         },
         path::Path,
-        respond,
+        respond, respond_at_once,
     },
     governance::{
         Governance,
@@ -315,8 +315,12 @@ fn read_back(rtype: RecordType, data: &[u8]) {
     }
 }
 
-/// Silence, or a response with the query's id that other software reads and that fits.
+/// Silence, or a response with the query's id that other software reads and that fits. The short way
+/// says the same or nothing.
 pub fn dns_respond(bytes: &[u8]) {
+    if let Some(short) = respond_at_once(view(), bytes) {
+        assert_eq!(Some(short), respond(view(), bytes, Transport::Udp));
+    }
     for transport in [Transport::Udp, Transport::Stream] {
         let Some(response) = respond(view(), bytes, transport) else { continue };
         let message = hickory_proto::op::Message::from_vec(&response);

@@ -1,0 +1,192 @@
+//! Answers over UDP: one thread per processor, each with a socket of its own on every address.
+//!
+//! The kernel spreads clients over the sockets of one address (SO_REUSEPORT). A worker takes what is
+//! there in one call, answers it in place, and sends all answers in one call; what it cannot answer at
+//! once waits as a task of the tokio runtime, of which there are so many. So no overload makes this
+//! process larger: what is in flight is what the kernel's buffers hold.
+//!
+//! What is answered is [`Service`]'s business.
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    os::fd::{AsFd, OwnedFd},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
+    io::{retry_on_intr, write},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use super::{Reply, Service, Transport, batch::Batch, farewell::Farewell, options::Client};
+use crate::limits::{DNS_UDP_BATCH, DNS_WORKERS_MAX};
+
+/// How many threads answer: one for each processor that this process may use.
+pub(super) fn count() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(DNS_WORKERS_MAX)
+}
+
+/// What a worker has for questions that it cannot answer at once.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) service: Service,
+    pub(super) runtime: Handle,
+    /// Room for questions that are forwarded.
+    pub(super) waiting: Arc<Semaphore>,
+    pub(super) farewell: Farewell,
+}
+
+/// Threads that answer. Dropping this ends them.
+pub(super) struct Workers {
+    /// Readable when they are to end.
+    end: Arc<OwnedFd>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Answers on sockets, of which each thread has those of one list.
+    ///
+    /// # Errors
+    /// When the system has no thread or file for this.
+    pub(super) fn start(sockets: Vec<Vec<UdpSocket>>, desk: &Desk) -> io::Result<Workers> {
+        let end = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
+        let mut workers = Workers { end: end.clone(), threads: Vec::new() };
+        for (n, sockets) in sockets.into_iter().enumerate() {
+            let (end, desk) = (end.clone(), desk.clone());
+            let worker = Worker { sockets: sockets.into_iter().map(Arc::new).collect(), end, desk };
+            let thread = thread::Builder::new().name(format!("dns-udp-{n}"));
+            workers.threads.push(thread.spawn(move || {
+                pin(n);
+                worker.answer();
+            })?);
+        }
+        Ok(workers)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // The counter of an event descriptor has room for one.
+        let _ = write(&*self.end, &1u64.to_ne_bytes());
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Keeps the thread on the `n`th of the processors that the process may use, so that what it answers
+/// from stays in that one's cache. Where the system does not allow it, it goes where it is put.
+fn pin(n: usize) {
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let all = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+    if let Some(own) = all.cycle().nth(n) {
+        let mut set = CpuSet::new();
+        set.set(own);
+        let _ = sched_setaffinity(None, &set);
+    }
+}
+
+struct Worker {
+    sockets: Vec<Arc<UdpSocket>>,
+    end: Arc<OwnedFd>,
+    desk: Desk,
+}
+
+impl Worker {
+    /// Answers until told to end.
+    fn answer(&self) {
+        // Some answers leave a task behind, as what is soon to be asked anew.
+        let _runtime = self.desk.runtime.enter();
+        let mut batch = Batch::new();
+        let sockets = self.sockets.iter().map(|socket| socket.as_fd());
+        let all = sockets.chain([self.end.as_fd()]);
+        let mut polled: Vec<PollFd<'_>> =
+            all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        loop {
+            if let Err(error) = retry_on_intr(|| poll(&mut polled, None)) {
+                tracing::error!(%error, "nobody answers over UDP on this processor any more");
+                return;
+            }
+            let is_ready = |n: usize| !polled[n].revents().is_empty();
+            if is_ready(self.sockets.len()) {
+                return;
+            }
+            for socket in (0..self.sockets.len()).filter(|n| is_ready(*n)) {
+                let socket = &self.sockets[socket];
+                // A question that makes this panic must not end the answers to all others.
+                let served = catch_unwind(AssertUnwindSafe(|| self.serve(socket, &mut batch)));
+                if served.is_err() {
+                    tracing::error!("answering over UDP failed: this is a fault of the program");
+                }
+            }
+        }
+    }
+
+    /// Answers what is there, and what comes meanwhile, for a while.
+    fn serve(&self, socket: &Arc<UdpSocket>, batch: &mut Batch) {
+        for _ in 0..ROUNDS {
+            match batch.receive(socket.as_fd()) {
+                Ok(received) => {
+                    self.answer_all(socket, batch, received);
+                    if received < DNS_UDP_BATCH {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP error of an earlier answer: the next call has the datagrams.
+                Err(error) => tracing::debug!(%error, "a datagram was lost"),
+            }
+        }
+    }
+
+    fn answer_all(&self, socket: &Arc<UdpSocket>, batch: &mut Batch, received: usize) {
+        let mut sitting = self.desk.service.sit();
+        for n in 0..received {
+            let (query, room, from) = batch.slot(n);
+            let Some(from) = from else { continue };
+            let len = sitting.answer(query, from.ip(), room);
+            let len = len.or_else(|| {
+                let answer = self.desk.reply(query, from, socket)?;
+                room[..answer.len()].copy_from_slice(&answer);
+                Some(answer.len())
+            });
+            batch.answer(n, len.unwrap_or(0));
+        }
+        sitting.rise();
+        let lost = batch.send(socket.as_fd());
+        if lost > 0 {
+            tracing::debug!(lost, "answers were lost");
+        }
+    }
+}
+
+/// Full batches of one socket before the others are looked at (choice: a millisecond or two).
+const ROUNDS: usize = 8;
+
+impl Desk {
+    /// The answer to what is not usual, if there is one now; else it is sent later, or never.
+    fn reply(&self, query: &[u8], from: SocketAddr, socket: &Arc<UdpSocket>) -> Option<Vec<u8>> {
+        let client = Client { address: from.ip(), transport: Transport::Udp };
+        match self.service.reply(query, client) {
+            Reply::Silence => None,
+            Reply::Now(answer) => Some(answer),
+            Reply::Later => match self.waiting.clone().try_acquire_owned() {
+                Err(_) => Some(self.service.overloaded(query, client)),
+                Ok(room) => {
+                    let (desk, query, socket) = (self.clone(), query.to_vec(), socket.clone());
+                    self.runtime.spawn(async move {
+                        let answer = desk.farewell.outside(&desk.service, &query, client).await;
+                        let _ = socket.send_to(&answer, from);
+                        drop(room);
+                    });
+                    None
+                }
+            },
+        }
+    }
+}
