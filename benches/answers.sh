@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Answers from a page over UDP beside NSD, Knot and the barest loop there can be.
+#
+#     benches/answers.sh                 five rounds of each, in alternation; medians and ratios
+#     NAMES=10000 ROUNDS=3 SECONDS_EACH=2 benches/answers.sh
+#
+# 10,000 names of one zone, asked at random, one in ten absent, half with EDNS, letters of random case.
+# Rates are the most answers per second with 512 questions under way; latencies at 20,000 questions per
+# second; floods offer more than anybody can answer. A thousand answers are compared with NSD's first.
+# When the bare loop is less than 1.15 times as fast as NSD, the machine hides the difference: void.
+#
+# Server on one core, load on another; loopback and high ports; all in a scratch directory that is
+# removed. Needs nsd and knotd (Debian: nsd knot).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+names=${NAMES:-10000}
+rounds=${ROUNDS:-5}
+each=${SECONDS_EACH:-3}
+server_core=${SERVER_CORE:-0}
+client_core=${CLIENT_CORE:-1}
+port=${PORT:-25320}
+djdns=${DJDNS:-target/release/djdns}
+what=${WHAT:-peak latency flood}
+
+fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
+
+export PATH="$PATH:/usr/sbin:/sbin"
+for tool in nsd knotd taskset awk; do
+    command -v "$tool" >/dev/null || fail "$tool is missing: install the Debian package"
+done
+[ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
+answers=${ANSWERS:-$(cargo build --release --bench answers --message-format=json 2>/dev/null |
+    sed -n 's/.*"executable":"\([^"]*answers-[^"]*\)".*/\1/p' | tail -n 1)}
+[ -x "$answers" ] || fail "the load generator does not build: cargo build --release --bench answers"
+
+scratch=$(mktemp -d)
+servers=()
+cleanup() {
+    [ "${#servers[@]}" -eq 0 ] || kill "${servers[@]}" 2>/dev/null || true
+    wait 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+start() { taskset -c "$server_core" "${@:2}" > "$scratch/$1.log" 2>&1 < /dev/null & servers+=("$!"); }
+ours() { HOME="$scratch" XDG_CONFIG_HOME="$scratch" XDG_DATA_HOME="$scratch" "$djdns" --data-dir "$scratch/data" "$@"; }
+
+awk -v names="$names" 'BEGIN {
+    print "$ORIGIN bench.\n$TTL 3600"
+    for (i = 1; i <= names; i++)
+        printf "n%07d A 10.%d.%d.%d\n", i, int(i / 65536), int(i / 256) % 256, i % 256
+}' > "$scratch/page.zone"
+ours key new bench > /dev/null
+id=$(ours page create bench --as bench --zone "$scratch/page.zone" --json |
+    sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p')
+[ -n "$id" ] || fail "the page was not founded"
+ours page join bench "$id" > /dev/null
+# The peers have what the page has, with its SOA and NS.
+ours page export bench --format zone > "$scratch/zone"
+
+cat > "$scratch/nsd.conf" <<CONF
+server:
+    ip-address: 127.0.0.1@$port
+    username: ""
+    zonesdir: "$scratch"
+    xfrdir: "$scratch"
+    xfrdfile: "$scratch/xfrd"
+    zonelistfile: "$scratch/zones"
+    pidfile: "$scratch/nsd.pid"
+    server-count: 1
+    rrl-ratelimit: 0
+    minimal-responses: yes
+remote-control:
+    control-enable: no
+zone:
+    name: bench.
+    zonefile: "$scratch/zone"
+CONF
+cat > "$scratch/knot.conf" <<CONF
+server:
+    rundir: "$scratch"
+    listen: 127.0.0.1@$((port + 1))
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+database:
+    storage: "$scratch/knot"
+zone:
+  - domain: bench.
+    file: "$scratch/zone"
+CONF
+
+start nsd nsd -d -c "$scratch/nsd.conf"
+start knot knotd -c "$scratch/knot.conf"
+start bare "$answers" bare "127.0.0.1:$((port + 2))"
+start djdns env HOME="$scratch" XDG_CONFIG_HOME="$scratch" XDG_DATA_HOME="$scratch" \
+    "$djdns" --data-dir "$scratch/data" serve --dns "127.0.0.1:$((port + 3))" --listen off
+declare -A at=([nsd]=$port [knot]=$((port + 1)) [bare]=$((port + 2)) [djdns]=$((port + 3)))
+order=(nsd djdns knot bare)
+
+load() { taskset -c "$client_core" "$answers" "$1" "127.0.0.1:${at[$2]}" "$names" "${@:3}"; }
+until load same djdns 2>/dev/null || [ "${tried:=0}" -gt 100 ]; do sleep 0.1; tried=$((tried + 1)); done
+taskset -c "$client_core" "$answers" same "127.0.0.1:${at[djdns]}" "127.0.0.1:${at[nsd]}" "$names" ||
+    fail "djdns and NSD do not say the same"
+
+median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
+
+# Ratios of the first column of two files, line by line.
+ratio() { paste "$scratch/$1" "$scratch/$2" | awk -v c="${3:-1}" '{ split($0, v, "\t"); split(v[1], a, " "); split(v[2], b, " "); print a[c] / b[c] }' | median; }
+
+echo "$names names, $rounds rounds of $each s, $(nsd -v 2>&1 | head -n 1), $(knotd --version)"
+for ((round = 1; round <= rounds; round++)); do
+    for mode in $what; do
+        rates=(0)
+        case $mode in latency) rates=(20000) ;; flood) rates=(350000 600000) ;; esac
+        for rate in "${rates[@]}"; do
+            for server in "${order[@]}"; do
+                arguments=("$each")
+                [ "$rate" = 0 ] || arguments+=("$rate")
+                load "$mode" "$server" "${arguments[@]}" >> "$scratch/$mode-$rate-$server"
+                printf '%s %s %s: %s\n' "$mode" "$rate" "$server" "$(tail -n 1 "$scratch/$mode-$rate-$server")"
+            done
+        done
+    done
+done
+show() { printf '%-44s %.2f\n' "$1" "$2"; }
+for mode in $what; do
+    case $mode in
+        peak)
+            for server in "${order[@]}"; do
+                awk '{ if ($2 > $4 / 1000 || $3 > 0) bad = 1 } END { exit bad }' "$scratch/peak-0-$server" ||
+                    echo "void: $server lost questions or answered wrongly"
+            done
+            show "bare / NSD (void under 1.15)" "$(ratio peak-0-bare peak-0-nsd)"
+            show "djdns / NSD, answers per second" "$(ratio peak-0-djdns peak-0-nsd)"
+            show "djdns / Knot" "$(ratio peak-0-djdns peak-0-knot)"
+            show "djdns / bare" "$(ratio peak-0-djdns peak-0-bare)" ;;
+        latency)
+            for column in 1 2 3; do
+                words=(x p50 p99 p99.9)
+                show "djdns / NSD, ${words[column]} at 20,000/s" "$(ratio latency-20000-djdns latency-20000-nsd "$column")"
+            done ;;
+        flood)
+            for rate in 350000 600000; do
+                show "djdns / NSD, answers with $rate/s offered" "$(ratio "flood-$rate-djdns" "flood-$rate-nsd")"
+                [ ! -e "$scratch/peak-0-djdns" ] ||
+                    show "  of its own peak" "$(ratio "flood-$rate-djdns" peak-0-djdns)"
+            done ;;
+    esac
+done
