@@ -8,6 +8,7 @@
 //! answers latency ADDRESS NAMES SECONDS RATE  so many questions a second, evenly; how long answers take
 //! answers flood ADDRESS NAMES SECONDS RATE    so many a second in bursts, whatever comes back
 //! answers same ADDRESS OTHER NAMES            whether two servers say the same
+//! answers local NAMES ROUNDS                  answers without any socket; to count instructions
 //! ```
 //!
 //! Names are `n0000001.bench.` and on, as the script makes them. Half of the questions have EDNS, and the
@@ -26,7 +27,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use djdns::dns::batch::Batch;
+use djdns::{
+    dns::{PageMeta, View, batch::Batch, fast, path::Path},
+    id::Id,
+    page::{
+        entry::RecordSets,
+        name::{Name, Owner},
+        record::{PageLink, RecordType},
+    },
+};
 
 /// Questions and answers that one call takes.
 const BATCH: usize = 64;
@@ -57,6 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             load.flood(Duration::from_secs_f64(seconds.parse()?), rate.parse()?)?;
         }
         ["same", one, other, names] => same(one.parse()?, other.parse()?, names.parse()?)?,
+        ["local", names, rounds] => local(names.parse()?, rounds.parse()?)?,
         // `cargo bench` by itself: the script says what is needed besides.
         _ => println!("benches/answers.sh measures this"),
     }
@@ -350,5 +360,51 @@ fn same(one: SocketAddr, other: SocketAddr, names: u64) -> Result<(), Box<dyn Er
         }
     }
     println!("1000 answers are the same");
+    Ok(())
+}
+
+/// Answers 65,536 questions so often, from a page below the root of so many names.
+fn local(names: u64, rounds: usize) -> Result<(), Box<dyn Error>> {
+    let (root, bench) = (Name::root(), Name::parse("bench")?);
+    let [above, page] = [&root, &bench].map(|name| Id::hash(&[name.wire()]));
+    let meta = |name: &Name, id| PageMeta {
+        name: name.clone(),
+        id,
+        serial: 1,
+        fresh: true,
+        absence_ttl: u32::MAX,
+    };
+    let entry = |owner: &str, name: &Name, rtype, data: Vec<u8>| -> Result<_, Box<dyn Error>> {
+        let owner = Owner::parse(owner, name)?;
+        let sets = RecordSets::gather([(rtype, 3600, data)], &owner, name)?;
+        Ok((owner, sets))
+    };
+    let link = entry(
+        "bench",
+        &root,
+        RecordType::PAGE,
+        PageLink { page, beacons: vec![] }.to_rdata().ok_or("a link")?,
+    )?;
+    let all = (1..=names).map(|n| {
+        let [_, a, b, c] = (n as u32).to_be_bytes();
+        entry(&format!("n{n:07}"), &bench, RecordType::A, vec![10, a, b, c])
+    });
+    let view = View::new()
+        .with_anchor(&root, above)
+        .with_page(meta(&root, above), [link])
+        .with_page(meta(&bench, page), all.collect::<Result<Vec<_>, _>>()?);
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let questions: Vec<Vec<u8>> = (0..QUESTIONS).map(|n| question(n, names, &mut dice)).collect();
+    let (mut path, mut room) = (Path::ROOT, [0; 1232]);
+    let begun = Instant::now();
+    let mut octets = 0;
+    for _ in 0..rounds {
+        for question in &questions {
+            let written = fast::answer(&view, question, true, &mut path, &mut room);
+            octets += written.ok_or("a usual question was not answered")?.len;
+        }
+    }
+    let each = begun.elapsed().as_nanos() as f64 / (rounds.max(1) * QUESTIONS) as f64;
+    println!("{each:.0} ns each, {octets} octets");
     Ok(())
 }

@@ -83,7 +83,7 @@ pub fn respond(view: &View, query: &[u8], transport: Transport) -> Option<Vec<u8
 
 /// Answers the bytes of one message over UDP as [`respond`] does, if it is a usual question: see [`fast`].
 pub fn respond_at_once(view: &View, query: &[u8]) -> Option<Vec<u8>> {
-    let mut room = [0; UDP_ANSWER_BYTES_MAX as usize];
-    let written = fast::answer(view, query, false, &mut room)?;
+    let (mut path, mut room) = (path::Path::ROOT, [0; UDP_ANSWER_BYTES_MAX as usize]);
+    let written = fast::answer(view, query, false, &mut path, &mut room)?;
     Some(room[..written.len].to_vec())
 }

@@ -42,7 +42,7 @@ const LABELS_MAX: usize = 60;
 /// A usual question.
 struct Usual<'q> {
     header: &'q [u8; HEADER],
-    path: Path,
+    path: &'q Path,
     /// Name, type and class as they were sent.
     raw: &'q [u8],
     qtype: RecordType,
@@ -64,13 +64,19 @@ enum Said<'v> {
 }
 
 /// Writes the answer to a usual question that is asked over UDP. `recursive`: somebody here resolves what
-/// is in no page (RA).
-pub fn answer(view: &View, message: &[u8], recursive: bool, room: &mut Room) -> Option<Written> {
-    let usual = Usual::read(message)?;
-    if loops::is_probe(&usual.path) {
+/// is in no page (RA). What is in `path` and in `room` before is of no account.
+pub fn answer(
+    view: &View,
+    message: &[u8],
+    recursive: bool,
+    path: &mut Path,
+    room: &mut Room,
+) -> Option<Written> {
+    let usual = Usual::read(message, path)?;
+    if loops::is_probe(usual.path) {
         return None;
     }
-    let Place::Page(found) = view.place(&usual.path, usual.qtype) else { return None };
+    let Place::Page(found) = view.place(usual.path, usual.qtype) else { return None };
     let Found { page, cut, ttl_max } = found;
     if ttl_max != u32::MAX || !page.meta().fresh {
         return None;
@@ -88,7 +94,7 @@ pub fn answer(view: &View, message: &[u8], recursive: bool, room: &mut Room) -> 
         }
         Said::Nothing(rcode) => {
             writer.begin(&usual, recursive, rcode, [0, 1]);
-            writer.soa(&usual.path, cut, page);
+            writer.soa(usual.path, cut, page);
             if writer.at + usual.opt_len() > usual.limit() {
                 return None;
             }
@@ -104,7 +110,7 @@ pub fn answer(view: &View, message: &[u8], recursive: bool, room: &mut Room) -> 
 
 /// What the page says at this name, if that is usual.
 fn say<'v>(page: &'v PageView, usual: &Usual<'_>, cut: usize) -> Option<Said<'v>> {
-    let path = &usual.path;
+    let path = usual.path;
     if cut == 0 {
         // SOA and NS are made there, and what the root has no keys of is asked elsewhere.
         let is_made = [RecordType::SOA, RecordType::NS, RecordType::DNSKEY].contains(&usual.qtype);
@@ -157,20 +163,24 @@ fn exact(node: Option<&Node>, qtype: RecordType) -> Said<'_> {
 
 /// Types whose records lead to names that may be sent along, or that are no data.
 fn is_usual(qtype: RecordType) -> bool {
-    let leads =
-        [RecordType::NS, RecordType::MX, RecordType::SRV, RecordType::SVCB, RecordType::HTTPS];
-    qtype.is_data() && !leads.contains(&qtype)
+    let leads = matches!(
+        qtype,
+        RecordType::NS | RecordType::MX | RecordType::SRV | RecordType::SVCB | RecordType::HTTPS
+    );
+    qtype.is_data() && !leads
 }
 
 impl<'q> Usual<'q> {
-    fn read(message: &'q [u8]) -> Option<Usual<'q>> {
+    fn read(message: &'q [u8], path: &'q mut Path) -> Option<Usual<'q>> {
         let header = message.first_chunk::<HEADER>()?;
         // A question (AA, TC and RD may be anything), one, and nothing besides but one record.
         let counts = &header[4..];
         if header[2] & 0xf8 != 0 || counts[..7] != [0, 1, 0, 0, 0, 0, 0] || counts[7] > 1 {
             return None;
         }
-        let path = Path::read(&message[HEADER..])?;
+        if !path.read_into(&message[HEADER..]) {
+            return None;
+        }
         let name = path.wire().len();
         let (raw, rest) = message[HEADER..].split_at_checked(name + 4)?;
         let qtype = RecordType(u16::from_be_bytes([raw[name], raw[name + 1]]));

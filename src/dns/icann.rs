@@ -4,16 +4,21 @@
 //! here, and one taken back since is still held to be delegated. What follows for a name is decided by
 //! [`super::View`].
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
+
+use foldhash::quality::RandomState;
 
 /// Whether ICANN delegates this label (lower case, as it stands in wire form) from the root.
 pub fn is_delegated(label: &[u8]) -> bool {
-    DELEGATED.binary_search_by(|known| known.as_bytes().cmp(label)).is_ok()
+    DELEGATED.contains(label)
 }
 
-static DELEGATED: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    include_str!("icann.txt").lines().filter(|line| !line.starts_with('#')).collect()
-});
+static DELEGATED: LazyLock<HashSet<&[u8], RandomState>> =
+    LazyLock::new(|| listed().map(str::as_bytes).collect());
+
+fn listed() -> impl Iterator<Item = &'static str> {
+    include_str!("icann.txt").lines().filter(|line| !line.starts_with('#'))
+}
 
 #[cfg(test)]
 mod tests {
@@ -21,12 +26,12 @@ mod tests {
 
     #[test]
     fn the_list_is_sorted_and_has_nothing_but_labels() {
-        assert!(DELEGATED.is_sorted_by(|a, b| a < b));
+        assert!(listed().is_sorted_by(|a, b| a < b));
         let is_label = |text: &&str| {
             let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             (2..=63).contains(&text.len()) && text.bytes().all(fine)
         };
-        assert!(DELEGATED.iter().all(is_label));
+        assert!(listed().all(|text| is_label(&text)));
         assert!(DELEGATED.len() > 1400, "{}", DELEGATED.len());
     }
 

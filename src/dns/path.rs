@@ -17,28 +17,37 @@ pub struct Path {
 const LABELS_MAX: usize = NAME_BYTES_MAX / 2;
 
 impl Path {
+    /// The root.
+    pub const ROOT: Path =
+        Path { wire: [0; NAME_BYTES_MAX], len: 1, starts: [0; LABELS_MAX + 1], labels: 0 };
+
     /// Reads an uncompressed name at the start of `bytes`, of any case.
     /// `None` when there is none: cut short, too long, or with a compression pointer.
     pub fn read(bytes: &[u8]) -> Option<Path> {
-        let mut path =
-            Path { wire: [0; NAME_BYTES_MAX], len: 0, starts: [0; LABELS_MAX + 1], labels: 0 };
-        let mut at = 0;
+        let mut path = Path::ROOT;
+        path.read_into(bytes).then_some(path)
+    }
+
+    /// [`Path::read`] in place of this one, which is of no use any more where there is no name.
+    pub fn read_into(&mut self, bytes: &[u8]) -> bool {
+        let (mut at, mut labels) = (0, 0);
         loop {
-            let len = usize::from(*bytes.get(at)?);
-            let end = at + 1 + len;
+            let Some(&len) = bytes.get(at) else { return false };
+            let end = at + 1 + usize::from(len);
             if len > 63 || end > NAME_BYTES_MAX || (len > 0 && end == NAME_BYTES_MAX) {
-                return None;
+                return false;
             }
-            path.starts[usize::from(path.labels)] = at as u8;
-            bytes.get(at..end)?;
+            let Some(label) = bytes.get(at..end) else { return false };
+            self.starts[labels] = at as u8;
+            // A length is no letter.
+            for (place, octet) in self.wire[at..end].iter_mut().zip(label) {
+                *place = octet.to_ascii_lowercase();
+            }
             if len == 0 {
-                path.len = end as u8;
-                path.wire[..end].copy_from_slice(&bytes[..end]);
-                path.wire[..end].make_ascii_lowercase();
-                return Some(path);
+                (self.len, self.labels) = (end as u8, labels as u8);
+                return true;
             }
-            path.labels += 1;
-            at = end;
+            (at, labels) = (end, labels + 1);
         }
     }
 
@@ -65,7 +74,10 @@ impl Path {
 
     /// At which label the name `above` begins, if this name is at or below it.
     pub fn cut_at(&self, above: &[u8]) -> Option<usize> {
-        (0..=self.labels()).find(|label| self.suffix(*label) == above)
+        let start = self.wire().len().checked_sub(above.len())?;
+        let label =
+            self.starts[..=self.labels()].iter().position(|at| usize::from(*at) == start)?;
+        (self.suffix(label) == above).then_some(label)
     }
 
     /// The name with the labels from `label` on replaced by `target` (RFC 6672 section 2.2).

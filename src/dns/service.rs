@@ -134,6 +134,7 @@ impl Service {
             is_short: !is_logging,
             arrival: self.arrival(),
             tally: Tally::default(),
+            path: Path::ROOT,
         }
     }
 
@@ -266,6 +267,8 @@ pub(super) struct Sitting<'s> {
     is_short: bool,
     arrival: u64,
     tally: Tally,
+    /// The name that is asked for.
+    path: Path,
 }
 
 impl Sitting<'_> {
@@ -281,7 +284,7 @@ impl Sitting<'_> {
             return None;
         }
         let recursive = self.service.outside.is_some();
-        let written = fast::answer(&self.view, message, recursive, room)?;
+        let written = fast::answer(&self.view, message, recursive, &mut self.path, room)?;
         self.tally.add(written.rcode, written.source);
         Some(written.len)
     }

@@ -5,9 +5,14 @@
 //! to wait. Views know names, records and links; they do not know who decided them, where they
 //! are stored, or what DNS makes of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
-use imbl::HashMap;
+use foldhash::quality::RandomState;
+use imbl::{GenericHashMap, shared_ptr::DefaultSharedPtr};
 
 use super::{icann, node::Node, path::Path, special::Special, suffix};
 use crate::{
@@ -20,15 +25,40 @@ use crate::{
     },
 };
 
+/// Names are chosen by others, and each process hashes them in its own way.
+type HashMap<K, V> = GenericHashMap<K, V, RandomState, DefaultSharedPtr>;
+/// Ids are hashes.
+type IdMap<V> = GenericHashMap<Id, V, BuildHasherDefault<FirstOctets>, DefaultSharedPtr>;
+
+/// Takes the first octets of what is a hash already.
+#[derive(Clone, Default)]
+struct FirstOctets(u64);
+
+impl Hasher for FirstOctets {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// All pages held, and the anchors where a walk begins.
 #[derive(Clone)]
 pub struct View {
     /// Where a walk may begin, by the wire form of the name. Normally the root alone; the deepest
     /// one at or above a name wins over the way down through links (T2).
     anchors: HashMap<Arc<[u8]>, Id>,
-    pages: HashMap<Id, Arc<PageView>>,
+    /// How many labels anchors have, a bit for each number.
+    anchor_depths: u128,
+    pages: IdMap<Arc<PageView>>,
     /// What is wrong with a page, of those with which something is.
-    troubles: HashMap<Id, Trouble>,
+    troubles: IdMap<Trouble>,
     /// `localhost.` and everything below it, which no page can take away (RFC 6761 section 6.3).
     localhost: Arc<PageView>,
     /// What is answered at once of names that no page knows.
@@ -94,9 +124,10 @@ impl View {
     /// No anchors and no pages; only `localhost.` is known.
     pub fn new() -> View {
         View {
-            anchors: HashMap::new(),
-            pages: HashMap::new(),
-            troubles: HashMap::new(),
+            anchors: HashMap::default(),
+            anchor_depths: 0,
+            pages: IdMap::default(),
+            troubles: IdMap::default(),
             localhost: Arc::new(PageView::localhost()),
             special: Arc::default(),
             allowed: Arc::default(),
@@ -133,6 +164,7 @@ impl View {
     pub fn with_anchor(&self, name: &Name, page: Id) -> View {
         let mut view = self.clone();
         view.anchors.insert(name.wire().into(), page);
+        view.anchor_depths |= 1 << Path::from(name).labels();
         view
     }
 
@@ -266,8 +298,10 @@ impl View {
 
     /// The deepest anchor at or above the name, and the label of the name at which it stands.
     fn anchor(&self, path: &Path) -> Option<(usize, Id)> {
+        let labels = path.labels();
+        let is_depth = |label: &usize| self.anchor_depths >> (labels - label) & 1 == 1;
         let anchor = |label| Some((label, *self.anchors.get(path.suffix(label))?));
-        (0..=path.labels()).find_map(anchor)
+        (0..=labels).filter(is_depth).find_map(anchor)
     }
 
     /// Whether what the root page says of the name does not count; `label` is where its anchor stands.
@@ -357,7 +391,7 @@ impl PageView {
         meta: PageMeta,
         entries: impl IntoIterator<Item = (Owner, RecordSets)>,
     ) -> PageView {
-        let mut page = PageView { meta, nodes: HashMap::new() };
+        let mut page = PageView { meta, nodes: HashMap::default() };
         // Children are counted beside: to look for each name, and for its parent, before it is put takes
         // longer than to put it.
         let mut counts: std::collections::HashMap<Box<[u8]>, u32> = Default::default();
@@ -464,7 +498,7 @@ impl PageView {
         v6[15] = 1;
         let records = [(RecordType::A, ttl, vec![127, 0, 0, 1]), (RecordType::AAAA, ttl, v6)];
         let meta = PageMeta { name, id: Id::ZERO, serial: 0, fresh: true, absence_ttl: u32::MAX };
-        let mut page = PageView { meta, nodes: HashMap::new() };
+        let mut page = PageView { meta, nodes: HashMap::default() };
         for owner in ["@", "*"] {
             let owner = Owner::parse(owner, &page.meta.name).expect("a valid owner");
             let sets = RecordSets::gather(records.clone(), &owner, &page.meta.name)
