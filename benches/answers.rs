@@ -220,13 +220,10 @@ impl Load {
         let (list, count, flags) = (headers.as_mut_ptr(), BATCH as u32, libc::MSG_DONTWAIT);
         // SAFETY: each header leads to one part, and that to a buffer of `room`, which outlive the call.
         let received = unsafe { libc::recvmmsg(fd, list, count, flags, ptr::null_mut()) };
-        let received = match usize::try_from(received) {
-            Ok(received) => received,
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                let is_empty = error.kind() == io::ErrorKind::WouldBlock;
-                return if is_empty { Ok(Heard { ids: vec![], wrong: 0 }) } else { Err(error) };
-            }
+        let Ok(received) = usize::try_from(received) else {
+            let error = io::Error::last_os_error();
+            let is_empty = error.kind() == io::ErrorKind::WouldBlock;
+            return if is_empty { Ok(Heard { ids: vec![], wrong: 0 }) } else { Err(error) };
         };
         let mut heard = Heard { ids: Vec::with_capacity(received), wrong: 0 };
         for (buffer, header) in room.iter().zip(&headers).take(received) {

@@ -35,6 +35,7 @@ pub mod node;
 pub mod options;
 pub mod path;
 pub mod query;
+mod replies;
 pub mod service;
 pub mod source;
 pub mod special;

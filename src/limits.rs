@@ -319,6 +319,14 @@ pub const DNS_UDP_BATCH: usize = 64;
 /// Bytes of a UDP query; what is longer is cut off, and malformed (choice: three times the longest with
 /// a name, a cookie and room for what is to come).
 pub const DNS_UDP_QUERY_BYTES_MAX: usize = 2048;
+/// How long a worker gives the same answer from the forwarder's cache again before it looks there anew
+/// (choice: the unit of TTLs).
+pub const DNS_REPLIES_HELD: Duration = Duration::from_secs(1);
+/// Such answers that a worker holds (choice: three times what a busy house asks for in a second; at most
+/// 16 MB).
+pub const DNS_REPLIES_PER_WORKER: usize = 32 * 1024;
+/// Bytes of such an answer; longer ones are written anew (choice: most have under 200).
+pub const DNS_REPLY_BYTES_MAX: usize = 512 + 16;
 /// Threads that answer over UDP; as many as there are processors, if that is less (choice).
 pub const DNS_WORKERS_MAX: usize = 64;
 

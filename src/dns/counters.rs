@@ -59,6 +59,11 @@ impl Tally {
     pub fn add(&mut self, rcode: Rcode, source: Source) {
         self.0[usize::from(rcode == Rcode::NXDOMAIN)][source as usize] += 1;
     }
+
+    /// How many came from there.
+    pub fn from(&self, source: Source) -> u64 {
+        self.0.iter().map(|counts| counts[source as usize]).sum()
+    }
 }
 
 /// The numbers at one moment. Of two pictures the later has no smaller number.

@@ -12,11 +12,12 @@ use super::{
     forward::loops,
     node::{Node, Prebuilt},
     path::Path,
+    suffix,
     view::{Found, PageView, Place, View},
 };
 use crate::{
     id::Id,
-    limits::{NEGATIVE_TTL, UDP_ANSWER_BYTES_MAX, UDP_ANSWER_BYTES_PLAIN},
+    limits::{NAME_BYTES_MAX, NEGATIVE_TTL, UDP_ANSWER_BYTES_MAX, UDP_ANSWER_BYTES_PLAIN},
     page::{apex, record::RecordType},
 };
 
@@ -29,7 +30,7 @@ pub struct Written {
     pub source: Source,
 }
 
-const HEADER: usize = 12;
+pub(super) const HEADER: usize = 12;
 const OPT: usize = 11;
 const RD: u8 = 0x01;
 const CD: u8 = 0x10;
@@ -40,20 +41,28 @@ const DO: u8 = 0x80;
 const LABELS_MAX: usize = 60;
 
 /// A usual question.
-struct Usual<'q> {
-    header: &'q [u8; HEADER],
-    path: &'q Path,
+pub(super) struct Usual<'q> {
+    pub(super) header: &'q [u8; HEADER],
+    pub(super) path: &'q Path,
     /// Name, type and class as they were sent.
-    raw: &'q [u8],
-    qtype: RecordType,
-    opt: Option<Opt>,
+    pub(super) raw: &'q [u8],
+    pub(super) qtype: RecordType,
+    pub(super) opt: Option<Opt>,
 }
 
 /// What its OPT says.
 #[derive(Clone, Copy)]
-struct Opt {
+pub(super) struct Opt {
     payload: u16,
-    dnssec_ok: bool,
+    pub(super) dnssec_ok: bool,
+}
+
+/// What the short way has to say.
+pub(super) enum Short {
+    Written(Written),
+    /// No page says anything of the name.
+    Outside,
+    Unusual,
 }
 
 /// What a page says of a name.
@@ -61,6 +70,9 @@ enum Said<'v> {
     Records(Prebuilt<'v>),
     /// No such data, or no such name.
     Nothing(Rcode),
+    /// The root page has no such top-level name, and the public DNS may.
+    Outside,
+    Unusual,
 }
 
 /// Writes the answer to a usual question that is asked over UDP. `recursive`: somebody here resolves what
@@ -73,85 +85,118 @@ pub fn answer(
     room: &mut Room,
 ) -> Option<Written> {
     let usual = Usual::read(message, path)?;
-    if loops::is_probe(usual.path) {
-        return None;
+    match look(view, &usual, recursive, room) {
+        Short::Written(written) => Some(written),
+        Short::Outside | Short::Unusual => None,
     }
-    let Place::Page(found) = view.place(usual.path, usual.qtype) else { return None };
+}
+
+/// [`answer`] for a question that was read.
+pub(super) fn look(view: &View, usual: &Usual<'_>, recursive: bool, room: &mut Room) -> Short {
+    if loops::is_probe(usual.path) {
+        return Short::Unusual;
+    }
+    let found = match view.place(usual.path, usual.qtype) {
+        Place::Page(found) => found,
+        Place::Nowhere => return Short::Outside,
+        Place::Missing(..) => return Short::Unusual,
+    };
     let Found { page, cut, ttl_max } = found;
     if ttl_max != u32::MAX || !page.meta().fresh {
-        return None;
+        return Short::Unusual;
     }
-    let said = say(page, &usual, cut)?;
-    let mut writer = Writer { room, at: 0 };
-    let rcode = match said {
-        Said::Records(set) => {
-            writer.begin(&usual, recursive, Rcode::NOERROR, [set.count, 0]);
-            if writer.at + set.records.len() + usual.opt_len() > usual.limit() {
-                return None;
-            }
-            writer.push(set.records);
-            Rcode::NOERROR
-        }
-        Said::Nothing(rcode) => {
-            writer.begin(&usual, recursive, rcode, [0, 1]);
-            writer.soa(usual.path, cut, page);
-            if writer.at + usual.opt_len() > usual.limit() {
-                return None;
-            }
-            rcode
-        }
+    let written = match say(page, usual, cut) {
+        Said::Records(set) => write_records(usual, set, recursive, room),
+        Said::Nothing(rcode) => write_denial(usual, rcode, page, cut, recursive, room),
+        Said::Outside => return Short::Outside,
+        Said::Unusual => None,
     };
-    writer.end(&usual);
+    let Some((len, rcode)) = written else { return Short::Unusual };
     // Only `localhost.`, which nobody founded, has no id.
     let is_made = page.meta().id == Id::ZERO;
     let source = if is_made { Source::Special } else { Source::Page };
-    Some(Written { len: writer.at, rcode, source })
+    Short::Written(Written { len, rcode, source })
 }
 
-/// What the page says at this name, if that is usual.
-fn say<'v>(page: &'v PageView, usual: &Usual<'_>, cut: usize) -> Option<Said<'v>> {
+fn write_records(
+    usual: &Usual<'_>,
+    set: Prebuilt<'_>,
+    recursive: bool,
+    room: &mut Room,
+) -> Option<(usize, Rcode)> {
+    let len = HEADER + usual.raw.len() + set.records.len() + usual.opt_len();
+    if len > usual.limit() {
+        return None;
+    }
+    let mut writer = Writer { room, at: 0 };
+    writer.begin(usual, recursive, Rcode::NOERROR, [set.count, 0]);
+    writer.push(set.records);
+    writer.end(usual);
+    Some((len, Rcode::NOERROR))
+}
+
+fn write_denial(
+    usual: &Usual<'_>,
+    rcode: Rcode,
+    page: &PageView,
+    cut: usize,
+    recursive: bool,
+    room: &mut Room,
+) -> Option<(usize, Rcode)> {
+    let mut writer = Writer { room, at: 0 };
+    writer.begin(usual, recursive, rcode, [0, 1]);
+    writer.soa(usual.path, cut, page);
+    writer.end(usual);
+    (writer.at <= usual.limit()).then_some((writer.at, rcode))
+}
+
+/// What the page says at this name.
+fn say<'v>(page: &'v PageView, usual: &Usual<'_>, cut: usize) -> Said<'v> {
     let path = usual.path;
     if cut == 0 {
         // SOA and NS are made there, and what the root has no keys of is asked elsewhere.
-        let is_made = [RecordType::SOA, RecordType::NS, RecordType::DNSKEY].contains(&usual.qtype);
-        return (!is_made).then(|| exact(page.node(b""), usual.qtype));
+        return match usual.qtype {
+            RecordType::SOA | RecordType::NS | RecordType::DNSKEY => Said::Unusual,
+            qtype => exact(page.node(b""), qtype),
+        };
     }
     for label in (0..cut).rev() {
         let Some(node) = page.node(path.owner(label, cut)) else {
             return absent(page, usual, label + 1, cut);
         };
         if node.is_delegation() || node.is_subtree_alias() {
-            return None;
+            return Said::Unusual;
         }
         if label == 0 {
             return matched(node, usual.qtype);
         }
     }
-    None
+    Said::Unusual
 }
 
 /// Nothing is at the name; the closest encloser begins at label `encloser` (RFC 4592 section 3.3.1).
-fn absent<'v>(
-    page: &'v PageView,
-    usual: &Usual<'_>,
-    encloser: usize,
-    cut: usize,
-) -> Option<Said<'v>> {
-    let mut wildcard = [0; 256];
+fn absent<'v>(page: &'v PageView, usual: &Usual<'_>, encloser: usize, cut: usize) -> Said<'v> {
+    let mut wildcard = [0; 2 + NAME_BYTES_MAX];
     let above = usual.path.owner(encloser, cut);
     wildcard[..2].copy_from_slice(b"\x01*");
     wildcard[2..2 + above.len()].copy_from_slice(above);
     if let Some(node) = page.node(&wildcard[..2 + above.len()]) {
         return matched(node, usual.qtype);
     }
-    let is_outside = page.meta().name.is_root() && encloser == cut;
-    // Below the suffix nothing is outside, and why is said with it.
-    (!is_outside).then_some(Said::Nothing(Rcode::NXDOMAIN))
+    match page.meta().name.is_root() && encloser == cut {
+        // Below the suffix nobody else knows anything.
+        true if suffix::strip(usual.path).is_some() => Said::Unusual,
+        true => Said::Outside,
+        false => Said::Nothing(Rcode::NXDOMAIN),
+    }
 }
 
-fn matched(node: &Node, qtype: RecordType) -> Option<Said<'_>> {
+fn matched(node: &Node, qtype: RecordType) -> Said<'_> {
     let follows = node.is_alias() && qtype != RecordType::CNAME;
-    (!follows && !node.is_delegation()).then(|| exact(Some(node), qtype))
+    match follows || node.is_delegation() {
+        true => Said::Unusual,
+        false => exact(Some(node), qtype),
+    }
 }
 
 fn exact(node: Option<&Node>, qtype: RecordType) -> Said<'_> {
@@ -171,7 +216,7 @@ fn is_usual(qtype: RecordType) -> bool {
 }
 
 impl<'q> Usual<'q> {
-    fn read(message: &'q [u8], path: &'q mut Path) -> Option<Usual<'q>> {
+    pub(super) fn read(message: &'q [u8], path: &'q mut Path) -> Option<Usual<'q>> {
         let header = message.first_chunk::<HEADER>()?;
         // A question (AA, TC and RD may be anything), one, and nothing besides but one record.
         let counts = &header[4..];
@@ -200,7 +245,7 @@ impl<'q> Usual<'q> {
     }
 
     /// Octets that the answer may have.
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         let plain = UDP_ANSWER_BYTES_PLAIN;
         usize::from(self.opt.map_or(plain, |opt| opt.payload.clamp(plain, UDP_ANSWER_BYTES_MAX)))
     }

@@ -9,7 +9,10 @@
 //! `network` drives it all. Pages are not known here at all.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -67,6 +70,8 @@ pub struct Forward(Arc<Inner>);
 struct Inner {
     ambient: Ambient,
     network: Mutex<Arc<Network>>,
+    /// How often something was changed that answers depend on.
+    changes: AtomicU64,
     counters: Counters,
 }
 
@@ -83,7 +88,8 @@ impl Forward {
     /// Asks by these rules.
     pub fn new(rules: Rules, ambient: Ambient) -> Forward {
         let network = Mutex::new(Arc::new(Network::new(rules, ambient)));
-        Forward(Arc::new(Inner { ambient, network, counters: Counters::default() }))
+        let (changes, counters) = Default::default();
+        Forward(Arc::new(Inner { ambient, network, changes, counters }))
     }
 
     /// From now on asks by these. The network may be another one, where names mean other things:
@@ -94,12 +100,14 @@ impl Forward {
         let new = Arc::new(Network::new(rules, self.0.ambient));
         new.inherit(&self.network());
         let old = std::mem::replace(&mut *lock(&self.0.network), new);
+        self.0.changes.fetch_add(1, Ordering::Relaxed);
         old.end();
     }
 
     /// From now on answers these names itself; of all else everything stays.
     pub fn set_overrides(&self, overrides: Overrides) {
         self.network().set_overrides(overrides);
+        self.0.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Finds out which upstreams ask djdns itself: to be called once after every change of the rules,
@@ -156,6 +164,14 @@ const TRIES: usize = 2;
 impl Outside for Forward {
     fn at_once(&self, wanted: &Wanted) -> Option<Answer<'static>> {
         self.network().at_once(wanted, &self.0.counters)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.0.changes.load(Ordering::Relaxed)
+    }
+
+    fn note_given(&self, count: u64) {
+        self.0.counters.hits.fetch_add(count, Ordering::Relaxed);
     }
 
     fn resolve(&self, wanted: Wanted) -> Seeking<'_> {

@@ -9,17 +9,19 @@ use std::{future::Future, net::IpAddr, pin::Pin, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 
 use super::{
-    Access, Answer, Cookies, Fetch, Query, Rcode, Transport, View, Witness,
-    answer::{EDE_NOT_READY, EDE_OTHER, EDE_PROHIBITED},
+    Access, Answer, Cookies, Fetch, Query, Rcode, Source, Transport, View, Witness,
+    answer::{EDE_NOT_READY, EDE_OTHER, EDE_PROHIBITED, Part},
     batch::Room,
     counters::Tally,
-    fast, follow,
+    fast::{self, Short, Usual},
+    follow,
     options::{self, Client},
     path::Path,
     query::{Fault, Keepalive},
+    replies::Replies,
     wire,
 };
-use crate::page::record::RecordType;
+use crate::{limits::DNS_REPLIES_HELD, page::record::RecordType};
 
 /// A question about what is in no page.
 #[derive(Clone, Copy)]
@@ -41,6 +43,14 @@ pub trait Outside: Send + Sync {
     fn at_once(&self, _wanted: &Wanted) -> Option<Answer<'static>> {
         None
     }
+
+    /// Another number after anything changed that its answers depend on, beside who is asked for what.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// So many of its answers were given again, without asking it.
+    fn note_given(&self, _count: u64) {}
 
     /// The answer: always one, within [`FORWARD_DEADLINE`](crate::limits::FORWARD_DEADLINE).
     fn resolve(&self, wanted: Wanted) -> Seeking<'_>;
@@ -103,29 +113,37 @@ impl Service {
 
     /// Answers what can be answered at once. No bytes make this panic.
     pub fn reply(&self, message: &[u8], client: Client) -> Reply {
+        self.reply_for(message, client).0
+    }
+
+    /// The same, and whether the answer may be given again for a second: it is from the cache of
+    /// [`Outside`], and nothing in it ends sooner.
+    fn reply_for(&self, message: &[u8], client: Client) -> (Reply, bool) {
         let arrival = self.arrival();
         let Some(query) = Query::read(message) else {
             self.witness.iter().for_each(Witness::silent);
-            return Reply::Silence;
+            return (Reply::Silence, false);
         };
         let view = self.views.load();
         let answer = self.at_once(&view, &query, client);
         if self.may_come(&answer, &query) {
-            return Reply::Later;
+            return (Reply::Later, false);
         }
         let answer = match self.sought(&answer, &query) {
             None => answer,
             Some((outside, wanted)) => match follow::at_once(&view, answer, wanted, outside) {
                 Some(found) => found.for_client(&query, message),
-                None => return Reply::Later,
+                None => return (Reply::Later, false),
             },
         };
-        Reply::Now(self.write(&query, &answer, client, arrival))
+        let response = self.write(&query, &answer, client, arrival);
+        (Reply::Now(response), answer.lasts())
     }
 
     /// What answers the questions that came together, from the pages as they are now.
-    pub(super) fn sit(&self) -> Sitting<'_> {
+    pub(super) fn sit<'s>(&'s self, replies: &'s mut Replies) -> Sitting<'s> {
         let is_logging = self.witness.as_ref().is_some_and(Witness::is_logging);
+        replies.set_epoch(self.outside.as_ref().map_or(0, |outside| outside.epoch()));
         Sitting {
             service: self,
             view: self.views.load(),
@@ -135,6 +153,7 @@ impl Service {
             arrival: self.arrival(),
             tally: Tally::default(),
             path: Path::ROOT,
+            replies,
         }
     }
 
@@ -269,31 +288,87 @@ pub(super) struct Sitting<'s> {
     tally: Tally,
     /// The name that is asked for.
     path: Path,
+    replies: &'s mut Replies,
 }
 
 impl Sitting<'_> {
-    /// Writes the answer to a usual question over UDP; returns its octets. `None`: [`Service::reply`] has
-    /// the answer.
+    /// Writes the answer to a question over UDP, if it has one now; returns its octets.
     pub(super) fn answer(
         &mut self,
         message: &[u8],
         client: IpAddr,
         room: &mut Room,
-    ) -> Option<usize> {
-        if !self.is_short || !self.access.allows(client) {
-            return None;
+    ) -> Result<usize, NotNow> {
+        let client = Client { address: client, transport: Transport::Udp };
+        if !self.is_short || !self.access.allows(client.address) {
+            return self.answer_at_length(message, client, room).map(|(len, _)| len);
         }
         let recursive = self.service.outside.is_some();
-        let written = fast::answer(&self.view, message, recursive, &mut self.path, room)?;
-        self.tally.add(written.rcode, written.source);
-        Some(written.len)
+        let Some(usual) = Usual::read(message, &mut self.path) else {
+            return self.answer_at_length(message, client, room).map(|(len, _)| len);
+        };
+        let written = match fast::look(&self.view, &usual, recursive, room) {
+            Short::Written(written) => Some(written),
+            Short::Outside => self.replies.find(&usual, self.arrival, room),
+            Short::Unusual => None,
+        };
+        if let Some(written) = written {
+            self.tally.add(written.rcode, written.source);
+            return Ok(written.len);
+        }
+        let (len, lasts) = self.answer_at_length(message, client, room)?;
+        // Without a clock nothing ends.
+        if lasts
+            && self.service.witness.is_some()
+            && let Some(usual) = Usual::read(message, &mut self.path)
+        {
+            self.replies.keep(&usual, &room[..len], self.arrival);
+        }
+        Ok(len)
+    }
+
+    fn answer_at_length(
+        &self,
+        message: &[u8],
+        client: Client,
+        room: &mut Room,
+    ) -> Result<(usize, bool), NotNow> {
+        match self.service.reply_for(message, client) {
+            (Reply::Silence, _) => Err(NotNow::Never),
+            (Reply::Later, _) => Err(NotNow::Later),
+            (Reply::Now(answer), lasts) => {
+                room[..answer.len()].copy_from_slice(&answer);
+                Ok((answer.len(), lasts))
+            }
+        }
     }
 
     /// Counts what was answered.
     pub(super) fn rise(self) {
+        if let Some(outside) = &self.service.outside {
+            outside.note_given(self.tally.from(Source::Cache));
+        }
         if let Some(witness) = &self.service.witness {
             witness.answered_together(self.tally, self.arrival);
         }
+    }
+}
+
+/// Why there is no answer now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotNow {
+    /// [`Service::outside`] has one in a while.
+    Later,
+    /// It is no question.
+    Never,
+}
+
+impl Answer<'_> {
+    /// Whether it is from the cache, and nothing in it ends within [`DNS_REPLIES_HELD`].
+    fn lasts(&self) -> bool {
+        let parts = self.answer.iter().chain(&self.authority).chain(&self.additional);
+        let held = DNS_REPLIES_HELD.as_secs() as u32;
+        self.source == Source::Cache && parts.flat_map(Part::iter).all(|record| record.ttl > held)
     }
 }
 

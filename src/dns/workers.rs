@@ -23,7 +23,10 @@ use rustix::{
 };
 use tokio::{runtime::Handle, sync::Semaphore};
 
-use super::{Reply, Service, Transport, batch::Batch, farewell::Farewell, options::Client};
+use super::{
+    Service, Transport, batch::Batch, farewell::Farewell, options::Client, replies::Replies,
+    service::NotNow,
+};
 use crate::limits::{DNS_UDP_BATCH, DNS_WORKERS_MAX};
 
 /// How many threads answer: one for each processor that this process may use.
@@ -102,7 +105,7 @@ impl Worker {
     fn answer(&self) {
         // Some answers leave a task behind, as what is soon to be asked anew.
         let _runtime = self.desk.runtime.enter();
-        let mut batch = Batch::new();
+        let (mut batch, mut replies) = (Batch::new(), Replies::new());
         let sockets = self.sockets.iter().map(|socket| socket.as_fd());
         let all = sockets.chain([self.end.as_fd()]);
         let mut polled: Vec<PollFd<'_>> =
@@ -119,7 +122,8 @@ impl Worker {
             for socket in (0..self.sockets.len()).filter(|n| is_ready(*n)) {
                 let socket = &self.sockets[socket];
                 // A question that makes this panic must not end the answers to all others.
-                let served = catch_unwind(AssertUnwindSafe(|| self.serve(socket, &mut batch)));
+                let serve = AssertUnwindSafe(|| self.serve(socket, &mut batch, &mut replies));
+                let served = catch_unwind(serve);
                 if served.is_err() {
                     tracing::error!("answering over UDP failed: this is a fault of the program");
                 }
@@ -128,11 +132,11 @@ impl Worker {
     }
 
     /// Answers what is there, and what comes meanwhile, for a while.
-    fn serve(&self, socket: &Arc<UdpSocket>, batch: &mut Batch) {
+    fn serve(&self, socket: &Arc<UdpSocket>, batch: &mut Batch, replies: &mut Replies) {
         for _ in 0..ROUNDS {
             match batch.receive(socket.as_fd()) {
                 Ok(received) => {
-                    self.answer_all(socket, batch, received);
+                    self.answer_all(socket, batch, received, replies);
                     if received < DNS_UDP_BATCH {
                         return;
                     }
@@ -144,18 +148,29 @@ impl Worker {
         }
     }
 
-    fn answer_all(&self, socket: &Arc<UdpSocket>, batch: &mut Batch, received: usize) {
-        let mut sitting = self.desk.service.sit();
+    fn answer_all(
+        &self,
+        socket: &Arc<UdpSocket>,
+        batch: &mut Batch,
+        received: usize,
+        replies: &mut Replies,
+    ) {
+        let mut sitting = self.desk.service.sit(replies);
         for n in 0..received {
             let (query, room, from) = batch.slot(n);
             let Some(from) = from else { continue };
-            let len = sitting.answer(query, from.ip(), room);
-            let len = len.or_else(|| {
-                let answer = self.desk.reply(query, from, socket)?;
-                room[..answer.len()].copy_from_slice(&answer);
-                Some(answer.len())
-            });
-            batch.answer(n, len.unwrap_or(0));
+            let len = match sitting.answer(query, from.ip(), room) {
+                Ok(len) => len,
+                Err(NotNow::Never) => 0,
+                Err(NotNow::Later) => match self.desk.answer_later(query, from, socket) {
+                    None => 0,
+                    Some(refusal) => {
+                        room[..refusal.len()].copy_from_slice(&refusal);
+                        refusal.len()
+                    }
+                },
+            };
+            batch.answer(n, len);
         }
         sitting.rise();
         let lost = batch.send(socket.as_fd());
@@ -169,24 +184,23 @@ impl Worker {
 const ROUNDS: usize = 8;
 
 impl Desk {
-    /// The answer to what is not usual, if there is one now; else it is sent later, or never.
-    fn reply(&self, query: &[u8], from: SocketAddr, socket: &Arc<UdpSocket>) -> Option<Vec<u8>> {
+    /// Answers from elsewhere, as a task of the runtime; or at once, that there is no room for one more.
+    fn answer_later(
+        &self,
+        query: &[u8],
+        from: SocketAddr,
+        socket: &Arc<UdpSocket>,
+    ) -> Option<Vec<u8>> {
         let client = Client { address: from.ip(), transport: Transport::Udp };
-        match self.service.reply(query, client) {
-            Reply::Silence => None,
-            Reply::Now(answer) => Some(answer),
-            Reply::Later => match self.waiting.clone().try_acquire_owned() {
-                Err(_) => Some(self.service.overloaded(query, client)),
-                Ok(room) => {
-                    let (desk, query, socket) = (self.clone(), query.to_vec(), socket.clone());
-                    self.runtime.spawn(async move {
-                        let answer = desk.farewell.outside(&desk.service, &query, client).await;
-                        let _ = socket.send_to(&answer, from);
-                        drop(room);
-                    });
-                    None
-                }
-            },
-        }
+        let Ok(room) = self.waiting.clone().try_acquire_owned() else {
+            return Some(self.service.overloaded(query, client));
+        };
+        let (desk, query, socket) = (self.clone(), query.to_vec(), socket.clone());
+        self.runtime.spawn(async move {
+            let answer = desk.farewell.outside(&desk.service, &query, client).await;
+            let _ = socket.send_to(&answer, from);
+            drop(room);
+        });
+        None
     }
 }

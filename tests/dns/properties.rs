@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::{
     naive::{self, Labels, Outcome, World, labels},
-    replay,
+    replay, short,
     support::{self, Loose},
 };
 
@@ -32,7 +32,7 @@ fn transport() -> impl Strategy<Value = Transport> {
 /// Whatever came in, what goes out is a response that fits and that can be read.
 fn invariant_of_answers(view: &View, query: &[u8], transport: Transport) {
     let answer = match transport {
-        Transport::Udp => support::udp(view, query),
+        Transport::Udp => short::udp(view, query),
         Transport::Stream => respond(view, query, transport),
     };
     let Some(answer) = answer else {
@@ -236,7 +236,7 @@ proptest! {
                 prop_assert_eq!(outcome(&view, name, qtype), expect, "{} {}", naive::text(name), qtype);
                 let number = qtype.parse::<RecordType>().unwrap().0;
                 for edns in [None, Some(512), Some(1232)] {
-                    support::udp(&view, &support::query(&naive::text(name), number, edns));
+                    short::udp(&view, &support::query(&naive::text(name), number, edns));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Pages and records from text, as the replay files and the stories write them.
 
 use djdns::{
-    dns::{PageMeta, Transport, View, respond, respond_at_once},
+    dns::{PageMeta, View},
     id::Id,
     page::{
         entry::RecordSets,
@@ -85,17 +85,4 @@ pub fn query(name: &str, qtype: u16, edns: Option<u16>) -> Vec<u8> {
         bytes.extend([&[0, 0, 41][..], &payload.to_be_bytes(), &[0; 6]].concat());
     }
     bytes
-}
-
-/// What is said over UDP: the same on both ways, where the short one says anything.
-pub fn udp(view: &View, query: &[u8]) -> Option<Vec<u8>> {
-    let answer = respond(view, query, Transport::Udp);
-    if let Some(short) = respond_at_once(view, query) {
-        assert_eq!(
-            Some(&short),
-            answer.as_ref(),
-            "the short way says something else to {query:02x?}"
-        );
-    }
-    answer
 }
