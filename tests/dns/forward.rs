@@ -14,6 +14,7 @@ use djdns::{
     ambient,
     dns::{
         Client, Forward, Listeners, Overrides, Reply, Service, Serving, Transport, Upstreams, View,
+        Witness,
         forward::{Ambient, Rules},
     },
     limits::FORWARD_DEADLINE,
@@ -126,7 +127,8 @@ pub fn resolver_by(rules: Rules, view: View) -> Resolver {
     let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
     let forward = Forward::new(rules, ambient);
     let views = Arc::new(ArcSwap::from_pointee(view));
-    let service = Service::new(views, Some(Arc::new(forward.clone())));
+    let service = Service::new(views, Some(Arc::new(forward.clone())))
+        .with_witness(Witness::new(ambient::microseconds));
     let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
     let address = listeners.addresses()[0];
     let serving = listeners.serve(&service).unwrap();
@@ -181,6 +183,32 @@ async fn a_name_outside_the_pages_is_asked_once_and_then_known() {
     assert_eq!(upstream.asked.load(Ordering::SeqCst), 1);
     assert_eq!(resolver.forward.counters().hits.load(Ordering::SeqCst), 2);
     assert_eq!(resolver.ask("WWW.example").await, found(&["60 192.0.2.1"]));
+}
+
+/// Within a second an answer is given again as it was written, and what counts, and what takes its place,
+/// is the same as if it were not.
+#[tokio::test]
+async fn what_is_given_again_is_counted_ages_and_is_replaced_at_once() {
+    let upstream = upstream(helpful(1, 60)).await;
+    let resolver = resolver(&[&upstream]);
+    let began = ambient::ticks();
+    let rows = |ttl: u64| [format!("{ttl} 192.0.2.1")];
+    loop {
+        let (_, answer) = resolver.ask("wWw.example").await;
+        let age = (ambient::ticks() - began) / 1000;
+        let fits = (age.saturating_sub(1)..=age).any(|age| answer == rows(60 - age));
+        assert!(fits, "{answer:?} after {age} s");
+        if age >= 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(upstream.asked.load(Ordering::SeqCst), 1);
+    assert!(resolver.forward.counters().hits.load(Ordering::SeqCst) > 50);
+    let mut overrides = Overrides::default();
+    overrides.add(&name("www.example."), "192.0.2.99".parse().unwrap(), true);
+    resolver.forward.set_overrides(overrides);
+    assert_eq!(resolver.ask("www.example").await, found(&["10 192.0.2.99"]));
 }
 
 /// No task is started for it, and it waits behind nobody.
