@@ -28,6 +28,7 @@ pub mod watch;
 pub mod words;
 
 use crate::{
+    daemon::certificate::Files,
     dns::{Upstream, access::Prefix},
     page::name::Name,
 };
@@ -55,6 +56,17 @@ pub struct Config {
     /// Addresses on which DNS is answered.
     #[serde(default, deserialize_with = "words::addresses")]
     pub dns: Vec<SocketAddr>,
+    /// Addresses on which DNS is answered by TLS, HTTPS and QUIC.
+    #[serde(default, deserialize_with = "words::tls_addresses")]
+    pub dot: Vec<SocketAddr>,
+    #[serde(default, deserialize_with = "words::https_addresses")]
+    pub doh: Vec<SocketAddr>,
+    #[serde(default, deserialize_with = "words::tls_addresses")]
+    pub doq: Vec<SocketAddr>,
+    /// Files with the certificate and the key for that; none: one of our own. Relative paths are relative
+    /// to the file.
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
     /// Who may ask besides this machine, where an address is reached by others.
     #[serde(default)]
     pub allow: Vec<Prefix>,
@@ -115,6 +127,12 @@ impl Config {
         Ok(Config::default())
     }
 
+    /// Files of the owner's certificate, if there are any.
+    pub fn tls_files(&self) -> Option<Files> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(Files { certificate, key })
+    }
+
     /// Where what this says comes from.
     pub fn origin(&self) -> Origin {
         self.file.clone().map_or(Origin::Default, Origin::Configuration)
@@ -129,7 +147,9 @@ impl Config {
             message,
         })?;
         let beside = path.parent().unwrap_or(Path::new(""));
-        config.data_dir = config.data_dir.map(|dir| beside.join(dir));
+        for path in [&mut config.data_dir, &mut config.tls_cert, &mut config.tls_key] {
+            *path = path.take().map(|path| beside.join(path));
+        }
         config.file = Some(path.to_owned());
         Ok(config)
     }
@@ -162,15 +182,33 @@ impl Config {
             let message = "`data-dir` is empty: name a directory, or leave the line out";
             return Some((at(&places.data_dir), message.to_owned()));
         }
-        // With port 0 the system chooses one each time.
-        let twice = self
-            .dns
-            .iter()
-            .enumerate()
-            .find(|(n, address)| address.port() != 0 && self.dns[..*n].contains(address));
-        if let Some((_, address)) = twice {
-            let message = format!("{address} is here twice: keep one of them");
-            return Some((at(&places.dns), message));
+        let lists = [
+            (&self.dns, &places.dns),
+            (&self.dot, &places.dot),
+            (&self.doh, &places.doh),
+            (&self.doq, &places.doq),
+        ];
+        for (list, place) in lists {
+            // With port 0 the system chooses one each time.
+            let twice = list
+                .iter()
+                .enumerate()
+                .find(|(n, address)| address.port() != 0 && list[..*n].contains(address));
+            if let Some((_, address)) = twice {
+                let message = format!("{address} is here twice: keep one of them");
+                return Some((at(place), message));
+            }
+        }
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => {
+                let message = "`tls-cert` needs its key: say in `tls-key` where it is";
+                return Some((at(&places.tls_cert), message.to_owned()));
+            }
+            (None, Some(_)) => {
+                let message = "`tls-key` needs its certificate: say in `tls-cert` where it is";
+                return Some((at(&places.tls_key), message.to_owned()));
+            }
+            _ => {}
         }
         let itself = self.upstreams.iter().find(|upstream| {
             system_dns::refusal(upstream.address, &self.dns) == Some(Reason::Itself)
@@ -189,6 +227,11 @@ impl Config {
 struct Places {
     data_dir: Option<Spanned<IgnoredAny>>,
     dns: Option<Spanned<IgnoredAny>>,
+    dot: Option<Spanned<IgnoredAny>>,
+    doh: Option<Spanned<IgnoredAny>>,
+    doq: Option<Spanned<IgnoredAny>>,
+    tls_cert: Option<Spanned<IgnoredAny>>,
+    tls_key: Option<Spanned<IgnoredAny>>,
     upstreams: Option<Spanned<IgnoredAny>>,
     rules: BTreeMap<Spanned<String>, IgnoredAny>,
     overrides: BTreeMap<Spanned<String>, IgnoredAny>,
@@ -338,6 +381,12 @@ mod tests {
         check(itself, 2, "127.0.0.1 is where djdns itself answers");
         check("upstreams = [\"255.255.255.255\"]", 1, "no server's");
         check("hosts = \"no\"", 1, "expected true or false");
+        check("\ndot = [\"127.0.0.1\"]", 2, "127.0.0.1:853");
+        check("\ndoh = [\"x\"]", 2, "as 127.0.0.1:443");
+        let twice = "doq = [\"127.0.0.1:853\", \"127.0.0.1:853\"]";
+        check(twice, 1, "127.0.0.1:853 is here twice");
+        check("hosts = true\ntls-cert = \"x\"", 2, "say in `tls-key`");
+        check("hosts = true\ntls-key = \"x\"", 2, "say in `tls-cert`");
         check("\nhttp = \"8053\"", 2, "as 127.0.0.1:8053, or off");
     }
 
@@ -359,6 +408,8 @@ mod tests {
         let full = Config::parse(&full).unwrap();
         assert!(
             full.data_dir.is_some()
+                && full.tls_files().is_some()
+                && (full.dot.len(), full.doh.len(), full.doq.len()) == (1, 1, 1)
                 && full.dns.len() == 2
                 && full.allow.len() == 2
                 && full.upstreams.len() == 2
@@ -371,9 +422,14 @@ mod tests {
     fn a_file_says_where_data_is_relative_to_itself() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("djdns.toml");
-        fs::write(&file, "data-dir = \"pages\"\ndns = [\"127.0.0.1:5300\"]\n").unwrap();
+        let text = "data-dir = \"pages\"\ndns = [\"127.0.0.1:5300\"]\n";
+        let text = text.to_owned() + "tls-cert = \"tls/c.pem\"\ntls-key = \"/k.pem\"\n";
+        fs::write(&file, text).unwrap();
         let config = Config::load(Some(&file), &|_| None).unwrap();
         assert_eq!(config.data_dir, Some(dir.path().join("pages")));
+        let files = config.tls_files().unwrap();
+        assert_eq!(files.certificate, dir.path().join("tls/c.pem"));
+        assert_eq!(files.key, PathBuf::from("/k.pem"));
         assert_eq!(config.dns, ["127.0.0.1:5300".parse().unwrap()]);
     }
 

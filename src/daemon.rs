@@ -23,7 +23,8 @@ use crate::{
         report::Status,
         server::{self, Session},
     },
-    dns::{Cookies, Service, Upstream},
+    dns::{Cookies, Encrypted, Listeners, Places, Service, Upstream},
+    limits::DNS_CERTIFICATE_LOOK,
 };
 
 pub mod adopt;
@@ -31,6 +32,7 @@ mod anchors;
 mod batch;
 pub mod beacon;
 mod carry;
+pub mod certificate;
 mod damage;
 pub mod doors;
 mod explain;
@@ -69,6 +71,7 @@ mod web;
 pub mod whole;
 pub mod wishes;
 
+use certificate::Certificate;
 use doors::Doors;
 use neighbours::Neighbours;
 use node::Node;
@@ -82,6 +85,8 @@ use signals::{Asked, Signals};
 pub struct ServeOptions {
     /// Addresses to answer DNS on; none: port 53 of both loopbacks, or 127.0.0.1:5300.
     pub dns: Vec<SocketAddr>,
+    /// Addresses to answer DNS on by TLS, HTTPS and QUIC.
+    pub encrypted: Places,
     /// Whom to ask for names outside the pages; none: as `config` says.
     pub upstreams: Vec<Upstream>,
     /// Where to answer HTTP.
@@ -118,13 +123,15 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         .context("starting the DNS runtime")?;
     let served = runtime.block_on(async {
         doors.tell();
-        let (listeners, http, notes) = (doors.listeners, doors.http, doors.notes);
+        let (http, notes) = (doors.http, doors.notes);
+        let (listeners, certificate) = guard(node, doors.listeners, doors.encrypted, options)?;
         let (addresses, doors) = (listeners.addresses(), listeners.doors());
-        let in_force = Arc::new(InForce::begin(node, options, &doors)?);
+        let in_force = Arc::new(InForce::begin(node, options, &doors, certificate.clone())?);
         let forward = in_force.forward.clone();
         let recent = options.recent.clone();
         let running = Running::new(addresses.clone(), forward.clone(), recent, met.clone());
         notes.into_iter().for_each(|note| running.note_door(note));
+        running.set_certificate(certificate.clone());
         let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
             .with_cookies(Cookies::new(ambient::random(), ambient::now))
             .with_access(in_force.access.clone())
@@ -145,6 +152,9 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         std::thread::spawn(move || seal_when_due(&host));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
         let mut signals = Signals::listen().context("listening for signals")?;
+        if certificate.is_some() {
+            tokio::spawn(keep_certificate(in_force.clone()));
+        }
         announce(node, &addresses, options.quiet);
         let status = format!("answering DNS on {}", list(&addresses));
         manager::ready(&status);
@@ -170,6 +180,34 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
     // A file that is still being read is not waited for.
     runtime.shutdown_background();
     served
+}
+
+/// Gives the encrypted doors a certificate, where there are any.
+fn guard(
+    node: &Node,
+    listeners: Listeners,
+    encrypted: Encrypted,
+    options: &ServeOptions,
+) -> anyhow::Result<(Listeners, Option<Arc<Certificate>>)> {
+    let places = encrypted.places();
+    if places.is_empty() {
+        return Ok((listeners, None));
+    }
+    let files = options.config.tls_files();
+    let certificate = Certificate::begin(node.data_dir(), places, files.as_ref(), ambient::now())
+        .context("DoT, DoH and DoQ need a certificate")?;
+    let listeners = listeners.with_encrypted(encrypted, certificate.tls());
+    Ok((listeners, Some(Arc::new(certificate))))
+}
+
+/// Looks now and then whether the certificate is to be made anew, or read again.
+async fn keep_certificate(in_force: Arc<InForce>) {
+    loop {
+        tokio::time::sleep(DNS_CERTIFICATE_LOOK).await;
+        let in_force = in_force.clone();
+        // Files may be slow, and answers do not wait for them.
+        let _ = tokio::task::spawn_blocking(move || in_force.look_at_certificate()).await;
+    }
 }
 
 /// Looks for other nodes, if there is a door for them; says why not, if that fails.
@@ -250,6 +288,7 @@ fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {
                 .to_owned(),
         );
     }
+    lines.extend(status.encrypted.iter().flat_map(status::encrypted_words));
     lines.extend(status.notices.iter().map(|notice| format!("note: {notice}")));
     if let Some(address) = addresses.first() {
         let (ip, port) = (address.ip(), address.port());

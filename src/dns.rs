@@ -6,8 +6,9 @@
 //! knows governance, storage or verification: whoever holds a new truth makes a new view and swaps
 //! it in, and no answer ever waits for that.
 //!
-//! [`Face`] gives the same answers to hickory-server. No door uses it now: it is for DoT, DoH and
-//! DoQ, which hickory-server speaks, and a test holds it to the answers of the others.
+//! [`Face`] gives the same answers to hickory-server. No door uses it: hickory-server's loops have no
+//! limits, for TLS, HTTPS and QUIC as for TCP. It is a second writer of every answer, by another hand,
+//! to which tests hold the first.
 //!
 //! A name that is special ([`Special`]) is answered at once, one below [`suffix::SUFFIX`] from the
 //! pages, and one that the public DNS has too is outside of them ([`View::collides`]). Names outside
@@ -21,6 +22,7 @@ pub mod batch;
 pub mod cookie;
 pub mod counters;
 mod crowd;
+pub mod encrypted;
 pub mod face;
 mod farewell;
 pub mod fast;
@@ -52,6 +54,7 @@ pub use answer::{Answer, Rcode};
 pub use cookie::Cookies;
 
 pub use counters::Counters;
+pub use encrypted::{Encrypted, Places, Tls};
 pub use face::Face;
 pub use fetch::{Fetch, Lacking};
 pub use forward::Forward;

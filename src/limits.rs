@@ -295,6 +295,37 @@ pub const DNS_TCP_IN_FLIGHT_MAX: usize = 128;
 /// Bytes of answers that wait for the reader of a TCP connection, past which no more of its questions
 /// are read (choice: one of the longest answers; the system holds more of them).
 pub const DNS_TCP_UNREAD_BYTES: usize = 64 * KIB;
+/// How long the handshake of TLS or QUIC may take (choice: as long as a message).
+pub const DNS_TLS_HANDSHAKE: Duration = Duration::from_secs(5);
+/// Handshakes at a time, over all encrypted doors; with one more the oldest ends (choice: on a slow
+/// processor some 50 ms of work).
+pub const DNS_TLS_HANDSHAKES_MAX: usize = 64;
+/// Questions in flight on one connection of DoH or DoQ; who asks more waits (RFC 9113 section 6.5.2: no
+/// fewer than 100).
+pub const DNS_STREAMS_MAX: u32 = 100;
+/// Bytes of a question by DoH or DoQ (choice: as over UDP).
+pub const DNS_STREAM_QUERY_BYTES_MAX: usize = DNS_UDP_QUERY_BYTES_MAX;
+/// Answers of one such connection that wait to be sent; the others are not made yet (choice: with the
+/// longest 256 KiB).
+pub const DNS_STREAM_TURNS: usize = 4;
+/// Bytes of answers by DoQ that the client has not acknowledged (choice: as many).
+pub const DNS_QUIC_UNREAD_BYTES: u64 = 256 * KIB as u64;
+/// After which silence a connection of QUIC is forgotten (choice: twice as long as a client may say
+/// nothing, which ends it in words).
+pub const DNS_QUIC_IDLE: Duration = Duration::from_secs(20);
+/// Octets of which answers have a multiple by DoT, DoH and DoQ, if the query is padded (RFC 8467
+/// section 4.1).
+pub const DNS_PADDING_BLOCK: usize = 468;
+/// How long our own certificate for them is valid (choice: the longest that the systems of Apple take).
+pub const DNS_CERTIFICATE_LIFE: Duration = Duration::from_secs(825 * 86_400);
+/// How long before its end it is made anew (choice: a machine may sleep for weeks).
+pub const DNS_CERTIFICATE_AHEAD: Duration = Duration::from_secs(60 * 86_400);
+/// How often that is looked at (choice).
+pub const DNS_CERTIFICATE_LOOK: Duration = Duration::from_secs(86_400);
+/// How long ago it begins, for clients whose clocks are behind (choice).
+pub const DNS_CERTIFICATE_BEFORE: Duration = Duration::from_secs(86_400);
+/// Bytes of a file with certificates or a key (choice: some thirty long certificates).
+pub const DNS_CERTIFICATE_FILE_BYTES_MAX: usize = 64 * KIB;
 /// How long what is in flight may take to end when the program does (choice: most upstreams answer
 /// within it, and a restart waits for it).
 pub const DNS_FAREWELL: Duration = Duration::from_secs(1);

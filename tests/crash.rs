@@ -5,6 +5,7 @@
 mod process {
     pub mod commands;
     pub mod damage;
+    pub mod encrypted;
     pub mod examples;
     pub mod kills;
     pub mod load;

@@ -3,6 +3,7 @@
 mod dns {
     pub mod aliases;
     pub mod doors;
+    mod encrypted;
     pub mod fetch;
     pub mod forward;
     pub mod genreport;

@@ -122,6 +122,13 @@ fn report(config: &config::Config, (data_dir, data_from): (&Path, &str), root: &
     };
     row("data-dir", vec![data_dir.display().to_string()], &data_from);
     row("dns", texts(&own), &said(!config.dns.is_empty()));
+    for (way, places) in [("dot", &config.dot), ("doh", &config.doh), ("doq", &config.doq)] {
+        row(way, texts(places), &said(!places.is_empty()));
+    }
+    for (setting, path) in [("tls-cert", &config.tls_cert), ("tls-key", &config.tls_key)] {
+        let path: Vec<String> = path.iter().map(|path| path.display().to_string()).collect();
+        row(setting, path.clone(), &said(!path.is_empty()));
+    }
     row("allow", texts(&config.allow), &said(!config.allow.is_empty()));
     row("upstreams", texts(settings.upstreams.usual()), &settings.upstreams_from);
     for suffix in config.rules.keys() {
@@ -188,6 +195,7 @@ mod tests {
         let pair = |value: &str, from: &str| (value.to_owned(), from.to_owned());
         assert_eq!(from("data-dir"), pair("/d", "--data-dir"));
         assert_eq!(from("dns"), pair("127.0.0.1:5300", &file));
+        assert_eq!(from("dot"), pair("none", "the default"));
         assert_eq!(from("allow"), pair("192.0.2.0/24 2001:db8::1/128", &file));
         assert_eq!(from("upstreams"), pair("192.0.2.1", "/etc/resolv.conf"));
         assert_eq!(from("rules.\"corp.example.\""), pair("10.0.0.1", &file));

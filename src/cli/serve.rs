@@ -16,13 +16,14 @@ use crate::{
         words,
     },
     daemon::{self, ServeOptions, doors, node::Node},
-    dns::Upstream,
+    dns::{Places, Upstream},
     store::StoreError,
 };
 
 /// Run the node: answer DNS on this machine from verified pages.
 ///
-/// Answers on 127.0.0.1:53 and [::1]:53 unless told otherwise, and on sockets that systemd passes. Other
+/// Answers on 127.0.0.1:53 and [::1]:53 unless told otherwise, and on sockets that systemd passes; by TLS,
+/// HTTPS and QUIC where it is told to, with a certificate that `djdns status` names. Other
 /// nodes, with which pages are kept in step, reach it on UDP port 31415.
 /// It is ready when it answers, and then prints the line to try. Stop it with Ctrl-C. On SIGHUP it reads
 /// its configuration again, and loses no question meanwhile.
@@ -32,6 +33,16 @@ pub struct Serve {
     /// Answer DNS here; may be repeated [else what the configuration says, else port 53 of localhost]
     #[arg(long, value_name = "ADDR", value_parser = words::address)]
     dns: Vec<SocketAddr>,
+    /// Answer DNS over TLS here as well; may be repeated [else the configuration, else nowhere]
+    #[arg(long, value_name = "ADDR", value_parser = words::tls_address)]
+    dot: Vec<SocketAddr>,
+    /// Answer DNS over HTTPS here as well, at /dns-query; may be repeated [else the configuration, else
+    /// nowhere]
+    #[arg(long, value_name = "ADDR", value_parser = words::https_address)]
+    doh: Vec<SocketAddr>,
+    /// Answer DNS over QUIC here as well; may be repeated [else the configuration, else nowhere]
+    #[arg(long, value_name = "ADDR", value_parser = words::tls_address)]
+    doq: Vec<SocketAddr>,
     /// Ask this server for names outside the pages: 192.0.2.53, tls://192.0.2.1#dns.example or
     /// https://dns.example/dns-query#192.0.2.1; may be repeated [else the configuration, else what
     /// this machine says]
@@ -66,6 +77,15 @@ impl Serve {
         let data_dir = context.data_dir()?;
         let config = context.config()?;
         let dns = if self.dns.is_empty() { config.dns.clone() } else { self.dns };
+        let or = |said: Vec<SocketAddr>, configured: &[SocketAddr]| match said.is_empty() {
+            true => configured.to_vec(),
+            false => said,
+        };
+        let encrypted = Places {
+            dot: or(self.dot, &config.dot),
+            doh: or(self.doh, &config.doh),
+            doq: or(self.doq, &config.doq),
+        };
         let (upstreams, quiet) = (self.upstreams, context.quiet);
         let http = self.http.or(config.http).unwrap_or_default();
         let listen = match &self.listen[..] {
@@ -73,7 +93,8 @@ impl Serve {
             said => PeerDoor::of(said).map_err(Fault::usage)?,
         };
         let (peers, recent) = (self.peers, context.recent.clone());
-        let options = ServeOptions { dns, upstreams, http, listen, peers, config, quiet, recent };
+        let options =
+            ServeOptions { dns, encrypted, upstreams, http, listen, peers, config, quiet, recent };
         // First of all: no thread that is started later has rights that this took.
         let doors = doors::open(&options)?;
         let node = {

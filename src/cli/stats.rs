@@ -50,13 +50,16 @@ fn render(stats: &Report, style: Style) -> String {
         counted.get(word).copied().unwrap_or(0)
     };
     let transport = |word| of(&queries.transports, word);
-    let rows = [
-        ("over UDP".to_owned(), transport("udp")),
-        ("over TCP".to_owned(), transport("tcp")),
+    let encrypted = [("by DoT", "dot"), ("by DoH", "doh"), ("by DoQ", "doq")];
+    let encrypted = encrypted.map(|(what, word)| (what.to_owned(), transport(word)));
+    let mut rows =
+        vec![("over UDP".to_owned(), transport("udp")), ("over TCP".to_owned(), transport("tcp"))];
+    rows.extend(encrypted.into_iter().filter(|(_, count)| *count > 0));
+    rows.extend([
         ("too long for UDP, so that TCP was asked for".to_owned(), queries.truncated),
         ("refused, too many waiting".to_owned(), queries.overloaded),
         ("ignored (not a DNS question)".to_owned(), queries.silent),
-    ];
+    ]);
     out += &section("questions", &rows, style);
     let rcodes = queries.rcodes.iter().filter(|(_, count)| **count > 0);
     let rcodes: Vec<_> = rcodes.map(|(rcode, count)| (rcode.clone(), *count)).collect();

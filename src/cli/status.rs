@@ -58,6 +58,13 @@ fn render(context: &Context, status: &report::Status) -> String {
     if !status.dns.is_empty() {
         row("DNS", status.dns.join(", "));
     }
+    if let Some(doors) = &status.encrypted {
+        let ways = [("DoT", &doors.dot), ("DoH", &doors.doh), ("DoQ", &doors.doq)];
+        for (way, places) in ways.into_iter().filter(|(_, places)| !places.is_empty()) {
+            row(way, places.join(", "));
+        }
+        row("certificate", format!("{} (pin sha256 {})", doors.certificate, doors.pin));
+    }
     if let Some(address) = &status.http {
         row("HTTP", format!("http://{address}/"));
     }

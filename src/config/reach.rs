@@ -13,7 +13,14 @@ impl Config {
     pub fn check_reach(&self) -> Result<(), ConfigError> {
         let access = Access::new(self.allow.clone());
         let http: Vec<_> = self.http.and_then(HttpDoor::address).into_iter().collect();
-        for (setting, doors) in [("dns", &self.dns), ("http", &http)] {
+        let doors = [
+            ("dns", &self.dns),
+            ("dot", &self.dot),
+            ("doh", &self.doh),
+            ("doq", &self.doq),
+            ("http", &http),
+        ];
+        for (setting, doors) in doors {
             if let (Err(fault), Some(file)) = (access.check(doors), &self.file) {
                 let text = fs::read_to_string(file).unwrap_or_default();
                 return Err(ConfigError::Wrong {
@@ -45,6 +52,7 @@ mod tests {
         };
         check("dns = [\"127.0.0.1:53\", \"[::1]:53\"]\nhttp = \"off\"", None);
         check("\ndns = [\"0.0.0.0:53\"]", Some("line 2: 0.0.0.0:53 can be reached from other"));
+        check("hosts = true\ndoq = [\"192.0.2.1:853\"]", Some("line 2: 192.0.2.1:853 can be"));
         check("hosts = true\nhttp = \"192.0.2.1:80\"", Some("line 2: 192.0.2.1:80 can be reached"));
         check("dns = [\"0.0.0.0:53\"]\nallow = [\"192.0.2.0/24\"]", None);
     }

@@ -7,8 +7,21 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Deserializer};
 
 /// The settings that stand above the first section.
-const SETTINGS: [&str; 8] =
-    ["data-dir", "dns", "allow", "upstreams", "hosts", "allow-tld", "http", "query-log"];
+const SETTINGS: [&str; 13] = [
+    "data-dir",
+    "dns",
+    "dot",
+    "doh",
+    "doq",
+    "tls-cert",
+    "tls-key",
+    "allow",
+    "upstreams",
+    "hosts",
+    "allow-tld",
+    "http",
+    "query-log",
+];
 
 /// The sections.
 const SECTIONS: [&str; 3] = ["peers", "rules", "overrides"];
@@ -40,16 +53,56 @@ pub fn address_with(text: &str, port: u16) -> Result<SocketAddr, String> {
     })
 }
 
+/// The same, for DNS over TLS and QUIC.
+///
+/// # Errors
+/// As [`address`].
+pub fn tls_address(text: &str) -> Result<SocketAddr, String> {
+    address_with(text, 853)
+}
+
+/// The same, for DNS over HTTPS.
+///
+/// # Errors
+/// As [`address`].
+pub fn https_address(text: &str) -> Result<SocketAddr, String> {
+    address_with(text, 443)
+}
+
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct Address(SocketAddr);
+struct Address<const PORT: u16>(SocketAddr);
 
-impl TryFrom<String> for Address {
+impl<const PORT: u16> TryFrom<String> for Address<PORT> {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Address, String> {
-        address(&text).map(Address)
+    fn try_from(text: String) -> Result<Address<PORT>, String> {
+        address_with(&text, PORT).map(Address)
     }
+}
+
+fn list<'de, D, const PORT: u16>(reader: D) -> Result<Vec<SocketAddr>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let addresses = Vec::<Address<PORT>>::deserialize(reader)?;
+    Ok(addresses.into_iter().map(|Address(address)| address).collect())
+}
+
+/// As [`addresses`], for DNS over TLS and QUIC.
+///
+/// # Errors
+/// As [`address`].
+pub fn tls_addresses<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<SocketAddr>, D::Error> {
+    list::<_, 853>(reader)
+}
+
+/// As [`addresses`], for DNS over HTTPS.
+///
+/// # Errors
+/// As [`address`].
+pub fn https_addresses<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<SocketAddr>, D::Error> {
+    list::<_, 443>(reader)
 }
 
 /// A list of addresses with ports, for serde.
@@ -57,8 +110,7 @@ impl TryFrom<String> for Address {
 /// # Errors
 /// As [`address`].
 pub fn addresses<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<SocketAddr>, D::Error> {
-    let addresses = Vec::<Address>::deserialize(reader)?;
-    Ok(addresses.into_iter().map(|Address(address)| address).collect())
+    list::<_, 53>(reader)
 }
 
 /// The first setting that stands in a section, where it means a name or nothing, and the number of its

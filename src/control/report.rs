@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     peers::{Alongside, Neighbourhood},
-    running::Forwarding,
+    running::{EncryptedDoors, Forwarding},
 };
 use crate::{id::Id, limits::POWER_UNITS};
 
@@ -25,6 +25,8 @@ pub struct Status {
     pub data_dir: String,
     /// Addresses on which DNS is answered.
     pub dns: Vec<String>,
+    /// Where DNS is answered by TLS, HTTPS and QUIC; none: nowhere.
+    pub encrypted: Option<EncryptedDoors>,
     /// Address on which HTTP is answered.
     pub http: Option<String>,
     /// What was not to be had when the daemon started, and what is done instead.

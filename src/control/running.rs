@@ -64,10 +64,27 @@ pub struct Stats {
     pub pages: Vec<PageStats>,
 }
 
+/// Where DNS is answered by TLS, HTTPS and QUIC, and what a client has to trust there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncryptedDoors {
+    /// Addresses.
+    pub dot: Vec<String>,
+    /// URLs.
+    pub doh: Vec<String>,
+    /// Addresses.
+    pub doq: Vec<String>,
+    /// The certificate's file.
+    pub certificate: String,
+    /// SHA-256 of its public key, in base64.
+    pub pin: String,
+    /// Whether djdns made it, so that nobody trusts it who was not told to.
+    pub own: bool,
+}
+
 /// Questions and their answers, in numbers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Queries {
-    /// By `udp` and `tcp`.
+    /// By `udp`, `tcp`, `dot`, `doh` and `doq`.
     pub transports: BTreeMap<String, u64>,
     /// By response code.
     pub rcodes: BTreeMap<String, u64>,

@@ -12,13 +12,14 @@ use anyhow::{Context, anyhow};
 
 use super::{ServeOptions, neighbours::sockets::PeerDoors, passed, privileges, web};
 use crate::{
-    dns::{Access, ListenError, Listeners},
+    dns::{Access, Encrypted, ListenError, Listeners},
     http::Http,
 };
 
 /// Doors that are open, and what somebody should know of them.
 pub struct Doors {
     pub(super) listeners: Listeners,
+    pub(super) encrypted: Encrypted,
     pub(super) http: Option<Http>,
     pub(super) peers: Vec<UdpSocket>,
     /// What was not to be had, what is done instead, and the ways out, in sentences.
@@ -40,6 +41,7 @@ pub fn open(options: &ServeOptions) -> anyhow::Result<Doors> {
     let mut doors = Doors::find(options)?;
     let access = Access::new(options.config.allow.clone());
     access.check(&doors.listeners.doors())?;
+    doors.encrypted = encrypted(options, &access)?;
     let (http, note) = web::bind(options.http, &access)?;
     doors.http = http;
     doors.notes.extend(note);
@@ -83,7 +85,8 @@ impl Doors {
 
     /// Of DNS alone, and nothing that anybody should know.
     fn at(listeners: Listeners) -> Doors {
-        Doors { listeners, http: None, peers: Vec::new(), notes: Vec::new() }
+        let (encrypted, peers, notes) = Default::default();
+        Doors { listeners, encrypted, http: None, peers, notes }
     }
 
     /// The sockets that systemd passed, or those asked for, or the defaults.
@@ -128,6 +131,18 @@ fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Listeners> {
         ListenError::Taken { .. } => {
             anyhow!("{error}: stop that program, or choose another address or port with --dns")
         }
+        error => error.into(),
+    })
+}
+
+/// Opens the encrypted doors: those that were asked for, and no others.
+fn encrypted(options: &ServeOptions, access: &Access) -> anyhow::Result<Encrypted> {
+    let places: Vec<SocketAddr> = options.encrypted.all().collect();
+    access.check(&places)?;
+    Encrypted::bind(&options.encrypted).map_err(|error| match error {
+        ListenError::Taken { .. } => anyhow!(
+            "{error}: stop that program, or choose another address or port with --dot, --doh or --doq"
+        ),
         error => error.into(),
     })
 }

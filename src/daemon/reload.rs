@@ -13,7 +13,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{ServeOptions, node::Node, running::Running, status::QUERY_LOG_IS_ON};
+use super::{
+    ServeOptions,
+    certificate::{Certificate, CertificateFault},
+    node::Node,
+    running::Running,
+    status::QUERY_LOG_IS_ON,
+};
 use crate::{
     ambient,
     config::{
@@ -39,6 +45,8 @@ pub struct InForce {
     peers: Vec<Contact>,
     /// Where DNS is answered.
     doors: Vec<SocketAddr>,
+    /// What the encrypted doors prove themselves by; none where there are none.
+    certificate: Option<Arc<Certificate>>,
     pub access: Arc<ArcSwap<Access>>,
     pub forward: Forward,
     state: Mutex<State>,
@@ -56,6 +64,8 @@ pub enum Refusal {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Access(#[from] NoAccessList),
+    #[error(transparent)]
+    Certificate(#[from] CertificateFault),
 }
 
 /// What a reload did.
@@ -89,6 +99,7 @@ impl InForce {
         node: &Arc<Node>,
         options: &ServeOptions,
         doors: &[SocketAddr],
+        certificate: Option<Arc<Certificate>>,
     ) -> Result<InForce, Refusal> {
         let config = options.config.clone();
         let settings = Settings::read(&config, &options.upstreams, Path::new("/"), doors);
@@ -101,6 +112,7 @@ impl InForce {
             upstreams: options.upstreams.clone(),
             peers: options.peers.clone(),
             doors: doors.to_vec(),
+            certificate,
             access: Arc::new(ArcSwap::from_pointee(access)),
             forward: Forward::new(rules(&settings), ambient),
             state: Mutex::new(State { config, settings }),
@@ -118,7 +130,10 @@ impl InForce {
         let mut state = self.state();
         let settings = self.read(&config);
         let access = check(&config, &self.doors)?;
-        let reloaded = compare(&state.config, &config);
+        let mut reloaded = compare(&state.config, &config);
+        if self.refresh_certificate(&config)? {
+            reloaded.changed.push("the certificate");
+        }
         self.access.store(Arc::new(access));
         if (&config.allow_tld, &config.rules) != (&state.config.allow_tld, &state.config.rules) {
             self.node.serve_by(&config);
@@ -134,6 +149,24 @@ impl InForce {
         }
         state.config = config;
         Ok(reloaded)
+    }
+
+    /// Makes our own certificate anew when it is time, and reads the owner's again, which may have been
+    /// renewed.
+    pub fn look_at_certificate(&self) {
+        let config = self.state().config.clone();
+        match self.refresh_certificate(&config) {
+            Ok(true) => tracing::info!("DoT, DoH and DoQ have another certificate now"),
+            Ok(false) => {}
+            Err(fault) => tracing::error!("the certificate stays as it was: {fault}"),
+        }
+    }
+
+    /// Whether the encrypted doors have another certificate now.
+    fn refresh_certificate(&self, config: &Config) -> Result<bool, CertificateFault> {
+        let files = config.tls_files();
+        let certificate = self.certificate.as_ref();
+        certificate.map_or(Ok(false), |one| one.refresh(files.as_ref(), ambient::now()))
     }
 
     /// Follows this machine's own files, in a thread of its own.
@@ -241,6 +274,11 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
     let Config {
         data_dir,
         dns,
+        dot,
+        doh,
+        doq,
+        tls_cert,
+        tls_key,
         allow,
         upstreams,
         rules,
@@ -259,12 +297,17 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
         ("overrides", *overrides != old.overrides),
         ("hosts", *hosts != old.hosts),
         ("allow-tld", *allow_tld != old.allow_tld),
+        ("tls-cert", *tls_cert != old.tls_cert),
+        ("tls-key", *tls_key != old.tls_key),
         ("query-log", *query_log != old.query_log),
         ("peers.contact", *contact != old.peers.contact),
     ];
     let restart = [
         ("data-dir", *data_dir != old.data_dir),
         ("dns", *dns != old.dns),
+        ("dot", *dot != old.dot),
+        ("doh", *doh != old.doh),
+        ("doq", *doq != old.doq),
         ("http", *http != old.http),
         ("peers.listen", *listen != old.peers.listen),
         ("peers.lan", *lan != old.peers.lan),

@@ -10,14 +10,15 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{neighbours::Neighbours, recent::Recent};
+use super::{certificate::Certificate, neighbours::Neighbours, recent::Recent};
 use crate::{
     ambient,
     beacon::Beacon,
     config::settings::Settings,
-    control::running::{Forwarding, Rule, UpstreamReport},
+    control::running::{EncryptedDoors, Forwarding, Rule, UpstreamReport},
     dns::{
-        Answer, Forward, Outside, Rcode, Upstream, Witness, forward::pool::Server, service::Wanted,
+        Answer, Forward, Outside, Rcode, Upstream, Witness, encrypted::DOH_PATH,
+        forward::pool::Server, service::Wanted,
     },
     limits::{FORWARD_FAILURES_OUTAGE, FORWARD_FAILURES_TOLD},
     page::name::Name,
@@ -37,6 +38,8 @@ pub struct Running {
     pub dns: Vec<SocketAddr>,
     /// Where HTTP is answered.
     http: Mutex<Option<SocketAddr>>,
+    /// What the encrypted doors prove themselves by; none where there are none.
+    certificate: Mutex<Option<Arc<Certificate>>>,
     /// What was not to be had at the start, and what is done instead, in sentences.
     doors: Mutex<Vec<String>>,
     pub recent: Recent,
@@ -71,6 +74,7 @@ impl Running {
             witness: Witness::new(ambient::microseconds),
             dns,
             http: Mutex::default(),
+            certificate: Mutex::default(),
             doors: Mutex::default(),
             recent,
             neighbours,
@@ -104,6 +108,25 @@ impl Running {
 
     pub fn set_http(&self, address: Option<SocketAddr>) {
         *self.http.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    }
+
+    pub fn set_certificate(&self, certificate: Option<Arc<Certificate>>) {
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = certificate;
+    }
+
+    /// Where DNS is answered by TLS, HTTPS and QUIC, and what to trust there.
+    pub fn encrypted(&self) -> Option<EncryptedDoors> {
+        let certificate =
+            self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let (places, shown) = (certificate.places(), certificate.shown());
+        Some(EncryptedDoors {
+            dot: texts(&places.dot),
+            doh: places.doh.iter().map(|place| format!("https://{place}{DOH_PATH}")).collect(),
+            doq: texts(&places.doq),
+            certificate: shown.file.display().to_string(),
+            pin: shown.pin,
+            own: shown.is_own,
+        })
     }
 
     pub fn http(&self) -> Option<SocketAddr> {
@@ -245,8 +268,8 @@ fn rule((domain, upstreams): &(Name, Vec<Upstream>)) -> Rule {
     Rule { domain: domain.to_string(), upstreams: texts(upstreams) }
 }
 
-fn texts(upstreams: &[Upstream]) -> Vec<String> {
-    upstreams.iter().map(ToString::to_string).collect()
+fn texts(list: &[impl ToString]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
 }
 
 /// What to say when there are some to ask, and none of them answers.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     control::{
         report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
-        running::Forwarding,
+        running::{EncryptedDoors, Forwarding},
     },
     governance::{
         Governance, Proposal, State, presence::Presence, seal::quorum, statement::Statement,
@@ -102,6 +102,7 @@ pub fn status(node: &Node) -> Status {
         daemon: running.map(|_| std::process::id()),
         data_dir: node.data_dir().display().to_string(),
         dns,
+        encrypted: running.and_then(Running::encrypted),
         http: running.and_then(Running::http).map(|address| address.to_string()),
         doors,
         forwarding,
@@ -163,6 +164,20 @@ pub fn in_words(status: &Status) -> Vec<String> {
     let all = [&status.health].into_iter().chain(troubles).chain(of_peers).chain(&status.doors);
     let all = all.chain(&status.unsealed).chain(&status.stale);
     all.chain(&status.notices).cloned().chain(logged).collect()
+}
+
+/// Where DNS is answered by TLS, HTTPS and QUIC, and what to trust there.
+pub fn encrypted_words(doors: &EncryptedDoors) -> Vec<String> {
+    let ways = [("DoT", &doors.dot), ("DoH", &doors.doh), ("DoQ", &doors.doq)];
+    let ways = ways.into_iter().filter(|(_, places)| !places.is_empty());
+    let ways: Vec<String> =
+        ways.map(|(way, places)| format!("{way} on {}", places.join(", "))).collect();
+    let EncryptedDoors { certificate, pin, own, .. } = doors;
+    let trust = match own {
+        true => "clients have to trust",
+        false => "with",
+    };
+    vec![format!("also {}", ways.join("; ")), format!("{trust} {certificate} (pin sha256 {pin})")]
 }
 
 /// What is said while every question is logged.

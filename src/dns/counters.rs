@@ -14,7 +14,7 @@ use super::{Rcode, Source, Transport};
 /// What was done since the start.
 #[derive(Debug, Default)]
 pub struct Counters {
-    transports: [AtomicU64; 2],
+    transports: [AtomicU64; Transport::ALL.len()],
     rcodes: [AtomicU64; RCODES.len() + 1],
     sources: [AtomicU64; Source::ALL.len()],
     truncated: AtomicU64,
@@ -69,7 +69,7 @@ impl Tally {
 /// The numbers at one moment. Of two pictures the later has no smaller number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counted {
-    /// By `udp` and `tcp`.
+    /// By [`Transport::word`].
     pub transports: Vec<(&'static str, u64)>,
     /// By response code; `other` are those that none is named for.
     pub rcodes: Vec<(String, u64)>,
@@ -147,7 +147,7 @@ impl Counters {
         took: Duration,
         count: u64,
     ) {
-        add(&self.transports[usize::from(transport != Transport::Udp)], count);
+        add(&self.transports[transport as usize], count);
         let rcode = RCODES.iter().position(|one| *one == rcode).unwrap_or(RCODES.len());
         add(&self.rcodes[rcode], count);
         add(&self.sources[source as usize], count);
@@ -172,9 +172,10 @@ impl Counters {
     /// The numbers as they are now.
     pub fn read(&self) -> Counted {
         let words = Source::ALL.map(Source::word).into_iter();
+        let transports = Transport::ALL.map(Transport::word).into_iter();
         let rcodes = RCODES.iter().map(ToString::to_string).chain(["other".to_owned()]);
         Counted {
-            transports: ["udp", "tcp"].into_iter().zip(self.transports.iter().map(get)).collect(),
+            transports: transports.zip(self.transports.iter().map(get)).collect(),
             rcodes: rcodes.zip(self.rcodes.iter().map(get)).collect(),
             sources: words.zip(self.sources.iter().map(get)).collect(),
             truncated: get(&self.truncated),
@@ -226,14 +227,17 @@ mod tests {
         answer(Transport::Udp, Rcode::NOERROR, Source::Page, 50);
         answer(Transport::Stream, Rcode::NXDOMAIN, Source::Cache, 51);
         answer(Transport::Udp, Rcode(11), Source::Failed, 5_000_000);
+        answer(Transport::Quic, Rcode::NOERROR, Source::Special, 1);
         counters.silent();
         let read = counters.read();
-        assert_eq!(read.transports, [("udp", 2), ("tcp", 1)]);
+        assert_eq!(read.transports[..2], [("udp", 2), ("tcp", 1)]);
+        let others = [("dot", 0), ("doh", 0), ("doq", 1)];
+        assert_eq!(read.transports[2..], others);
         assert_eq!(counted(&read.rcodes, &"NXDOMAIN".to_owned()), 1);
         assert_eq!(counted(&read.rcodes, &"other".to_owned()), 1);
         assert_eq!(counted(&read.sources, &"page"), 1);
         assert_eq!((read.silent, read.overloaded, read.truncated), (1, 0, 0));
-        assert_eq!((read.here.buckets[0], read.here.buckets[1]), (1, 0));
+        assert_eq!((read.here.buckets[0], read.here.buckets[1]), (2, 0));
         assert_eq!((read.cache.buckets[1], read.upstream.buckets[BOUNDS.len()]), (1, 1));
         assert_eq!(read.upstream.sum, Duration::from_secs(5));
         for list in [&read.here, &read.cache, &read.upstream] {

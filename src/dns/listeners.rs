@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     Service,
     crowd::Crowd,
+    encrypted::{self, Encrypted, Guard, Speaks, Tls, doq::QuicDoor},
     farewell::Farewell,
     holder::{self, Holder},
     stream::StreamDoor,
@@ -45,6 +46,7 @@ pub struct Listeners {
     /// For each address its sockets: one for each worker, or one that somebody else bound.
     udp: Vec<Vec<UdpSocket>>,
     tcp: Vec<TcpListener>,
+    encrypted: Option<(Encrypted, Tls)>,
 }
 
 /// Why an address cannot be listened on.
@@ -89,7 +91,11 @@ impl Listeners {
 
     /// Sockets that were bound by somebody else, as systemd does.
     pub fn passed(udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) -> Listeners {
-        Listeners { udp: udp.into_iter().map(|socket| vec![socket]).collect(), tcp }
+        Listeners {
+            udp: udp.into_iter().map(|socket| vec![socket]).collect(),
+            tcp,
+            encrypted: None,
+        }
     }
 
     /// These and others.
@@ -97,6 +103,13 @@ impl Listeners {
     pub fn and(mut self, others: Listeners) -> Listeners {
         self.udp.extend(others.udp);
         self.tcp.extend(others.tcp);
+        self
+    }
+
+    /// The same, and encrypted doors, which prove themselves by this.
+    #[must_use]
+    pub fn with_encrypted(mut self, encrypted: Encrypted, tls: Tls) -> Listeners {
+        self.encrypted = Some((encrypted, tls));
         self
     }
 
@@ -110,6 +123,9 @@ impl Listeners {
     pub fn doors(&self) -> Vec<SocketAddr> {
         let tcp = self.tcp.iter().filter_map(|socket| socket.local_addr().ok());
         let mut doors: Vec<SocketAddr> = self.addresses().into_iter().chain(tcp).collect();
+        doors.extend(
+            self.encrypted.iter().flat_map(|(one, _)| one.places().all().collect::<Vec<_>>()),
+        );
         doors.sort_unstable();
         doors.dedup();
         doors
@@ -127,10 +143,26 @@ impl Listeners {
         let room = || Arc::new(Semaphore::new(FORWARD_WAITING_MAX));
         let (waiting, tcp_room) = (room(), room());
         let crowd = Crowd::new(connections_max());
-        for listener in self.tcp {
-            listener.set_nonblocking(true)?;
+        let mut tcp: Vec<(TcpListener, Speaks)> = Vec::new();
+        tcp.extend(self.tcp.into_iter().map(|listener| (listener, Speaks::Dns)));
+        if let Some((Encrypted { dot, doh, doq }, tls)) = self.encrypted {
+            let guard = Guard::new(tls);
+            let speaks = |speaks: fn(Guard) -> Speaks| {
+                let guard = guard.clone();
+                move |listener| (listener, speaks(guard.clone()))
+            };
+            tcp.extend(dot.into_iter().map(speaks(Speaks::Tls)));
+            tcp.extend(doh.into_iter().map(speaks(Speaks::Https)));
+            for socket in doq {
+                let (guard, service) = (guard.clone(), service.clone());
+                let door = QuicDoor::open(socket, guard, service, crowd.clone(), tcp_room.clone())?;
+                doors.spawn(door.answer(farewell.clone()));
+            }
+        }
+        for (listener, speaks) in tcp {
             let door = StreamDoor {
-                listener: tokio::net::TcpListener::from_std(listener)?,
+                listener: encrypted::listener(listener)?,
+                speaks,
                 service: service.clone(),
                 crowd: crowd.clone(),
                 waiting: tcp_room.clone(),
@@ -214,7 +246,10 @@ fn bind_udp(address: SocketAddr) -> Result<(Vec<UdpSocket>, u16), ListenError> {
     Ok((sockets, port))
 }
 
-fn bind_one_udp(address: SocketAddr, is_shared: bool) -> Result<(UdpSocket, u16), ListenError> {
+pub(super) fn bind_one_udp(
+    address: SocketAddr,
+    is_shared: bool,
+) -> Result<(UdpSocket, u16), ListenError> {
     let bind = || {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         prepare(&socket, address)?;
@@ -229,7 +264,7 @@ fn bind_one_udp(address: SocketAddr, is_shared: bool) -> Result<(UdpSocket, u16)
     bind().map_err(|error| refusal(error, address, "udp"))
 }
 
-fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+pub(super) fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let bind = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         prepare(&socket, address)?;

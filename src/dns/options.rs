@@ -27,8 +27,8 @@ pub fn for_client(query: &Query<'_>, client: Client, cookies: Option<&Cookies>) 
         let data = cookies.answer(cookie, client.address).to_vec();
         options.push(EdnsOption { code: cookie::OPTION, data });
     }
-    // Over UDP it means nothing (RFC 7828 section 3.2.1).
-    if edns.keepalive == Keepalive::Asked && client.transport == Transport::Stream {
+    // Elsewhere it means nothing (RFC 7828 section 3.2.1).
+    if edns.keepalive == Keepalive::Asked && client.transport.has_keepalive() {
         let data = KEEPALIVE_UNITS.to_be_bytes().to_vec();
         options.push(EdnsOption { code: KEEPALIVE_OPTION, data });
     }
@@ -69,6 +69,8 @@ mod tests {
         check(&cookie, Transport::Udp, &[(10, 24)]);
         check(&keepalive, Transport::Udp, &[]);
         check(&[0, 11, 0, 2, 0, 9], Transport::Stream, &[]);
+        check(&keepalive, Transport::Tls, &[(11, 2)]);
+        check(&keepalive, Transport::Https, &[]);
         check(&[&keepalive[..], &cookie].concat(), Transport::Stream, &[(10, 24), (11, 2)]);
         check(&[cookie, cookie].concat(), Transport::Stream, &[(10, 24)]);
     }

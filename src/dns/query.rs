@@ -93,6 +93,8 @@ pub struct Edns {
     /// The first COOKIE option (RFC 7873 section 5.2).
     pub cookie: Option<Cookie>,
     pub keepalive: Keepalive,
+    /// It hides its length, and wants the answer to do so (RFC 7830 section 4).
+    pub padded: bool,
     /// An option has a wrong length; what it says is not known.
     malformed: bool,
 }
@@ -108,6 +110,8 @@ pub enum Keepalive {
 
 /// The edns-tcp-keepalive option's code (RFC 7828 section 3.1).
 pub const KEEPALIVE_OPTION: u16 = 11;
+/// The padding option's code (RFC 7830 section 3).
+pub const PADDING_OPTION: u16 = 12;
 const HEADER: usize = 12;
 const OPCODE_QUERY: u8 = 0;
 
@@ -228,7 +232,7 @@ fn read_record(bytes: &[u8]) -> Option<(RawRecord<'_>, &[u8])> {
 
 /// The octets of a name that may end in a compression pointer. Pointers are never followed, so
 /// that loops of them cost nothing.
-fn skip_name(bytes: &[u8]) -> Option<usize> {
+pub(super) fn skip_name(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         match usize::from(*bytes.get(at)?) {
@@ -250,6 +254,7 @@ fn read_opt(record: &RawRecord<'_>) -> Option<Edns> {
         dnssec_ok: flags & 0x80 != 0,
         cookie: None,
         keepalive: Keepalive::NotAsked,
+        padded: false,
         malformed: false,
     };
     edns.malformed = edns.read_options(record.rdata).is_none();
@@ -267,6 +272,7 @@ impl Edns {
                 cookie::OPTION if self.cookie.is_none() => self.cookie = Some(Cookie::read(data)?),
                 KEEPALIVE_OPTION if data.is_empty() => self.keepalive = Keepalive::Asked,
                 KEEPALIVE_OPTION => self.keepalive = Keepalive::Malformed,
+                PADDING_OPTION => self.padded = true,
                 _ => {}
             }
             options = after;

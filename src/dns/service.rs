@@ -241,7 +241,7 @@ impl Service {
     /// What its options alone decide about a query.
     fn by_options(&self, query: &Query<'_>, client: Client) -> Option<Answer<'static>> {
         let edns = query.edns.filter(|_| matches!(query.fault, None | Some(Fault::Questions)))?;
-        if edns.keepalive == Keepalive::Malformed && client.transport == Transport::Stream {
+        if edns.keepalive == Keepalive::Malformed && client.transport.has_keepalive() {
             let text = "edns-tcp-keepalive has no data in a query";
             return Some(Answer::failed(Rcode::FORMERR, EDE_OTHER, text));
         }

@@ -1,4 +1,4 @@
-//! DNS over TCP (RFC 1035 section 4.2.2, RFC 7766): messages with a length before each, as many at a
+//! DNS over TCP (RFC 1035 section 4.2.2, RFC 7766), with TLS around it or without: messages with a length before each, as many at a
 //! time as the client likes, answered as they are ready.
 //!
 //! What the pages say is written at once, past whatever is being forwarded. A connection is one task,
@@ -9,16 +9,17 @@ use std::{io, net::SocketAddr, ops::ControlFlow, pin::Pin, sync::Arc, time::Dura
 
 use bytes::{Buf, BytesMut};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, tcp::ReadHalf},
+    io::{self as tokio_io, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinSet, yield_now},
     time::{Sleep, sleep, timeout},
 };
 
 use super::{
-    Reply, Service, Transport,
-    crowd::{Crowd, Seat},
+    Reply, Service,
+    crowd::Crowd,
+    encrypted::{Guard, Speaks, Visit, doh},
     farewell::Farewell,
     options::Client,
 };
@@ -35,6 +36,7 @@ const LENGTH: usize = 2;
 /// A TCP socket that is answered on.
 pub(super) struct StreamDoor {
     pub(super) listener: TcpListener,
+    pub(super) speaks: Speaks,
     pub(super) service: Service,
     pub(super) crowd: Crowd,
     /// Room for questions that are forwarded.
@@ -54,8 +56,7 @@ impl StreamDoor {
             };
             match accepted {
                 Ok((stream, from)) => {
-                    let connection = self.connection(&stream, from, &farewell);
-                    connections.spawn(connection.serve(stream));
+                    self.welcome(&mut connections, stream, from, &farewell);
                 }
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
@@ -71,22 +72,27 @@ impl StreamDoor {
         connections.shutdown().await;
     }
 
-    fn connection(&self, stream: &TcpStream, from: SocketAddr, farewell: &Farewell) -> Connection {
+    fn welcome(
+        &self,
+        connections: &mut JoinSet<()>,
+        stream: TcpStream,
+        from: SocketAddr,
+        farewell: &Farewell,
+    ) {
         // An answer is written whole, so that nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
-        Connection {
+        let visit = Visit {
             service: self.service.clone(),
-            client: Client { address: from.ip(), transport: Transport::Stream },
+            client: Client { address: from.ip(), transport: self.speaks.transport() },
             seat: self.crowd.enter(),
             waiting: self.waiting.clone(),
             farewell: farewell.clone(),
-            received: BytesMut::new(),
-            unread: BytesMut::new(),
-            due: 0,
-            in_flight: JoinSet::new(),
-            last: false,
-            state: State { patience: Patience::Idle, owed: false },
-        }
+        };
+        match &self.speaks {
+            Speaks::Dns => connections.spawn(serve(visit, stream)),
+            Speaks::Tls(guard) => connections.spawn(serve_by_tls(visit, stream, guard.clone())),
+            Speaks::Https(guard) => connections.spawn(doh::serve(visit, stream, guard.clone())),
+        };
     }
 
     /// Without files or memory one connection is given up, and the next try waits: the listener stays
@@ -109,12 +115,26 @@ fn is_the_clients(error: &io::Error) -> bool {
 /// An answer that was resolved elsewhere, and its place among those that wait.
 type Resolved = (Vec<u8>, OwnedSemaphorePermit);
 
+/// Answers one client.
+async fn serve(visit: Visit, mut stream: TcpStream) {
+    let (read, write) = stream.split();
+    Connection::new(visit, false).serve(read, write).await;
+}
+
+/// Meets one client, and answers it.
+async fn serve_by_tls(visit: Visit, stream: TcpStream, guard: Guard) {
+    if let Some(stream) = guard.meet(stream, guard.tls.dot(), &visit).await {
+        let (read, write) = tokio_io::split(stream);
+        Connection::new(visit, true).serve(read, write).await;
+    }
+}
+
 struct Connection {
-    service: Service,
-    client: Client,
-    seat: Seat,
-    waiting: Arc<Semaphore>,
-    farewell: Farewell,
+    visit: Visit,
+    /// What is written to it is not sent before it is told to.
+    holds_back: bool,
+    /// It holds something back.
+    unsent: bool,
     /// Bytes of messages that were not looked at yet.
     received: BytesMut,
     /// Answers that the client did not take yet.
@@ -158,6 +178,8 @@ impl Patience {
 /// What happened on a connection.
 enum Event {
     Taken(io::Result<usize>),
+    /// Nothing is held back any more.
+    Sent(io::Result<()>),
     Resolved(Option<Resolved>),
     Received(io::Result<usize>),
     Stopping,
@@ -166,11 +188,24 @@ enum Event {
 }
 
 impl Connection {
+    fn new(visit: Visit, holds_back: bool) -> Connection {
+        Connection {
+            visit,
+            holds_back,
+            unsent: false,
+            received: BytesMut::new(),
+            unread: BytesMut::new(),
+            due: 0,
+            in_flight: JoinSet::new(),
+            last: false,
+            state: State { patience: Patience::Idle, owed: false },
+        }
+    }
+
     /// Answers until the client leaves, or has to.
-    async fn serve(mut self, mut stream: TcpStream) {
-        let (mut read, mut write) = stream.split();
+    async fn serve(mut self, mut read: impl AsyncRead + Unpin, mut write: impl AsyncWrite + Unpin) {
         let (listening, reading) = (sleep(DNS_TCP_IDLE), sleep(DNS_TCP_MESSAGE));
-        let mut farewell = self.farewell.clone();
+        let mut farewell = self.visit.farewell.clone();
         let stop = farewell.told();
         tokio::pin!(listening, reading, stop);
         loop {
@@ -185,10 +220,9 @@ impl Connection {
                 yield_now().await;
             }
             let open = !self.last && self.may_write();
+            let is_untaken = self.is_untaken();
             let event = tokio::select! {
-                taken = write.write(&self.unread), if !self.unread.is_empty() => {
-                    Event::Taken(taken)
-                }
+                event = hand_over(&mut write, &self.unread), if is_untaken => event,
                 Some(resolved) = self.in_flight.join_next(), if self.may_write() => {
                     Event::Resolved(resolved.ok())
                 }
@@ -197,14 +231,15 @@ impl Connection {
                 }
                 () = &mut listening, if self.state.patience != Patience::Endless => Event::Leave,
                 () = &mut reading, if self.due > 0 => Event::Leave,
-                () = self.seat.dismissed() => Event::Leave,
+                () = self.visit.seat.dismissed() => Event::Leave,
                 () = &mut stop, if !self.last => Event::Stopping,
             };
             if self.handle(event).is_break() {
                 return;
             }
         }
-        let _ = write.shutdown().await;
+        // TLS says goodbye, for which there may be no room.
+        let _ = timeout(DNS_TCP_MESSAGE, write.shutdown()).await;
     }
 
     /// Deadlines begin anew when a message came, when something else is waited for, and when all that
@@ -215,7 +250,8 @@ impl Connection {
         mut listening: Pin<&mut Sleep>,
         mut reading: Pin<&mut Sleep>,
     ) {
-        let owed = !self.unread.is_empty() || !self.in_flight.is_empty();
+        let is_untaken = self.is_untaken();
+        let owed = is_untaken || !self.in_flight.is_empty();
         let open = !self.last && self.may_write();
         let patience = match (open, self.received.is_empty(), owed) {
             (true, false, _) => Patience::Message,
@@ -227,14 +263,14 @@ impl Connection {
             listening.set(sleep(patience.span()));
         }
         if heard || state != self.state {
-            self.seat.active(owed);
+            self.visit.seat.active(owed);
         }
         if patience == Patience::Idle {
             // Most connections are idle most of the time, and hold nothing then.
             (self.received, self.unread) = (BytesMut::new(), BytesMut::new());
         }
-        if self.due == 0 && !self.unread.is_empty() {
-            self.due = self.unread.len();
+        if self.due == 0 && is_untaken {
+            self.due = self.unread.len().max(1);
             reading.set(sleep(DNS_TCP_MESSAGE));
         }
         self.state = state;
@@ -246,11 +282,13 @@ impl Connection {
             Event::Taken(Ok(len @ 1..)) => {
                 self.unread.advance(len);
                 self.due = self.due.saturating_sub(len);
+                self.unsent = self.holds_back;
             }
+            Event::Sent(Ok(())) => (self.unsent, self.due) = (false, 0),
             Event::Resolved(Some((answer, _room))) => push(&mut self.unread, &answer),
             Event::Received(Ok(0)) | Event::Stopping => self.last = true,
             Event::Received(Ok(_)) | Event::Resolved(None) => {}
-            Event::Taken(_) | Event::Received(Err(_)) | Event::Leave => {
+            Event::Taken(_) | Event::Sent(Err(_)) | Event::Received(Err(_)) | Event::Leave => {
                 return ControlFlow::Break(());
             }
         }
@@ -264,7 +302,7 @@ impl Connection {
             && let Some(message) = next_message(&mut self.received)
         {
             heard = true;
-            match self.service.reply(&message, self.client) {
+            match self.visit.service.reply(&message, self.visit.client) {
                 Reply::Silence => {}
                 Reply::Now(answer) => push(&mut self.unread, &answer),
                 Reply::Later => self.forward(&message),
@@ -277,15 +315,20 @@ impl Connection {
     /// read on in either case.
     fn forward(&mut self, message: &[u8]) {
         let may_wait = self.in_flight.len() < DNS_TCP_IN_FLIGHT_MAX;
-        let room = may_wait.then(|| self.waiting.clone().try_acquire_owned().ok()).flatten();
+        let room = may_wait.then(|| self.visit.waiting.clone().try_acquire_owned().ok()).flatten();
         let Some(room) = room else {
-            let answer = self.service.overloaded(message, self.client);
+            let answer = self.visit.service.overloaded(message, self.visit.client);
             return push(&mut self.unread, &answer);
         };
-        let (service, message, client) = (self.service.clone(), message.to_vec(), self.client);
-        let farewell = self.farewell.clone();
+        let (service, message) = (self.visit.service.clone(), message.to_vec());
+        let (client, farewell) = (self.visit.client, self.visit.farewell.clone());
         self.in_flight
             .spawn(async move { (farewell.outside(&service, &message, client).await, room) });
+    }
+
+    /// Whether something waits for the client to take it.
+    fn is_untaken(&self) -> bool {
+        !self.unread.is_empty() || self.unsent
     }
 
     /// Whether there is room for the answer to one more question.
@@ -312,7 +355,18 @@ fn push(unread: &mut BytesMut, answer: &[u8]) {
     }
 }
 
-async fn receive(read: &mut ReadHalf<'_>, received: &mut BytesMut) -> io::Result<usize> {
+/// Writes something, or when all is written sends what is held back.
+async fn hand_over(write: &mut (impl AsyncWrite + Unpin), unread: &[u8]) -> Event {
+    match unread {
+        [] => Event::Sent(write.flush().await),
+        unread => Event::Taken(write.write(unread).await),
+    }
+}
+
+async fn receive(
+    read: &mut (impl AsyncRead + Unpin),
+    received: &mut BytesMut,
+) -> io::Result<usize> {
     received.reserve(READ_BYTES);
     read.read_buf(received).await
 }

@@ -6,28 +6,60 @@
 use super::{
     answer::{Answer, ExtendedError, Part, Rcode, target_at},
     node::{RECORD_HEAD, records},
-    query::Query,
+    query::{PADDING_OPTION, Query, skip_name},
 };
-use crate::limits::{UDP_ANSWER_BYTES_MAX, UDP_ANSWER_BYTES_PLAIN};
+use crate::limits::{DNS_PADDING_BLOCK, UDP_ANSWER_BYTES_MAX, UDP_ANSWER_BYTES_PLAIN};
 
 /// How a message travels, which limits its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Udp,
-    /// TCP and everything else with a 16 bit length.
+    /// TCP, with nothing around it.
     Stream,
+    /// TLS (RFC 7858).
+    Tls,
+    /// HTTPS (RFC 8484).
+    Https,
+    /// QUIC (RFC 9250).
+    Quic,
 }
 
 impl Transport {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Transport; 5] =
+        [Transport::Udp, Transport::Stream, Transport::Tls, Transport::Https, Transport::Quic];
+
+    /// As numbers and logs name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Stream => "tcp",
+            Transport::Tls => "dot",
+            Transport::Https => "doh",
+            Transport::Quic => "doq",
+        }
+    }
+
+    /// Whether nobody on the way reads it, so that its length is all that tells something.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Https | Transport::Quic)
+    }
+
+    /// Whether a client may ask by EDNS how long it may be silent (RFC 7828; HTTP and QUIC have ways of
+    /// their own).
+    pub fn has_keepalive(self) -> bool {
+        matches!(self, Transport::Stream | Transport::Tls)
+    }
+
     /// Bytes that an answer to this query may have: over UDP what the client can take, at least
     /// 512 (RFC 6891 section 6.2.3) and at most what no path fragments.
     pub fn answer_bytes_max(self, query: &Query<'_>) -> usize {
         match (self, query.edns) {
-            (Transport::Stream, _) => usize::from(u16::MAX),
             (Transport::Udp, None) => usize::from(UDP_ANSWER_BYTES_PLAIN),
             (Transport::Udp, Some(edns)) => {
                 usize::from(edns.payload.clamp(UDP_ANSWER_BYTES_PLAIN, UDP_ANSWER_BYTES_MAX))
             }
+            _ => usize::from(u16::MAX),
         }
     }
 }
@@ -52,9 +84,13 @@ pub fn write_with(
     transport: Transport,
     options: &[EdnsOption],
 ) -> Vec<u8> {
-    let mut message = Message::begin(query, answer, transport.answer_bytes_max(query), options);
+    let max = transport.answer_bytes_max(query);
+    let mut message = Message::begin(query, answer, max, options);
     if !message.push_sections(answer) {
         message.truncate();
+    }
+    if transport.is_encrypted() && query.edns.is_some_and(|edns| edns.padded) {
+        message.pad(max);
     }
     message.finish(query, answer)
 }
@@ -71,8 +107,41 @@ const POINTER_MAX: usize = 0x3fff;
 /// Names kept to be pointed to: enough for every usual answer, and a bound on searching.
 const POINTERS_MAX: usize = 64;
 const OPT_HEAD: usize = 11;
+const OPTION_HEAD: usize = 4;
 /// The code of extended errors (RFC 8914 section 2).
 pub(super) const EDE_OPTION: u16 = 15;
+
+/// Seconds for which a whole response holds: the smallest TTL of what answers, or else of what says that
+/// there is nothing (RFC 8484 section 5.1). 0 where nothing says so.
+pub fn smallest_ttl(response: &[u8]) -> u32 {
+    let count =
+        |at: usize| response.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));
+    let mut at = HEADER;
+    for _ in 0..count(QDCOUNT) {
+        let Some(name) = response.get(at..).and_then(skip_name) else { return 0 };
+        at += name + 4;
+    }
+    for counter in [ANCOUNT, NSCOUNT] {
+        let mut smallest = None;
+        for _ in 0..count(counter) {
+            let Some((ttl, end)) = ttl_at(response, at) else { return 0 };
+            smallest = Some(smallest.map_or(ttl, |smallest: u32| smallest.min(ttl)));
+            at = end;
+        }
+        if let Some(ttl) = smallest {
+            return ttl;
+        }
+    }
+    0
+}
+
+/// The TTL of the record that begins there, and where it ends.
+fn ttl_at(response: &[u8], at: usize) -> Option<(u32, usize)> {
+    let fixed = at + skip_name(response.get(at..)?)?;
+    let head = response.get(fixed..)?.first_chunk::<10>()?;
+    let ttl = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+    Some((ttl, fixed + head.len() + usize::from(u16::from_be_bytes([head[8], head[9]]))))
+}
 
 struct Message {
     bytes: Vec<u8>,
@@ -255,6 +324,16 @@ impl Message {
         self.bytes[FLAGS] |= TC;
     }
 
+    /// Makes the message as long as others are, with the last option of its OPT (RFC 8467 section 4.1).
+    fn pad(&mut self, max: usize) {
+        let Some(options) = &mut self.options else { return };
+        let needed = self.bytes.len() + OPT_HEAD + options.len() + OPTION_HEAD;
+        if needed <= max {
+            let padded = needed.next_multiple_of(DNS_PADDING_BLOCK).min(max);
+            push_option(options, PADDING_OPTION, &[&vec![0; padded - needed]], max);
+        }
+    }
+
     fn finish(mut self, query: &Query<'_>, answer: &Answer<'_>) -> Vec<u8> {
         let (Some(options), Some(edns)) = (self.options, query.edns) else {
             return self.bytes;
@@ -287,7 +366,7 @@ fn options(first: &[EdnsOption], errors: &[ExtendedError], room: usize) -> Vec<u
 
 fn push_option(bytes: &mut Vec<u8>, code: u16, data: &[&[u8]], room: usize) {
     let len: usize = data.iter().map(|part| part.len()).sum();
-    if bytes.len() + 4 + len <= room {
+    if bytes.len() + OPTION_HEAD + len <= room {
         bytes.extend_from_slice(&code.to_be_bytes());
         bytes.extend_from_slice(&(len as u16).to_be_bytes());
         data.iter().for_each(|part| bytes.extend_from_slice(part));

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    Answer, Client, Counters, Query, Transport,
+    Answer, Client, Counters, Query,
     counters::{Answered, Counted, Tally},
 };
 
@@ -95,7 +95,7 @@ impl Witness {
 const TC: u8 = 0x02;
 
 fn log(query: &Query<'_>, answer: &Answer<'_>, client: Client, took: Duration) {
-    let transport = if client.transport == Transport::Udp { "udp" } else { "tcp" };
+    let transport = client.transport.word();
     let (name, qtype) = match &query.question {
         Some(question) => (question.path.to_name().to_string(), question.qtype.to_string()),
         None => ("-".to_owned(), "-".to_owned()),
