@@ -277,7 +277,7 @@ fn draft(
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
-        seal: page.page().seal(),
+        seal: page.base(&author, node.now()),
         takes_part: page.page().roster().power(&author).is_some(),
         occupied: if free.len() < slots { occupied(page, &author) } else { Vec::new() },
         slots: free,
