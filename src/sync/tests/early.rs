@@ -130,10 +130,13 @@ fn what_counts_at_one_height_only_stays_there_and_costs_nobody_anything() {
     // Based on the seal that is held, it counts where that is alone.
     let newer = town.houses[0].shelf.page(&id);
     pass(&mut town, 0, &newer, 5, "only", 9);
+    // Based on the one before it, it counts on both sides.
+    pass(&mut town, 2, &page, 7, "held", 2);
     // Of a version that is past at the host.
     pass(&mut town, 2, &page, 6, "ahead", 8);
     town.run(10 * BEHIND_TIME.as_millis() as u64);
     assert!(serves(&town, 0, &id, "only", 9) && serves(&town, 0, &id, "ahead", 1));
     assert!((1..3).all(|n| !serves(&town, n, &id, "only", 9)));
+    assert!((0..3).all(|n| serves(&town, n, &id, "held", 2)));
     nobody_is_to_blame(&town);
 }
