@@ -3,7 +3,7 @@
 use super::{batch, node::Node, seats::Seats};
 use crate::{
     control::{
-        report::{Away, BallotReport, OperationReport, Power},
+        report::{Away, BallotReport, OperationReport, Power, Rival},
         request::{Answer, Failure},
     },
     governance::{
@@ -172,6 +172,7 @@ pub fn operation(page: &Governance, seats: &Seats, proposal: &Proposal) -> Opera
     let expires = proposal.base_time() + OPERATION_LIFE.as_secs();
     let counts = proposal.cast().filter(|(_, cast)| cast.choice != Choice::Withdraw);
     OperationReport {
+        excludes: excludes(page, proposal, &state),
         state: state.word().to_owned(),
         reason: reason(page, seats, proposal, &state),
         expires: Some(expires),
@@ -229,6 +230,7 @@ fn outline(
         },
         change: describe_in(page, operation),
         diff: diff_of(page, change),
+        excludes: Vec::new(),
         approve: Power(tally.approve),
         reject: Power(tally.reject),
         abstain: Power(tally.abstain()),
@@ -248,6 +250,29 @@ fn outline(
         warning: String::new(),
         ballots: Vec::new(),
     }
+}
+
+/// Operations that are named as excluded, and those that are looked at for it (choice: a line each, and
+/// a list of five thousand in a moment).
+const RIVALS_MAX: usize = 3;
+const RIVALS_SOUGHT_MAX: usize = 100;
+
+/// What may be sealed instead of an operation that may be sealed.
+fn excludes(page: &Governance, proposal: &Proposal, state: &State) -> Vec<Rival> {
+    if !matches!(state, State::Open | State::Ratified | State::Passed) {
+        return Vec::new();
+    }
+    let may_count = |other: &&Proposal| {
+        let state = page.state(other);
+        matches!(state, State::Open | State::Ratified | State::Passed | State::Outvoted(_))
+    };
+    let rival = |other: &Proposal| Rival {
+        id: other.statement().id().to_string(),
+        author: other.statement().author().to_string(),
+        change: describe_in(page, other.operation()),
+    };
+    let rivals = page.rivals(proposal).take(RIVALS_SOUGHT_MAX).filter(may_count);
+    rivals.take(RIVALS_MAX).map(rival).collect()
 }
 
 /// Participants who are named as missing (choice: a line; more are counted).
@@ -334,7 +359,10 @@ fn outvoted(page: &Governance, proposal: &Proposal, other: &Id) -> String {
         true => "has more power",
         false => "has as much power and the smaller id",
     };
-    format!("{} changes the same name and {why}; propose this again on top of it", other.short())
+    format!(
+        "{} changes the same name and {why}; propose this again, and it is made on top of that one",
+        other.short()
+    )
 }
 
 fn missing(page: &Governance, proposal: &Proposal) -> String {
@@ -448,12 +476,22 @@ fn short(key: RawKey) -> String {
 const DIFF_LINES: usize = 40;
 const LINE_CHARS: usize = 400;
 
+/// Records that stay and are shown (choice: enough for an address or two that go along unseen).
+const STAYING_LINES: usize = 8;
+
 /// What a change does to the records, line by line.
 fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
     let Change::SetEntry(set) = change else { return Vec::new() };
     let before = at_version(page, &set.owner, set.parent);
     let after = RecordSets::admit(set.sets.clone(), &set.owner, page.page().name());
-    diff(&set.owner, &before, &after.unwrap_or_default())
+    let after = after.unwrap_or_default();
+    let stays = lines(&set.owner, &after);
+    let held = lines(&set.owner, &before);
+    let stays = stays.into_iter().filter(|line| held.contains(line));
+    let stays = stays.map(|line| format!("  {} stays", shortened(line, LINE_CHARS)));
+    let mut lines = diff(&set.owner, &before, &after);
+    lines.extend(stays.take(STAYING_LINES));
+    lines
 }
 
 /// What becomes of the records at `owner`, line by line.
