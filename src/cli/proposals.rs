@@ -275,8 +275,10 @@ pub fn warn_of_rivals(
     operation: &OperationReport,
     known: &Acquaintances,
 ) {
-    let rivals: Vec<String> =
-        operation.excludes.iter().map(|rival| rivalling(rival, known)).collect();
+    // That the same is proposed already is said in words of its own.
+    let others =
+        operation.excludes.iter().filter(|o| operation.track == 1 || o.change != operation.change);
+    let rivals: Vec<String> = others.map(|rival| rivalling(rival, known)).collect();
     if rivals.is_empty() {
         return;
     }

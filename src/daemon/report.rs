@@ -335,9 +335,16 @@ pub fn word(choice: Choice) -> &'static str {
 
 /// Why the operation stands where it stands, in one sentence.
 fn reason(page: &Governance, seats: &Seats, proposal: &Proposal, state: &State) -> String {
-    let unsealed = match seats.are_enough() {
-        true => "",
-        false => "; for that, too few participants have named a node (`djdns host`)",
+    let unsealed = match (seats.are_enough(), seats.node) {
+        (true, _) => String::new(),
+        (false, None) => {
+            "; for that, too few participants have named a node (`djdns host`)".to_owned()
+        }
+        (false, Some(_)) => format!(
+            "; for that, too few participants have named the same node (`djdns host {}{}`)",
+            page.page().name(),
+            seats.which()
+        ),
     };
     match state {
         State::Open => missing(page, proposal),
@@ -465,10 +472,9 @@ pub fn describe(operation: &Operation) -> String {
     }
 }
 
-fn short(key: RawKey) -> String {
-    let key = PublicKey::admit(key).map(|key| key.short_form());
-    // The first characters are those of the key's kind, the same for all.
-    key.map_or_else(|refusal| refusal.to_string(), |key| format!("z6Mk…{}", &key[key.len() - 6..]))
+/// A key as it is told in passing.
+pub(super) fn short(key: RawKey) -> String {
+    PublicKey::admit(key).map_or_else(|refusal| refusal.to_string(), |key| key.stub())
 }
 
 /// Lines of a difference that are shown, and characters of each (choice: a large entry must not
@@ -476,8 +482,9 @@ fn short(key: RawKey) -> String {
 const DIFF_LINES: usize = 40;
 const LINE_CHARS: usize = 400;
 
-/// Records that stay and are shown (choice: enough for an address or two that go along unseen).
-const STAYING_LINES: usize = 8;
+/// Records that stay and are shown one by one (choice: an address or two do not go along unseen, and a large
+/// entry is a line).
+const STAYING_LINES: usize = 2;
 
 /// What a change does to the records, line by line.
 fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
@@ -485,13 +492,29 @@ fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
     let before = at_version(page, &set.owner, set.parent);
     let after = RecordSets::admit(set.sets.clone(), &set.owner, page.page().name());
     let after = after.unwrap_or_default();
-    let stays = lines(&set.owner, &after);
-    let held = lines(&set.owner, &before);
-    let stays = stays.into_iter().filter(|line| held.contains(line));
-    let stays = stays.map(|line| format!("  {} stays", shortened(line, LINE_CHARS)));
     let mut lines = diff(&set.owner, &before, &after);
-    lines.extend(stays.take(STAYING_LINES));
+    lines.extend(staying(&set.owner, &before, &after));
     lines
+}
+
+/// The records that a change leaves as they are: they go along with it.
+fn staying(owner: &Owner, before: &RecordSets, after: &RecordSets) -> Vec<String> {
+    let held = lines(owner, before);
+    let stays: Vec<String> =
+        lines(owner, after).into_iter().filter(|line| held.contains(line)).collect();
+    if stays.len() <= STAYING_LINES {
+        let line = |line| format!("  {} stays", shortened(line, LINE_CHARS));
+        return stays.into_iter().map(line).collect();
+    }
+    let types: Vec<String> = after
+        .iter()
+        .filter(|set| {
+            let old = before.get(set.rtype).filter(|old| old.ttl == set.ttl);
+            old.is_some_and(|old| old.rdata.iter().any(|rdata| set.rdata.contains(rdata)))
+        })
+        .map(|set| set.rtype.to_string())
+        .collect();
+    vec![format!("  {} more records stay: {}", stays.len(), types.join(", "))]
 }
 
 /// What becomes of the records at `owner`, line by line.
