@@ -473,10 +473,9 @@ impl Governance {
             _ => Outcome::Impossible(height),
         };
         self.readmit(next, &outcome);
-        for register in next.registers.keys().cloned().collect::<Vec<_>>() {
-            let outcome = superseded(&register).unwrap_or(Outcome::Impossible(height));
-            next.end_orphans_of(&register, outcome);
-        }
+        next.end_readmitted_orphans(&|register| {
+            superseded(register).unwrap_or(Outcome::Impossible(height))
+        });
         let registers = next.registers.keys().cloned().collect();
         next.walk_all(registers);
     }
