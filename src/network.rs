@@ -23,7 +23,9 @@ use tokio::{sync::Semaphore, time::timeout};
 pub use self::{
     bounds::Bounds,
     fault::{AskError, ConnectError, Misbehaviour, NetworkError},
+    live::PUSHED_OFF,
     sockets::ListenError,
+    table::REPLACED,
 };
 use self::{fault::Code, places::Places, table::Table};
 use crate::{
@@ -70,7 +72,7 @@ pub trait Door: Send + Sync + 'static {
     fn admits(&self, key: &PublicKey, from: SocketAddr) -> bool;
     /// A connection is there.
     fn joined(&self, peer: &Peer);
-    /// It is gone, and why.
+    /// It is gone, and why: [`REPLACED`] and [`PUSHED_OFF`] among others.
     fn left(&self, key: &PublicKey, why: &str);
     /// A peer sent a notice: 1 to [`NETWORK_NOTICE_BYTES_MAX`](crate::limits::NETWORK_NOTICE_BYTES_MAX)
     /// bytes.

@@ -6,7 +6,7 @@ use super::{
     context::{Context, ask},
     fault::{Fault, Outcome},
     key::{passphrase, ring::Keyring},
-    presence::percent,
+    presence::{self, percent},
 };
 use crate::{
     control::{
@@ -168,8 +168,7 @@ impl Acquaintances {
 
     /// The beginning of a key in text form.
     pub fn stub(key: &str) -> String {
-        let Ok(public) = PublicKey::parse(key) else { return key.to_owned() };
-        format!("{}…", public.short_form().chars().take(12).collect::<String>())
+        PublicKey::parse(key).map_or_else(|_| key.to_owned(), |key| key.stub())
     }
 
     /// A sentence with every key in it that has a name here replaced by the name.
@@ -294,11 +293,16 @@ fn no_slot(page: &str, draft: &Draft, report: &PageReport) -> String {
             (own, quorum) if own >= quorum => format!(
                 "what is ratified or passed waits for a seal, which this node makes within {interval} s"
             ),
+            (_, quorum) if report.hosted >= quorum => format!(
+                "what is ratified or passed waits for a seal, which the node that most seats name makes \
+                 within {interval} s of reaching it"
+            ),
             (own, quorum) => format!(
                 "what is ratified or passed waits for a seal only, which takes {quorum} of {} power, \
-                 and this node is named by {own}: participants name it with `djdns host {page} --as \
+                 and this node is named by {own}: participants name it with `djdns host {page}{} --as \
                  KEY`",
-                report.total_power
+                report.total_power,
+                presence::which(report)
             ),
         });
     }
@@ -441,7 +445,7 @@ pub fn named(context: &mut Context, page: &str, prefix: &str) -> Outcome<Named> 
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn draft(sequence: u64) -> Draft {
@@ -484,9 +488,9 @@ mod tests {
         check(BALLOT_ROWS_MAX + 1, &[(7, BALLOT_ROWS_MAX), (8, 1)]);
     }
 
-    #[test]
-    fn who_has_no_slot_is_told_what_holds_them_and_the_way_out() {
-        let report = |own_seats: u64| PageReport {
+    /// A page of five, for which nobody named a node.
+    pub fn report(own_seats: u64) -> PageReport {
+        PageReport {
             summary: crate::control::report::PageSummary {
                 name: "ct.".into(),
                 page_id: String::new(),
@@ -524,7 +528,11 @@ mod tests {
                 bytes_per_second_max: None,
             },
             roster: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn who_has_no_slot_is_told_what_holds_them_and_the_way_out() {
         let draft = |states: &[(&str, usize)], slots: &[u32]| Draft {
             occupied: states.iter().map(|(word, n)| ((*word).to_owned(), *n)).collect(),
             slots: slots.to_vec(),

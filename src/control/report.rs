@@ -305,8 +305,10 @@ pub struct OperationReport {
     pub owner: String,
     /// One line.
     pub change: String,
-    /// Records before and after: lines that begin with `-` or `+`.
+    /// Records before and after: lines that begin with `-` or `+`, and with two blanks what stays.
     pub diff: Vec<String>,
+    /// Others, some of them, of which either this one or that one is sealed, never both.
+    pub excludes: Vec<Rival>,
     pub approve: Power,
     pub reject: Power,
     pub abstain: Power,
@@ -336,6 +338,15 @@ pub struct OperationReport {
     /// What its participants should know before it takes effect; empty: nothing in particular.
     pub warning: String,
     pub ballots: Vec<BallotReport>,
+}
+
+/// An operation that excludes another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rival {
+    pub id: String,
+    pub author: String,
+    /// One line.
+    pub change: String,
 }
 
 /// A batch and how its operations stand; in `proposals --json`, `inbox --json` and `vote --json`.

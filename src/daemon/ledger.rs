@@ -18,7 +18,7 @@ use super::{
     inbox,
     many::{Admitted, admit_each},
     node::{Node, State, sentence},
-    trail::short,
+    report::short,
     verify::check_forks,
     whole::{self, Check, Note, Step, WholeRefusal},
 };

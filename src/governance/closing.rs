@@ -186,10 +186,7 @@ impl Governance {
             _ => Outcome::Impossible(height),
         });
         // What stands on one that ended with the old order cannot count either.
-        let registers: Vec<Register> = next.registers.keys().cloned().collect();
-        for register in &registers {
-            next.end_orphans_of(register, Outcome::Impossible(height));
-        }
+        next.end_readmitted_orphans(&|_| Outcome::Impossible(height));
         next
     }
 
@@ -232,9 +229,16 @@ impl Governance {
         next.waits_are_bounded = true;
     }
 
-    /// Ends what was made on a register against a version that is past.
-    pub(super) fn end_orphans_of(&mut self, register: &Register, outcome: Outcome) {
-        self.end_orphans(register, outcome, &mut Ending::default());
+    /// Ends what was said anew and was made against a version that is past, and the batches that so have
+    /// nothing open any more. All registers are to be walked then.
+    pub(super) fn end_readmitted_orphans(&mut self, outcome: &dyn Fn(&Register) -> Outcome) {
+        let mut ending = Ending::default();
+        for register in self.registers.keys().cloned().collect::<Vec<_>>() {
+            self.end_orphans(&register, outcome(&register), &mut ending);
+        }
+        self.end_batches(&mut ending);
+        ending.freed.iter().for_each(|other| drop(self.settle_behind(other)));
+        ending.unnamed.iter().for_each(|id| drop(self.settle_all(id)));
     }
 
     /// Every ballot that counts on something, by its id.

@@ -93,7 +93,7 @@ pub enum JumpRefusal {
     )]
     NotAbove { held: u64, found: u64 },
     #[error(
-        "at height {height} it has the seal {found}, and held here is {held}: the page is forked (T4)"
+        "at height {height} it has the seal {found}, and held here is {held}: the page is forked"
     )]
     Fork { height: u64, held: Id, found: Id },
     #[error("the way to it, as it was kept: {0}")]
@@ -473,10 +473,9 @@ impl Governance {
             _ => Outcome::Impossible(height),
         };
         self.readmit(next, &outcome);
-        for register in next.registers.keys().cloned().collect::<Vec<_>>() {
-            let outcome = superseded(&register).unwrap_or(Outcome::Impossible(height));
-            next.end_orphans_of(&register, outcome);
-        }
+        next.end_readmitted_orphans(&|register| {
+            superseded(register).unwrap_or(Outcome::Impossible(height))
+        });
         let registers = next.registers.keys().cloned().collect();
         next.walk_all(registers);
     }

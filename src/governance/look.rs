@@ -72,6 +72,26 @@ impl Governance {
         self.operations.get(id)
     }
 
+    /// Other operations of which a seal applies either this one or that one, never both: they change the
+    /// same in the same way, and neither is made on top of the other (G9).
+    pub fn rivals<'a>(&'a self, proposal: &'a Proposal) -> impl Iterator<Item = &'a Proposal> {
+        let standing = self.registers.get(&proposal.register());
+        let ids = standing.into_iter().flat_map(|standing| &standing.operations);
+        let track = proposal.operation().change.track();
+        ids.filter_map(|id| self.operations.get(id)).filter(move |other| {
+            other.operation().change.track() == track
+                && !self.is_below(proposal, other)
+                && !self.is_below(other, proposal)
+        })
+    }
+
+    /// Whether `upper` is `lower`, or is made on top of it, at most as far as a chain goes.
+    fn is_below(&self, lower: &Proposal, upper: &Proposal) -> bool {
+        let (low, up) = (lower.statement.id(), upper.statement.id());
+        let versions = std::iter::successors(Some(up), |id| self.parent(id));
+        versions.take(SOFT_CHAIN_MAX + 1).any(|version| version == low)
+    }
+
     /// The batch with this id.
     pub fn batch(&self, id: &Id) -> Option<&Statement> {
         self.batches.get(id)

@@ -342,3 +342,21 @@ pub const BEACON_RECORD_LETTERS: usize = 255;
 /// it began); then those whose number is a power of two. And kinds that are told apart.
 pub const COMPLAINTS_SAID: u64 = 20;
 pub const COMPLAINTS_KINDS_MAX: usize = 64;
+
+// Two nodes with one key.
+/// For how long what shows it counts, and is told of (choice: they push each other off twice a minute).
+pub const DOUBLE_REMEMBERED: Duration = Duration::from_secs(600);
+/// How often a node comes back to a place by replacing a connection from another one before it is taken for two
+/// (choice: whoever moves comes back once).
+pub const DOUBLE_RETURNS: usize = 3;
+/// How often peers let go of this node for another with its key before it is taken for two (choice: one may
+/// lie).
+pub const DOUBLE_PUSHES: usize = 2;
+/// Places of one node that are remembered (choice: two nodes, each in IPv4 and IPv6).
+pub const DOUBLE_PLACES_MAX: usize = 4;
+/// Nodes whose places are remembered (choice: more than are connected mostly).
+pub const DOUBLES_WATCHED_MAX: usize = 64;
+/// Of them those that are told of (choice: a few lines).
+pub const DOUBLES_TOLD: usize = 3;
+/// Addresses that this node said that it has, as they are remembered (choice: eight beacons, each another).
+pub const DOUBLE_ADDRESSES_MAX: usize = 64;

@@ -30,11 +30,14 @@ use super::{
 };
 use crate::limits::{
     NETWORK_ANSWER_BYTES_MAX, NETWORK_ANSWER_BYTES_USUAL, NETWORK_ANSWERS_BYTES_PER_PEER,
-    NETWORK_BUFFER_BYTES, NETWORK_HEARD_EVERY, NETWORK_NOT_UNDERSTOOD_MAX,
+    NETWORK_BUFFER_BYTES, NETWORK_CROSSING, NETWORK_HEARD_EVERY, NETWORK_NOT_UNDERSTOOD_MAX,
     NETWORK_NOTICE_BYTES_MAX, NETWORK_NOTICES_QUEUED_BYTES, NETWORK_NOTICES_QUEUED_MAX,
     NETWORK_NOTICES_TAKEN_BYTES, NETWORK_REQUEST_BYTES_MAX, NETWORK_REQUESTS_OVERDRAWN_MAX,
     NETWORK_WORKED_ON_PER_PEER_MAX,
 };
+
+/// Why a connection ended that the other side replaced, though nothing replaced it here: told to the owner.
+pub const PUSHED_OFF: &str = "there another connection with this node's key took its place";
 
 /// A connection that both sides took on.
 pub(super) struct Live {
@@ -243,7 +246,11 @@ impl Live {
         {
             shared.table.news(News::Misbehaved(self.peer.key, what));
         }
-        shared.table.forget(&self, &self.why_ended());
+        let lasted = (shared.ticks)().saturating_sub(self.since);
+        let is_pushed_off = fault::is_closed_for(&ended, Code::Duplicate)
+            && lasted > NETWORK_CROSSING.as_millis() as u64;
+        let why = if is_pushed_off { PUSHED_OFF.to_owned() } else { self.why_ended() };
+        shared.table.forget(&self, &why);
     }
 
     /// Notes when anything is heard on it.

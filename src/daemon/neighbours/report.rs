@@ -43,7 +43,8 @@ impl Neighbours {
             looks.iter().map(|look| self.peer(look, report_of(&reports, &look.key))).collect();
         let known = known.saturating_sub(reports.len());
         let facts = shared.facts();
-        let mut remarks = clock_words(&facts).into_iter().collect::<Vec<_>>();
+        let mut remarks = shared.double_words();
+        remarks.extend(clock_words(&facts));
         remarks.extend(facts.remarks);
         let beacon = shared.own_beacon();
         Ok(Peers {
@@ -71,7 +72,8 @@ impl Neighbours {
     /// Other nodes, for `djdns status`.
     pub fn neighbourhood(&self) -> Neighbourhood {
         let facts = self.shared.facts();
-        let mut troubles: Vec<String> = clock_words(&facts).into_iter().collect();
+        let mut troubles = self.shared.double_words();
+        troubles.extend(clock_words(&facts));
         troubles.extend(facts.remarks.iter().cloned());
         troubles.extend(
             facts.stuck.iter().map(|(page, why)| {

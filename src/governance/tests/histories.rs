@@ -144,7 +144,12 @@ impl History {
 
     fn say(&mut self, statement: Statement) {
         let seen = whole_picture(&self.page);
-        let is_taken = self.page.admit(&statement).is_ok();
+        let mut next = self.page.clone();
+        let is_taken = next.admit(&statement).is_ok();
+        // What an honest author's own copy refuses is told to nobody, and leaves nothing there.
+        if is_taken || !self.is_honest {
+            self.page = next;
+        }
         if is_taken {
             invariants(&self.page);
         } else {

@@ -108,6 +108,33 @@ fn the_order_of_a_page_changes_step_by_step() {
     assert_eq!(page.outcome(&lone.id()), Some(Outcome::Impossible(4)));
 }
 
+/// G10 accepts: that a batch ends with the last of its operations, also where that ends with the order, and
+/// that another in its slot counts then.
+#[test]
+fn a_batch_ends_with_what_a_new_order_ends() {
+    let mut page = hosted(5, 5);
+    let of_four = set(&page, 4, 0, "fresh", origin(&page, "fresh"), a(8));
+    // Said anew in the order of ids, so before it is known that what it is made on has ended.
+    let mut on_it = (0..).map(|slot| set(&page, 0, slot, "fresh", of_four.id(), a(7)));
+    let on_it = on_it.find(|op| op.id() < of_four.id()).unwrap();
+    let beside = set(&page, 0, 20, "brick", brick(&page), a(9));
+    [&of_four, &on_it, &beside].iter().for_each(|op| drop(page.admit(op).unwrap()));
+    // Two in one slot: the one with the smaller id counts.
+    let both = |slot| [[on_it.id()], [beside.id()]].map(|of| batch(&page, 0, slot, &of));
+    let both = (0..).map(both).find(|both| both[0].id() < both[1].id()).unwrap();
+    both.iter().for_each(|batch| drop(page.admit(batch).unwrap()));
+    vote(&mut page, &both[1], &[1, 2], Approve);
+    assert_eq!(state(&page, &beside.id()), State::Open);
+    let op = order(&page, 0, 21, RosterChange::Remove(key(4).public().raw()));
+    pass(&mut page, &op, &[0, 1, 2, 3]);
+    let (page, _) = sealed(&page, 100);
+    assert_eq!(page.outcome(&on_it.id()), Some(Outcome::Impossible(1)));
+    assert_eq!(page.outcome(&both[0].id()), Some(Outcome::Impossible(1)));
+    assert_eq!(page.batches().map(Statement::id).collect::<Vec<_>>(), [both[1].id()]);
+    invariants(&page);
+    assert_eq!(state(&page, &beside.id()), State::Ratified);
+}
+
 /// G4 refuses: two changes of the participants in one seal.
 #[test]
 fn of_two_changes_of_the_roster_one_is_sealed_and_the_other_superseded() {
