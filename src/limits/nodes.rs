@@ -207,6 +207,10 @@ pub const LATER_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// How long a peer is left alone that was of no use for a page, at first and at most (choice).
 pub const PAUSE_FIRST: Duration = Duration::from_secs(2);
 pub const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// How long a page for which there is no room here waits before it is fetched again, at first and at most
+/// (choice: somebody makes room, and what is here needs it meanwhile).
+pub const ROOM_WAIT: Duration = Duration::from_secs(60);
+pub const ROOM_WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Pages that are wanted at one time (choice).
 pub const WANTS_MAX: usize = 256;
 /// How long a page is sought that was only asked about (choice: nobody waits longer for an answer).
