@@ -421,6 +421,6 @@ fn refused(refusal: GenesisRefusal) -> AdoptRefusal {
     AdoptRefusal::Jump(Box::new(JumpRefusal::Genesis(refusal)))
 }
 
-fn here(error: crate::store::StoreError) -> AdoptRefusal {
+fn here(error: StoreError) -> AdoptRefusal {
     AdoptRefusal::Here(sentence(error))
 }

@@ -42,7 +42,7 @@ impl Node {
         for rtype in [RecordType::AAAA, RecordType::A] {
             let answer = Answer::look_up(&view, &path, rtype);
             if let Some(outside) = answer.outside {
-                return Err(outside);
+                return Err(outside.to_name());
             }
             let parts = answer.answer.iter().filter(|part| part.rtype == rtype);
             addresses.extend(parts.flat_map(Part::iter).filter_map(|record| ip(record.rdata)));

@@ -31,7 +31,7 @@ fn a_page_that_does_not_fit_takes_no_room_from_those_that_are_here_and_comes_onc
     let (small, small_raw) = found("duo.ct");
     let (big, big_raw) = large("club.ct", 3000);
     let [a, b] = [11, 12].map(|number| Home::on(FakeDisk::new(), number, &clock));
-    [&small_raw, &big_raw].map(|raw| a.hold(raw));
+    [&small_raw, &big_raw].into_iter().for_each(|raw| a.hold(raw));
     a.host(&small);
     let disk = b.disk.clone();
     let mut street = Street::new([a, b]);
