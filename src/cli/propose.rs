@@ -355,12 +355,12 @@ impl Desk {
             Some(name) => {
                 return Err(Fault::refused(format!(
                     "the page {id} is bound to the name {name}, and a link to it as {at} would lead \
-                     nowhere (P6): link the page that was founded as {at}"
+                     nowhere: link the page that was founded as {at}"
                 )));
             }
             None => context.note(format!(
                 "warning: the page {id} is not here, so nothing shows that it is bound to the name \
-                 {at} (P6), and for this copy the link leads nowhere until it is brought with `djdns \
+                 {at}, and for this copy the link leads nowhere until it is brought with `djdns \
                  page import {at} FILE.bundle`"
             )),
         }

@@ -82,6 +82,8 @@ pub enum Request {
     Petition { prefix: String },
     /// The petitions to a page that wait; `all`: those that were decided, or expired, as well.
     Petitions { page: PageSelector, all: bool },
+    /// The petitions that were made on this machine, to any page.
+    OwnPetitions,
     /// As [`Request::Submit`]; the one operation among them proposes what this petition asks for.
     TakeUp { petition: Id, statements: Vec<Rdata> },
     /// A participant's signed refusal of a petition.
@@ -150,6 +152,7 @@ pub enum Answer {
         petition: PetitionReport,
         signed: Rdata,
     },
+    /// Of one page, or of none in particular.
     Petitions {
         page: String,
         petitions: Vec<PetitionReport>,

@@ -39,9 +39,9 @@ use crate::{
 pub enum AdoptRefusal {
     #[error(transparent)]
     Jump(#[from] Box<JumpRefusal>),
-    #[error("its keys are public: a demonstration page is accepted from nobody (P6)")]
+    #[error("its keys are public: a demonstration page is accepted from nobody")]
     Demonstration,
-    #[error("its newest seal is of {}, and this machine's clock says {} (T7)", date(*.seal), date(*.clock))]
+    #[error("its newest seal is of {}, and this machine's clock says {}", date(*.seal), date(*.clock))]
     Ahead { seal: u64, clock: u64 },
     #[error("{0}")]
     Forked(String),

@@ -109,7 +109,7 @@ fn check_due(whole: &WholePage, now: u64) -> Result<(), Failure> {
     };
     match not_due(&seal, now) {
         Some(why) => Err(Failure::refused(format!(
-            "{why}: set the clock, or bring the bundle again when that is due (T7)"
+            "{why}: set the clock, or bring the bundle again when that is due"
         ))),
         None => Ok(()),
     }

@@ -102,6 +102,7 @@ impl Session for NodeSession {
             Request::Petitions { page, all } => {
                 inbox::of(&node, &node.select(&page)?, all, node.now())?
             }
+            Request::OwnPetitions => inbox::own(&node, node.now())?,
             Request::Refuse { refusal } => inbox::refuse(&node, &refusal, node.now())?,
             Request::Inbox { key } => inbox::awaiting(&node, key, node.now())?,
             Request::Stage { genesis, entries, said } => self.stage(genesis, entries, said)?,

@@ -217,7 +217,7 @@ fn warning(forgotten: &Forgotten) -> Option<String> {
     let back = match forgotten.demonstration {
         false => "the page is brought again",
         true => {
-            "another page takes its place: one of the demonstration is taken from no bundle (P6), \
+            "another page takes its place: one of the demonstration is taken from no bundle, \
                  and comes back only in a new data directory (`--data-dir`)"
         }
     };

@@ -125,10 +125,11 @@ impl Node {
                  `djdns page import {name} FILE.bundle` first"
             )));
         };
-        if page.page().name() != name {
+        let bound = page.page().name();
+        if bound != name {
             return Err(Failure::refused(format!(
-                "the page {id} is bound to the name {}, not {name} (P6)",
-                page.page().name()
+                "the page {id} is bound to the name {bound}, not {name}: `djdns page join {bound} {}`",
+                id.short()
             )));
         }
         self.set_anchor(name, Some(*id)).map(drop)
@@ -168,7 +169,7 @@ pub(in crate::daemon) fn check_no_demonstration(whole: &WholePage) -> Result<(),
     match Genesis::decode(&whole.raw.genesis) {
         Ok(genesis) if genesis.raw().demonstration => Err(Failure::refused(
             "this is a demonstration page, whose keys are public: it comes with the program and is \
-             accepted from nobody (P6)",
+             accepted from nobody",
         )),
         _ => Ok(()),
     }
