@@ -356,7 +356,15 @@ pub trait Ledger {
     fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused>;
 
     /// Keeps what was verified of a page that is being fetched: its genesis, leaves of its state.
-    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]);
+    ///
+    /// # Errors
+    /// Why that cannot be. Of a page that is not held nothing is kept then, so that others have the room.
+    fn stash(
+        &self,
+        page: &Id,
+        genesis: Option<&[u8]>,
+        leaves: &[(Id, Vec<u8>)],
+    ) -> Result<(), String>;
 
     /// What was kept so.
     fn stashed(&self, page: &Id) -> Stashed;

@@ -50,10 +50,18 @@ pub fn status(node: &Node) -> Status {
         pages.iter().filter_map(|page| unsealed_page(node, page)).chain(held).collect();
     let dated: Vec<String> = pages.iter().filter_map(|page| dated_ahead(node, page)).collect();
     let stale: Vec<String> = pages.iter().filter_map(|page| stale_page(node, page)).collect();
+    let neighbours = running.and_then(Running::neighbours);
+    let is_held_up = |id: &Id| neighbours.is_some_and(|others| others.held_up(id).is_some());
     let health = match (root, missing, notices.is_empty()) {
+        _ if node.store.is_full() => {
+            "the disk is full, so nothing new is taken in: make room where the data directory is"
+        }
         (None, ..) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
         (_, Some((_, id)), _) if is_damaged(id) => {
             "a trusted page is damaged, so no name below it resolves, see the notices"
+        }
+        (_, Some((_, id)), _) if is_held_up(id) => {
+            "a trusted page is not here, and cannot be kept here, so no name below it resolves, see the notices"
         }
         (_, Some(_), _) => {
             "a trusted page is not here, so no name below it resolves, see the notices: bring it with \

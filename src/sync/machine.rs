@@ -366,6 +366,9 @@ impl Sync {
             if why != Want::Resolve {
                 sought.until = None;
             }
+            if why == Want::Anchor {
+                sought.rest_no_more();
+            }
         } else {
             let wanted = self.pages.values().filter(|page| page.sought.is_some()).count();
             if wanted >= WANTS_MAX {

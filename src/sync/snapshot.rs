@@ -325,14 +325,18 @@ impl Page {
         if came == 0 {
             far.missed.insert(*peer);
         }
-        if !leaves.is_empty() {
-            ledger.stash(&self.id, None, &leaves);
-        }
+        let kept = match leaves.is_empty() {
+            true => Ok(()),
+            false => ledger.stash(&self.id, None, &leaves),
+        };
         match fault {
             Some(what) => shared.lied(peer, what),
             None if came > 0 => self.served(peer, shared),
             None if is_answer => self.lacks_parts(peer, shared),
             None => self.pause(peer, shared),
+        }
+        if let Err(why) = kept {
+            return self.lacks_room(why, shared);
         }
         if self.wish.bytes_max.is_some_and(|max| done > max) {
             let max = self.wish.bytes_max.unwrap_or_default();
@@ -440,12 +444,12 @@ impl Page {
                 self.far = None;
                 self.pause(&giver, shared);
             }
-            Err(Refused::Here(why)) => self.end_far(why, shared),
+            Err(Refused::Here(why)) => self.lacks_room(why, shared),
         }
     }
 
     /// The page cannot be had, or not be gone on with.
-    fn end_far(&mut self, why: String, shared: &mut Shared) {
+    pub fn end_far(&mut self, why: String, shared: &mut Shared) {
         self.far = None;
         if self.own.is_none() {
             return self.give_up(why, shared);

@@ -75,8 +75,11 @@ impl Neighbours {
         let mut troubles = self.shared.double_words();
         troubles.extend(clock_words(&facts));
         troubles.extend(facts.remarks.iter().cloned());
+        // Of one that is not here the notices tell.
+        let view = self.shared.view.load();
+        let held = facts.stuck.iter().filter(|(page, _)| view.page(page).is_some());
         troubles.extend(
-            facts.stuck.iter().map(|(page, why)| {
+            held.map(|(page, why)| {
                 format!("{} is not brought in step: {why}", self.page_name(page))
             }),
         );
@@ -117,7 +120,13 @@ impl Neighbours {
 
     /// Why a page that is trusted and not here does not come, if that is known.
     pub fn given_up(&self, page: &Id) -> Option<String> {
-        self.shared.facts().given_up.get(page).cloned()
+        self.shared.facts().given_up.get(page).cloned().or_else(|| self.held_up(page))
+    }
+
+    /// Why a page that is wanted waits, though others have it.
+    pub fn held_up(&self, page: &Id) -> Option<String> {
+        let why = self.shared.facts().stuck.get(page).cloned();
+        why.map(|why| format!("{why}; it is fetched again later"))
     }
 
     fn listening(&self) -> Vec<String> {
