@@ -6,7 +6,7 @@ use super::{
     message::Request,
     page::Page,
     session::{Charge, Shared},
-    snapshot::Far,
+    snapshot::{Far, Hedged},
 };
 use crate::{
     beacon::Beacon,
@@ -99,11 +99,12 @@ impl Page {
         shared.event(Event::Stuck { page: self.id, why });
     }
 
-    /// Asks for the genesis.
-    pub fn ask_genesis(&mut self, shared: &mut Shared) -> bool {
+    /// Asks for the genesis. Returns when that is late.
+    pub fn ask_genesis(&mut self, waits: Hedged, shared: &mut Shared) -> Option<u64> {
         let peers = self.usable(shared.now.ticks, |_| true);
-        let Some(peer) = shared.best(peers) else { return false };
-        self.ask(&peer, Request::Genesis(self.id), shared)
+        let peer = shared.best(waits.others(peers, shared))?;
+        let late_at = shared.late_at(&peer);
+        self.ask(&peer, Request::Genesis(self.id), shared).then_some(late_at)
     }
 
     /// A genesis came; none: there was no answer.
@@ -116,7 +117,7 @@ impl Page {
     ) {
         let id = self.id;
         let Some(far) = self.far.as_mut().filter(|far| far.genesis.is_none()) else { return };
-        far.genesis_asked = false;
+        far.genesis_asked.answered();
         let Some(item) = items.map(|items| items.into_iter().next()) else {
             return self.pause(peer, shared);
         };
