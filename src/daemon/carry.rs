@@ -405,7 +405,7 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
     let id = stored?;
     let page = node.page(&id);
     let neighbours = node.running().and_then(Running::neighbours);
-    let unfinished = page.is_none() && node.state().downloads.contains_key(&id);
+    let unfinished = page.is_none() && !node.is_damaged(&id);
     if let Some(neighbours) = neighbours.filter(|_| unfinished) {
         neighbours.want_no_more(&id);
     }
@@ -436,6 +436,7 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
     let trusted = trusted.map(|(name, _)| name.clone());
     // Whoever holds these may wait for the state.
     drop(state);
+    node.tell_change(&id);
     node.inboxes.forget(&id);
     node.outboxes.forget(&id);
     if let Some(neighbours) = neighbours.filter(|_| unfinished) {

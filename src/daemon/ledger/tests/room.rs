@@ -94,3 +94,16 @@ fn what_was_fetched_of_a_page_is_forgotten_by_its_name() {
     assert!(forgotten.unfinished && forgotten.trusted.is_none(), "{forgotten:?}");
     assert!(node.anchors().is_empty());
 }
+
+/// A page is let go of between the end of its download and the moment in which it is shown.
+#[test]
+fn a_page_that_was_let_go_of_meanwhile_is_not_shown() {
+    let clock = Arc::new(AtomicU64::new(BEGIN + 100));
+    let (id, raw) = large("club.ct", 1);
+    let home = Home::on(FakeDisk::new(), 12, &clock);
+    home.hold(&raw);
+    let page = home.page(&id);
+    forget(&home.node, &id.to_string(), true).unwrap();
+    home.node.show(page);
+    assert!(home.node.page(&id).is_none());
+}
