@@ -90,6 +90,7 @@ fn what_was_fetched_of_a_page_is_forgotten_by_its_name() {
     Node::stash(&node, &id, Some(&raw.genesis), &[]).unwrap();
     let forgotten = forget(&node, &"club.ct".to_owned(), true).unwrap();
     assert!(forgotten.unfinished && forgotten.trusted.is_none(), "{forgotten:?}");
+    assert_eq!(forgotten.name.as_deref(), Some("club.ct."));
     assert!(node.anchors().is_empty());
 }
 
