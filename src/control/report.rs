@@ -267,6 +267,9 @@ pub struct Forgotten {
     pub trusted: Option<String>,
     /// Whether the pages above still led to it.
     pub linked: bool,
+    /// Only a part of it was here: it was being fetched.
+    #[serde(default)]
+    pub unfinished: bool,
 }
 
 /// `djdns page verify`.

@@ -193,7 +193,7 @@ pub struct WishChange {
 pub struct Draft {
     pub page: Id,
     pub name: Name,
-    /// The newest seal: the `base` of a new operation.
+    /// The `base` of a new operation: the newest seal, or the newest that is due.
     pub seal: Id,
     /// Whether the author takes part.
     pub takes_part: bool,

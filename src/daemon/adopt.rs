@@ -29,7 +29,7 @@ use crate::{
         genesis::{Genesis, GenesisRefusal},
         trie::Trie,
     },
-    store::Record,
+    store::{Record, StoreError},
     sync::Stashed,
     time::date,
 };
@@ -299,6 +299,24 @@ impl Node {
         self.store.append(id, &part).map_err(sentence)
     }
 
+    /// Lets go of what was fetched of a page that is not held, since the rest of it cannot be kept: pages that
+    /// are here need the room. Returns why, as it is told.
+    pub(super) fn give_back(&self, id: Option<&Id>, failure: Failure) -> String {
+        let is_full = self.store.is_full();
+        if let Some(id) = id.filter(|id| self.page(id).is_none()) {
+            self.state().downloads.remove(id);
+            if let Err(error) = self.store.forget(id)
+                && !matches!(error, StoreError::NoSuchPage(_))
+            {
+                tracing::warn!(page = %id, "a download is not removed: {}", sentence(error));
+            }
+        }
+        match is_full {
+            true => format!("the disk is full: it does not fit into {}", self.data_dir().display()),
+            false => failure.message,
+        }
+    }
+
     /// What is there of a page's state that is being fetched: for a new start, or none.
     pub fn stashed(&self, id: &Id) -> Stashed {
         let (genesis, leaves) = match self.state().downloads.get(id) {
@@ -403,6 +421,6 @@ fn refused(refusal: GenesisRefusal) -> AdoptRefusal {
     AdoptRefusal::Jump(Box::new(JumpRefusal::Genesis(refusal)))
 }
 
-fn here(error: crate::store::StoreError) -> AdoptRefusal {
+fn here(error: StoreError) -> AdoptRefusal {
     AdoptRefusal::Here(sentence(error))
 }

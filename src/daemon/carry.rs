@@ -374,10 +374,21 @@ impl Node {
         if let Some(damage) = self.damaged_meant(selector) {
             return Ok(damage.page);
         }
-        // One that is still being fetched has no name yet.
+        // One that is still being fetched has the name that it is trusted for, or none.
         let state = self.state();
-        let mut meant = state.downloads.keys().filter(|id| id.has_hex_prefix(selector));
-        meant.next().filter(|_| damage::is_prefix(selector)).copied().ok_or(failure)
+        let trusted = Name::parse(selector).ok().and_then(|name| state.anchors.get(&name));
+        let is_meant = |id: &&Id| {
+            trusted == Some(*id) || damage::is_prefix(selector) && id.has_hex_prefix(selector)
+        };
+        let is_stored = |id: &Id| state.pages.contains_key(id) || state.damaged.contains_key(id);
+        match (state.downloads.keys().find(is_meant), trusted) {
+            (Some(id), _) => Ok(*id),
+            (None, Some(id)) if !is_stored(id) => Err(Failure::not_found(format!(
+                "nothing of the page {id}, trusted for {selector}, is here: `djdns page forget {selector} \
+                 --untrust` takes the trust back"
+            ))),
+            _ => Err(failure),
+        }
     }
 }
 
@@ -393,9 +404,16 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
     }
     let id = stored?;
     let page = node.page(&id);
+    let neighbours = node.running().and_then(Running::neighbours);
+    let unfinished = page.is_none() && node.state().downloads.contains_key(&id);
+    if let Some(neighbours) = neighbours.filter(|_| unfinished) {
+        neighbours.want_no_more(&id);
+    }
     let linked = page.as_ref().is_some_and(|page| node.is_linked(page.page()));
     let mut state = node.state();
     match node.store.forget(&id) {
+        // It was given up meanwhile.
+        Err(StoreError::NoSuchPage(_)) if unfinished => {}
         Err(StoreError::NoSuchPage(_)) => {
             return Err(Failure::not_found(format!("there is no page {id} here")));
         }
@@ -415,20 +433,25 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
         node.view.store(Arc::new(node.view.load().without_page(&id)));
     }
     let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
-    let trusted = trusted.map(|(name, _)| name.to_string());
+    let trusted = trusted.map(|(name, _)| name.clone());
     // Whoever holds these may wait for the state.
     drop(state);
     node.inboxes.forget(&id);
     node.outboxes.forget(&id);
+    if let Some(neighbours) = neighbours.filter(|_| unfinished) {
+        neighbours.want_anchors();
+    }
     Ok(Forgotten {
         demonstration: page.as_ref().is_some_and(|page| page.page().is_demonstration()),
         page_id: id.to_string(),
         name: page
             .map(|page| page.page().name().clone())
             .or(damaged.and_then(|damage| damage.name))
+            .or_else(|| trusted.clone().filter(|_| unfinished))
             .map(|name| name.to_string()),
-        trusted,
+        trusted: trusted.map(|name| name.to_string()),
         linked,
+        unfinished,
     })
 }
 
@@ -455,5 +478,6 @@ fn trust_no_more(
         name: Some(name.to_string()),
         trusted: None,
         linked: false,
+        unfinished: false,
     }))
 }

@@ -278,6 +278,7 @@ impl Shared {
                 self.misses().came(&page);
                 self.tell(|facts| {
                     facts.given_up.remove(&page);
+                    facts.stuck.remove(&page);
                 });
             }
             Event::GaveUp { page, why } => {

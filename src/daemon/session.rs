@@ -214,8 +214,14 @@ fn join(node: &Node, name: Name, page: Id, progress: Progress) -> Result<Answer,
     let before = node.set_anchor(&name, Some(page))?;
     let joining = neighbours.join(&Lacking { page, name: name.clone() }, progress);
     if joining.state == REFUSED {
-        node.set_anchor(&name, before)?;
-        return Err(Failure::refused(format!("{page} is not trusted: {}", joining.words)));
+        return Err(match node.set_anchor(&name, before) {
+            Ok(_) => Failure::refused(format!("{page} is not trusted: {}", joining.words)),
+            Err(failure) => Failure::refused(format!(
+                "{page} is not to be had: {}. It is trusted for {name} all the same, since that could not be \
+                 taken back: {failure}",
+                joining.words
+            )),
+        });
     }
     Ok(Answer::Joining(joining))
 }
@@ -285,7 +291,7 @@ fn draft(
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
-        seal: page.page().seal(),
+        seal: page.base(&author, node.now()),
         takes_part: page.page().roster().power(&author).is_some(),
         occupied: if free.len() < slots { occupied(page, &author) } else { Vec::new() },
         slots: free,

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use super::{
     Event, Held, Ledger, Refused, Stashed,
+    early::is_due,
     message::{Above, At, Part, Parts, Request},
-    page::Page,
+    page::{Page, Seen},
     parts,
     session::{Charge, Shared},
 };
@@ -132,7 +133,9 @@ impl Page {
         }
         let from = far.from;
         let fits = |height: u64| height > from || !is_held;
-        let peers = self.usable(shared.now.ticks, |seen| fits(seen.standing.height));
+        let unix = shared.now.unix;
+        let leads = |seen: &Seen| fits(seen.standing.height) && !seen.is_early(unix);
+        let peers = self.usable(shared.now.ticks, leads);
         let highest = |peer: &PublicKey| self.seen.get(peer).map_or(0, |s| s.standing.height);
         let top = peers.iter().map(highest).max().unwrap_or(0);
         // One that says it is far ahead may lie; its turn comes first, and once.
@@ -198,6 +201,11 @@ impl Page {
             None => Standpoint::Genesis(&genesis),
         };
         match climb(from, &proofs) {
+            // It is held until it is due (T7); who stands lower may be of use before.
+            Ok(known) if known.head.height > at && !is_due(known.head.time, shared.now.unix) => {
+                self.far = self.far.take().filter(|_| held.is_none());
+                self.postpone(peer, known.head.height, known.head.time, shared);
+            }
             Ok(known) if known.head.height > at => {
                 far.missed.clear();
                 far.window = None;
@@ -317,14 +325,18 @@ impl Page {
         if came == 0 {
             far.missed.insert(*peer);
         }
-        if !leaves.is_empty() {
-            ledger.stash(&self.id, None, &leaves);
-        }
+        let kept = match leaves.is_empty() {
+            true => Ok(()),
+            false => ledger.stash(&self.id, None, &leaves),
+        };
         match fault {
             Some(what) => shared.lied(peer, what),
             None if came > 0 => self.served(peer, shared),
             None if is_answer => self.lacks_parts(peer, shared),
             None => self.pause(peer, shared),
+        }
+        if let Err(why) = kept {
+            return self.lacks_room(why, shared);
         }
         if self.wish.bytes_max.is_some_and(|max| done > max) {
             let max = self.wish.bytes_max.unwrap_or_default();
@@ -432,12 +444,12 @@ impl Page {
                 self.far = None;
                 self.pause(&giver, shared);
             }
-            Err(Refused::Here(why)) => self.end_far(why, shared),
+            Err(Refused::Here(why)) => self.lacks_room(why, shared),
         }
     }
 
     /// The page cannot be had, or not be gone on with.
-    fn end_far(&mut self, why: String, shared: &mut Shared) {
+    pub fn end_far(&mut self, why: String, shared: &mut Shared) {
         self.far = None;
         if self.own.is_none() {
             return self.give_up(why, shared);

@@ -27,13 +27,21 @@ pub struct Sought {
     /// When everybody is asked again.
     ask_at: u64,
     rounds: u32,
+    /// It is fetched no sooner than this, in ticks, and how often there was no room for it.
+    rests_until: u64,
+    rests: u32,
 }
 
 impl Sought {
     pub fn new(name: Name, why: Want, beacons: Vec<Beacon>, shared: &mut Shared) -> Sought {
         let until =
             (why == Want::Resolve).then(|| shared.now.ticks + WANT_RESOLVE_TIME.as_millis() as u64);
-        Sought { name, why, beacons, until, ask_at: 0, rounds: 0 }
+        Sought { name, why, beacons, until, ask_at: 0, rounds: 0, rests_until: 0, rests: 0 }
+    }
+
+    /// Somebody wants it now, whether there was room for it or not.
+    pub fn rest_no_more(&mut self) {
+        (self.rests_until, self.rests) = (0, 0);
     }
 }
 
@@ -59,6 +67,10 @@ impl Page {
         }
         let ask_at = self.sought.as_ref().map(|sought| sought.ask_at).filter(|at| *at > now);
         until.into_iter().chain(ask_at).for_each(|at| self.wake(at));
+        let rests_until = self.sought.as_ref().map_or(0, |sought| sought.rests_until);
+        if rests_until > now {
+            return self.wake(rests_until);
+        }
         if self.far.is_none() && !self.seen.is_empty() {
             let mut far = Far::new(0);
             far.resume(ledger.stashed(&self.id));
@@ -71,6 +83,20 @@ impl Page {
     pub fn give_up(&mut self, why: String, shared: &mut Shared) {
         (self.sought, self.far) = (None, None);
         shared.event(Event::GaveUp { page: self.id, why });
+    }
+
+    /// What came of it cannot be kept, and nothing of it is. Where a person wants it, it is fetched again
+    /// after a while, longer every time.
+    pub fn lacks_room(&mut self, why: String, shared: &mut Shared) {
+        let sought = self.sought.as_mut().filter(|sought| sought.why != Want::Resolve);
+        let Some(sought) = sought else { return self.end_far(why, shared) };
+        let span = ROOM_WAIT.saturating_mul(1 << sought.rests.min(16)).min(ROOM_WAIT_MAX);
+        sought.rests += 1;
+        sought.rests_until = shared.after(span);
+        let until = sought.rests_until;
+        self.wake(until);
+        self.far = None;
+        shared.event(Event::Stuck { page: self.id, why });
     }
 
     /// Asks for the genesis.
@@ -105,7 +131,9 @@ impl Page {
         if let Some(why) = self.sought.as_ref().and_then(|sought| sought.refuses(&genesis)) {
             return self.give_up(why, shared);
         }
-        ledger.stash(&id, Some(&bytes), &[]);
+        if let Err(why) = ledger.stash(&id, Some(&bytes), &[]) {
+            return self.lacks_room(why, shared);
+        }
         if let Some(far) = &mut self.far {
             far.genesis = Some(genesis);
         }

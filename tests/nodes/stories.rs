@@ -293,3 +293,18 @@ fn trust_in_a_page_that_is_not_here_is_taken_back() {
     assert!(!node.types(&["status"]).contains("11111111"));
     assert!(node.try_types(&["page", "forget", "club", "--untrust"]).is_err());
 }
+
+/// A node is met by a name that has its address in a page here, of which no other resolver knows.
+#[test]
+fn a_node_is_met_where_a_page_here_says_that_it_is() {
+    let one = Node::start(&[]);
+    let two = Node::start(&[]);
+    let (_, port) = one.reached_at.rsplit_once(':').expect("a port");
+    two.founds("club", "$TTL 60\nnode A 127.0.0.1\nmail MX 5 node\n");
+    let said = two.types(&["connect", &format!("node.club:{port}")]);
+    assert!(said.contains(&one.reached_at), "{said}");
+    for nowhere in ["mail.club", "none.club"] {
+        let said = two.try_types(&["connect", nowhere]).expect_err("nobody is there");
+        assert!(said.contains("no page here has a BEACON or an address there"), "{said}");
+    }
+}

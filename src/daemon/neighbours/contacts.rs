@@ -112,7 +112,7 @@ impl Shared {
         }
         let Some(shared) = self.me.upgrade() else { return };
         self.runtime.spawn(async move {
-            match addresses_of(&name, port).await {
+            match shared.addresses_of(&name, port).await {
                 Ok(addresses) => addresses.into_iter().for_each(|address| {
                     shared.jobs.happened(Input::FoundAt { address, how: How::Told });
                 }),
@@ -186,19 +186,31 @@ impl Shared {
                 "all beacons at {name} have expired, or are of this node itself"
             )));
         }
-        let addresses = self.runtime.block_on(addresses_of(name, port));
+        let addresses = self.runtime.block_on(self.addresses_of(name, port));
         let addresses = addresses.map_err(Failure::unreachable)?;
         Ok(vec![Way { addresses, key: None }])
     }
-}
 
-async fn addresses_of(name: &Name, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let host = name.to_string();
-    match lookup_host((host.as_str(), port)).await {
-        Ok(addresses) => Ok(addresses.collect()),
-        Err(error) => Err(format!(
-            "the node {name} is not found: no page has a BEACON there, and its \
-                                   addresses are not known ({error})"
-        )),
+    /// Where a name leads: in the pages here, or by this machine's resolver.
+    async fn addresses_of(&self, name: &Name, port: u16) -> Result<Vec<SocketAddr>, String> {
+        let outside = match self.node.addresses_at_name(name) {
+            Ok(addresses) if addresses.is_empty() => {
+                return Err(format!(
+                    "the node {name} is not found: no page here has a BEACON or an address there"
+                ));
+            }
+            Ok(addresses) => {
+                return Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+            }
+            Err(outside) => outside,
+        };
+        let host = outside.to_string();
+        match lookup_host((host.as_str(), port)).await {
+            Ok(addresses) => Ok(addresses.collect()),
+            Err(error) => Err(format!(
+                "the node {name} is not found: no page has a BEACON there, and its addresses are not known \
+                 ({error})"
+            )),
+        }
     }
 }
