@@ -13,7 +13,7 @@ use crate::{
     key::PublicKey,
     limits::{NETWORK_SILENT, PEERS_LOOK_PATIENCE},
     network::{Network, PeerLook},
-    sync::{How, PeerReport, Postponed, Progress},
+    sync::{How, Known, PeerReport, Postponed, Progress},
     time::lasted,
 };
 
@@ -31,7 +31,7 @@ impl Neighbours {
     pub(super) fn places(&self, key: &PublicKey) -> Vec<SocketAddr> {
         let key = *key;
         let known = self.shared.look(PEERS_LOOK_PATIENCE, move |machine| {
-            machine.book().get(&key).map(|known| known.addresses())
+            machine.book().get(&key).map(Known::addresses)
         });
         known.flatten().unwrap_or_default()
     }
