@@ -10,6 +10,10 @@ pub fn count(n: usize, one: &str) -> String {
 /// How a page stands beside those of other nodes.
 pub fn beside(page: &PageSummary, beside: &Alongside) -> String {
     let nodes = count(beside.peers, "node");
+    if let Some(seal) = &beside.postponed {
+        let behind = if seal.here { "" } else { "behind: " };
+        return format!("{behind}{}", seal.words());
+    }
     match (beside.fetched_thousandths, beside.best_height) {
         (Some(thousandths), _) => format!("being fetched, {} %", thousandths / 10),
         _ if beside.peers == 0 => "followed by no other node that is connected".to_owned(),

@@ -23,6 +23,20 @@ impl Governance {
         self.chain(register).last().copied().unwrap_or_else(|| self.sealed_version(register))
     }
 
+    /// The seal that an operation of this author names as its base (G3). That is the newest; where its time
+    /// is ahead of this clock, others hold it still (T7), and what is based on it would count nowhere else:
+    /// then it is the newest that they have.
+    pub fn base(&self, author: &PublicKey, clock: u64) -> Id {
+        let newest = self.page.seal();
+        match self.check_clock(clock) {
+            Ok(()) => newest,
+            Err(_) => {
+                let due = clock.saturating_add(SEAL_AHEAD.as_secs());
+                self.past.due(author, due).unwrap_or(newest)
+            }
+        }
+    }
+
     /// The ratified operations of a register that wait for a seal, oldest first (G9).
     pub fn chain(&self, register: &Register) -> &[Id] {
         self.registers.get(register).map_or(&[], |standing| &standing.chain)

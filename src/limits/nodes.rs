@@ -207,6 +207,11 @@ pub const LATER_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// How long a peer is left alone that was of no use for a page, at first and at most (choice).
 pub const PAUSE_FIRST: Duration = Duration::from_secs(2);
 pub const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// How long a peer stays behind until statements pass with it all the same (choice: who can follow a seal
+/// has done so by then).
+pub const BEHIND_TIME: Duration = Duration::from_secs(10);
+/// How often a peer is asked at most what its seals list that are not due (choice).
+pub const EARLY_AGAIN: Duration = Duration::from_secs(2);
 /// How long a page for which there is no room here waits before it is fetched again, at first and at most
 /// (choice: somebody makes room, and what is here needs it meanwhile).
 pub const ROOM_WAIT: Duration = Duration::from_secs(60);

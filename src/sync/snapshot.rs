@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use super::{
     Event, Held, Ledger, Refused, Stashed,
+    early::is_due,
     message::{Above, At, Part, Parts, Request},
-    page::Page,
+    page::{Page, Seen},
     parts,
     session::{Charge, Shared},
 };
@@ -132,7 +133,9 @@ impl Page {
         }
         let from = far.from;
         let fits = |height: u64| height > from || !is_held;
-        let peers = self.usable(shared.now.ticks, |seen| fits(seen.standing.height));
+        let unix = shared.now.unix;
+        let leads = |seen: &Seen| fits(seen.standing.height) && !seen.is_early(unix);
+        let peers = self.usable(shared.now.ticks, leads);
         let highest = |peer: &PublicKey| self.seen.get(peer).map_or(0, |s| s.standing.height);
         let top = peers.iter().map(highest).max().unwrap_or(0);
         // One that says it is far ahead may lie; its turn comes first, and once.
@@ -198,6 +201,11 @@ impl Page {
             None => Standpoint::Genesis(&genesis),
         };
         match climb(from, &proofs) {
+            // It is held until it is due (T7); who stands lower may be of use before.
+            Ok(known) if known.head.height > at && !is_due(known.head.time, shared.now.unix) => {
+                self.far = self.far.take().filter(|_| held.is_none());
+                self.postpone(peer, known.head.height, known.head.time, shared);
+            }
             Ok(known) if known.head.height > at => {
                 far.missed.clear();
                 far.window = None;
