@@ -334,8 +334,9 @@ const PAGE: &str = "<!DOCTYPE html>
 body { font: 1rem/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem;
   overflow-wrap: anywhere; color-scheme: light dark; }
 h2 { font-size: 1rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0; }
+table { display: block; overflow-x: auto; border-collapse: collapse; font-size: .9rem; }
+th, td { text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0;
+  overflow-wrap: break-word; }
 </style>
 </head>
 <body>

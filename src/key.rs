@@ -67,7 +67,7 @@ const DID_PREFIX: [u8; 2] = [0xed, 0x01];
 
 /// Characters of a key in text that are shown (choice: the first four are the same for all, and the other
 /// eight are 46 bits of its own).
-const STUB_CHARS: usize = 12;
+pub const STUB_CHARS: usize = 12;
 
 impl PublicKey {
     /// Admits a key (P3).

@@ -165,6 +165,11 @@ impl Store {
         }
     }
 
+    /// Whether a page is stored, damaged ones included; not known when open for reading only.
+    pub fn has(&self, page: &Id) -> bool {
+        self.owner.as_ref().is_none_or(|owner| owner.pages().contains_key(page))
+    }
+
     /// Stores a new page with its first records, all or nothing, durable when this returns. The
     /// `nonce` is random; it keeps records from passing for parts of the log.
     ///
@@ -361,6 +366,7 @@ impl Store {
         owner.with_index(|index| index.forget(page));
         self.disk.sync_dir(&pages).map_err(failed("sync", &pages))?;
         self.disk.remove(&old).map_err(failed("remove", &old))?;
+        owner.is_full.store(false, Ordering::Relaxed);
         self.disk.sync_dir(&pages).map_err(failed("sync", &pages))
     }
 

@@ -39,7 +39,7 @@ pub struct Host {
     /// The page: its name, or the first digits of its id
     #[arg(value_name = "P", value_parser = args::page)]
     page: PageSelector,
-    /// Another node: its did:key [else this one]
+    /// Another node: its did:key, or the beginning that tables show [else this one]
     #[arg(long, value_name = "KEY")]
     node: Option<String>,
     #[command(flatten)]

@@ -76,6 +76,8 @@ pub enum Request {
     /// Where this node can be reached, in a code of at most so many letters; `port` is that of the
     /// short form where no address is known (D1).
     Beacon { port: u16, letters: usize },
+    /// The keys that this node knows whose short form begins so.
+    Keys { prefix: String },
     /// A stranger's signed petition to a page, from this machine (G13).
     Ask { petition: Rdata },
     /// One petition to any page held here, by the first digits of its id.
@@ -158,6 +160,8 @@ pub enum Answer {
         petitions: Vec<PetitionReport>,
     },
     Beacon(BeaconReport),
+    /// In text; of many only some.
+    Keys(Vec<String>),
     Inbox(InboxReport),
     Staged,
     /// The page that was admitted.

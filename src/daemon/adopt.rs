@@ -67,6 +67,9 @@ impl AdoptRefusal {
     }
 }
 
+/// What is said where what is fetched finds no room.
+pub const NO_ROOM: &str = "the disk is full";
+
 /// What is kept of a state that is being fetched.
 #[derive(Default)]
 pub(super) struct Kept {
@@ -312,7 +315,7 @@ impl Node {
             }
         }
         match is_full {
-            true => format!("the disk is full: it does not fit into {}", self.data_dir().display()),
+            true => format!("{NO_ROOM}: it does not fit into {}", self.data_dir().display()),
             false => failure.message,
         }
     }

@@ -399,13 +399,15 @@ impl Node {
 /// [`Failure`] when there is none, or the disk fails.
 pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<Forgotten, Failure> {
     let stored = node.stored(selector);
+    let mut anchors = node.anchors().into_iter();
+    let known_as = anchors.find(|(_, page)| stored.as_ref().is_ok_and(|id| id == page));
     if untrust && let Some(forgotten) = trust_no_more(node, selector, stored.as_ref().ok())? {
         return Ok(forgotten);
     }
     let id = stored?;
     let page = node.page(&id);
     let neighbours = node.running().and_then(Running::neighbours);
-    let unfinished = page.is_none() && node.state().downloads.contains_key(&id);
+    let unfinished = page.is_none() && !node.is_damaged(&id);
     if let Some(neighbours) = neighbours.filter(|_| unfinished) {
         neighbours.want_no_more(&id);
     }
@@ -436,6 +438,7 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
     let trusted = trusted.map(|(name, _)| name.clone());
     // Whoever holds these may wait for the state.
     drop(state);
+    node.tell_change(&id);
     node.inboxes.forget(&id);
     node.outboxes.forget(&id);
     if let Some(neighbours) = neighbours.filter(|_| unfinished) {
@@ -447,7 +450,7 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
         name: page
             .map(|page| page.page().name().clone())
             .or(damaged.and_then(|damage| damage.name))
-            .or_else(|| trusted.clone().filter(|_| unfinished))
+            .or(known_as.filter(|_| unfinished).map(|(name, _)| name))
             .map(|name| name.to_string()),
         trusted: trusted.map(|name| name.to_string()),
         linked,

@@ -161,12 +161,14 @@ pub fn met(node: &Node, host: &PublicKey) {
     }
 }
 
-/// What is to be asked of hosts now; it counts as asked.
-pub fn due(node: &Node, now: u64) -> Vec<Delivery> {
+/// What is to be asked of hosts now, but of those that are `busy` with an earlier question; it counts as
+/// asked.
+pub fn due(node: &Node, busy: &[PublicKey], now: u64) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
     for page in node.pages().into_iter().filter(|page| is_elsewhere(node, page)) {
         let hosts = hosts(&page);
-        let errands = with_outbox(node, &page.page().id(), |outbox| Ok(outbox.due(&hosts, now)));
+        let errands =
+            with_outbox(node, &page.page().id(), |outbox| Ok(outbox.due(&hosts, busy, now)));
         let errands = noted(node, errands);
         if errands.is_empty() {
             continue;
@@ -376,7 +378,7 @@ mod tests {
 
     /// Carries what is due from one node to the other, as the network would.
     fn carry(from: &Node, to: &Node, now: u64) -> usize {
-        let deliveries = due(from, now);
+        let deliveries = due(from, &[], now);
         for Delivery { errand, .. } in &deliveries {
             let address: IpAddr = [192, 0, 2, 1].into();
             let answer = match &errand.request {

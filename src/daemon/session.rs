@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    beacon, carry, explain, field, history, inbox,
+    beacon, carry, explain, field, history, inbox, keys,
     many::admit_all,
     neighbours::{Neighbours, REFUSED},
     node::{Node, Progress, sentence},
@@ -56,8 +56,14 @@ impl Session for NodeSession {
             Request::Stats => Answer::Stats(Box::new(stats::stats(&node, running(&node)?))),
             Request::Peers => Answer::Peers(Box::new(neighbours(&node)?.peers()?)),
             Request::Connect { to } => {
-                let to: Contact = to.parse().map_err(Failure::refused)?;
-                Answer::Connected(neighbours(&node)?.connect(&to)?)
+                let neighbours = neighbours(&node)?;
+                Answer::Connected(match PublicKey::parse(&to) {
+                    Ok(key) => neighbours.connect_known(&key)?,
+                    Err(_) => {
+                        let to: Contact = to.parse().map_err(Failure::refused)?;
+                        neighbours.connect(&to)?
+                    }
+                })
             }
             Request::Log { from, wait } => {
                 let patience = if wait { LOG_WAIT } else { Duration::ZERO };
@@ -97,6 +103,7 @@ impl Session for NodeSession {
             Request::Beacon { port, letters } => {
                 Answer::Beacon(beacon::report(&node, port, letters)?)
             }
+            Request::Keys { prefix } => Answer::Keys(keys::beginning(&node, &prefix)),
             Request::Ask { petition } => inbox::ask(&node, &petition, node.now())?,
             Request::Petition { prefix } => inbox::one(&node, &prefix, node.now())?,
             Request::Petitions { page, all } => {

@@ -1,6 +1,7 @@
 //! Health in words, and the pages as tables show them.
 
 use super::{
+    adopt::NO_ROOM,
     beacon,
     damage::Damage,
     field, inbox,
@@ -51,7 +52,8 @@ pub fn status(node: &Node) -> Status {
     let dated: Vec<String> = pages.iter().filter_map(|page| dated_ahead(node, page)).collect();
     let stale: Vec<String> = pages.iter().filter_map(|page| stale_page(node, page)).collect();
     let neighbours = running.and_then(Running::neighbours);
-    let is_held_up = |id: &Id| neighbours.is_some_and(|others| others.held_up(id).is_some());
+    let held_up = |id: &Id| neighbours.and_then(|others| others.held_up(id));
+    let is_too_large = |id: &Id| held_up(id).is_some_and(|why| why.contains(NO_ROOM));
     let health = match (root, missing, notices.is_empty()) {
         _ if node.store.is_full() => {
             "the disk is full, so nothing new is taken in: make room where the data directory is"
@@ -60,8 +62,8 @@ pub fn status(node: &Node) -> Status {
         (_, Some((_, id)), _) if is_damaged(id) => {
             "a trusted page is damaged, so no name below it resolves, see the notices"
         }
-        (_, Some((_, id)), _) if is_held_up(id) => {
-            "a trusted page is not here, and cannot be kept here, so no name below it resolves, see the notices"
+        (_, Some((_, id)), _) if is_too_large(id) => {
+            "the disk is full: a trusted page does not fit, so no name below it resolves, see the notices"
         }
         (_, Some(_), _) => {
             "a trusted page is not here, so no name below it resolves, see the notices: bring it with \

@@ -185,7 +185,7 @@ fn whom_one_cannot_meet_is_said_in_one_sentence() {
     check("127.0.0.1:9", "127.0.0.1:9");
     check("DMCT:0.5428:31415", "the beacon is cut off");
     check("https://node.example", "names no node");
-    check("DMCT:0.5428:31415:a3f2c8b9", "no node of this network shows itself");
+    check("DMCT:0.5428:31415:a3f2c8b9", "nodes of this network are not looked for");
     let two = Node::start(&[]);
     let beacon = two.types(&["beacon", "--long"]);
     let long = beacon.split_whitespace().find(|word| word.contains('/')).expect("a beacon");
@@ -193,6 +193,10 @@ fn whom_one_cannot_meet_is_said_in_one_sentence() {
     assert!(own.contains("this node itself"), "{own}");
     let met = one.types(&["connect", long]);
     assert!(met.contains("is connected, at 127.0.0.1:"), "{met}");
+    // Whoever was met once is named by the beginning of its key, as tables show it.
+    let beginning = &met["did:key:".len()..][..12];
+    let again = one.types(&["connect", beginning]);
+    assert!(again.contains("was connected already"), "{again}");
     assert!(one.types(&["status"]).contains("connected to 1 node"));
     assert!(one.types(&["peers"]).contains(&two.reached_at));
 }

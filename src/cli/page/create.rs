@@ -146,7 +146,7 @@ fn parameters(given: &[(String, String)]) -> Outcome<Parameters> {
     Ok(parameters)
 }
 
-fn participants(context: &Context, given: &[(String, u32)]) -> Outcome<Vec<(PublicKey, u32)>> {
+fn participants(context: &mut Context, given: &[(String, u32)]) -> Outcome<Vec<(PublicKey, u32)>> {
     let mut participants: Vec<(PublicKey, u32)> = Vec::new();
     for (key, power) in given {
         let public = signing::key_named(context, key)?;

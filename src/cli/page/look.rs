@@ -252,14 +252,14 @@ impl History {
             return output::print_json(&events);
         }
         let known = Acquaintances::of(context);
-        let mut table = Table::new(["WHAT", "ID", "BY", "CONTENT", "WHEN"]);
+        let mut table = Table::new(["WHEN", "WHAT", "ID", "BY", "CONTENT"]);
         for event in &events {
             table.row([
+                text(event.time.map_or(String::new(), date)),
                 text(&event.kind),
                 text(short(&event.id)).painted(Paint::Bold),
                 text(event.author.as_deref().map_or(String::new(), |key| known.short(key))),
                 text(known.named(&event.what)),
-                text(event.time.map_or(String::new(), date)),
             ]);
         }
         let (head, rows) = table.lines(context.style);

@@ -29,8 +29,30 @@ impl Neighbours {
     /// # Errors
     /// A [`Failure`].
     pub fn connect(&self, to: &Contact) -> Result<Connected, Failure> {
+        self.meet(self.shared.ways(to)?)
+    }
+
+    /// Meets a node that was met or heard of before, now.
+    ///
+    /// # Errors
+    /// A [`Failure`].
+    pub fn connect_known(&self, key: &PublicKey) -> Result<Connected, Failure> {
+        if *key == self.shared.node.key() {
+            return Err(Failure::refused("this is the key of this node itself"));
+        }
+        let seen = lock(&self.shared.sightings).of(key);
+        let addresses = seen.unwrap_or_else(|| self.places(key));
+        if addresses.is_empty() {
+            return Err(Failure::unreachable(format!(
+                "where the node {key} is is not known here: name it by its beacon, which `djdns beacon \
+                 --long` shows there, or by its address"
+            )));
+        }
+        self.meet(vec![Way { addresses, key: Some(*key) }])
+    }
+
+    fn meet(&self, ways: Vec<Way>) -> Result<Connected, Failure> {
         let shared = &self.shared;
-        let ways = shared.ways(to)?;
         let network =
             shared.network().ok_or_else(|| Failure::unreachable("the network is closed"))?;
         let mut refusals = Vec::new();
@@ -122,6 +144,13 @@ impl Shared {
     fn by_short(&self, short: &Short) -> Result<Vec<Way>, Failure> {
         if short.matches(&self.node.key()) {
             return Err(Failure::refused("this is the beacon of this node itself"));
+        }
+        if lock(&self.discovery).is_none() {
+            return Err(Failure::unreachable(format!(
+                "nodes of this network are not looked for here (`lan` below [peers] in the configuration), so \
+                 {short} is not found: name it by its long beacon, which `djdns beacon --long` shows there, \
+                 or by its address"
+            )));
         }
         let begun = ambient::ticks();
         loop {

@@ -15,7 +15,7 @@ use crate::{
 
 impl Node {
     /// Whether a page is here, and its log is damaged.
-    pub(super) fn is_damaged(&self, page: &Id) -> bool {
+    pub(in crate::daemon) fn is_damaged(&self, page: &Id) -> bool {
         self.damaged().iter().any(|damage| damage.page == *page)
     }
 

@@ -1,6 +1,6 @@
 //! Other nodes as people are told of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use super::{Facts, Neighbours};
 use crate::{
@@ -13,11 +13,29 @@ use crate::{
     key::PublicKey,
     limits::{NETWORK_SILENT, PEERS_LOOK_PATIENCE},
     network::{Network, PeerLook},
-    sync::{How, PeerReport, Postponed, Progress},
+    sync::{How, Known, PeerReport, Postponed, Progress},
     time::lasted,
 };
 
 impl Neighbours {
+    /// Some of the nodes that were met or heard of, at most so many; none while the machine is at work for
+    /// long.
+    pub fn known(&self, count: usize, is_meant: impl Fn(&PublicKey) -> bool) -> Vec<PublicKey> {
+        let keys: Option<Vec<PublicKey>> = self.shared.look(PEERS_LOOK_PATIENCE, |machine| {
+            machine.book().nodes().map(|(key, _)| *key).collect()
+        });
+        keys.into_iter().flatten().filter(is_meant).take(count).collect()
+    }
+
+    /// Where a node that was met or heard of may be.
+    pub(super) fn places(&self, key: &PublicKey) -> Vec<SocketAddr> {
+        let key = *key;
+        let known = self.shared.look(PEERS_LOOK_PATIENCE, move |machine| {
+            machine.book().get(&key).map(Known::addresses)
+        });
+        known.flatten().unwrap_or_default()
+    }
+
     /// `djdns peers`.
     ///
     /// # Errors

@@ -100,6 +100,10 @@ impl Node {
         // Before the state is locked: statements about other pages need not wait for it.
         let early = is_shown.then(|| built(&page));
         let mut state = self.state();
+        // Somebody let go of it since it was written.
+        if !self.store.has(&page.page().id()) {
+            return;
+        }
         if state.is_shown {
             let built = early.unwrap_or_else(|| built(&page));
             self.view.store(Arc::new(with_page(&self.view.load(), built, &page)));
