@@ -39,6 +39,7 @@ mod following;
 pub mod freshness;
 mod history;
 pub mod inbox;
+mod keys;
 mod landing;
 mod ledger;
 mod manager;
