@@ -20,6 +20,7 @@ mod field;
 mod fold;
 mod inbox;
 mod key;
+mod known;
 mod logs;
 mod output;
 mod page;

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod peers;
+pub mod remarks;
 pub mod report;
 pub mod request;
 pub mod running;

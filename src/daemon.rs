@@ -41,6 +41,7 @@ mod following;
 pub mod freshness;
 mod history;
 pub mod inbox;
+mod keys;
 mod landing;
 mod ledger;
 mod manager;

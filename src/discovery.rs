@@ -37,7 +37,8 @@ pub struct Options {
     pub ticks: fn() -> u64,
 }
 
-/// A node that was heard of.
+/// A node that was heard of; also one with this node's own key that says something else than this node
+/// does now.
 #[derive(Clone, Debug)]
 pub struct Sighting {
     /// What it says of itself, signed by it and not expired.

@@ -2,7 +2,8 @@
 //!
 //! [`View`] holds prebuilt answers; [`Answer`] decides; [`respond`] turns the bytes of a query
 //! into the bytes of a response, with no clock, no lock and no socket. [`Service`] adds what is
-//! resolved elsewhere, and [`Listeners`] connects it to the network, over UDP and TCP. Nothing here
+//! resolved elsewhere, and [`Listeners`] connects it to the network, over UDP and TCP. Usual questions
+//! over UDP are answered by copying ([`fast`]): in every octet the same, and nothing is allocated. Nothing here
 //! knows governance, storage or verification: whoever holds a new truth makes a new view and swaps
 //! it in, and no answer ever waits for that.
 //!

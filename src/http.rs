@@ -47,6 +47,17 @@ pub trait Shown: Send + Sync {
     fn metrics(&self) -> Vec<Family>;
     /// How the node is.
     fn health(&self) -> Health;
+    /// What stands below that on the page for people.
+    fn lists(&self) -> Vec<List>;
+}
+
+/// A table for people. Who brings it bounds its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// A line above it.
+    pub title: String,
+    pub head: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
 }
 
 /// How the node is, in words that a person can act on.
@@ -202,7 +213,7 @@ fn answer<B>(request: &Request<B>, here: IpAddr, shown: &dyn Shown) -> Response<
         return response;
     }
     match request.uri().path() {
-        "/" => page(&shown.health()),
+        "/" => page(&shown.health(), &shown.lists()),
         "/metrics" => {
             let text = metrics::text(&shown.metrics());
             response(StatusCode::OK, metrics::CONTENT_TYPE, text)
@@ -258,12 +269,59 @@ fn response(status: StatusCode, content_type: &'static str, body: String) -> Res
 }
 
 /// The page for people.
-fn page(health: &Health) -> Response<Full<Bytes>> {
-    let mut words = health.words.iter().map(|word| escaped(word));
-    let first = words.next().unwrap_or_default();
-    let rest: String = words.map(|word| format!("<li>{word}</li>\n")).collect();
-    let text = PAGE.replace("{health}", &first).replace("{words}", &rest);
+fn page(health: &Health, lists: &[List]) -> Response<Full<Bytes>> {
+    let mut words = health.words.iter();
+    let first = words.next().map_or(String::new(), |word| phrase(word));
+    let rest: String = words.map(|word| item(word)).collect();
+    let lists: String = lists.iter().map(list).collect();
+    // What fills one place may not be searched for the next.
+    let (head, below) = PAGE.split_once("{health}").unwrap_or((PAGE, ""));
+    let (middle, foot) = below.split_once("{words}").unwrap_or((below, ""));
+    let (between, end) = foot.split_once("{lists}").unwrap_or((foot, ""));
+    let rest = if rest.is_empty() { rest } else { format!("<ul>\n{rest}</ul>\n") };
+    let text = [head, &first, middle, &rest, between, &lists, end].concat();
     response(StatusCode::OK, "text/html; charset=utf-8", text)
+}
+
+/// A sentence; what comes in it as lines that begin with a dash becomes a list of its own.
+fn item(words: &str) -> String {
+    let mut lines = words.lines();
+    let first = lines.next().unwrap_or_default();
+    let ways: String = lines
+        .map(|line| line.trim_start().strip_prefix("- ").unwrap_or(line))
+        .map(|line| format!("<li>{}</li>\n", phrase(line)))
+        .collect();
+    let ways = if ways.is_empty() { ways } else { format!("\n<ul>\n{ways}</ul>\n") };
+    format!("<li>{}{ways}</li>\n", phrase(first))
+}
+
+fn list(list: &List) -> String {
+    let cells = |tag: &str, cells: &mut dyn Iterator<Item = String>| -> String {
+        cells.map(|cell| format!("<{tag}>{cell}</{tag}>")).collect()
+    };
+    let head = cells("th", &mut list.head.iter().map(|cell| escaped(cell)));
+    let row = |row: &Vec<String>| {
+        format!("<tr>{}</tr>\n", cells("td", &mut row.iter().map(|cell| escaped(cell))))
+    };
+    let rows: String = list.rows.iter().map(row).collect();
+    let table = match list.rows.is_empty() {
+        true => String::new(),
+        false => format!("<table>\n<tr>{head}</tr>\n{rows}</table>\n"),
+    };
+    format!("<h2>{}</h2>\n{table}", phrase(&list.title))
+}
+
+/// Text as HTML shows it, with what stands between backquotes as code.
+fn phrase(text: &str) -> String {
+    let parts = escaped(text);
+    let count = parts.split('`').count();
+    let part = |(n, part): (usize, &str)| match n % 2 {
+        1 if n + 1 < count => format!("<code>{part}</code>"),
+        // Without its other half it is a backquote.
+        1 => format!("`{part}"),
+        _ => part.to_owned(),
+    };
+    parts.split('`').enumerate().map(part).collect()
 }
 
 const PAGE: &str = "<!DOCTYPE html>
@@ -275,14 +333,16 @@ const PAGE: &str = "<!DOCTYPE html>
 <style>
 body { font: 1rem/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem;
   overflow-wrap: anywhere; color-scheme: light dark; }
+h2 { font-size: 1rem; }
+table { display: block; overflow-x: auto; border-collapse: collapse; font-size: .9rem; }
+th, td { text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0;
+  overflow-wrap: break-word; }
 </style>
 </head>
 <body>
 <h1>djdns</h1>
-<p>The name server of this machine. <strong>{health}</strong></p>
-<ul>
-{words}</ul>
-<p><a href=\"/health\">/health</a> says the same to a probe, <a href=\"/metrics\">/metrics</a> has the
+<p>The name server of this machine: <strong>{health}</strong></p>
+{words}{lists}<p><a href=\"/health\">/health</a> says the same to a probe, <a href=\"/metrics\">/metrics</a> has the
 numbers for Prometheus. On the command line: <code>djdns status</code>, <code>djdns stats</code>.</p>
 </body>
 </html>
@@ -318,6 +378,10 @@ mod tests {
             let words = vec!["all is <well>".to_owned(), "note".to_owned()];
             Health { serves: self.0, words }
         }
+
+        fn lists(&self) -> Vec<List> {
+            Vec::new()
+        }
     }
 
     fn asked(method: &str, path: &str, host: Option<&str>, serves: bool) -> u16 {
@@ -344,6 +408,25 @@ mod tests {
         check("GET", "/../etc/passwd", true, 404);
         check("POST", "/metrics", true, 405);
         check("DELETE", "/nothing", true, 405);
+    }
+
+    #[test]
+    fn words_and_lists_become_html_whatever_is_in_them() {
+        let check = |found: String, expect: &str| assert_eq!(found, expect);
+        check(phrase("run `a <b>` or `c`"), "run <code>a &lt;b&gt;</code> or <code>c</code>");
+        check(phrase("a ` alone"), "a ` alone");
+        check(phrase(""), "");
+        check(item("one"), "<li>one</li>\n");
+        let ways = "Ways out:\n  - stop `x`\n- wait";
+        let expect =
+            "<li>Ways out:\n<ul>\n<li>stop <code>x</code></li>\n<li>wait</li>\n</ul>\n</li>\n";
+        check(item(ways), expect);
+        let of =
+            |rows: Vec<Vec<String>>| list(&List { title: "1 page".into(), head: vec!["A"], rows });
+        check(of(Vec::new()), "<h2>1 page</h2>\n");
+        let table =
+            "<h2>1 page</h2>\n<table>\n<tr><th>A</th></tr>\n<tr><td>&amp;</td></tr>\n</table>\n";
+        check(of(vec![vec!["&".into()]]), table);
     }
 
     #[test]

@@ -65,6 +65,10 @@ pub struct SecretKey(SigningKey);
 /// Multicodec prefix of an Ed25519 public key, as unsigned varint (did:key method 0.7).
 const DID_PREFIX: [u8; 2] = [0xed, 0x01];
 
+/// Characters of a key in text that are shown (choice: the first four are the same for all, and the other
+/// eight are 46 bits of its own).
+pub const STUB_CHARS: usize = 12;
+
 impl PublicKey {
     /// Admits a key (P3).
     ///
@@ -135,6 +139,11 @@ impl PublicKey {
         let mut bytes = DID_PREFIX.to_vec();
         bytes.extend_from_slice(&self.0);
         format!("z{}", bs58::encode(bytes).into_string())
+    }
+
+    /// The beginning of the short form, as tables and sentences show it; commands take it for the key.
+    pub fn stub(&self) -> String {
+        format!("{}…", self.short_form().chars().take(STUB_CHARS).collect::<String>())
     }
 
     /// Verifies a statement's signature with `verify_strict` (P3).

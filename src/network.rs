@@ -13,7 +13,7 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -23,13 +23,15 @@ use tokio::{sync::Semaphore, time::timeout};
 pub use self::{
     bounds::Bounds,
     fault::{AskError, ConnectError, Misbehaviour, NetworkError},
+    live::PUSHED_OFF,
     sockets::ListenError,
+    table::REPLACED,
 };
 use self::{fault::Code, places::Places, table::Table};
 use crate::{
     key::{PublicKey, SecretKey},
     limits::{
-        NETWORK_ANSWERS_BYTES, NETWORK_FAREWELL, NETWORK_KEEP_ALIVE, NETWORK_LONG_ANSWERS_MAX,
+        NETWORK_FAREWELL, NETWORK_KEEP_ALIVE, NETWORK_LONG_ANSWERS_MAX,
         NETWORK_STREAM_WINDOW_BYTES, NETWORK_STREAMS_MAX, NETWORK_UNACKNOWLEDGED_BYTES,
         NETWORK_WAITING_BYTES, NETWORK_WAITING_BYTES_ALL, NETWORK_WAITING_MAX,
         NETWORK_WINDOW_BYTES, NETWORK_WORKED_ON_MAX,
@@ -48,6 +50,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod unread;
 pub mod wire;
 
 /// Another node that is connected.
@@ -70,7 +73,7 @@ pub trait Door: Send + Sync + 'static {
     fn admits(&self, key: &PublicKey, from: SocketAddr) -> bool;
     /// A connection is there.
     fn joined(&self, peer: &Peer);
-    /// It is gone, and why.
+    /// It is gone, and why: [`REPLACED`] and [`PUSHED_OFF`] among others.
     fn left(&self, key: &PublicKey, why: &str);
     /// A peer sent a notice: 1 to [`NETWORK_NOTICE_BYTES_MAX`](crate::limits::NETWORK_NOTICE_BYTES_MAX)
     /// bytes.
@@ -143,6 +146,8 @@ struct Shared {
     answers: Arc<Semaphore>,
     /// Answers that are longer than usual and wait to be sent.
     long_answers: Arc<Semaphore>,
+    /// When one was let go last that did not read, in milliseconds of the clock.
+    let_go_at: AtomicU64,
 }
 
 /// A socket that is listened to and connected from.
@@ -172,14 +177,15 @@ impl Network {
             me: key.public(),
             door: door.clone(),
             places: Places::new(&bounds, ticks()),
+            answers: Arc::new(Semaphore::new(bounds.answers_bytes)),
             bounds,
             ticks,
             client,
             sockets: sockets?,
             table,
             worked_on: Arc::new(Semaphore::new(NETWORK_WORKED_ON_MAX)),
-            answers: Arc::new(Semaphore::new(NETWORK_ANSWERS_BYTES)),
             long_answers: Arc::new(Semaphore::new(NETWORK_LONG_ANSWERS_MAX)),
+            let_go_at: AtomicU64::new(0),
         });
         tokio::spawn(table::tell(door, news));
         for listening in &shared.sockets {

@@ -29,7 +29,7 @@ mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use disk::Disk;
@@ -113,6 +113,8 @@ struct Owner {
     index: RwLock<Option<Index>>,
     /// Held while a page is founded or forgotten or the anchors are replaced.
     structure: Mutex<()>,
+    /// Whether the last change found no room.
+    is_full: AtomicBool,
 }
 
 enum Page {
@@ -163,6 +165,11 @@ impl Store {
         }
     }
 
+    /// Whether a page is stored, damaged ones included; not known when open for reading only.
+    pub fn has(&self, page: &Id) -> bool {
+        self.owner.as_ref().is_none_or(|owner| owner.pages().contains_key(page))
+    }
+
     /// Stores a new page with its first records, all or nothing, durable when this returns. The
     /// `nonce` is random; it keeps records from passing for parts of the log.
     ///
@@ -170,6 +177,16 @@ impl Store {
     /// [`StoreError::PageExists`], [`StoreError::TooLarge`], [`StoreError::DiskFull`] and others
     /// of the disk: nothing was stored.
     pub fn found(
+        &self,
+        page: &Id,
+        nonce: [u8; 8],
+        records: impl IntoIterator<Item = Record>,
+    ) -> Result<(), StoreError> {
+        let founded = self.try_found(page, nonce, records);
+        self.note_room(founded)
+    }
+
+    fn try_found(
         &self,
         page: &Id,
         nonce: [u8; 8],
@@ -222,7 +239,7 @@ impl Store {
             return Err(StoreError::NoSuchPage(*page));
         }
         let offset = log.end().offset;
-        log.append(&*self.disk, records)?;
+        self.note_room(log.append(&*self.disk, records))?;
         let end = log.end();
         found.acknowledged()?.store(end.offset, Ordering::Release);
         let named = (0u32..).zip(records).filter(|(_, record)| record.is_named());
@@ -349,6 +366,7 @@ impl Store {
         owner.with_index(|index| index.forget(page));
         self.disk.sync_dir(&pages).map_err(failed("sync", &pages))?;
         self.disk.remove(&old).map_err(failed("remove", &old))?;
+        owner.is_full.store(false, Ordering::Relaxed);
         self.disk.sync_dir(&pages).map_err(failed("sync", &pages))
     }
 
@@ -366,7 +384,23 @@ impl Store {
     /// [`StoreError`]: the old ones are still there.
     pub fn set_anchors(&self, anchors: &[u8]) -> Result<(), StoreError> {
         let _one_at_a_time = lock(&self.owner()?.structure);
-        anchors::write(&*self.disk, &self.dir, anchors)
+        self.note_room(anchors::write(&*self.disk, &self.dir, anchors))
+    }
+
+    /// Whether the last change of a page or of the anchors found the disk full.
+    pub fn is_full(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.is_full.load(Ordering::Relaxed))
+    }
+
+    fn note_room<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Some(owner) = &self.owner {
+            match &done {
+                Ok(_) => owner.is_full.store(false, Ordering::Relaxed),
+                Err(StoreError::DiskFull { .. }) => owner.is_full.store(true, Ordering::Relaxed),
+                Err(_) => {}
+            }
+        }
+        done
     }
 
     fn owner(&self) -> Result<&Owner, StoreError> {

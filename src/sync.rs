@@ -31,6 +31,7 @@ mod book;
 mod chase;
 mod compare;
 mod due;
+mod early;
 mod machine;
 mod meet;
 pub mod message;
@@ -267,6 +268,16 @@ pub struct PeerReport {
     pub owes: Option<u64>,
 }
 
+/// A seal that is held until it is due (T7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Postponed {
+    pub height: u64,
+    /// Seconds since 1970 (UTC): what it is dated.
+    pub time: u64,
+    /// Whether it is the newest here, and held elsewhere; else it is held here.
+    pub is_here: bool,
+}
+
 /// How far a page is, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -284,6 +295,8 @@ pub struct Progress {
     pub fetched_thousandths: u32,
     /// Statements that are known of and lacking.
     pub lacking: usize,
+    /// The seal that keeps it from being in step, for it is not due.
+    pub postponed: Option<Postponed>,
 }
 
 /// What became of one statement.
@@ -343,7 +356,15 @@ pub trait Ledger {
     fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused>;
 
     /// Keeps what was verified of a page that is being fetched: its genesis, leaves of its state.
-    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]);
+    ///
+    /// # Errors
+    /// Why that cannot be. Of a page that is not held nothing is kept then, so that others have the room.
+    fn stash(
+        &self,
+        page: &Id,
+        genesis: Option<&[u8]>,
+        leaves: &[(Id, Vec<u8>)],
+    ) -> Result<(), String>;
 
     /// What was kept so.
     fn stashed(&self, page: &Id) -> Stashed;

@@ -131,6 +131,8 @@ enum Happening {
     Restart {
         node: usize,
     },
+    /// What is expected now, by its place in the scenario.
+    Expected(usize),
     Tick,
     /// Connections that have had no sign of life end.
     Fade,
@@ -263,6 +265,9 @@ impl<'s> World<'s> {
                 self.later(at + time * event.every * 1000, Happening::Deed(event.deed.clone()));
             }
         }
+        for (n, expected) in self.scenario.expect.iter().enumerate() {
+            expected.at.into_iter().for_each(|at| self.later(at * 1000, Happening::Expected(n)));
+        }
         self.later(TICK, Happening::Tick);
         self.later(IDLE, Happening::Fade);
         Ok(())
@@ -316,6 +321,7 @@ impl<'s> World<'s> {
                 }
             }
             Happening::Restart { node } => self.restart(node)?,
+            Happening::Expected(n) => self.is_so(&self.scenario.expect[n])?,
             Happening::Tick => {
                 for n in 0..self.members.len() {
                     if let Some(node) = self.members[n].node.clone() {
@@ -460,8 +466,20 @@ impl<'s> World<'s> {
             invariant_honest_nodes_converge(&here)?;
         }
         self.liars_are_shut_out()?;
-        honest.iter().try_for_each(|member| {
-            self.scenario.expect.iter().try_for_each(|expected| self.expected(member, expected))
+        self.scenario
+            .expect
+            .iter()
+            .filter(|one| one.at.is_none())
+            .try_for_each(|one| self.is_so(one))
+    }
+
+    /// Whether what is expected is so on every honest node.
+    fn is_so(&self, expected: &Expectation) -> Result<(), String> {
+        let mut honest = self.members.iter().filter(|member| member.is_honest);
+        let is_so = honest.try_for_each(|member| self.expected(member, expected));
+        is_so.map_err(|why| match expected.at {
+            Some(at) => format!("{why}, {at} seconds in"),
+            None => why,
         })
     }
 
@@ -502,6 +520,9 @@ impl<'s> World<'s> {
         let height = page.page().height();
         if expected.height.is_some_and(|least| height < least) {
             return Err(format!("{name} ends at height {height}"));
+        }
+        if expected.height_max.is_some_and(|most| height > most) {
+            return Err(format!("{name} is at height {height}"));
         }
         if let Some(word) = &expected.owner {
             let owner = people::owner(&page, word)?;

@@ -117,6 +117,12 @@ fn nodes_whose_clocks_jump_end_equal() {
     check("jumps", 3);
 }
 
+/// T7: a seal that is dated ahead is held, and nothing that is said meanwhile waits for it.
+#[test]
+fn what_is_said_passes_a_seal_that_is_held() {
+    check("ahead", 3);
+}
+
 #[test]
 fn ballots_that_are_kept_and_handed_out_late_change_nothing_in_the_end() {
     check("withheld", 3);

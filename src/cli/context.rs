@@ -147,7 +147,7 @@ impl Context {
         let link = match &mut self.link {
             Some(link) => link,
             None => {
-                let link = self.connect(tell)?;
+                let link = self.connect(&request, tell)?;
                 self.link.insert(link)
             }
         };
@@ -178,11 +178,18 @@ impl Context {
         }
     }
 
-    fn connect(&self, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {
+    fn connect(&self, request: &Request, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {
         let dir = self.data_dir()?;
         let connected = Client::connect(&dir).map_err(|error| unreachable(&dir, &error))?;
         match connected {
             Some(client) => Ok(Link::Daemon(client)),
+            // Whoever asks how it is has mistyped it, or has not begun.
+            None if matches!(request, Request::Status) && daemon::node::is_new(&dir) => {
+                let dir = dir.display();
+                Err(Fault::not_found(format!(
+                    "there is nothing in {dir} yet: `djdns serve` or `djdns page create` makes it"
+                )))
+            }
             None => self.open(&dir, tell),
         }
     }

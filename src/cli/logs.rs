@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     control::{
-        request::{Answer, Request},
+        request::{Answer, Failure, Request},
         running::{LogLine, LogPart},
     },
     time::date,
@@ -50,8 +50,18 @@ impl Logs {
                     false => output::print(&shown(line, context.style))?,
                 }
             }
-            part = read(context, part.next, true)?;
+            part = read(context, part.next, true).map_err(ended)?;
         }
+    }
+}
+
+/// Whoever follows waits for what comes next, and so hears at once that the daemon has ended.
+fn ended(fault: Fault) -> Fault {
+    match fault.code() {
+        4 => Fault::Failure(Failure::unreachable(
+            "the daemon has ended; what the next one says is shown by `djdns logs -f` again",
+        )),
+        _ => fault,
     }
 }
 

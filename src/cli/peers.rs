@@ -8,6 +8,7 @@ use super::{
     context::Context,
     fault::{Fault, Outcome},
     output::{self, Paint, Style, clean},
+    signing::Acquaintances,
     table::{Table, key, number, text},
 };
 use crate::{
@@ -109,7 +110,7 @@ fn table(peers: &[Peer]) -> Table {
     for peer in peers {
         let direction = if peer.outbound { "to" } else { "from" };
         table.row([
-            key(&peer.key, &short(&peer.key)),
+            key(&peer.key, &Acquaintances::stub(&peer.key)),
             text(format!("{direction} {}", peer.address)),
             text(&peer.found),
             number(match peer.silent_seconds {
@@ -122,12 +123,6 @@ fn table(peers: &[Peer]) -> Table {
         ]);
     }
     table
-}
-
-/// The last letters of a key, which are its own.
-fn short(key: &str) -> String {
-    let skipped = key.len().saturating_sub(8);
-    format!("…{}", key.get(skipped..).unwrap_or(key))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! `djdns host`, `unhost` and `delegate`: which node seals for me, and who votes while I am away
 //! (G6).
 
+use std::collections::BTreeMap;
+
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
@@ -13,7 +15,10 @@ use super::{
 };
 use crate::{
     ambient,
-    control::request::{Answer, Draft, PageSelector, Request},
+    control::{
+        report::PageReport,
+        request::{Answer, Draft, PageSelector, Request},
+    },
     governance::{
         presence::Presence,
         statement::{Body, Statement},
@@ -34,7 +39,7 @@ pub struct Host {
     /// The page: its name, or the first digits of its id
     #[arg(value_name = "P", value_parser = args::page)]
     page: PageSelector,
-    /// Another node: its did:key [else this one]
+    /// Another node: its did:key, or the beginning that tables show [else this one]
     #[arg(long, value_name = "KEY")]
     node: Option<String>,
     #[command(flatten)]
@@ -108,10 +113,13 @@ impl Host {
             presence.node = vec![node];
             Ok(())
         })?;
-        said.print(context, |said| {
-            let node = said.node.as_deref().unwrap_or_default();
-            format!("the node {node} seals for you on {}", said.page)
-        })
+        let request = Request::Page { page: self.page.clone() };
+        let report = ask!(context, request, Answer::Page(report) => report);
+        let node = said.node.clone().unwrap_or_default();
+        if let Some(apart) = apart(&report, &node) {
+            context.note(apart);
+        }
+        said.print(context, |said| format!("the node {node} seals for you on {}", said.page))
     }
 }
 
@@ -155,11 +163,12 @@ impl Delegate {
             presence.until = until;
             Ok(())
         })?;
-        let endless = said.until.is_some() && !is_sealed(context, &self.page)?;
-        if endless {
+        if said.until.is_some()
+            && let Some(which) = unsealed(context, &self.page)?
+        {
             context.note(format!(
                 "warning: nobody seals {0}, so this does not end by itself: use `djdns delegate {0} \
-                 --back`, or have more seats name a node (`djdns host {0}`)",
+                 --back`, or have more seats name a node (`djdns host {0}{which}`)",
                 said.page
             ));
         }
@@ -167,10 +176,50 @@ impl Delegate {
     }
 }
 
-/// Whether some node was named for enough seats of a page to seal it.
-fn is_sealed(context: &mut Context, page: &str) -> Outcome<bool> {
+/// Where no node was named for enough seats of a page to seal it: what names, in a command, the one that
+/// was named by most.
+fn unsealed(context: &mut Context, page: &str) -> Outcome<Option<String>> {
     let request = Request::Page { page: page.to_owned() };
-    ask!(context, request, Answer::Page(report) => Ok(report.hosted >= report.quorum))
+    let report = ask!(context, request, Answer::Page(report) => report);
+    Ok((report.hosted < report.quorum).then(|| which(&report)))
+}
+
+/// What names, in a command, the node that was named for most seats of a page.
+pub fn which(report: &PageReport) -> String {
+    let most = named(report).into_iter().max_by_key(|(node, power)| (*power, *node));
+    most.map_or(String::new(), |(node, _)| format!(" --node {node}"))
+}
+
+/// The power of the seats that each node was named for.
+fn named(report: &PageReport) -> BTreeMap<&str, u64> {
+    let mut named = BTreeMap::new();
+    for (node, seat) in report.roster.iter().filter_map(|seat| Some((seat.node.as_deref()?, seat)))
+    {
+        *named.entry(node).or_default() += u64::from(seat.power);
+    }
+    named
+}
+
+/// What is still missing for this node to seal a page; who named another one does not help.
+fn apart(report: &PageReport, node: &str) -> Option<String> {
+    let named = named(report);
+    let own = named.get(node).copied().unwrap_or_default();
+    let PageReport { summary, quorum, total_power: total, .. } = report;
+    let page = &summary.name;
+    if own >= *quorum {
+        return None;
+    }
+    let others = named.iter().filter(|(other, _)| **other != node);
+    let needed = format!("a seal takes {quorum} of {total} power that names one node");
+    Some(match others.max_by_key(|(other, power)| (**power, **other)) {
+        Some((other, power)) => format!(
+            "warning: {needed}: {own} named this one, and {power} {other}; agree on one: either `djdns host \
+             {page} --node {other}`, or the others run `djdns host {page} --node {node}`"
+        ),
+        None => {
+            format!("{needed}, and {own} did: the others run `djdns host {page} --node {node}`")
+        }
+    })
 }
 
 /// Whether being away may end then: after the page's newest seal, whose time is what ends it (G10),
@@ -330,6 +379,7 @@ pub fn percent(bp: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::report::Participant;
 
     #[test]
     fn who_has_left_is_lent_nothing_and_the_rest_stays() {
@@ -345,6 +395,36 @@ mod tests {
         check(&[2, 3], &[], (&[2, 3], 9));
         check(&[2, 3], &[2], (&[3], 9));
         check(&[2], &[2], (&[], 0));
+    }
+
+    #[test]
+    fn whoever_names_a_node_reads_whether_it_is_the_others_node_too() {
+        let seat = |node: Option<&str>, power: u32| Participant {
+            key: String::new(),
+            power,
+            share_bp: 0,
+            node: node.map(str::to_owned),
+            away: Vec::new(),
+            until: None,
+            contradiction: None,
+        };
+        let check = |others: &[(Option<&str>, u32)], expect: Option<&[&str]>, most: &str| {
+            let roster = others.iter().map(|(node, power)| seat(*node, *power)).collect();
+            let report = PageReport { roster, ..signing::tests::report(0) };
+            let said = apart(&report, "here");
+            let is_said = |words: &&str| said.as_ref().is_some_and(|said| said.contains(words));
+            assert!(expect.unwrap_or_default().iter().all(is_said), "{said:?}");
+            assert_eq!(said.is_some(), expect.is_some(), "{said:?}");
+            assert_eq!(which(&report), most);
+        };
+        check(&[(Some("here"), 4), (Some("there"), 1)], None, " --node here");
+        let alone = ["4 of 5 power", "and 1 did", "`djdns host ct. --node here`"];
+        check(&[(Some("here"), 1), (None, 4)], Some(&alone), " --node here");
+        let apart = ["1 named this one, and 3 there", "either `djdns host ct. --node there`, or"];
+        check(&[(Some("here"), 1), (Some("there"), 3)], Some(&apart), " --node there");
+        // Of equals everybody is told the same one.
+        check(&[(Some("here"), 2), (Some("there"), 2)], Some(&["2 there"]), " --node there");
+        check(&[(None, 5)], Some(&["and 0 did"]), "");
     }
 
     #[test]

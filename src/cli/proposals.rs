@@ -16,7 +16,7 @@ use super::{
 use crate::{
     ambient,
     control::{
-        report::{Away, BatchReport, OperationReport, Power},
+        report::{Away, BatchReport, OperationReport, Power, Rival},
         request::{Answer, PageSelector, Request},
     },
     time::date,
@@ -239,6 +239,10 @@ fn details(operation: &OperationReport, known: &Acquaintances, style: Style) -> 
         let line = format!("    {voter}: {choice} (power {power}{lent}){reason}");
         out += &(clean(&line).replace('\n', " ") + "\n");
     }
+    for rival in &operation.excludes {
+        let line = format!("    excludes {}: one of the two is sealed", rivalling(rival, known));
+        out += &(style.paint(Paint::Notice, &clean(&line)) + "\n");
+    }
     for line in [&standing(operation), &awaited(operation, known)] {
         if !line.is_empty() {
             out += &format!("    {}\n", style.paint(Paint::Dim, &clean(line)));
@@ -257,6 +261,40 @@ pub fn standing(operation: &OperationReport) -> String {
             format!("{}; a seal is due, and made where `djdns serve` runs", operation.reason)
         }
     }
+}
+
+/// An operation that excludes another one: its id, what it changes, and whose it is.
+fn rivalling(rival: &Rival, known: &Acquaintances) -> String {
+    format!("{} ({}, by {})", short(&rival.id), rival.change, known.short(&rival.author))
+}
+
+/// Says at once that what was proposed excludes what is open already, and how both are had.
+pub fn warn_of_rivals(
+    context: &Context,
+    page: &str,
+    operation: &OperationReport,
+    known: &Acquaintances,
+) {
+    // That the same is proposed already is said in words of its own.
+    let others =
+        operation.excludes.iter().filter(|o| operation.track == 1 || o.change != operation.change);
+    let rivals: Vec<String> = others.map(|rival| rivalling(rival, known)).collect();
+    if rivals.is_empty() {
+        return;
+    }
+    let both = match operation.track {
+        1 => format!(
+            "propose this again once that one is served, and it is made on top of it; or make both one \
+             change: `djdns propose {page} apply FILE`, a zone file of all"
+        ),
+        _ => "propose this again once that one is sealed".to_owned(),
+    };
+    let line = format!(
+        "warning: `{}` has an open change already: {}. At most one of them is sealed. To have both, {both}",
+        operation.owner,
+        rivals.join(", "),
+    );
+    context.note(clean(&line));
 }
 
 /// Says what participants should know before a change takes effect, beside the result.
@@ -356,6 +394,7 @@ pub mod tests {
                 "- brickwindows 300 A 192.0.2.42".into(),
                 "+ brickwindows 300 A 203.0.113.5".into(),
             ],
+            excludes: Vec::new(),
             approve: power(1),
             reject: power(0),
             abstain: power(4),

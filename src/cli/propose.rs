@@ -248,12 +248,13 @@ impl Propose {
             (Some(What::One(what)), None) => {
                 let desk = Desk::open(context, page, &casting)?;
                 let operation = what.propose(context, &desk)?;
-                show(context, &operation)
+                show(context, &desk.page, &operation)
             }
             (None, Some(petition)) => {
                 let desk = Desk::open(context, page, &casting)?;
+                let at = desk.page.clone();
                 let operation = taken::propose(context, desk, &petition)?;
-                show(context, &operation)
+                show(context, &at, &operation)
             }
             (Some(_), Some(_)) => Err(Fault::usage(
                 "--from-request proposes exactly what is asked for: leave the change out",
@@ -354,12 +355,12 @@ impl Desk {
             Some(name) => {
                 return Err(Fault::refused(format!(
                     "the page {id} is bound to the name {name}, and a link to it as {at} would lead \
-                     nowhere (P6): link the page that was founded as {at}"
+                     nowhere: link the page that was founded as {at}"
                 )));
             }
             None => context.note(format!(
                 "warning: the page {id} is not here, so nothing shows that it is bound to the name \
-                 {at} (P6), and for this copy the link leads nowhere until it is brought with `djdns \
+                 {at}, and for this copy the link leads nowhere until it is brought with `djdns \
                  page import {at} FILE.bundle`"
             )),
         }
@@ -492,17 +493,19 @@ pub fn edit(
     let desk = Desk::open(context, page, casting)?;
     let owner = desk.owner(context, owner)?;
     let operation = desk.change_entry(context, owner, |sets| edit(sets, &desk.name))?;
-    show(context, &operation)
+    show(context, &desk.page, &operation)
 }
 
 /// The id alone on standard output, for scripts; where it stands on standard error.
-fn show(context: &Context, operation: &OperationReport) -> Outcome {
+fn show(context: &Context, page: &str, operation: &OperationReport) -> Outcome {
     if context.json {
         return output::print_json(operation);
     }
     output::print(&format!("{}\n", operation.id))?;
     context.note(tally(operation));
-    proposals::warn(context, operation, &Acquaintances::of(context));
+    let known = Acquaintances::of(context);
+    proposals::warn(context, operation, &known);
+    proposals::warn_of_rivals(context, page, operation, &known);
     Ok(())
 }
 

@@ -2,13 +2,15 @@
 //!
 //! Who takes part in a page does not ask it, but proposes.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 
 use super::{
     args::{self, Author},
     context::{Context, ask},
     fault::{Fault, Outcome},
-    output,
+    output::{self, Paint},
     propose::{RecordArgs, entry},
     requests,
     signing::{self, Acquaintances},
@@ -38,7 +40,7 @@ use crate::{
     override_usage = "djdns request <P> set [OPTIONS] <OWNER> <TYPE> <RDATA>...\n       \
                       djdns request <P> delete [OPTIONS] <OWNER> [TYPE]\n       \
                       djdns request <P> link [OPTIONS] <LABEL> <PAGE-ID>\n       \
-                      djdns request status <ID>\n       \
+                      djdns request status [ID]\n       \
                       djdns request refuse --reason <TEXT> <ID>",
     after_help = "EXAMPLE\n  djdns request ff.ct set friend A 192.0.2.7 --words 'for our club' \
                   --as zoe\n  \
@@ -98,18 +100,18 @@ enum What {
         #[command(flatten)]
         saying: Saying,
     },
-    /// Show what became of a petition.
+    /// Show what became of a petition, or of all that were made here.
     ///
     /// It is waiting, taken up (and how the operation stands), refused (by whom, and why) or
     /// expired.
     #[command(
-        override_usage = "djdns request status [OPTIONS] <ID>",
+        override_usage = "djdns request status [OPTIONS] [ID]",
         after_help = "EXAMPLE\n  djdns request status 4c5d6e --json"
     )]
     Status {
-        /// The petition: its id, or the first six or more digits
+        /// The petition: its id, or the first six or more digits [else all that were made here]
         #[arg(value_name = "ID", value_parser = args::prefix)]
-        id: String,
+        id: Option<String>,
     },
     /// Turn a petition down, as a participant of the page it asks.
     #[command(
@@ -137,7 +139,8 @@ impl Request {
     pub fn run(self, context: &mut Context) -> Outcome {
         let Request { page, what, author } = self;
         match (page, what) {
-            (None, What::Status { id }) => {
+            (None, What::Status { id: None }) => own(context),
+            (None, What::Status { id: Some(id) }) => {
                 let (report, _) = find(context, &id)?;
                 show(context, &report)
             }
@@ -272,6 +275,29 @@ fn refuse(
         .map_err(|refusal| Fault::refused(format!("this refusal does not count: {refusal}")))?;
     let request = Question::Refuse { refusal: Rdata(refusal.bytes().into()) };
     ask!(context, request, Answer::Petition { petition, .. } => Ok(petition))
+}
+
+/// Every petition that was made here, to whatever page.
+fn own(context: &mut Context) -> Outcome {
+    let own =
+        ask!(context, Question::OwnPetitions, Answer::Petitions { petitions, .. } => petitions);
+    if context.json {
+        return output::print_json(&own);
+    }
+    if own.is_empty() {
+        context.note("nothing was asked from here: `djdns request P set …` asks a page for a name");
+        return Ok(());
+    }
+    let known = Acquaintances::of(context);
+    let pages: BTreeSet<&str> = own.iter().map(|one| one.page.as_str()).collect();
+    let of = |page: &str| -> String {
+        let asked: Vec<PetitionReport> =
+            own.iter().filter(|one| one.page == page).cloned().collect();
+        let head = context.style.paint(Paint::Bold, &output::clean(page));
+        head + "\n" + &requests::render(&asked, &known, context.style, true)
+    };
+    let text = pages.into_iter().map(of).collect::<Vec<String>>().join("\n");
+    context.print_paged(&text)
 }
 
 fn show(context: &mut Context, report: &PetitionReport) -> Outcome {

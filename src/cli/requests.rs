@@ -27,7 +27,9 @@ use crate::{
 /// Show the petitions to a page.
 ///
 /// For each: who asks, what would change, their words, and how long it waits. Take one up with
-/// `djdns propose P --from-request ID`, or turn it down with `djdns request refuse ID`.
+/// `djdns propose P --from-request ID`, or turn it down with `djdns request refuse ID`. Those that were
+/// sent from here to the nodes that host the page are shown with what these said; `djdns request
+/// status` shows all that were made here.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns requests ff.ct --follow")]
 pub struct Requests {

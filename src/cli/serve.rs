@@ -1,6 +1,6 @@
 //! `djdns serve`: runs the node.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use clap::Args;
 
@@ -14,6 +14,11 @@ use crate::{
         door::HttpDoor,
         peers::{Contact, Listen, PeerDoor},
         words,
+    },
+    control::{
+        client::Client,
+        report::Status,
+        request::{Answer, Request},
     },
     daemon::{self, ServeOptions, doors, node::Node},
     dns::{Places, Upstream},
@@ -72,9 +77,24 @@ fn is_held_by_a_command(error: &anyhow::Error) -> bool {
     }
 }
 
+/// That no daemon has the data directory already: its ports are of no interest then.
+fn check_none_runs(data_dir: &Path) -> Outcome {
+    let Ok(Some(mut other)) = Client::connect(data_dir) else { return Ok(()) };
+    let process = match other.ask(&Request::Status, &mut |_, _, _| {}) {
+        Ok(Answer::Status(Status { daemon: Some(process), .. })) => format!(", process {process}"),
+        _ => String::new(),
+    };
+    Err(Fault::refused(format!(
+        "`djdns serve` runs already for {}{process}: `djdns status` says how it is; a second node needs \
+         another --data-dir",
+        data_dir.display()
+    )))
+}
+
 impl Serve {
     pub fn run(self, context: &mut Context) -> Outcome {
         let data_dir = context.data_dir()?;
+        check_none_runs(&data_dir)?;
         let config = context.config()?;
         let dns = if self.dns.is_empty() { config.dns.clone() } else { self.dns };
         let or = |said: Vec<SocketAddr>, configured: &[SocketAddr]| match said.is_empty() {

@@ -6,7 +6,8 @@ use super::{
     context::{Context, ask},
     fault::{Fault, Outcome},
     key::{passphrase, ring::Keyring},
-    presence::percent,
+    known,
+    presence::{self, percent},
 };
 use crate::{
     control::{
@@ -20,7 +21,7 @@ use crate::{
         statement::{Body, Statement},
     },
     id::Id,
-    key::{PublicKey, SecretKey},
+    key::{KeyRefusal, PublicKey, SecretKey},
     limits::{BALLOT_ROWS_MAX, BATCH_ROWS_MAX, BATCH_SLOTS, OPEN_OPERATIONS_MAX},
     page::{entry::Rdata, name::Owner},
 };
@@ -41,7 +42,10 @@ pub fn signer(context: &Context, name: Option<&str>) -> Outcome<SecretKey> {
         None => Some(ring.only().map_err(say_as)?),
         Some(name) => match PublicKey::parse(name) {
             Ok(public) => ring.of(&public)?,
-            Err(_) => ring.find(name)?,
+            Err(_) => match ring.find(name)? {
+                Some(stored) => Some(stored),
+                None => known::own(&ring, name)?,
+            },
         },
     };
     if let Some(stored) = stored {
@@ -84,7 +88,7 @@ fn say_as(fault: Fault) -> Fault {
 ///
 /// # Errors
 /// As [`key_named`].
-pub fn public_key(context: &Context, text: &str) -> Outcome<PublicKey> {
+pub fn public_key(context: &mut Context, text: &str) -> Outcome<PublicKey> {
     let key = key_named(context, text)?;
     if demo::key(text).is_some_and(|demo| demo.public() == key) {
         context.note(format!("`{text}` is {text} of the demonstration: this key is public"));
@@ -92,12 +96,12 @@ pub fn public_key(context: &Context, text: &str) -> Outcome<PublicKey> {
     Ok(key)
 }
 
-/// Somebody's public key: `did:key:…`, `z6Mk…`, the name of a local key, or `demo:alice`; `alice` as
-/// well, where no local key has that name.
+/// Somebody's public key: `did:key:…`, `z6Mk…`, the beginning of one that is known here, the name of a
+/// local key, or `demo:alice`; `alice` as well, where no local key has that name.
 ///
 /// # Errors
 /// When it is none of these.
-pub fn key_named(context: &Context, text: &str) -> Outcome<PublicKey> {
+pub fn key_named(context: &mut Context, text: &str) -> Outcome<PublicKey> {
     if let Some(name) = text.strip_prefix(DEMO) {
         let known = demo::key(name).map(|key| key.public());
         return known
@@ -107,14 +111,20 @@ pub fn key_named(context: &Context, text: &str) -> Outcome<PublicKey> {
         Ok(key) => Ok(key),
         Err(refusal) => match own_or_demo(context, text)? {
             Some(key) => Ok(key),
-            None if text.starts_with("did:") => Err(Fault::usage(refusal)),
-            None => Err(Fault::usage(format!(
-                "`{text}` is neither a key (did:key:z6Mk…) nor the name of one here (see `djdns key \
-                 list`), nor demo:alice or the like; somebody else's key is made on their machine, and \
-                 `djdns key show` prints it there"
-            ))),
+            None => known::meant(context, text)?.ok_or_else(|| no_key(text, &refusal)),
         },
     }
+}
+
+fn no_key(text: &str, refusal: &KeyRefusal) -> Fault {
+    if text.starts_with("did:") {
+        return Fault::usage(refusal);
+    }
+    Fault::usage(format!(
+        "`{text}` is neither a key (did:key:z6Mk…) nor the name of one here (see `djdns key list`), nor \
+         demo:alice or the like; somebody else's key is made on their machine, and `djdns key show` prints \
+         it there"
+    ))
 }
 
 /// The key of this user with that name, else that of the demonstration.
@@ -128,7 +138,7 @@ fn own_or_demo(context: &Context, name: &str) -> Outcome<Option<PublicKey>> {
 ///
 /// # Errors
 /// When there is no such identity.
-pub fn identity(context: &Context, name: Option<&str>) -> Outcome<PublicKey> {
+pub fn identity(context: &mut Context, name: Option<&str>) -> Outcome<PublicKey> {
     let Some(name) = name else {
         return Ok(Keyring::open(context)?.only().map_err(say_as)?.file.public());
     };
@@ -168,8 +178,7 @@ impl Acquaintances {
 
     /// The beginning of a key in text form.
     pub fn stub(key: &str) -> String {
-        let Ok(public) = PublicKey::parse(key) else { return key.to_owned() };
-        format!("{}…", public.short_form().chars().take(12).collect::<String>())
+        PublicKey::parse(key).map_or_else(|_| key.to_owned(), |key| key.stub())
     }
 
     /// A sentence with every key in it that has a name here replaced by the name.
@@ -294,11 +303,16 @@ fn no_slot(page: &str, draft: &Draft, report: &PageReport) -> String {
             (own, quorum) if own >= quorum => format!(
                 "what is ratified or passed waits for a seal, which this node makes within {interval} s"
             ),
+            (_, quorum) if report.hosted >= quorum => format!(
+                "what is ratified or passed waits for a seal, which the node that most seats name makes \
+                 within {interval} s of reaching it"
+            ),
             (own, quorum) => format!(
                 "what is ratified or passed waits for a seal only, which takes {quorum} of {} power, \
-                 and this node is named by {own}: participants name it with `djdns host {page} --as \
+                 and this node is named by {own}: participants name it with `djdns host {page}{} --as \
                  KEY`",
-                report.total_power
+                report.total_power,
+                presence::which(report)
             ),
         });
     }
@@ -441,7 +455,7 @@ pub fn named(context: &mut Context, page: &str, prefix: &str) -> Outcome<Named> 
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn draft(sequence: u64) -> Draft {
@@ -484,9 +498,9 @@ mod tests {
         check(BALLOT_ROWS_MAX + 1, &[(7, BALLOT_ROWS_MAX), (8, 1)]);
     }
 
-    #[test]
-    fn who_has_no_slot_is_told_what_holds_them_and_the_way_out() {
-        let report = |own_seats: u64| PageReport {
+    /// A page of five, for which nobody named a node.
+    pub fn report(own_seats: u64) -> PageReport {
+        PageReport {
             summary: crate::control::report::PageSummary {
                 name: "ct.".into(),
                 page_id: String::new(),
@@ -524,7 +538,11 @@ mod tests {
                 bytes_per_second_max: None,
             },
             roster: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn who_has_no_slot_is_told_what_holds_them_and_the_way_out() {
         let draft = |states: &[(&str, usize)], slots: &[u32]| Draft {
             occupied: states.iter().map(|(word, n)| ((*word).to_owned(), *n)).collect(),
             slots: slots.to_vec(),

@@ -186,7 +186,8 @@ impl Enable {
         let wish = held.map_or_else(fresh, |held| held.wish);
         if self.dry_run {
             let (record, plan) = turn::planned(root, &wish)?;
-            return output::print(&shown(&record.manager, &plan));
+            output::print(&shown(root, &record.manager, &plan))?;
+            return may_enable(root, &wish).map_err(would_be_refused);
         }
         needs_root(root)?;
         may_enable(root, &wish)?;
@@ -223,7 +224,7 @@ impl Disable {
 fn would_undo(root: &Root, force: bool) -> Outcome {
     output::print(&match turn::undone(root, force)? {
         None => "this machine is not pointed at djdns: nothing would be done\n".to_owned(),
-        Some((record, plan)) => shown(&record.manager, &plan),
+        Some((record, plan)) => shown(root, &record.manager, &plan),
     })
 }
 
@@ -294,6 +295,14 @@ fn may_enable(root: &Root, wish: &Wish) -> Outcome {
     if root.is_real() { ask::check(wish) } else { Ok(()) }
 }
 
+/// What a rehearsal says of what the real run would end with.
+fn would_be_refused(fault: Fault) -> Fault {
+    match fault {
+        Fault::Failure(failure) => Fault::refused(format!("this would be refused: {failure}")),
+        other => other,
+    }
+}
+
 /// 127.0.0.1, and ::1 if something answers there too.
 fn addresses(root: &Root) -> Vec<SocketAddr> {
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 53));
@@ -316,12 +325,20 @@ fn needs_root(root: &Root) -> Outcome {
     )))
 }
 
+/// Whether systemd runs the services of this machine; of a directory it is taken for granted.
+fn has_services(root: &Root) -> bool {
+    !root.is_real() || root.has("/run/systemd/system")
+}
+
 /// Runs commands on the machine itself, and says of any other that it would.
 fn runner(context: &Context, root: &Root) -> impl FnMut(&[Vec<String>]) -> Vec<String> {
     let (real, quiet) = (root.is_real(), context.quiet);
+    let managed = has_services(root);
     move |commands| {
         if real {
-            return ask::run(commands);
+            let (run, left) = plan::runnable(commands, managed);
+            left.iter().filter(|_| !quiet).for_each(|left| output::note(&format!("note: {left}")));
+            return ask::run(&run);
         }
         for command in commands.iter().filter(|_| !quiet) {
             output::note(&format!("not run in a directory: {}", command.join(" ")));
@@ -336,7 +353,7 @@ fn finish(context: &Context, done: Done, said: &str) -> Outcome {
     }
     if !done.failed.is_empty() {
         return Err(Fault::refused(format!(
-            "files are changed, but not all that belongs to it: {}; `djdns system status` shows it",
+            "files are changed, but not all that belongs to it: {}",
             done.failed.join("; ")
         )));
     }
@@ -344,17 +361,18 @@ fn finish(context: &Context, done: Done, said: &str) -> Outcome {
 }
 
 /// A plan, for people.
-fn shown(manager: &str, plan: &Plan) -> String {
+fn shown(root: &Root, manager: &str, plan: &Plan) -> String {
     let mut out = format!("governed by {manager}; this would be done:\n");
     for (path, thing) in &plan.files {
         let verb = if *thing == Thing::Absent { "remove" } else { "write" };
         out += &format!("{verb} {path}\n");
         out += &thing.lines().iter().map(|line| format!("    {line}\n")).collect::<String>();
     }
-    for command in &plan.commands {
+    let (run, left) = plan::runnable(&plan.commands, has_services(root));
+    for command in run {
         out += &format!("run {}\n", command.join(" "));
     }
-    out + &plan.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>()
+    out + &plan.notes.iter().chain(&left).map(|note| format!("note: {note}\n")).collect::<String>()
 }
 
 #[cfg(test)]

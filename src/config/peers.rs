@@ -190,7 +190,11 @@ const CODE: &str = "DMCT:";
 
 /// An address at which somebody can be.
 fn usable(address: SocketAddr, text: &str) -> Result<SocketAddr, String> {
-    match address.ip().is_unspecified() || address.port() == 0 {
+    let is_everybody = match address.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_multicast(),
+    };
+    match is_everybody || address.ip().is_unspecified() || address.port() == 0 {
         true => Err(format!("nobody can be reached at `{text}`: name the address of one machine")),
         false => Ok(address),
     }
@@ -371,5 +375,8 @@ mod tests {
         }
         check("0.0.0.0:1", Err("nobody can be reached"));
         check("192.0.2.7:0", Err("nobody can be reached"));
+        for many in ["224.0.0.251:5353", "255.255.255.255", "[ff02::fb]:1", "::ffff:224.0.0.1"] {
+            check(many, Err("nobody can be reached"));
+        }
     }
 }

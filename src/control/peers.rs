@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::date;
+
 /// `djdns peers`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Peers {
@@ -114,4 +116,31 @@ pub struct Alongside {
     pub lacking: usize,
     /// Where its state is being fetched: how much of it is here.
     pub fetched_thousandths: Option<u32>,
+    /// The seal that is held until it is due, if one is.
+    pub postponed: Option<PostponedSeal>,
+}
+
+/// A seal that is held until it is due (T7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostponedSeal {
+    pub height: u64,
+    /// Seconds since 1970 (UTC): what it is dated.
+    pub time: u64,
+    /// Whether it is the newest here, and other nodes hold it; else it is held here.
+    pub here: bool,
+}
+
+impl PostponedSeal {
+    /// That it is held, in words.
+    pub fn words(&self) -> String {
+        let (height, date) = (self.height, date(self.time));
+        match self.here {
+            true => {
+                format!(
+                    "the seal at height {height} is dated {date}, other nodes hold it until then"
+                )
+            }
+            false => format!("the seal at height {height} is dated {date}, it is held until then"),
+        }
+    }
 }

@@ -269,6 +269,9 @@ pub struct Forgotten {
     pub trusted: Option<String>,
     /// Whether the pages above still led to it.
     pub linked: bool,
+    /// Only a part of it was here: it was being fetched.
+    #[serde(default)]
+    pub unfinished: bool,
 }
 
 /// `djdns page verify`.
@@ -307,8 +310,10 @@ pub struct OperationReport {
     pub owner: String,
     /// One line.
     pub change: String,
-    /// Records before and after: lines that begin with `-` or `+`.
+    /// Records before and after: lines that begin with `-` or `+`, and with two blanks what stays.
     pub diff: Vec<String>,
+    /// Others, some of them, of which either this one or that one is sealed, never both.
+    pub excludes: Vec<Rival>,
     pub approve: Power,
     pub reject: Power,
     pub abstain: Power,
@@ -338,6 +343,15 @@ pub struct OperationReport {
     /// What its participants should know before it takes effect; empty: nothing in particular.
     pub warning: String,
     pub ballots: Vec<BallotReport>,
+}
+
+/// An operation that excludes another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rival {
+    pub id: String,
+    pub author: String,
+    /// One line.
+    pub change: String,
 }
 
 /// A batch and how its operations stand; in `proposals --json`, `inbox --json` and `vote --json`.

@@ -76,12 +76,16 @@ pub enum Request {
     /// Where this node can be reached, in a code of at most so many letters; `port` is that of the
     /// short form where no address is known (D1).
     Beacon { port: u16, letters: usize },
+    /// The keys that this node knows whose short form begins so.
+    Keys { prefix: String },
     /// A stranger's signed petition to a page, from this machine (G13).
     Ask { petition: Rdata },
     /// One petition to any page held here, by the first digits of its id.
     Petition { prefix: String },
     /// The petitions to a page that wait; `all`: those that were decided, or expired, as well.
     Petitions { page: PageSelector, all: bool },
+    /// The petitions that were made on this machine, to any page.
+    OwnPetitions,
     /// As [`Request::Submit`]; the one operation among them proposes what this petition asks for.
     TakeUp { petition: Id, statements: Vec<Rdata> },
     /// A participant's signed refusal of a petition.
@@ -150,11 +154,14 @@ pub enum Answer {
         petition: PetitionReport,
         signed: Rdata,
     },
+    /// Of one page, or of none in particular.
     Petitions {
         page: String,
         petitions: Vec<PetitionReport>,
     },
     Beacon(BeaconReport),
+    /// In text; of many only some.
+    Keys(Vec<String>),
     Inbox(InboxReport),
     Staged,
     /// The page that was admitted.
@@ -186,7 +193,7 @@ pub struct WishChange {
 pub struct Draft {
     pub page: Id,
     pub name: Name,
-    /// The newest seal: the `base` of a new operation.
+    /// The `base` of a new operation: the newest seal, or the newest that is due.
     pub seal: Id,
     /// Whether the author takes part.
     pub takes_part: bool,

@@ -29,7 +29,7 @@ use crate::{
         genesis::{Genesis, GenesisRefusal},
         trie::Trie,
     },
-    store::Record,
+    store::{Record, StoreError},
     sync::Stashed,
     time::date,
 };
@@ -39,9 +39,9 @@ use crate::{
 pub enum AdoptRefusal {
     #[error(transparent)]
     Jump(#[from] Box<JumpRefusal>),
-    #[error("its keys are public: a demonstration page is accepted from nobody (P6)")]
+    #[error("its keys are public: a demonstration page is accepted from nobody")]
     Demonstration,
-    #[error("its newest seal is of {}, and this machine's clock says {} (T7)", date(*.seal), date(*.clock))]
+    #[error("its newest seal is of {}, and this machine's clock says {}", date(*.seal), date(*.clock))]
     Ahead { seal: u64, clock: u64 },
     #[error("{0}")]
     Forked(String),
@@ -66,6 +66,9 @@ impl AdoptRefusal {
         }
     }
 }
+
+/// What is said where what is fetched finds no room.
+pub const NO_ROOM: &str = "the disk is full";
 
 /// What is kept of a state that is being fetched.
 #[derive(Default)]
@@ -299,6 +302,24 @@ impl Node {
         self.store.append(id, &part).map_err(sentence)
     }
 
+    /// Lets go of what was fetched of a page that is not held, since the rest of it cannot be kept: pages that
+    /// are here need the room. Returns why, as it is told.
+    pub(super) fn give_back(&self, id: Option<&Id>, failure: Failure) -> String {
+        let is_full = self.store.is_full();
+        if let Some(id) = id.filter(|id| self.page(id).is_none()) {
+            self.state().downloads.remove(id);
+            if let Err(error) = self.store.forget(id)
+                && !matches!(error, StoreError::NoSuchPage(_))
+            {
+                tracing::warn!(page = %id, "a download is not removed: {}", sentence(error));
+            }
+        }
+        match is_full {
+            true => format!("{NO_ROOM}: it does not fit into {}", self.data_dir().display()),
+            false => failure.message,
+        }
+    }
+
     /// What is there of a page's state that is being fetched: for a new start, or none.
     pub fn stashed(&self, id: &Id) -> Stashed {
         let (genesis, leaves) = match self.state().downloads.get(id) {
@@ -403,6 +424,6 @@ fn refused(refusal: GenesisRefusal) -> AdoptRefusal {
     AdoptRefusal::Jump(Box::new(JumpRefusal::Genesis(refusal)))
 }
 
-fn here(error: crate::store::StoreError) -> AdoptRefusal {
+fn here(error: StoreError) -> AdoptRefusal {
     AdoptRefusal::Here(sentence(error))
 }

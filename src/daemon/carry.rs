@@ -109,7 +109,7 @@ fn check_due(whole: &WholePage, now: u64) -> Result<(), Failure> {
     };
     match not_due(&seal, now) {
         Some(why) => Err(Failure::refused(format!(
-            "{why}: set the clock, or bring the bundle again when that is due (T7)"
+            "{why}: set the clock, or bring the bundle again when that is due"
         ))),
         None => Ok(()),
     }
@@ -374,10 +374,21 @@ impl Node {
         if let Some(damage) = self.damaged_meant(selector) {
             return Ok(damage.page);
         }
-        // One that is still being fetched has no name yet.
+        // One that is still being fetched has the name that it is trusted for, or none.
         let state = self.state();
-        let mut meant = state.downloads.keys().filter(|id| id.has_hex_prefix(selector));
-        meant.next().filter(|_| damage::is_prefix(selector)).copied().ok_or(failure)
+        let trusted = Name::parse(selector).ok().and_then(|name| state.anchors.get(&name));
+        let is_meant = |id: &&Id| {
+            trusted == Some(*id) || damage::is_prefix(selector) && id.has_hex_prefix(selector)
+        };
+        let is_stored = |id: &Id| state.pages.contains_key(id) || state.damaged.contains_key(id);
+        match (state.downloads.keys().find(is_meant), trusted) {
+            (Some(id), _) => Ok(*id),
+            (None, Some(id)) if !is_stored(id) => Err(Failure::not_found(format!(
+                "nothing of the page {id}, trusted for {selector}, is here: `djdns page forget {selector} \
+                 --untrust` takes the trust back"
+            ))),
+            _ => Err(failure),
+        }
     }
 }
 
@@ -388,14 +399,23 @@ impl Node {
 /// [`Failure`] when there is none, or the disk fails.
 pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<Forgotten, Failure> {
     let stored = node.stored(selector);
+    let mut anchors = node.anchors().into_iter();
+    let known_as = anchors.find(|(_, page)| stored.as_ref().is_ok_and(|id| id == page));
     if untrust && let Some(forgotten) = trust_no_more(node, selector, stored.as_ref().ok())? {
         return Ok(forgotten);
     }
     let id = stored?;
     let page = node.page(&id);
+    let neighbours = node.running().and_then(Running::neighbours);
+    let unfinished = page.is_none() && !node.is_damaged(&id);
+    if let Some(neighbours) = neighbours.filter(|_| unfinished) {
+        neighbours.want_no_more(&id);
+    }
     let linked = page.as_ref().is_some_and(|page| node.is_linked(page.page()));
     let mut state = node.state();
     match node.store.forget(&id) {
+        // It was given up meanwhile.
+        Err(StoreError::NoSuchPage(_)) if unfinished => {}
         Err(StoreError::NoSuchPage(_)) => {
             return Err(Failure::not_found(format!("there is no page {id} here")));
         }
@@ -415,20 +435,26 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
         node.view.store(Arc::new(node.view.load().without_page(&id)));
     }
     let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
-    let trusted = trusted.map(|(name, _)| name.to_string());
+    let trusted = trusted.map(|(name, _)| name.clone());
     // Whoever holds these may wait for the state.
     drop(state);
+    node.tell_change(&id);
     node.inboxes.forget(&id);
     node.outboxes.forget(&id);
+    if let Some(neighbours) = neighbours.filter(|_| unfinished) {
+        neighbours.want_anchors();
+    }
     Ok(Forgotten {
         demonstration: page.as_ref().is_some_and(|page| page.page().is_demonstration()),
         page_id: id.to_string(),
         name: page
             .map(|page| page.page().name().clone())
             .or(damaged.and_then(|damage| damage.name))
+            .or(known_as.filter(|_| unfinished).map(|(name, _)| name))
             .map(|name| name.to_string()),
-        trusted,
+        trusted: trusted.map(|name| name.to_string()),
         linked,
+        unfinished,
     })
 }
 
@@ -455,5 +481,6 @@ fn trust_no_more(
         name: Some(name.to_string()),
         trusted: None,
         linked: false,
+        unfinished: false,
     }))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::node::Node;
+use super::{node::Node, running::Running};
 use crate::{
     control::report::{CandidateReport, Contradiction, FieldReport, VoiceReport},
     governance::{
@@ -49,7 +49,10 @@ pub fn stale(node: &Node, page: &Governance, picture: &Picture) -> Option<String
 
 /// Why the page is fresh, or why not.
 pub fn in_words(node: &Node, page: &Governance, picture: &Picture) -> String {
-    stale(node, page, picture).unwrap_or_else(|| {
+    let neighbours = node.running().and_then(Running::neighbours);
+    let postponed = neighbours.and_then(|others| others.postponed(&page.page().id()));
+    let postponed = postponed.map(|seal| format!("; {}", seal.words())).unwrap_or_default();
+    let words = stale(node, page, picture).unwrap_or_else(|| {
         match picture.freshness {
             Freshness::Demonstration => "it is a demonstration, which no other node has a say in",
             Freshness::Unsealable => {
@@ -58,7 +61,8 @@ pub fn in_words(node: &Node, page: &Governance, picture: &Picture) -> String {
             _ => "enough power says that what is held here is the newest",
         }
         .to_owned()
-    })
+    });
+    words + &postponed
 }
 
 /// The participants for whom each node may speak.

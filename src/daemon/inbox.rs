@@ -177,13 +177,30 @@ fn id_of(answer: &Answer) -> Option<String> {
     }
 }
 
-/// The petitions to a page, in the order in which they came.
+/// The petitions to a page, in the order in which they came, and after them those that were sent from
+/// here to the nodes that host it.
 ///
 /// # Errors
 /// [`Failure`] when the inbox cannot be read.
 pub fn of(node: &Node, page: &Governance, all: bool, now: u64) -> Result<Answer, Failure> {
-    let petitions = petitions(node, page, all, now)?;
+    let mut petitions = petitions(node, page, all, now)?;
+    petitions.extend(outbox::sent(node, page, all, now)?);
     Ok(Answer::Petitions { page: page.page().name().to_string(), petitions })
+}
+
+/// The petitions that were made on this machine, to any page, the newest first.
+///
+/// # Errors
+/// [`Failure`] when an inbox cannot be read.
+pub fn own(node: &Node, now: u64) -> Result<Answer, Failure> {
+    let mut own = Vec::new();
+    for page in status::in_order(node) {
+        let local = |one: &PetitionReport| one.source == Source::Local.to_string();
+        own.extend(petitions(node, &page, true, now)?.into_iter().filter(local));
+        own.extend(outbox::sent(node, &page, true, now)?);
+    }
+    own.sort_by_key(|petition| (std::cmp::Reverse(petition.received), petition.id.clone()));
+    Ok(Answer::Petitions { page: String::new(), petitions: own })
 }
 
 /// How many petitions to a page wait.
@@ -410,6 +427,11 @@ pub fn petition_report(
     let before = match proposal.map(|proposal| proposal.operation().change.parent()) {
         Some(parent) => report::at_version(page, &asking.owner, parent),
         None => page.ratified(&asking.owner).0,
+    };
+    // What it was made on is not remembered past a seal: then all that is asked for is shown.
+    let before = match after.as_ref().is_ok_and(|after| *after == before) {
+        true => RecordSets::default(),
+        false => before,
     };
     PetitionReport {
         id: petition.id().to_string(),

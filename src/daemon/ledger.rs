@@ -18,7 +18,7 @@ use super::{
     inbox,
     many::{Admitted, admit_each},
     node::{Node, State, sentence},
-    trail::short,
+    report::short,
     verify::check_forks,
     whole::{self, Check, Note, Step, WholeRefusal},
 };
@@ -34,7 +34,7 @@ use crate::{
     },
     id::{Id, Kind},
     key::PublicKey,
-    page::trie::Trie,
+    page::{genesis::Genesis, trie::Trie},
     store::Record,
     sync::{
         Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer,
@@ -113,18 +113,24 @@ impl Ledger for Node {
     }
 
     fn adopt(&self, snapshot: Snapshot) -> Result<(), Refused> {
-        Node::adopt(self, &snapshot).map_err(|refusal| match &refusal {
+        Node::adopt(self, &snapshot).map_err(|refusal| match refusal {
             _ if refusal.is_fault() => Refused::Fault(refusal.to_string()),
-            AdoptRefusal::Here(_) => Refused::Here(refusal.to_string()),
+            AdoptRefusal::Here(failure) => {
+                let page = Genesis::decode(&snapshot.genesis).map(|genesis| genesis.id());
+                Refused::Here(self.give_back(page.ok().as_ref(), failure))
+            }
             _ => Refused::NotNow(refusal.to_string()),
         })
     }
 
-    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]) {
-        // What is not kept is fetched again after a restart.
-        if let Err(failure) = Node::stash(self, page, genesis, leaves) {
-            tracing::warn!(%page, "what was fetched could not be kept: {failure}");
-        }
+    fn stash(
+        &self,
+        page: &Id,
+        genesis: Option<&[u8]>,
+        leaves: &[(Id, Vec<u8>)],
+    ) -> Result<(), String> {
+        let stashed = Node::stash(self, page, genesis, leaves);
+        stashed.map_err(|failure| self.give_back(Some(page), failure))
     }
 
     fn stashed(&self, page: &Id) -> Stashed {

@@ -36,6 +36,7 @@ mod book;
 mod complaints;
 mod contacts;
 mod door;
+mod doubles;
 mod fetching;
 mod jobs;
 mod letters;
@@ -49,6 +50,7 @@ pub mod sightings;
 pub mod sockets;
 
 use complaints::Complaints;
+use doubles::Doubles;
 pub use fetching::fetched_words;
 use jobs::Jobs;
 use misses::Misses;
@@ -96,6 +98,7 @@ struct Shared {
     /// Who was caught at a lie, and is not let in.
     liars: Mutex<BTreeSet<PublicKey>>,
     complaints: Complaints,
+    doubles: Mutex<Doubles>,
     told: Told,
 }
 
@@ -149,6 +152,7 @@ impl Neighbours {
             handed: ArcSwap::default(),
             liars: Mutex::default(),
             complaints: Complaints::default(),
+            doubles: Mutex::default(),
             told: Told::default(),
         });
         let network = {
@@ -274,6 +278,7 @@ impl Shared {
                 self.misses().came(&page);
                 self.tell(|facts| {
                     facts.given_up.remove(&page);
+                    facts.stuck.remove(&page);
                 });
             }
             Event::GaveUp { page, why } => {

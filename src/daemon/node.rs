@@ -51,6 +51,11 @@ pub use opening::Reopening;
 /// Tells how far long work is: a label, how much is done, of how much.
 pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
+/// Whether there is no data directory, or nothing of a node in it. Where it cannot be looked there may be.
+pub fn is_new(data_dir: &Path) -> bool {
+    matches!(data_dir.join("pages").try_exists(), Ok(false))
+}
+
 /// The pages of one data directory.
 pub struct Node {
     data_dir: PathBuf,

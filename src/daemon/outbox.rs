@@ -133,6 +133,25 @@ pub fn with_prefix(
     found
 }
 
+/// The petitions to a page that were sent from here and are not decided; `all`: every one of them.
+///
+/// # Errors
+/// [`Failure`] when an outbox cannot be read.
+pub fn sent(
+    node: &Node,
+    page: &Governance,
+    all: bool,
+    now: u64,
+) -> Result<Vec<PetitionReport>, Failure> {
+    let is_decided = |row: &Sent| {
+        matches!(row.fate(now), SentFate::TakenUp(_) | SentFate::Refused(_) | SentFate::Expired)
+    };
+    with_outbox(node, &page.page().id(), |outbox| {
+        let rows = outbox.rows().filter(|row| all || !is_decided(row));
+        Ok(rows.map(|row| report(page, row, now)).collect())
+    })
+}
+
 /// A node is there that may not have been before: what it was to be asked without success is due.
 pub fn met(node: &Node, host: &PublicKey) {
     let mut outboxes = node.outboxes.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,12 +161,14 @@ pub fn met(node: &Node, host: &PublicKey) {
     }
 }
 
-/// What is to be asked of hosts now; it counts as asked.
-pub fn due(node: &Node, now: u64) -> Vec<Delivery> {
+/// What is to be asked of hosts now, but of those that are `busy` with an earlier question; it counts as
+/// asked.
+pub fn due(node: &Node, busy: &[PublicKey], now: u64) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
     for page in node.pages().into_iter().filter(|page| is_elsewhere(node, page)) {
         let hosts = hosts(&page);
-        let errands = with_outbox(node, &page.page().id(), |outbox| Ok(outbox.due(&hosts, now)));
+        let errands =
+            with_outbox(node, &page.page().id(), |outbox| Ok(outbox.due(&hosts, busy, now)));
         let errands = noted(node, errands);
         if errands.is_empty() {
             continue;
@@ -357,7 +378,7 @@ mod tests {
 
     /// Carries what is due from one node to the other, as the network would.
     fn carry(from: &Node, to: &Node, now: u64) -> usize {
-        let deliveries = due(from, now);
+        let deliveries = due(from, &[], now);
         for Delivery { errand, .. } in &deliveries {
             let address: IpAddr = [192, 0, 2, 1].into();
             let answer = match &errand.request {
@@ -386,6 +407,18 @@ mod tests {
         drop(mine);
         // Whatever the machine does, it is kept.
         let mine = node(8, &disks[1].reboot(Survival::all().next().unwrap()));
+        let listed = |node: &Node, all: bool| {
+            let page = node.page(&page).unwrap();
+            let of = |answer| match answer {
+                Answer::Petitions { petitions, .. } => {
+                    petitions.into_iter().map(|one| one.source).collect::<Vec<String>>()
+                }
+                other => panic!("{other:?}"),
+            };
+            (of(inbox::of(node, &page, all, NOW).unwrap()), of(inbox::own(node, NOW).unwrap()))
+        };
+        let sent_from_here = vec!["sent".to_owned()];
+        assert_eq!(listed(&mine, false), (sent_from_here.clone(), sent_from_here.clone()));
         let prefix = asked.id().to_string();
         let status = |now| state(inbox::one(&mine, &prefix, now));
         assert_eq!(status(NOW), sent("on its way", 0));
@@ -403,6 +436,9 @@ mod tests {
         let later = NOW + PETITION_FATE_INTERVAL.as_secs();
         assert_eq!(carry(&mine, &host, later), 1);
         assert_eq!(status(later), sent("refused", 1));
+        assert_eq!(listed(&mine, false), (vec![], sent_from_here.clone()), "it is decided");
+        assert_eq!(listed(&mine, true).0, sent_from_here);
+        assert_eq!(listed(&host, true), (vec!["192.0.2.1".to_owned()], vec![]));
         assert_eq!((carry(&mine, &host, later + 9999), next(&mine, later)), (0, None));
     }
 

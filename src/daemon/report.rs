@@ -3,7 +3,7 @@
 use super::{batch, node::Node, seats::Seats};
 use crate::{
     control::{
-        report::{Away, BallotReport, OperationReport, Power},
+        report::{Away, BallotReport, OperationReport, Power, Rival},
         request::{Answer, Failure},
     },
     governance::{
@@ -172,6 +172,7 @@ pub fn operation(page: &Governance, seats: &Seats, proposal: &Proposal) -> Opera
     let expires = proposal.base_time() + OPERATION_LIFE.as_secs();
     let counts = proposal.cast().filter(|(_, cast)| cast.choice != Choice::Withdraw);
     OperationReport {
+        excludes: excludes(page, proposal, &state),
         state: state.word().to_owned(),
         reason: reason(page, seats, proposal, &state),
         expires: Some(expires),
@@ -229,6 +230,7 @@ fn outline(
         },
         change: describe_in(page, operation),
         diff: diff_of(page, change),
+        excludes: Vec::new(),
         approve: Power(tally.approve),
         reject: Power(tally.reject),
         abstain: Power(tally.abstain()),
@@ -248,6 +250,29 @@ fn outline(
         warning: String::new(),
         ballots: Vec::new(),
     }
+}
+
+/// Operations that are named as excluded, and those that are looked at for it (choice: a line each, and
+/// a list of five thousand in a moment).
+const RIVALS_MAX: usize = 3;
+const RIVALS_SOUGHT_MAX: usize = 100;
+
+/// What may be sealed instead of an operation that may be sealed.
+fn excludes(page: &Governance, proposal: &Proposal, state: &State) -> Vec<Rival> {
+    if !matches!(state, State::Open | State::Ratified | State::Passed) {
+        return Vec::new();
+    }
+    let may_count = |other: &&Proposal| {
+        let state = page.state(other);
+        matches!(state, State::Open | State::Ratified | State::Passed | State::Outvoted(_))
+    };
+    let rival = |other: &Proposal| Rival {
+        id: other.statement().id().to_string(),
+        author: other.statement().author().to_string(),
+        change: describe_in(page, other.operation()),
+    };
+    let rivals = page.rivals(proposal).take(RIVALS_SOUGHT_MAX).filter(may_count);
+    rivals.take(RIVALS_MAX).map(rival).collect()
 }
 
 /// Participants who are named as missing (choice: a line; more are counted).
@@ -310,9 +335,16 @@ pub fn word(choice: Choice) -> &'static str {
 
 /// Why the operation stands where it stands, in one sentence.
 fn reason(page: &Governance, seats: &Seats, proposal: &Proposal, state: &State) -> String {
-    let unsealed = match seats.are_enough() {
-        true => "",
-        false => "; for that, too few participants have named a node (`djdns host`)",
+    let unsealed = match (seats.are_enough(), seats.node) {
+        (true, _) => String::new(),
+        (false, None) => {
+            "; for that, too few participants have named a node (`djdns host`)".to_owned()
+        }
+        (false, Some(_)) => format!(
+            "; for that, too few participants have named the same node (`djdns host {}{}`)",
+            page.page().name(),
+            seats.which()
+        ),
     };
     match state {
         State::Open => missing(page, proposal),
@@ -334,7 +366,10 @@ fn outvoted(page: &Governance, proposal: &Proposal, other: &Id) -> String {
         true => "has more power",
         false => "has as much power and the smaller id",
     };
-    format!("{} changes the same name and {why}; propose this again on top of it", other.short())
+    format!(
+        "{} changes the same name and {why}; propose this again, and it is made on top of that one",
+        other.short()
+    )
 }
 
 fn missing(page: &Governance, proposal: &Proposal) -> String {
@@ -437,10 +472,9 @@ pub fn describe(operation: &Operation) -> String {
     }
 }
 
-fn short(key: RawKey) -> String {
-    let key = PublicKey::admit(key).map(|key| key.short_form());
-    // The first characters are those of the key's kind, the same for all.
-    key.map_or_else(|refusal| refusal.to_string(), |key| format!("z6Mk…{}", &key[key.len() - 6..]))
+/// A key as it is told in passing.
+pub(super) fn short(key: RawKey) -> String {
+    PublicKey::admit(key).map_or_else(|refusal| refusal.to_string(), |key| key.stub())
 }
 
 /// Lines of a difference that are shown, and characters of each (choice: a large entry must not
@@ -448,12 +482,39 @@ fn short(key: RawKey) -> String {
 const DIFF_LINES: usize = 40;
 const LINE_CHARS: usize = 400;
 
+/// Records that stay and are shown one by one (choice: an address or two do not go along unseen, and a large
+/// entry is a line).
+const STAYING_LINES: usize = 2;
+
 /// What a change does to the records, line by line.
 fn diff_of(page: &Governance, change: &Change) -> Vec<String> {
     let Change::SetEntry(set) = change else { return Vec::new() };
     let before = at_version(page, &set.owner, set.parent);
     let after = RecordSets::admit(set.sets.clone(), &set.owner, page.page().name());
-    diff(&set.owner, &before, &after.unwrap_or_default())
+    let after = after.unwrap_or_default();
+    let mut lines = diff(&set.owner, &before, &after);
+    lines.extend(staying(&set.owner, &before, &after));
+    lines
+}
+
+/// The records that a change leaves as they are: they go along with it.
+fn staying(owner: &Owner, before: &RecordSets, after: &RecordSets) -> Vec<String> {
+    let held = lines(owner, before);
+    let stays: Vec<String> =
+        lines(owner, after).into_iter().filter(|line| held.contains(line)).collect();
+    if stays.len() <= STAYING_LINES {
+        let line = |line| format!("  {} stays", shortened(line, LINE_CHARS));
+        return stays.into_iter().map(line).collect();
+    }
+    let types: Vec<String> = after
+        .iter()
+        .filter(|set| {
+            let old = before.get(set.rtype).filter(|old| old.ttl == set.ttl);
+            old.is_some_and(|old| old.rdata.iter().any(|rdata| set.rdata.contains(rdata)))
+        })
+        .map(|set| set.rtype.to_string())
+        .collect();
+    vec![format!("  {} more records stay: {}", stays.len(), types.join(", "))]
 }
 
 /// What becomes of the records at `owner`, line by line.

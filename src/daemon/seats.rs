@@ -67,7 +67,7 @@ impl Seats {
             None => "nobody named a node".to_owned(),
         };
         let missing = self.lacking(page.page().roster());
-        let which = self.node.map_or(String::new(), |node| format!(" --node {node}"));
+        let which = self.which();
         format!(
             "{name} {is_not}: a seal takes {} of {} power, and {named}; domain changes are served as \
              soft, changes of participants wait; all have to name one node; whose seat is missing \
@@ -85,13 +85,19 @@ impl Seats {
             return None;
         }
         let name = page.page().name();
+        let which = self.which();
         Some(format!(
             "with this change {name} is sealed no further until more seats name its node: a seal then \
              takes {quorum} of {} power, and the node was named by {held}; let these run `djdns host \
-             {name}`, who joins right after the change: {}",
+             {name}{which}`, who joins right after the change: {}",
             roster.total(),
             self.lacking(&roster)
         ))
+    }
+
+    /// What names their node in a command: who names it elsewhere would else name one of their own.
+    pub fn which(&self) -> String {
+        self.node.map_or(String::new(), |node| format!(" --node {node}"))
     }
 
     fn lacking(&self, roster: &Roster) -> String {

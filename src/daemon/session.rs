@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    beacon, carry, explain, field, history, inbox,
+    beacon, carry, explain, field, history, inbox, keys,
     many::admit_all,
     neighbours::{Neighbours, REFUSED},
     node::{Node, Progress, sentence},
@@ -56,8 +56,14 @@ impl Session for NodeSession {
             Request::Stats => Answer::Stats(Box::new(stats::stats(&node, running(&node)?))),
             Request::Peers => Answer::Peers(Box::new(neighbours(&node)?.peers()?)),
             Request::Connect { to } => {
-                let to: Contact = to.parse().map_err(Failure::refused)?;
-                Answer::Connected(neighbours(&node)?.connect(&to)?)
+                let neighbours = neighbours(&node)?;
+                Answer::Connected(match PublicKey::parse(&to) {
+                    Ok(key) => neighbours.connect_known(&key)?,
+                    Err(_) => {
+                        let to: Contact = to.parse().map_err(Failure::refused)?;
+                        neighbours.connect(&to)?
+                    }
+                })
             }
             Request::Log { from, wait } => {
                 let patience = if wait { LOG_WAIT } else { Duration::ZERO };
@@ -97,11 +103,13 @@ impl Session for NodeSession {
             Request::Beacon { port, letters } => {
                 Answer::Beacon(beacon::report(&node, port, letters)?)
             }
+            Request::Keys { prefix } => Answer::Keys(keys::beginning(&node, &prefix)),
             Request::Ask { petition } => inbox::ask(&node, &petition, node.now())?,
             Request::Petition { prefix } => inbox::one(&node, &prefix, node.now())?,
             Request::Petitions { page, all } => {
                 inbox::of(&node, &node.select(&page)?, all, node.now())?
             }
+            Request::OwnPetitions => inbox::own(&node, node.now())?,
             Request::Refuse { refusal } => inbox::refuse(&node, &refusal, node.now())?,
             Request::Inbox { key } => inbox::awaiting(&node, key, node.now())?,
             Request::Stage { genesis, entries, said } => self.stage(genesis, entries, said)?,
@@ -206,8 +214,14 @@ fn join(node: &Node, name: Name, page: Id, progress: Progress) -> Result<Answer,
     let before = node.set_anchor(&name, Some(page))?;
     let joining = neighbours.join(&Lacking { page, name: name.clone() }, progress);
     if joining.state == REFUSED {
-        node.set_anchor(&name, before)?;
-        return Err(Failure::refused(format!("{page} is not trusted: {}", joining.words)));
+        return Err(match node.set_anchor(&name, before) {
+            Ok(_) => Failure::refused(format!("{page} is not trusted: {}", joining.words)),
+            Err(failure) => Failure::refused(format!(
+                "{page} is not to be had: {}. It is trusted for {name} all the same, since that could not be \
+                 taken back: {failure}",
+                joining.words
+            )),
+        });
     }
     Ok(Answer::Joining(joining))
 }
@@ -277,7 +291,7 @@ fn draft(
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
-        seal: page.page().seal(),
+        seal: page.base(&author, node.now()),
         takes_part: page.page().roster().power(&author).is_some(),
         occupied: if free.len() < slots { occupied(page, &author) } else { Vec::new() },
         slots: free,

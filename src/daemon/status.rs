@@ -1,6 +1,7 @@
 //! Health in words, and the pages as tables show them.
 
 use super::{
+    adopt::NO_ROOM,
     beacon,
     damage::Damage,
     field, inbox,
@@ -22,6 +23,7 @@ use crate::{
     id::Id,
     key::{PublicKey, RawKey},
     page::name::Name,
+    time::date,
 };
 
 /// `djdns status`.
@@ -47,11 +49,21 @@ pub fn status(node: &Node) -> Status {
     let held = node.held().into_iter().map(|(_, why)| why);
     let unsealed: Vec<String> =
         pages.iter().filter_map(|page| unsealed_page(node, page)).chain(held).collect();
+    let dated: Vec<String> = pages.iter().filter_map(|page| dated_ahead(node, page)).collect();
     let stale: Vec<String> = pages.iter().filter_map(|page| stale_page(node, page)).collect();
+    let neighbours = running.and_then(Running::neighbours);
+    let held_up = |id: &Id| neighbours.and_then(|others| others.held_up(id));
+    let is_too_large = |id: &Id| held_up(id).is_some_and(|why| why.contains(NO_ROOM));
     let health = match (root, missing, notices.is_empty()) {
+        _ if node.store.is_full() => {
+            "the disk is full, so nothing new is taken in: make room where the data directory is"
+        }
         (None, ..) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
         (_, Some((_, id)), _) if is_damaged(id) => {
             "a trusted page is damaged, so no name below it resolves, see the notices"
+        }
+        (_, Some((_, id)), _) if is_too_large(id) => {
+            "the disk is full: a trusted page does not fit, so no name below it resolves, see the notices"
         }
         (_, Some(_), _) => {
             "a trusted page is not here, so no name below it resolves, see the notices: bring it with \
@@ -76,6 +88,7 @@ pub fn status(node: &Node) -> Status {
         _ if !waiting.is_nothing() => "names resolve; something waits for people, see below",
         _ if !doors.is_empty()
             || query_log
+            || !dated.is_empty()
             || has_troubles(forwarding.as_ref())
             || peers.as_ref().is_some_and(|peers| !peers.troubles.is_empty()) =>
         {
@@ -94,6 +107,7 @@ pub fn status(node: &Node) -> Status {
     let notices: Vec<String> = notices
         .into_iter()
         .chain(missing)
+        .chain(dated)
         .chain(forked.into_iter().map(|(_, words)| words))
         .collect();
     Status {
@@ -340,21 +354,37 @@ fn waiting_one(page: &Governance, seats: &Seats, proposal: &Proposal) -> Waiting
     }
 }
 
+/// That the newest seal of a page that this node seals is dated ahead, where no other node is there that
+/// holds it: whether this machine's clock or that date is wrong is not known then.
+fn dated_ahead(node: &Node, page: &Governance) -> Option<String> {
+    let id = page.page().id();
+    let neighbours = node.running().and_then(Running::neighbours);
+    let is_told = neighbours.is_some_and(|others| others.postponed(&id).is_some());
+    let is_ours = !is_told && Seats::of_node(page, node.key()).are_enough();
+    page.check_clock(node.now()).err().filter(|_| is_ours)?;
+    Some(format!(
+        "the newest seal of {} is dated {}, and this machine's clock says {}: one of the two is wrong. It is \
+         sealed further, a second later each time, and other nodes hold that until then",
+        page.page().name(),
+        date(page.page().head().time),
+        date(node.now())
+    ))
+}
+
 /// Why a page is not sealed, in a sentence: this node was named for too few seats, or something waits
 /// for a seal that no node can make (S8).
 pub fn unsealed_page(node: &Node, page: &Governance) -> Option<String> {
     let own = Seats::of_node(page, node.key());
     if own.are_enough() {
-        let behind = page.check_clock(node.now()).err()?;
-        return Some(format!("{} is not sealed: {behind}", page.page().name()));
+        return None;
     }
     let most = Seats::of(page);
     let is_wanted = own.held > 0 || !page.page().is_demonstration() && waits_for_a_seal(page);
     if most.are_enough() || !is_wanted {
         return None;
     }
-    let seats = if own.held > 0 { own } else { most };
-    Some(seats.missing(page, &node.key()))
+    // Every node that says so names the same one: else each would be named at home, and none by enough.
+    Some(most.missing(page, &node.key()))
 }
 
 fn waits_for_a_seal(page: &Governance) -> bool {

@@ -221,7 +221,7 @@ fn against(signed: &Signed, held: Option<&(Id, Signed)>) -> String {
         .nodes
         .iter()
         .filter(|node| others.nodes.contains(node))
-        .map(|node| short(node.raw()))
+        .map(PublicKey::stub)
         .collect();
     let by = match &nodes[..] {
         [] => String::new(),
@@ -281,13 +281,5 @@ fn present(presence: &Presence) -> String {
     match lent.is_empty() {
         true => node,
         false => format!("{node}; lends {}{until}", lent.join(", ")),
-    }
-}
-
-/// The key of a node as it is told in passing.
-pub(super) fn short(key: RawKey) -> String {
-    match PublicKey::admit(key).map(|key| key.short_form()) {
-        Ok(key) => format!("z6Mk…{}", &key[key.len() - 6..]),
-        Err(refusal) => refusal.to_string(),
     }
 }

@@ -11,18 +11,26 @@ use anyhow::bail;
 use arc_swap::ArcSwap;
 
 use super::{
+    neighbours::Neighbours,
     node::Node,
+    running::Running,
     stats::stats,
-    status::{in_words, status},
+    status::{self, in_words, status},
 };
 use crate::{
     config::door::HttpDoor,
-    control::running::{PageStats, PeerStats, Stats, Times, UpstreamReport},
+    control::{
+        peers::{Peer, Peers},
+        remarks,
+        report::PageSummary,
+        running::{PageStats, PeerStats, Stats, Times, UpstreamReport},
+    },
     dns::{Access, holder},
     http::{
-        Health, Http, Serving, Shown,
+        Health, Http, List, Serving, Shown,
         metrics::{Family, Histogram},
     },
+    key::PublicKey,
     limits::METRICS_PAGES_MAX,
 };
 
@@ -82,6 +90,70 @@ impl Shown for Web {
     fn health(&self) -> Health {
         let status = status(&self.0);
         Health { serves: status.resolves, words: in_words(&status) }
+    }
+
+    fn lists(&self) -> Vec<List> {
+        let peers = self.0.running().and_then(Running::neighbours).map(Neighbours::peers);
+        let peers = peers.and_then(Result::ok);
+        [pages_shown(&status::pages(&self.0))]
+            .into_iter()
+            .chain(peers.as_ref().map(nodes))
+            .collect()
+    }
+}
+
+/// Rows of a list on the status page (choice: as many as somebody reads; the commands show all).
+const ROWS_SHOWN: usize = 100;
+
+/// The pages, and how each stands beside those of other nodes.
+fn pages_shown(pages: &[PageSummary]) -> List {
+    let row = |page: &PageSummary| {
+        let remarks = remarks::of(page);
+        let beside = page.alongside.as_ref().filter(|beside| beside.peers > 0 && beside.in_step);
+        let beside = beside.map(|beside| remarks::beside(page, beside));
+        let remarks = [Some(remarks).filter(|words| !words.is_empty()), beside];
+        let remarks: Vec<String> = remarks.into_iter().flatten().collect();
+        vec![
+            page.name.clone(),
+            page.page_id.chars().take(8).collect(),
+            page.height.to_string(),
+            page.entries.to_string(),
+            page.open_operations.to_string(),
+            remarks.join(", "),
+        ]
+    };
+    List {
+        title: counted(pages.len(), "page", "page list"),
+        head: vec!["name", "page", "height", "entries", "open", "remarks"],
+        rows: pages.iter().take(ROWS_SHOWN).map(row).collect(),
+    }
+}
+
+/// The other nodes that are connected.
+fn nodes(peers: &Peers) -> List {
+    let row = |peer: &Peer| {
+        let key = PublicKey::parse(&peer.key).map_or_else(|_| peer.key.clone(), |key| key.stub());
+        let answers = match peer.silent_seconds {
+            Some(seconds) => format!("silent for {seconds} s"),
+            None => format!("{:.1} ms", peer.round_trip_seconds * 1000.0),
+        };
+        vec![key, peer.address.clone(), peer.found.clone(), answers, peer.pages.len().to_string()]
+    };
+    List {
+        title: counted(peers.peers.len(), "other node", "peers"),
+        head: vec!["node", "address", "found", "answers in", "pages of both"],
+        rows: peers.peers.iter().take(ROWS_SHOWN).map(row).collect(),
+    }
+}
+
+/// How many there are, and where the rest of them is where only some are shown.
+fn counted(count: usize, one: &str, command: &str) -> String {
+    let count_words = if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
+    match count > ROWS_SHOWN {
+        true => {
+            format!("{count_words}, the first {ROWS_SHOWN} of them; `djdns {command}` shows all")
+        }
+        false => count_words,
     }
 }
 

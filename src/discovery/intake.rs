@@ -34,8 +34,8 @@ struct Allowance {
 pub enum Taken {
     /// No beacon, one that has expired or was replaced, or too many of them.
     Refused,
-    /// This node's own.
-    Own,
+    /// Of this node's own key: its own, or that of another node that has its key.
+    Own(Beacon),
     /// Heard before; told of again if that is long ago.
     Known(Option<Beacon>),
     /// A node not heard lately, or one that says something new.
@@ -67,7 +67,7 @@ impl Intake {
             return Taken::Refused;
         }
         match Beacon::admit(bytes) {
-            Ok(beacon) if beacon.key() == self.me => Taken::Own,
+            Ok(beacon) if beacon.key() == self.me => Taken::Own(beacon),
             Ok(beacon) if !beacon.is_expired(now) => self.learn(digest, beacon, now, ticks),
             _ => Taken::Refused,
         }
@@ -176,7 +176,7 @@ mod tests {
         check(first.bytes(), 0, later, Taken::Refused);
         check(newer.bytes(), 2000, later, Taken::Refused);
         check(beacon(2, 1000).bytes(), 2000, later, Taken::Refused);
-        check(beacon(0, 1000).bytes(), 0, later, Taken::Own);
+        check(beacon(0, 1000).bytes(), 0, later, Taken::Own(beacon(0, 1000)));
         check(b"", 0, later, Taken::Refused);
         check(&[0; BEACON_BYTES_MAX + 1], 0, later, Taken::Refused);
         let mut forged = beacon(3, 1000).bytes().to_vec();

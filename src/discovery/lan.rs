@@ -164,7 +164,8 @@ impl Browser {
         let Some(bytes) = beacon_bytes(service) else { return };
         let beacon = match self.intake.take(&bytes, None, (self.now)(), (self.ticks)()) {
             Taken::New(beacon) | Taken::Known(Some(beacon)) => beacon,
-            Taken::Known(None) | Taken::Own | Taken::Refused => return,
+            Taken::Own(beacon) if beacon != lock(&self.shared).beacon => beacon,
+            Taken::Known(None) | Taken::Own(_) | Taken::Refused => return,
         };
         let addresses = service.get_addresses().iter();
         let hints = addresses.filter_map(|ip| hint(ip, beacon.short().port()));

@@ -128,6 +128,8 @@ const EDE_SYNTHESIZED: u16 = 29;
 const EDE_INVALID_TYPE: u16 = 30;
 
 pub(super) const CLASS_IN: u16 = 1;
+/// Why an answer may be old (T6).
+pub(super) const STALE: &str = "too few attest that this is newest";
 /// RFC 9824 section 3.5: no record, and no question, has this type.
 const NXNAME: RecordType = RecordType(128);
 
@@ -572,7 +574,7 @@ impl<'v> Search<'v> {
                 format!("{name} is forked: two seals of height {height} contradict each other")
                     .into()
             }
-            _ => "too few attest that this is newest".into(),
+            _ => STALE.into(),
         }
     }
 }

@@ -12,6 +12,7 @@
 
 use std::{
     io,
+    mem::zeroed,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsRawFd, BorrowedFd},
     ptr,
@@ -22,24 +23,26 @@ use crate::limits::{DNS_UDP_BATCH, DNS_UDP_QUERY_BYTES_MAX, UDP_ANSWER_BYTES_MAX
 /// Room for one answer.
 pub type Room = [u8; UDP_ANSWER_BYTES_MAX as usize];
 
-/// Datagrams that were received together, and the answers to them.
+/// Datagrams that were received together, and the answers to them. What the kernel is told lies close
+/// together, apart from the room for what is said: a call for one datagram touches little.
 pub struct Batch {
     slots: Box<[Slot]>,
+    parts: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
+    queries: Box<[[u8; DNS_UDP_QUERY_BYTES_MAX]]>,
+    answers: Box<[Room]>,
     /// How many slots hold a datagram.
     received: usize,
 }
 
-/// One datagram and its answer. The kernel writes `from` and `query`, and reads `from` and `answer`.
+/// Of one datagram where it came from, and how long it and its answer are.
+#[derive(Clone, Copy)]
 struct Slot {
     from: Address,
     from_len: libc::socklen_t,
     query_len: usize,
     /// 0: it gets none.
     answer_len: usize,
-    part: libc::iovec,
-    query: [u8; DNS_UDP_QUERY_BYTES_MAX],
-    answer: Room,
 }
 
 /// Where a datagram came from, as the kernel writes it. All of it is plain old data, valid in every bit
@@ -54,18 +57,23 @@ union Address {
 
 const ADDRESS_BYTES: libc::socklen_t = size_of::<Address>() as libc::socklen_t;
 
-// SAFETY: the pointers in `headers` and `part` lead into this batch only, and are followed by nobody but
+// SAFETY: the pointers in `headers` and `parts` lead into this batch only, and are followed by nobody but
 // the calls right after which they are stale.
 unsafe impl Send for Batch {}
 
 impl Batch {
     /// Room for [`DNS_UDP_BATCH`] datagrams.
     pub fn new() -> Batch {
-        // SAFETY: all zeros is a value of each of these types: numbers, arrays of them, and null pointers.
-        let (slot, header) = unsafe { (|| std::mem::zeroed::<Slot>(), || std::mem::zeroed()) };
-        let slots = (0..DNS_UDP_BATCH).map(|_| slot()).collect();
-        let headers = (0..DNS_UDP_BATCH).map(|_| header()).collect();
-        Batch { slots, headers, received: 0 }
+        // SAFETY: all zeros is a value of each of these types: numbers and null pointers.
+        let (slot, part, header) = unsafe { (zeroed(), zeroed(), zeroed()) };
+        Batch {
+            slots: vec![slot; DNS_UDP_BATCH].into(),
+            parts: vec![part; DNS_UDP_BATCH].into(),
+            headers: vec![header; DNS_UDP_BATCH].into(),
+            queries: vec![[0; DNS_UDP_QUERY_BYTES_MAX]; DNS_UDP_BATCH].into(),
+            answers: vec![[0; UDP_ANSWER_BYTES_MAX as usize]; DNS_UDP_BATCH].into(),
+            received: 0,
+        }
     }
 
     /// Receives what is there, and waits for nothing. Returns how many datagrams that are. Those before
@@ -75,9 +83,12 @@ impl Batch {
     /// Those of recvmmsg(2), among them [`io::ErrorKind::WouldBlock`] when nothing is there.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.received = 0;
-        for (slot, header) in self.slots.iter_mut().zip(&mut self.headers) {
-            slot.part = part(&mut slot.query);
-            header.msg_hdr = message(&mut slot.from, ADDRESS_BYTES, &mut slot.part);
+        let kept = self.slots.iter_mut().zip(&mut self.queries);
+        for ((slot, query), (part, header)) in
+            kept.zip(self.parts.iter_mut().zip(&mut self.headers))
+        {
+            *part = part_of(query);
+            header.msg_hdr = message(&mut slot.from, ADDRESS_BYTES, part);
         }
         let (list, len) = (self.headers.as_mut_ptr(), self.headers.len() as libc::c_uint);
         // SAFETY: each of the `len` headers leads to an address and one part, of the lengths that it says,
@@ -88,7 +99,7 @@ impl Batch {
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
         for (slot, header) in self.slots.iter_mut().zip(&self.headers).take(count) {
             slot.from_len = header.msg_hdr.msg_namelen;
-            slot.query_len = (header.msg_len as usize).min(slot.query.len());
+            slot.query_len = (header.msg_len as usize).min(DNS_UDP_QUERY_BYTES_MAX);
             slot.answer_len = 0;
         }
         self.received = count;
@@ -97,25 +108,28 @@ impl Batch {
 
     /// A datagram that was received, the room for its answer, and where it came from.
     pub fn slot(&mut self, n: usize) -> (&[u8], &mut Room, Option<SocketAddr>) {
-        let slot = &mut self.slots[..self.received][n];
+        let slot = &self.slots[..self.received][n];
         let from = slot.from.read(slot.from_len);
-        (&slot.query[..slot.query_len], &mut slot.answer, from)
+        (&self.queries[n][..slot.query_len], &mut self.answers[n], from)
     }
 
     /// So many octets of the room are the answer to this datagram.
     pub fn answer(&mut self, n: usize, len: usize) {
         let slot = &mut self.slots[..self.received][n];
-        slot.answer_len = len.min(slot.answer.len());
+        slot.answer_len = len.min(usize::from(UDP_ANSWER_BYTES_MAX));
     }
 
     /// Sends all answers to where the questions came from. Returns how many could not be sent; where the
     /// system has no room for more now, the rest of them counts.
     pub fn send(&mut self, socket: BorrowedFd<'_>) -> usize {
-        let answered = self.slots[..self.received].iter_mut().filter(|slot| slot.answer_len > 0);
+        let all = self.slots[..self.received].iter_mut().zip(&mut self.answers);
+        let answered = all.filter(|(slot, _)| slot.answer_len > 0);
         let mut total = 0;
-        for (slot, header) in answered.zip(&mut self.headers) {
-            slot.part = part(&mut slot.answer[..slot.answer_len]);
-            header.msg_hdr = message(&mut slot.from, slot.from_len, &mut slot.part);
+        for ((slot, answer), (part, header)) in
+            answered.zip(self.parts.iter_mut().zip(&mut self.headers))
+        {
+            *part = part_of(&mut answer[..slot.answer_len]);
+            header.msg_hdr = message(&mut slot.from, slot.from_len, part);
             total += 1;
         }
         let (mut done, mut lost) = (0, 0);
@@ -163,14 +177,14 @@ impl Address {
     }
 }
 
-fn part(bytes: &mut [u8]) -> libc::iovec {
+fn part_of(bytes: &mut [u8]) -> libc::iovec {
     libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() }
 }
 
 /// A header with one part and an address of at most so many bytes.
 fn message(from: &mut Address, len: libc::socklen_t, part: &mut libc::iovec) -> libc::msghdr {
     // SAFETY: all zeros is a value of it: numbers and null pointers.
-    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    let mut header: libc::msghdr = unsafe { zeroed() };
     header.msg_name = ptr::from_mut(from).cast();
     header.msg_namelen = len;
     header.msg_iov = part;

@@ -1,19 +1,21 @@
 //! The short way: usual questions answered from the view by copying, with nothing allocated.
 //!
 //! Usual is one question of class IN with an OPT without options or none, for a type whose records lead
-//! to no other name, and whose answer lies in one page: its records, with or without a wildcard, or that
-//! there are none. For everything else this says nothing, and [`Answer`](super::Answer) decides. What
-//! is said here is in every octet what it says: a property test and a fuzz target hold the two together.
+//! to no other name, and whose answer lies in one page: its records, with or without a wildcard, that
+//! there are none, or a referral without glue. For everything else this says nothing, and
+//! [`Answer`](super::Answer) decides. What is said here is in every octet what it says: a property test
+//! and a fuzz target hold the two together.
 
 use super::{
     Rcode, Source,
-    answer::CLASS_IN,
+    answer::{CLASS_IN, EDE_STALE, EDE_STALE_NXDOMAIN, STALE},
     batch::Room,
     forward::loops,
-    node::{Node, Prebuilt},
+    node::{Node, Prebuilt, RECORD_HEAD},
     path::Path,
     suffix,
     view::{Found, PageView, Place, View},
+    wire::EDE_OPTION,
 };
 use crate::{
     id::Id,
@@ -32,10 +34,11 @@ pub struct Written {
 
 pub(super) const HEADER: usize = 12;
 const OPT: usize = 11;
+/// Octets of an extended error before its words.
+const EDE_HEAD: usize = 6;
 const RD: u8 = 0x01;
 const CD: u8 = 0x10;
-const QR_AA: u8 = 0x84;
-const RA: u8 = 0x80;
+const QR: u8 = 0x80;
 const DO: u8 = 0x80;
 /// Labels whose names a later one can point to, as elsewhere; more are unusual.
 const LABELS_MAX: usize = 60;
@@ -70,9 +73,22 @@ enum Said<'v> {
     Records(Prebuilt<'v>),
     /// No such data, or no such name.
     Nothing(Rcode),
+    /// It is delegated at this label to servers whose addresses are not in the page.
+    Elsewhere(usize, Prebuilt<'v>, Option<Prebuilt<'v>>),
     /// The root page has no such top-level name, and the public DNS may.
     Outside,
     Unusual,
+}
+
+/// Where it says that.
+#[derive(Clone, Copy)]
+struct At<'v> {
+    page: &'v PageView,
+    /// The label at which the page's name begins.
+    cut: usize,
+    /// Seconds that anything may be cached at most.
+    ttl_max: u32,
+    recursive: bool,
 }
 
 /// Writes the answer to a usual question that is asked over UDP. `recursive`: somebody here resolves what
@@ -102,52 +118,86 @@ pub(super) fn look(view: &View, usual: &Usual<'_>, recursive: bool, room: &mut R
         Place::Missing(..) => return Short::Unusual,
     };
     let Found { page, cut, ttl_max } = found;
-    if ttl_max != u32::MAX || !page.meta().fresh {
+    if !page.meta().fresh && view.trouble(&page.meta().id).is_some() {
         return Short::Unusual;
     }
-    let written = match say(page, usual, cut) {
-        Said::Records(set) => write_records(usual, set, recursive, room),
-        Said::Nothing(rcode) => write_denial(usual, rcode, page, cut, recursive, room),
+    let at = At { page, cut, ttl_max, recursive };
+    let said = say(page, usual, cut);
+    let rcode = match said {
+        Said::Records(_) | Said::Elsewhere(..) => Rcode::NOERROR,
+        Said::Nothing(rcode) => rcode,
         Said::Outside => return Short::Outside,
-        Said::Unusual => None,
+        Said::Unusual => return Short::Unusual,
     };
-    let Some((len, rcode)) = written else { return Short::Unusual };
+    let Some(len) = write(usual, at, said, rcode, room) else { return Short::Unusual };
     // Only `localhost.`, which nobody founded, has no id.
     let is_made = page.meta().id == Id::ZERO;
     let source = if is_made { Source::Special } else { Source::Page };
     Short::Written(Written { len, rcode, source })
 }
 
-fn write_records(
+/// Writes it, if it fits.
+fn write(
     usual: &Usual<'_>,
-    set: Prebuilt<'_>,
-    recursive: bool,
-    room: &mut Room,
-) -> Option<(usize, Rcode)> {
-    let len = HEADER + usual.raw.len() + set.records.len() + usual.opt_len();
-    if len > usual.limit() {
-        return None;
-    }
-    let mut writer = Writer { room, at: 0 };
-    writer.begin(usual, recursive, Rcode::NOERROR, [set.count, 0]);
-    writer.push(set.records);
-    writer.end(usual);
-    Some((len, Rcode::NOERROR))
-}
-
-fn write_denial(
-    usual: &Usual<'_>,
+    at: At<'_>,
+    said: Said<'_>,
     rcode: Rcode,
-    page: &PageView,
-    cut: usize,
-    recursive: bool,
     room: &mut Room,
-) -> Option<(usize, Rcode)> {
-    let mut writer = Writer { room, at: 0 };
-    writer.begin(usual, recursive, rcode, [0, 1]);
-    writer.soa(usual.path, cut, page);
-    writer.end(usual);
-    (writer.at <= usual.limit()).then_some((writer.at, rcode))
+) -> Option<usize> {
+    let stale = match rcode {
+        _ if at.page.meta().fresh => None,
+        Rcode::NXDOMAIN => Some(EDE_STALE_NXDOMAIN),
+        _ => Some(EDE_STALE),
+    };
+    let opt_len = match (usual.opt, stale) {
+        (None, _) => 0,
+        (_, None) => OPT,
+        (_, Some(_)) => OPT + EDE_HEAD + STALE.len(),
+    };
+    let limit = usual.limit().checked_sub(opt_len)?;
+    let mut writer = Writer { room, at: HEADER, limit };
+    writer.push(usual.raw)?;
+    let (answers, authority) = match said {
+        Said::Records(set) => {
+            writer.records(set, None, at.ttl_max)?;
+            (set.count, 0)
+        }
+        Said::Nothing(_) => {
+            writer.soa(usual.path, at)?;
+            (0, 1)
+        }
+        Said::Elsewhere(label, servers, signer) => {
+            let pointer = (label > 0).then(|| pointer(usual.path, label));
+            let signer = signer.filter(|_| usual.opt.is_some_and(|opt| opt.dnssec_ok));
+            writer.records(servers, pointer, at.ttl_max)?;
+            if let Some(signer) = signer {
+                writer.records(signer, pointer, at.ttl_max)?;
+            }
+            (0, servers.count + signer.map_or(0, |signer| signer.count))
+        }
+        Said::Outside | Said::Unusual => return None,
+    };
+    writer.limit += opt_len;
+    writer.opt(usual, stale)?;
+    let is_authoritative = !matches!(said, Said::Elsewhere(..));
+    let [_, _, asked, flags, ..] = *usual.header;
+    let [answers, authority] = [answers, authority].map(u16::to_be_bytes);
+    let header = [
+        usual.header[0],
+        usual.header[1],
+        QR | u8::from(is_authoritative) << 2 | asked & RD,
+        u8::from(at.recursive) << 7 | flags & CD | rcode.0 as u8,
+        0,
+        1,
+        answers[0],
+        answers[1],
+        authority[0],
+        authority[1],
+        0,
+        u8::from(usual.opt.is_some()),
+    ];
+    writer.room[..HEADER].copy_from_slice(&header);
+    Some(writer.at)
 }
 
 /// What the page says at this name.
@@ -164,7 +214,10 @@ fn say<'v>(page: &'v PageView, usual: &Usual<'_>, cut: usize) -> Said<'v> {
         let Some(node) = page.node(path.owner(label, cut)) else {
             return absent(page, usual, label + 1, cut);
         };
-        if node.is_delegation() || node.is_subtree_alias() {
+        if node.is_delegation() && !(label == 0 && usual.qtype == RecordType::DS) {
+            return refer(page, node, label);
+        }
+        if label > 0 && node.is_subtree_alias() {
             return Said::Unusual;
         }
         if label == 0 {
@@ -192,10 +245,20 @@ fn absent<'v>(page: &'v PageView, usual: &Usual<'_>, encloser: usize, cut: usize
 }
 
 fn matched(node: &Node, qtype: RecordType) -> Said<'_> {
-    let follows = node.is_alias() && qtype != RecordType::CNAME;
-    match follows || node.is_delegation() {
+    match node.is_alias() && qtype != RecordType::CNAME {
         true => Said::Unusual,
         false => exact(Some(node), qtype),
+    }
+}
+
+/// A referral (RFC 1034 section 4.3.2), where no server's name is at or below the page's.
+fn refer<'v>(page: &PageView, node: &'v Node, label: usize) -> Said<'v> {
+    let Some(servers) = node.get(RecordType::NS) else { return Said::Unusual };
+    let above = page.meta().name.wire();
+    let is_here = |server: &[u8]| server.len() >= above.len() && server.ends_with(above);
+    match servers.iter().any(|server| is_here(server.rdata)) {
+        true => Said::Unusual,
+        false => Said::Elsewhere(label, servers, node.get(RecordType::DS)),
     }
 }
 
@@ -249,64 +312,78 @@ impl<'q> Usual<'q> {
         let plain = UDP_ANSWER_BYTES_PLAIN;
         usize::from(self.opt.map_or(plain, |opt| opt.payload.clamp(plain, UDP_ANSWER_BYTES_MAX)))
     }
-
-    fn opt_len(&self) -> usize {
-        if self.opt.is_some() { OPT } else { 0 }
-    }
 }
 
-/// An answer that is being written. What a question and one SOA take always has room.
+/// A pointer to the name in the question from this label on (RFC 1035 section 4.1.4).
+fn pointer(path: &Path, label: usize) -> [u8; 2] {
+    let before = path.wire().len() - path.suffix(label).len();
+    (0xc000 | (HEADER + before) as u16).to_be_bytes()
+}
+
+/// An answer that is being written.
 struct Writer<'r> {
     room: &'r mut Room,
     at: usize,
+    limit: usize,
 }
 
 impl Writer<'_> {
-    fn push(&mut self, bytes: &[u8]) {
-        self.room[self.at..self.at + bytes.len()].copy_from_slice(bytes);
-        self.at += bytes.len();
+    /// Appends octets; `None` when they do not fit.
+    fn push(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.at + bytes.len();
+        if end > self.limit {
+            return None;
+        }
+        self.room.get_mut(self.at..end)?.copy_from_slice(bytes);
+        self.at = end;
+        Some(())
     }
 
-    fn begin(&mut self, usual: &Usual<'_>, recursive: bool, rcode: Rcode, counts: [u16; 2]) {
-        let [id_high, id_low, asked, flags, ..] = *usual.header;
-        let recursive = if recursive { RA } else { 0 };
-        let [[answers_high, answers], [_, denials]] = counts.map(u16::to_be_bytes);
-        let extra = u8::from(usual.opt.is_some());
-        self.push(&[
-            id_high,
-            id_low,
-            QR_AA | asked & RD,
-            recursive | flags & CD | rcode.0 as u8,
-            0,
-            1,
-            answers_high,
-            answers,
-            0,
-            denials,
-            0,
-            extra,
-        ]);
-        self.push(usual.raw);
+    /// Appends prebuilt records, owned by the name in the question or by what the pointer leads to.
+    fn records(&mut self, set: Prebuilt<'_>, owner: Option<[u8; 2]>, ttl_max: u32) -> Option<()> {
+        let mut start = self.at;
+        self.push(set.records)?;
+        if owner.is_none() && ttl_max == u32::MAX {
+            return Some(());
+        }
+        while let Some(record) = self.room[start..self.at].first_chunk_mut::<RECORD_HEAD>() {
+            if let Some(owner) = owner {
+                record[..2].copy_from_slice(&owner);
+            }
+            let ttl = u32::from_be_bytes([record[6], record[7], record[8], record[9]]);
+            record[6..10].copy_from_slice(&ttl.min(ttl_max).to_be_bytes());
+            start += RECORD_HEAD + usize::from(u16::from_be_bytes([record[10], record[11]]));
+        }
+        Some(())
     }
 
     /// The page's SOA, which says for how long the absence may be cached (RFC 2308).
-    fn soa(&mut self, path: &Path, cut: usize, page: &PageView) {
-        let name = path.wire().len() - path.suffix(cut).len();
-        match cut > 0 && cut == path.labels() {
-            true => self.push(&[0]),
-            false => self.push(&(0xc000 | (HEADER + name) as u16).to_be_bytes()),
+    fn soa(&mut self, path: &Path, at: At<'_>) -> Option<()> {
+        // The root's name is shorter than a pointer to it.
+        match at.cut > 0 && at.cut == path.labels() {
+            true => self.push(&[0])?,
+            false => self.push(&pointer(path, at.cut))?,
         }
-        let ttl = (NEGATIVE_TTL.as_secs() as u32).min(apex::MADE_TTL).min(page.meta().absence_ttl);
-        self.push(&[0, RecordType::SOA.0 as u8, 0, 1]);
-        self.push(&ttl.to_be_bytes());
-        let rdata = apex::soa_rdata(page.meta().serial);
-        self.push(&(rdata.len() as u16).to_be_bytes());
-        self.push(&rdata);
+        let minimum = (NEGATIVE_TTL.as_secs() as u32).min(apex::MADE_TTL);
+        let ttl = minimum.min(at.page.meta().absence_ttl).min(at.ttl_max);
+        let rdata = apex::soa_rdata(at.page.meta().serial);
+        self.push(&[0, RecordType::SOA.0 as u8, 0, CLASS_IN as u8])?;
+        self.push(&ttl.to_be_bytes())?;
+        self.push(&(rdata.len() as u16).to_be_bytes())?;
+        self.push(&rdata)
     }
 
-    fn end(&mut self, usual: &Usual<'_>) {
-        let Some(opt) = usual.opt else { return };
+    /// The OPT, if the question has one, with the extended error of an answer that may be old (RFC 8914).
+    fn opt(&mut self, usual: &Usual<'_>, stale: Option<u16>) -> Option<()> {
+        let Some(opt) = usual.opt else { return Some(()) };
         let [high, low] = UDP_ANSWER_BYTES_MAX.to_be_bytes();
-        self.push(&[0, 0, 41, high, low, 0, 0, u8::from(opt.dnssec_ok) << 7, 0, 0, 0]);
+        self.push(&[0, 0, 41, high, low, 0, 0, u8::from(opt.dnssec_ok) << 7, 0])?;
+        let Some(code) = stale else { return self.push(&[0, 0]) };
+        let words = STALE.as_bytes();
+        self.push(&((EDE_HEAD + words.len()) as u16).to_be_bytes())?;
+        self.push(&EDE_OPTION.to_be_bytes())?;
+        self.push(&((2 + words.len()) as u16).to_be_bytes())?;
+        self.push(&code.to_be_bytes())?;
+        self.push(words)
     }
 }

@@ -93,7 +93,7 @@ pub enum JumpRefusal {
     )]
     NotAbove { held: u64, found: u64 },
     #[error(
-        "at height {height} it has the seal {found}, and held here is {held}: the page is forked (T4)"
+        "at height {height} it has the seal {found}, and held here is {held}: the page is forked"
     )]
     Fork { height: u64, held: Id, found: Id },
     #[error("the way to it, as it was kept: {0}")]

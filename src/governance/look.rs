@@ -23,6 +23,20 @@ impl Governance {
         self.chain(register).last().copied().unwrap_or_else(|| self.sealed_version(register))
     }
 
+    /// The seal that an operation of this author names as its base (G3). That is the newest; where its time
+    /// is ahead of this clock, others hold it still (T7), and what is based on it would count nowhere else:
+    /// then it is the newest that they have.
+    pub fn base(&self, author: &PublicKey, clock: u64) -> Id {
+        let newest = self.page.seal();
+        match self.check_clock(clock) {
+            Ok(()) => newest,
+            Err(_) => {
+                let due = clock.saturating_add(SEAL_AHEAD.as_secs());
+                self.past.due(author, due).unwrap_or(newest)
+            }
+        }
+    }
+
     /// The ratified operations of a register that wait for a seal, oldest first (G9).
     pub fn chain(&self, register: &Register) -> &[Id] {
         self.registers.get(register).map_or(&[], |standing| &standing.chain)
@@ -56,6 +70,26 @@ impl Governance {
     /// The operation with this id.
     pub fn proposal(&self, id: &Id) -> Option<&Proposal> {
         self.operations.get(id)
+    }
+
+    /// Other operations of which a seal applies either this one or that one, never both: they change the
+    /// same in the same way, and neither is made on top of the other (G9).
+    pub fn rivals<'a>(&'a self, proposal: &'a Proposal) -> impl Iterator<Item = &'a Proposal> {
+        let standing = self.registers.get(&proposal.register());
+        let ids = standing.into_iter().flat_map(|standing| &standing.operations);
+        let track = proposal.operation().change.track();
+        ids.filter_map(|id| self.operations.get(id)).filter(move |other| {
+            other.operation().change.track() == track
+                && !self.is_below(proposal, other)
+                && !self.is_below(other, proposal)
+        })
+    }
+
+    /// Whether `upper` is `lower`, or is made on top of it, at most as far as a chain goes.
+    fn is_below(&self, lower: &Proposal, upper: &Proposal) -> bool {
+        let (low, up) = (lower.statement.id(), upper.statement.id());
+        let versions = std::iter::successors(Some(up), |id| self.parent(id));
+        versions.take(SOFT_CHAIN_MAX + 1).any(|version| version == low)
     }
 
     /// The batch with this id.

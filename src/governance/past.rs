@@ -134,6 +134,14 @@ impl Past {
         Some(self.seals.get(seal)?.time)
     }
 
+    /// The newest seal that is not of after `due`, if what this author bases on it counts as what it bases
+    /// on the newest.
+    pub fn due(&self, author: &PublicKey, due: u64) -> Option<Id> {
+        let (time, seal) = self.by_time.range(..=(due, Id::from_bytes([0xff; 32]))).next_back()?;
+        let is_same = self.slots_until.keys().all(|until| until <= time);
+        (is_same && self.takes_part_since(author, *time)).then_some(*seal)
+    }
+
     /// A seal of this page, as far back as an operation may still name it.
     pub fn head(&self, seal: &Id) -> Option<Head> {
         self.seals.get(seal).copied()

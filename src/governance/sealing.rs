@@ -30,7 +30,7 @@ pub enum Unready {
     #[error("the next seal is due at {0}")]
     TooEarly(u64),
     #[error(
-        "this machine's clock says {}, and the newest seal is of {}: set the clock",
+        "this machine's clock says {}, and the newest seal is of {}: one of the two is wrong",
         date(*clock), date(*newest)
     )]
     ClockBehind { clock: u64, newest: u64 },

@@ -154,7 +154,7 @@ impl Governance {
         }
     }
 
-    fn parent(&self, id: &Id) -> Option<Id> {
+    pub(super) fn parent(&self, id: &Id) -> Option<Id> {
         Some(self.operations.get(id)?.operation().change.parent())
     }
 

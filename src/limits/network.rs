@@ -96,6 +96,11 @@ pub const NETWORK_REQUEST_TIME: Duration = Duration::from_secs(20);
 pub const NETWORK_TURN_TIME: Duration = Duration::from_secs(5);
 /// How long [`NETWORK_BUFFER_BYTES`] may take to be taken by the peer (choice: 17 kbit/s).
 pub const NETWORK_UNREAD_TIME: Duration = Duration::from_secs(30);
+/// How long somebody may have read nothing when others wait for room for their answers, and how often one is
+/// let go for that (N6, choice: who reads at all does so within a second, and of those who wait
+/// [`NETWORK_TURN_TIME`] nobody does so in vain).
+pub const NETWORK_UNREAD_PRESSED: Duration = Duration::from_secs(1);
+pub const NETWORK_UNREAD_LOOK: Duration = Duration::from_millis(100);
 /// Notices to a peer that wait to be sent, and their bytes (N6, choice).
 pub const NETWORK_NOTICES_QUEUED_MAX: usize = 256;
 pub const NETWORK_NOTICES_QUEUED_BYTES: usize = 512 * KIB;

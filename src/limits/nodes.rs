@@ -207,6 +207,15 @@ pub const LATER_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// How long a peer is left alone that was of no use for a page, at first and at most (choice).
 pub const PAUSE_FIRST: Duration = Duration::from_secs(2);
 pub const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// How long a peer stays behind until statements pass with it all the same (choice: who can follow a seal
+/// has done so by then).
+pub const BEHIND_TIME: Duration = Duration::from_secs(10);
+/// How often a peer is asked at most what its seals list that are not due (choice).
+pub const EARLY_AGAIN: Duration = Duration::from_secs(2);
+/// How long a page for which there is no room here waits before it is fetched again, at first and at most
+/// (choice: somebody makes room, and what is here needs it meanwhile).
+pub const ROOM_WAIT: Duration = Duration::from_secs(60);
+pub const ROOM_WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Pages that are wanted at one time (choice).
 pub const WANTS_MAX: usize = 256;
 /// How long a page is sought that was only asked about (choice: nobody waits longer for an answer).
@@ -337,3 +346,21 @@ pub const BEACON_RECORD_LETTERS: usize = 255;
 /// it began); then those whose number is a power of two. And kinds that are told apart.
 pub const COMPLAINTS_SAID: u64 = 20;
 pub const COMPLAINTS_KINDS_MAX: usize = 64;
+
+// Two nodes with one key.
+/// For how long what shows it counts, and is told of (choice: they push each other off twice a minute).
+pub const DOUBLE_REMEMBERED: Duration = Duration::from_secs(600);
+/// How often a node comes back to a place by replacing a connection from another one before it is taken for two
+/// (choice: whoever moves comes back once).
+pub const DOUBLE_RETURNS: usize = 3;
+/// How often peers let go of this node for another with its key before it is taken for two (choice: one may
+/// lie).
+pub const DOUBLE_PUSHES: usize = 2;
+/// Places of one node that are remembered (choice: two nodes, each in IPv4 and IPv6).
+pub const DOUBLE_PLACES_MAX: usize = 4;
+/// Nodes whose places are remembered (choice: more than are connected mostly).
+pub const DOUBLES_WATCHED_MAX: usize = 64;
+/// Of them those that are told of (choice: a few lines).
+pub const DOUBLES_TOLD: usize = 3;
+/// Addresses that this node said that it has, as they are remembered (choice: eight beacons, each another).
+pub const DOUBLE_ADDRESSES_MAX: usize = 64;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::allowance::Rate;
 use crate::limits::{
-    NETWORK_ASK_BURST, NETWORK_ASK_RATE, NETWORK_HALF_OPEN_EASY, NETWORK_HALF_OPEN_MAX,
-    NETWORK_HANDSHAKE_TIME, NETWORK_IDLE, NETWORK_INBOUND_MAX, NETWORK_OUTBOUND_MAX,
-    NETWORK_PER_ADDRESS_MAX, NETWORK_REQUEST_BURST, NETWORK_REQUEST_RATE, NETWORK_REQUEST_TIME,
-    NETWORK_TURN_TIME, NETWORK_UNREAD_TIME,
+    NETWORK_ANSWERS_BYTES, NETWORK_ASK_BURST, NETWORK_ASK_RATE, NETWORK_HALF_OPEN_EASY,
+    NETWORK_HALF_OPEN_MAX, NETWORK_HANDSHAKE_TIME, NETWORK_IDLE, NETWORK_INBOUND_MAX,
+    NETWORK_OUTBOUND_MAX, NETWORK_PER_ADDRESS_MAX, NETWORK_REQUEST_BURST, NETWORK_REQUEST_RATE,
+    NETWORK_REQUEST_TIME, NETWORK_TURN_TIME, NETWORK_UNREAD_TIME,
 };
 
 /// How much peers may do, and how long things may take. The default is what [`crate::limits`] says.
@@ -32,6 +32,8 @@ pub struct Bounds {
     pub request_time: Duration,
     /// How long a request waits for its turn.
     pub turn_time: Duration,
+    /// Bytes of answers to all peers that wait to be sent.
+    pub answers_bytes: usize,
     /// How long a peer may take to read [`crate::limits::NETWORK_BUFFER_BYTES`].
     pub unread_time: Duration,
     /// Silence after which a connection is lost.
@@ -53,6 +55,7 @@ impl Default for Bounds {
             handshake_time: NETWORK_HANDSHAKE_TIME,
             request_time: NETWORK_REQUEST_TIME,
             turn_time: NETWORK_TURN_TIME,
+            answers_bytes: NETWORK_ANSWERS_BYTES,
             unread_time: NETWORK_UNREAD_TIME,
             idle: NETWORK_IDLE,
             requests_per_second: NETWORK_REQUEST_RATE,

@@ -26,15 +26,19 @@ use super::{
     fault::{self, AskError, CANCELLED, Code, Misbehaviour, close, why_ended},
     places::Place,
     table::News,
+    unread::Reading,
     wire::{AnswerHead, Fault, Head, Intake, NoticeHead, RequestHead, Status},
 };
 use crate::limits::{
     NETWORK_ANSWER_BYTES_MAX, NETWORK_ANSWER_BYTES_USUAL, NETWORK_ANSWERS_BYTES_PER_PEER,
-    NETWORK_BUFFER_BYTES, NETWORK_HEARD_EVERY, NETWORK_NOT_UNDERSTOOD_MAX,
+    NETWORK_BUFFER_BYTES, NETWORK_CROSSING, NETWORK_HEARD_EVERY, NETWORK_NOT_UNDERSTOOD_MAX,
     NETWORK_NOTICE_BYTES_MAX, NETWORK_NOTICES_QUEUED_BYTES, NETWORK_NOTICES_QUEUED_MAX,
     NETWORK_NOTICES_TAKEN_BYTES, NETWORK_REQUEST_BYTES_MAX, NETWORK_REQUESTS_OVERDRAWN_MAX,
     NETWORK_WORKED_ON_PER_PEER_MAX,
 };
+
+/// Why a connection ended that the other side replaced, though nothing replaced it here: told to the owner.
+pub const PUSHED_OFF: &str = "there another connection with this node's key took its place";
 
 /// A connection that both sides took on.
 pub(super) struct Live {
@@ -54,6 +58,7 @@ pub(super) struct Live {
     requests: Mutex<Allowance>,
     worked_on: Arc<Semaphore>,
     answers: Arc<Semaphore>,
+    pub(super) reading: Reading,
     not_understood: AtomicU32,
     accused: AtomicBool,
 }
@@ -99,6 +104,7 @@ impl Live {
             requests: Mutex::new(Allowance::new(shared.bounds.requests(), ticks)),
             worked_on: Arc::new(Semaphore::new(NETWORK_WORKED_ON_PER_PEER_MAX)),
             answers: bytes(NETWORK_ANSWERS_BYTES_PER_PEER),
+            reading: Reading::default(),
             not_understood: AtomicU32::new(0),
             accused: AtomicBool::new(false),
         };
@@ -243,7 +249,11 @@ impl Live {
         {
             shared.table.news(News::Misbehaved(self.peer.key, what));
         }
-        shared.table.forget(&self, &self.why_ended());
+        let lasted = (shared.ticks)().saturating_sub(self.since);
+        let is_pushed_off = fault::is_closed_for(&ended, Code::Duplicate)
+            && lasted > NETWORK_CROSSING.as_millis() as u64;
+        let why = if is_pushed_off { PUSHED_OFF.to_owned() } else { self.why_ended() };
+        shared.table.forget(&self, &why);
     }
 
     /// Notes when anything is heard on it.
@@ -354,7 +364,7 @@ impl Live {
         };
         match (status, answer) {
             (Status::Answer, Some((answer, _room))) => {
-                if !exchange.answer(answer, shared.bounds.unread_time).await {
+                if !exchange.answer(answer, shared, &self.reading).await {
                     self.accuse(shared, Misbehaviour::Unread);
                 }
             }
@@ -407,7 +417,8 @@ impl Live {
         let many = |of: &Arc<Semaphore>| of.clone().acquire_many_owned(bytes as u32);
         let of_peer = many(&self.answers).await.ok()?;
         let turn_of_peer = one(&self.worked_on).await.ok()?;
-        let room = Room { usual: [of_peer, many(&shared.answers).await.ok()?], long: None };
+        let of_all = shared.room(&shared.answers, bytes as u32).await?;
+        let room = Room { usual: [of_peer, of_all], long: None };
         Some((Turn(turn_of_peer, one(&shared.worked_on).await.ok()?), room))
     }
 }
@@ -434,9 +445,8 @@ impl Room {
             drop(room.split(room.num_permits().saturating_sub(bytes)));
         }
         if bytes > NETWORK_ANSWER_BYTES_USUAL {
-            let long =
-                timeout(shared.bounds.turn_time, shared.long_answers.clone().acquire_owned());
-            self.long = long.await.ok().and_then(Result::ok);
+            let long = timeout(shared.bounds.turn_time, shared.room(&shared.long_answers, 1));
+            self.long = long.await.ok().flatten();
         }
         bytes <= NETWORK_ANSWER_BYTES_USUAL || self.long.is_some()
     }
@@ -451,13 +461,14 @@ struct Exchange {
 
 impl Exchange {
     /// Sends an answer; false when the peer does not take it.
-    async fn answer(mut self, answer: Vec<u8>, unread_time: Duration) -> bool {
+    async fn answer(mut self, answer: Vec<u8>, shared: &Shared, reading: &Reading) -> bool {
+        let _sent = reading.begin((shared.ticks)());
         let head = AnswerHead { status: Status::Answer, bytes: answer.len() as u32 };
         let mut rest = Bytes::from(answer);
         let mut part = Bytes::copy_from_slice(&head.write());
         while !part.is_empty() {
-            match timeout(unread_time, self.send.write_chunk(part)).await {
-                Ok(Ok(())) => {}
+            match timeout(shared.bounds.unread_time, self.send.write_chunk(part)).await {
+                Ok(Ok(())) => reading.read((shared.ticks)()),
                 Ok(Err(_)) => return true,
                 Err(_) => return false,
             }

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::{key::PublicKey, limits::NETWORK_CROSSING};
 
+/// Why a connection ended that another one with the same node took the place of: told to the owner.
+pub const REPLACED: &str = "another connection with the node took its place";
+
 /// Something to tell the owner.
 ///
 /// The queue of these has no limit of its own: each holds the place of its connection, or a share of
@@ -113,9 +116,8 @@ impl Table {
             if stays(self.me, key, old.peer.outbound, new.peer.outbound, aged) == Stays::Old {
                 return Err(Some(old.clone()));
             }
-            let why = "another connection with the node took its place";
-            old.close(Code::Duplicate, why);
-            self.news(News::Left(key, why.to_owned(), old.take_place()));
+            old.close(Code::Duplicate, REPLACED);
+            self.news(News::Left(key, REPLACED.to_owned(), old.take_place()));
         }
         self.news(News::Joined(new.peer.clone()));
         rows.live.insert(key, new.clone());

@@ -98,6 +98,11 @@ impl FakeDisk {
         self.state().space = bytes;
     }
 
+    /// Bytes of all files, as they are now.
+    pub fn used(&self) -> usize {
+        self.state().used(0)
+    }
+
     /// Lets every truncation fail from now on, or work again.
     pub fn fail_truncation(&self, fail: bool) {
         self.state().truncation_fails = fail;

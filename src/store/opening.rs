@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, atomic::AtomicBool};
 
 use super::disk::Disk;
 use super::frame::Place;
@@ -47,6 +47,7 @@ pub(super) fn open(
         pages: RwLock::new(pages),
         index: RwLock::new(index),
         structure: Mutex::new(()),
+        is_full: AtomicBool::new(false),
     };
     Ok((Store { disk, dir: dir.to_owned(), owner: Some(owner) }, notices))
 }

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     Event, Held, Ledger, Refused, Sealed,
+    early::is_due,
     message::{Above, Named, Next, Request},
     pack::statement_id,
-    page::Page,
+    page::{Page, Seen},
     serve::kind_of,
     session::Shared,
     snapshot::Far,
@@ -101,7 +102,9 @@ impl Page {
             Some(late_at) if late_at > now => return self.wake(late_at),
             _ => {}
         }
-        let mut peers = self.usable(now, |seen| seen.standing.height > ours.height);
+        let unix = shared.now.unix;
+        let is_ahead = |seen: &Seen| seen.standing.height > ours.height && !seen.is_early(unix);
+        let mut peers = self.usable(now, is_ahead);
         if waits.is_some() {
             // It is late: another is asked as well, if there is one that answers.
             let late = shared.late();
@@ -132,7 +135,7 @@ impl Page {
     fn find_forks(&mut self, shared: &mut Shared, ledger: &dyn Ledger) {
         let Some(own) = &self.own else { return };
         let ours = own.standing;
-        let other = |seen: &super::page::Seen| {
+        let other = |seen: &Seen| {
             let theirs = seen.standing;
             theirs.seal != ours.seal
                 && theirs.height <= ours.height
@@ -151,7 +154,7 @@ impl Page {
             // What is held here of that height is the same history.
             if height < ours.height && ledger.stored(&self.id, &seal).is_some() {
                 if let Some(seen) = self.seen.get_mut(&peer) {
-                    seen.evidence = Some(seal);
+                    (seen.evidence, seen.below) = (Some(seal), Some(seal));
                 }
                 continue;
             }
@@ -168,6 +171,9 @@ impl Page {
         shared: &mut Shared,
         ledger: &dyn Ledger,
     ) {
+        if self.on_early(peer, above, items.as_deref(), shared, ledger) {
+            return;
+        }
         let is_ours = self.chase.as_ref().is_some_and(|chase| {
             chase.is_asked && chase.peer == *peer && chase.above == above.height
         });
@@ -246,6 +252,11 @@ impl Page {
                 if let Err(why) = check(&record, &held.governance) {
                     self.chase = None;
                     return shared.lied(&peer, format!("the seal at height {}: {why}", height + 1));
+                }
+                if !is_due(record.seal.time, shared.now.unix) {
+                    let records = std::mem::take(&mut chase.records);
+                    self.chase = None;
+                    return self.hold(&peer, &records, shared, ledger);
                 }
                 let is_lacking = |id: &&Id| ledger.stored(&self.id, id).is_none();
                 let lacking = ids(&record.contents).filter(is_lacking).map(|id| (*id, None));
@@ -395,7 +406,7 @@ fn batches(page: &Governance) -> Vec<Id> {
 }
 
 /// Reads seals that follow each other above a height.
-fn read_seals(page: &Id, above: u64, items: &[Rdata]) -> Result<VecDeque<SealRecord>, String> {
+pub fn read_seals(page: &Id, above: u64, items: &[Rdata]) -> Result<VecDeque<SealRecord>, String> {
     let mut records: VecDeque<SealRecord> = VecDeque::new();
     for item in items {
         let record = SealRecord::decode(&item.0).map_err(|why| format!("a seal: {why}"))?;
@@ -419,7 +430,7 @@ fn check(record: &SealRecord, page: &Governance) -> Result<(), String> {
     checked.map(drop).map_err(|why| why.to_string())
 }
 
-fn ids(contents: &Contents) -> impl Iterator<Item = &Id> {
+pub fn ids(contents: &Contents) -> impl Iterator<Item = &Id> {
     let operations = contents.presences.iter().chain(&contents.operations);
     operations.chain(&contents.batches).chain(&contents.ballots)
 }

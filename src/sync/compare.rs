@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::{
+    Ledger,
     message::{OpenAnswer, Part, Parts, Request},
-    page::Page,
+    page::{Page, Seen},
     parts,
     session::{Charge, Shared},
     snapshot::Far,
@@ -29,7 +30,7 @@ pub struct Compare {
 }
 
 impl Page {
-    /// Compares with those at the same seal whose open set is another: with one at a time, and while that
+    /// Compares with those whose open set is another, and with whom statements pass: with one at a time, and while that
     /// one does not answer, with another as well.
     pub fn compare_open(&mut self, shared: &mut Shared) {
         let under_way: Vec<PublicKey> = self.compares.keys().copied().collect();
@@ -49,15 +50,19 @@ impl Page {
     fn begin_compare(&mut self, shared: &mut Shared) {
         let Some(own) = &self.own else { return };
         let (now, ours) = (shared.now.ticks, own.standing);
-        let differs = |seen: &super::page::Seen| {
-            seen.standing.seal == ours.seal
+        self.next_exchange(shared.now).into_iter().for_each(|at| self.wake(at));
+        let differs = |seen: &Seen| {
+            self.exchanges(seen, shared.now)
                 && seen.standing.open != ours.open
                 && seen.taken != Some(seen.standing.open)
         };
-        let next = self.seen.values().filter(|seen| differs(seen) && seen.compare_at > now);
-        let next = next.map(|seen| seen.compare_at).min();
+        let differing = self.seen.iter().filter(|(_, seen)| differs(seen));
+        let differing: Vec<(PublicKey, u64)> =
+            differing.map(|(peer, seen)| (*peer, seen.compare_at.max(seen.not_before))).collect();
+        let next = differing.iter().map(|(_, at)| *at).filter(|at| *at > now).min();
         next.into_iter().for_each(|at| self.wake(at));
-        let mut peers = self.usable(now, |seen| differs(seen) && seen.compare_at <= now);
+        let ready = differing.into_iter().filter(|(_, at)| *at <= now);
+        let mut peers: Vec<PublicKey> = ready.map(|(peer, _)| peer).collect();
         let held = self.due.held();
         let has_room =
             |peer: &PublicKey| held.get(peer).is_none_or(|count| *count < DUE_PER_PEER_MAX);
@@ -116,6 +121,7 @@ impl Page {
         asked: &Parts,
         answer: Option<OpenAnswer>,
         shared: &mut Shared,
+        ledger: &dyn Ledger,
     ) {
         let Some(answer) = answer else {
             self.compares.remove(peer);
@@ -155,8 +161,14 @@ impl Page {
             _ => {}
         }
         let (own, later) = (self.own.as_ref(), &self.later);
-        let is_lacking =
-            |id: &Id| !later.contains(id) && own.is_none_or(|own| own.open.get(id).is_none());
+        // With who stands lower, what is sealed here is open there.
+        let theirs = self.seen.get(peer).map(|seen| seen.standing.seal);
+        let is_other = own.is_some_and(|own| theirs != Some(own.standing.seal));
+        let is_lacking = |id: &Id| {
+            !later.contains(id)
+                && own.is_none_or(|own| own.open.get(id).is_none())
+                && !(is_other && ledger.stored(&self.id, id).is_some())
+        };
         for id in found.into_iter().filter(is_lacking) {
             compare.is_whole &= self.due.insert(id, peer);
         }

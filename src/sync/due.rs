@@ -26,6 +26,8 @@ struct Row {
     asked: Option<(PublicKey, u64)>,
     /// Whether another was asked as well, because it was.
     is_hedged: bool,
+    /// Whether a seal lists it, so that who has that may have it no longer (N5).
+    is_listed: bool,
 }
 
 impl Due {
@@ -70,8 +72,20 @@ impl Due {
         if !self.make_room(peer) {
             return false;
         }
-        self.rows.insert(id, Row { from: vec![*peer], asked: None, is_hedged: false });
+        self.rows
+            .insert(id, Row { from: vec![*peer], asked: None, is_hedged: false, is_listed: false });
         true
+    }
+
+    /// [`Due::insert`] for what a seal of this peer lists, which it may have no longer.
+    pub fn insert_listed(&mut self, id: Id, peer: &PublicKey) -> bool {
+        let is_kept = self.insert(id, peer);
+        self.rows.get_mut(&id).into_iter().for_each(|row| row.is_listed = true);
+        is_kept
+    }
+
+    fn is_listed(&self, id: &Id) -> bool {
+        self.rows.get(id).is_some_and(|row| row.is_listed)
     }
 
     /// A peer is gone, with what only it has.
@@ -201,7 +215,9 @@ impl Page {
         // An answer that is cut off is gone on with; one with nothing is no answer.
         let is_over = is_answer && ids.is_empty();
         if is_over && shared.peers.contains_key(peer) {
-            shared.charge(peer, Charge::Withheld);
+            if !asked.ids.iter().all(|id| self.due.is_listed(id)) {
+                shared.charge(peer, Charge::Withheld);
+            }
             // It says that it has them, and its open set is looked at again: another may bring them.
             self.seen.get_mut(peer).into_iter().for_each(|seen| seen.taken = None);
             self.pause(peer, shared);

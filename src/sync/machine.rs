@@ -250,9 +250,9 @@ impl Sync {
         let Some(page) = self.pages.get_mut(&news.standing.page) else { return };
         let live = page.seen.get(peer).is_some_and(|seen| seen.live);
         page.stands(peer, news.standing, live, &mut self.shared);
-        let seal = page.own.as_ref().map(|own| own.standing.seal);
-        // Under another seal they may count for nothing; that seal is fetched first (N3).
-        if seal == Some(news.standing.seal) && page.wish.pace == Pace::Live {
+        // Under another seal they may count for nothing; that seal is fetched first, if it is due (N3).
+        let passes = page.seen.get(peer).is_some_and(|seen| page.exchanges(seen, self.shared.now));
+        if passes && page.wish.pace == Pace::Live {
             page.on_news(peer, &news.ids, ledger);
         }
         self.dirty.insert(page.id);
@@ -295,7 +295,7 @@ impl Sync {
                 let read = request.read_open(answer);
                 read.inspect_err(|why| shared.lied(peer, format!("an answer: {why}"))).ok()
             });
-            return page.on_open(peer, parts, open, shared);
+            return page.on_open(peer, parts, open, shared, ledger);
         }
         let items: Option<Vec<Rdata>> = answer.and_then(|answer| {
             let read = match request {
@@ -365,6 +365,9 @@ impl Sync {
             sought.why = sought.why.max(why);
             if why != Want::Resolve {
                 sought.until = None;
+            }
+            if why == Want::Anchor {
+                sought.rest_no_more();
             }
         } else {
             let wanted = self.pages.values().filter(|page| page.sought.is_some()).count();
@@ -551,6 +554,7 @@ impl Sync {
             fetched_bytes: bytes,
             fetched_thousandths: share,
             lacking: page.due.len(),
+            postponed: page.postponed(self.shared.now.unix),
         })
     }
 }

@@ -157,11 +157,13 @@ impl Outbox {
     }
 
     /// What is to be asked of these hosts now, those with the most seats first; it counts as asked. Who
-    /// does not answer is asked again later, and later each time.
-    pub fn due(&mut self, hosts: &[PublicKey], now: u64) -> Vec<Errand> {
+    /// does not answer is asked again later, and later each time. What is due of a host that is `busy` with
+    /// an earlier question stays due.
+    pub fn due(&mut self, hosts: &[PublicKey], busy: &[PublicKey], now: u64) -> Vec<Errand> {
         let mut errands = Vec::new();
         for row in self.rows.values_mut().filter(|row| !row.is_over(now)) {
-            for host in hosts.iter().take(PETITION_HOSTS_MAX) {
+            let asked = hosts.iter().take(PETITION_HOSTS_MAX);
+            for host in asked.filter(|host| !busy.contains(host)) {
                 let first = Try { next: now, pause: PETITION_RETRY.as_secs() / 2 };
                 let before = row.tries.get(host).copied().unwrap_or(first);
                 let Some(request) = row.question(host).filter(|_| before.next <= now) else {

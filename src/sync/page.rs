@@ -14,6 +14,7 @@ use super::{
     chase::Chase,
     compare::Compare,
     due::Due,
+    early::{Early, is_due},
     message::{Above, Follow, News, Notice, Request, Standing},
     session::{Charge, Shared},
     snapshot::Far,
@@ -48,11 +49,19 @@ pub struct Seen {
     pub evidence: Option<Id>,
     /// Why what it showed then proves nothing, while it is asked for more.
     unproved: Option<String>,
+    /// Its seal, if that is one below the newest here.
+    pub below: Option<Id>,
+    /// Since when it stands at its seal, in ticks.
+    since: u64,
+    /// Its next seals, if they are held here.
+    pub early: Option<Early>,
 }
 
 /// Where this node stands on a page that it holds.
 pub struct Own {
     pub standing: Standing,
+    /// When it was sealed, in seconds since 1970 (UTC).
+    pub time: u64,
     pub open: Arc<Trie>,
     pub is_forked: bool,
 }
@@ -111,7 +120,15 @@ impl Seen {
             no_seals: None,
             evidence: None,
             unproved: None,
+            below: None,
+            since: now,
+            early: None,
         }
+    }
+
+    /// When it is behind for long, if it stays where it is, in ticks.
+    pub fn behind_at(&self) -> u64 {
+        self.since.saturating_add(BEHIND_TIME.as_millis() as u64)
     }
 }
 
@@ -156,6 +173,7 @@ impl Page {
         if !self.pulls(shared) {
             return;
         }
+        self.look_early(shared);
         match &held {
             Some(held) if self.is_too_large(held, shared) => return,
             None => self.seek(shared, ledger),
@@ -275,6 +293,7 @@ impl Page {
         let standing = Standing::of(held);
         let before = self.own.replace(Own {
             standing,
+            time: held.governance.page().head().time,
             open: held.open.clone(),
             is_forked: !held.forks.is_empty(),
         });
@@ -362,7 +381,7 @@ impl Page {
             return;
         }
         if (seen.standing.seal, seen.standing.height) != (standing.seal, standing.height) {
-            (seen.no_seals, seen.taken) = (None, None);
+            (seen.no_seals, seen.taken, seen.since) = (None, None, now);
         }
         seen.standing = standing;
         // News of what it has may be under way from both sides: it may be the same soon.
@@ -434,6 +453,7 @@ impl Page {
         if at <= shared.now.ticks {
             self.later.clear();
             self.later_at = None;
+            self.look_early_again();
             self.seen.values_mut().for_each(|seen| seen.taken = None);
             self.wake(shared.now.ticks + 1);
         } else {
@@ -565,10 +585,11 @@ impl Page {
     }
 
     /// Whether this peer's standing leaves nothing to fetch.
-    fn is_matched(&self, seen: &Seen) -> bool {
+    fn is_matched(&self, seen: &Seen, unix: u64) -> bool {
         let Some(own) = &self.own else { return false };
         let (theirs, ours) = (&seen.standing, &own.standing);
-        theirs.height < ours.height
+        // Whoever is behind comes here, but not before the seal is due (T7).
+        (theirs.height < ours.height && is_due(own.time, unix))
             || (theirs.seal == ours.seal
                 && (theirs.open == ours.open || seen.taken == Some(theirs.open)))
     }
@@ -581,7 +602,7 @@ impl Page {
             && self.due.is_empty();
         let is_in_step = is_idle
             && !self.seen.is_empty()
-            && self.seen.values().all(|seen| self.is_matched(seen));
+            && self.seen.values().all(|seen| self.is_matched(seen, shared.now.unix));
         if is_in_step && !self.is_in_step {
             shared.event(Event::InStep { page: self.id });
         }

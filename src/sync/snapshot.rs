@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use super::{
     Event, Held, Ledger, Refused, Stashed,
+    early::is_due,
     message::{Above, At, Part, Parts, Request},
-    page::Page,
+    page::{Page, Seen},
     parts,
     session::{Charge, Shared},
 };
@@ -35,17 +36,49 @@ pub struct Far {
     /// The height that is held; 0 also for a page that is new.
     from: u64,
     pub genesis: Option<Genesis>,
-    pub genesis_asked: bool,
+    pub genesis_asked: Hedged,
     target: Option<Target>,
-    target_asked: bool,
+    target_asked: Hedged,
     fetch: Option<Fetch>,
     stashed: Trie,
     state: Option<Trie>,
     window: Option<(Window, PublicKey)>,
-    window_asked: bool,
+    window_asked: Hedged,
     asks: usize,
     /// Who lacks a part of it.
     missed: BTreeSet<PublicKey>,
+}
+
+/// Something that one peer gives, and that is asked of another as well while the first is late.
+#[derive(Clone, Copy, Default)]
+pub struct Hedged {
+    /// How many were asked and have not answered.
+    asked: u8,
+    /// When the last of them is late, in ticks.
+    late_at: u64,
+}
+
+impl Hedged {
+    fn is_open(self, now: u64) -> bool {
+        self.asked == 0 || self.asked == 1 && self.late_at <= now
+    }
+
+    fn ask(&mut self, late_at: u64) {
+        (self.asked, self.late_at) = (self.asked + 1, late_at);
+    }
+
+    pub fn answered(&mut self) {
+        self.asked = self.asked.saturating_sub(1);
+    }
+
+    /// Of these peers those who can be asked as well: who owes nothing that is late.
+    pub fn others(self, mut peers: Vec<PublicKey>, shared: &Shared) -> Vec<PublicKey> {
+        if self.asked > 0 {
+            let late = shared.late();
+            peers.retain(|peer| !late.contains_key(peer));
+        }
+        peers
+    }
 }
 
 /// The seal that is gone to.
@@ -60,14 +93,14 @@ impl Far {
         Far {
             from,
             genesis: None,
-            genesis_asked: false,
+            genesis_asked: Hedged::default(),
             target: None,
-            target_asked: false,
+            target_asked: Hedged::default(),
             fetch: None,
             stashed: Trie::default(),
             state: None,
             window: None,
-            window_asked: false,
+            window_asked: Hedged::default(),
             asks: 0,
             missed: BTreeSet::new(),
         }
@@ -110,8 +143,12 @@ impl Page {
             far.genesis = Some(held.governance.page().genesis().clone());
         }
         if far.genesis.is_none() {
-            if !far.genesis_asked && self.ask_genesis(shared) {
-                self.far.iter_mut().for_each(|far| far.genesis_asked = true);
+            let waits = far.genesis_asked;
+            if self.is_open(waits, shared)
+                && let Some(late_at) = self.ask_genesis(waits, shared)
+            {
+                self.far.iter_mut().for_each(|far| far.genesis_asked.ask(late_at));
+                self.wake(late_at);
             }
             return;
         }
@@ -124,22 +161,34 @@ impl Page {
         self.take_over(shared, ledger);
     }
 
+    /// Whether somebody is to be asked now; if not, it is looked at again when the first is late.
+    fn is_open(&mut self, waits: Hedged, shared: &Shared) -> bool {
+        let is_open = waits.is_open(shared.now.ticks);
+        if !is_open && waits.late_at > shared.now.ticks {
+            self.wake(waits.late_at);
+        }
+        is_open
+    }
+
     /// Asks for the certificates that lead to the newest seal of whoever is farthest.
     fn ask_target(&mut self, is_held: bool, shared: &mut Shared) {
         let Some(far) = &self.far else { return };
-        if far.target_asked {
+        let (from, waits) = (far.from, far.target_asked);
+        if !self.is_open(waits, shared) {
             return;
         }
-        let from = far.from;
         let fits = |height: u64| height > from || !is_held;
-        let peers = self.usable(shared.now.ticks, |seen| fits(seen.standing.height));
+        let unix = shared.now.unix;
+        let leads = |seen: &Seen| fits(seen.standing.height) && !seen.is_early(unix);
+        let peers = self.usable(shared.now.ticks, leads);
         let highest = |peer: &PublicKey| self.seen.get(peer).map_or(0, |s| s.standing.height);
         let top = peers.iter().map(highest).max().unwrap_or(0);
         // One that says it is far ahead may lie; its turn comes first, and once.
         let best = peers
             .iter()
             .filter(|peer| highest(peer).saturating_add(SEALS_REPLAYED_MAX as u64) >= top);
-        let Some(peer) = shared.best(best.copied().collect::<Vec<_>>()) else {
+        let best = waits.others(best.copied().collect(), shared);
+        let Some(peer) = shared.best(best) else {
             if is_held && peers.is_empty() && self.seen.values().all(|s| s.standing.height <= from)
             {
                 self.far = None;
@@ -150,8 +199,10 @@ impl Page {
             return self.aim_at_genesis(&peer, shared);
         }
         let above = Above { page: self.id, height: from };
+        let late_at = shared.late_at(&peer);
         if self.ask(&peer, Request::Chain(above), shared) {
-            self.far.iter_mut().for_each(|far| far.target_asked = true);
+            self.far.iter_mut().for_each(|far| far.target_asked.ask(late_at));
+            self.wake(late_at);
         }
     }
 
@@ -174,8 +225,12 @@ impl Page {
         ledger: &dyn Ledger,
     ) {
         let held = ledger.held(&self.id);
-        let Some(far) = self.far.as_mut().filter(|far| far.target_asked) else { return };
-        far.target_asked = false;
+        let Some(far) = &mut self.far else { return };
+        far.target_asked.answered();
+        if far.target.is_some() {
+            // Another was faster.
+            return;
+        }
         let Some(items) = items else { return self.pause(peer, shared) };
         let at = held.as_ref().map_or(0, |held| held.governance.page().height());
         let Some(genesis) = far.genesis.clone().filter(|_| far.from == at && above.height == at)
@@ -198,6 +253,11 @@ impl Page {
             None => Standpoint::Genesis(&genesis),
         };
         match climb(from, &proofs) {
+            // It is held until it is due (T7); who stands lower may be of use before.
+            Ok(known) if known.head.height > at && !is_due(known.head.time, shared.now.unix) => {
+                self.far = self.far.take().filter(|_| held.is_none());
+                self.postpone(peer, known.head.height, known.head.time, shared);
+            }
             Ok(known) if known.head.height > at => {
                 far.missed.clear();
                 far.window = None;
@@ -317,14 +377,18 @@ impl Page {
         if came == 0 {
             far.missed.insert(*peer);
         }
-        if !leaves.is_empty() {
-            ledger.stash(&self.id, None, &leaves);
-        }
+        let kept = match leaves.is_empty() {
+            true => Ok(()),
+            false => ledger.stash(&self.id, None, &leaves),
+        };
         match fault {
             Some(what) => shared.lied(peer, what),
             None if came > 0 => self.served(peer, shared),
             None if is_answer => self.lacks_parts(peer, shared),
             None => self.pause(peer, shared),
+        }
+        if let Err(why) = kept {
+            return self.lacks_room(why, shared);
         }
         if self.wish.bytes_max.is_some_and(|max| done > max) {
             let max = self.wish.bytes_max.unwrap_or_default();
@@ -348,23 +412,29 @@ impl Page {
         let Some(target) = &far.target else { return };
         let head = target.known.head;
         let is_fetched = far.state.is_some() || far.fetch.as_ref().is_some_and(Fetch::is_complete);
-        if head.height == 0 || far.window.is_some() || far.window_asked || !is_fetched {
+        if head.height == 0 || far.window.is_some() || !is_fetched {
             return;
         }
-        let giver = target.giver;
+        let (giver, waits) = (target.giver, far.window_asked);
+        if !self.is_open(waits, shared) {
+            return;
+        }
         let mut peers = self.usable(shared.now.ticks, |seen| seen.standing.height >= head.height);
-        if peers.contains(&giver) {
+        if waits.asked == 0 && peers.contains(&giver) {
             peers = vec![giver];
         }
-        let Some(peer) = shared.best(peers.iter().copied()) else {
+        let others = waits.others(peers.clone(), shared);
+        let Some(peer) = shared.best(others) else {
             // It is nowhere any more: another seal is the newest.
             if peers.is_empty() && self.seen.values().all(|s| s.standing.height < head.height) {
                 self.far.iter_mut().for_each(|far| far.target = None);
             }
             return;
         };
+        let late_at = shared.late_at(&peer);
         if self.ask(&peer, Request::Window(At { page: self.id, seal: head.seal }), shared) {
-            self.far.iter_mut().for_each(|far| far.window_asked = true);
+            self.far.iter_mut().for_each(|far| far.window_asked.ask(late_at));
+            self.wake(late_at);
         }
     }
 
@@ -377,7 +447,10 @@ impl Page {
         shared: &mut Shared,
     ) {
         let Some(far) = &mut self.far else { return };
-        far.window_asked = false;
+        far.window_asked.answered();
+        if far.window.is_some() {
+            return;
+        }
         let Some(target) = far.target.as_ref().filter(|t| t.known.head.seal == asked.seal) else {
             return;
         };
@@ -432,12 +505,12 @@ impl Page {
                 self.far = None;
                 self.pause(&giver, shared);
             }
-            Err(Refused::Here(why)) => self.end_far(why, shared),
+            Err(Refused::Here(why)) => self.lacks_room(why, shared),
         }
     }
 
     /// The page cannot be had, or not be gone on with.
-    fn end_far(&mut self, why: String, shared: &mut Shared) {
+    pub fn end_far(&mut self, why: String, shared: &mut Shared) {
         self.far = None;
         if self.own.is_none() {
             return self.give_up(why, shared);

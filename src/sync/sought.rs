@@ -6,7 +6,7 @@ use super::{
     message::Request,
     page::Page,
     session::{Charge, Shared},
-    snapshot::Far,
+    snapshot::{Far, Hedged},
 };
 use crate::{
     beacon::Beacon,
@@ -27,13 +27,21 @@ pub struct Sought {
     /// When everybody is asked again.
     ask_at: u64,
     rounds: u32,
+    /// It is fetched no sooner than this, in ticks, and how often there was no room for it.
+    rests_until: u64,
+    rests: u32,
 }
 
 impl Sought {
     pub fn new(name: Name, why: Want, beacons: Vec<Beacon>, shared: &mut Shared) -> Sought {
         let until =
             (why == Want::Resolve).then(|| shared.now.ticks + WANT_RESOLVE_TIME.as_millis() as u64);
-        Sought { name, why, beacons, until, ask_at: 0, rounds: 0 }
+        Sought { name, why, beacons, until, ask_at: 0, rounds: 0, rests_until: 0, rests: 0 }
+    }
+
+    /// Somebody wants it now, whether there was room for it or not.
+    pub fn rest_no_more(&mut self) {
+        (self.rests_until, self.rests) = (0, 0);
     }
 }
 
@@ -59,6 +67,10 @@ impl Page {
         }
         let ask_at = self.sought.as_ref().map(|sought| sought.ask_at).filter(|at| *at > now);
         until.into_iter().chain(ask_at).for_each(|at| self.wake(at));
+        let rests_until = self.sought.as_ref().map_or(0, |sought| sought.rests_until);
+        if rests_until > now {
+            return self.wake(rests_until);
+        }
         if self.far.is_none() && !self.seen.is_empty() {
             let mut far = Far::new(0);
             far.resume(ledger.stashed(&self.id));
@@ -73,11 +85,26 @@ impl Page {
         shared.event(Event::GaveUp { page: self.id, why });
     }
 
-    /// Asks for the genesis.
-    pub fn ask_genesis(&mut self, shared: &mut Shared) -> bool {
+    /// What came of it cannot be kept, and nothing of it is. Where a person wants it, it is fetched again
+    /// after a while, longer every time.
+    pub fn lacks_room(&mut self, why: String, shared: &mut Shared) {
+        let sought = self.sought.as_mut().filter(|sought| sought.why != Want::Resolve);
+        let Some(sought) = sought else { return self.end_far(why, shared) };
+        let span = ROOM_WAIT.saturating_mul(1 << sought.rests.min(16)).min(ROOM_WAIT_MAX);
+        sought.rests += 1;
+        sought.rests_until = shared.after(span);
+        let until = sought.rests_until;
+        self.wake(until);
+        self.far = None;
+        shared.event(Event::Stuck { page: self.id, why });
+    }
+
+    /// Asks for the genesis. Returns when that is late.
+    pub fn ask_genesis(&mut self, waits: Hedged, shared: &mut Shared) -> Option<u64> {
         let peers = self.usable(shared.now.ticks, |_| true);
-        let Some(peer) = shared.best(peers) else { return false };
-        self.ask(&peer, Request::Genesis(self.id), shared)
+        let peer = shared.best(waits.others(peers, shared))?;
+        let late_at = shared.late_at(&peer);
+        self.ask(&peer, Request::Genesis(self.id), shared).then_some(late_at)
     }
 
     /// A genesis came; none: there was no answer.
@@ -90,7 +117,7 @@ impl Page {
     ) {
         let id = self.id;
         let Some(far) = self.far.as_mut().filter(|far| far.genesis.is_none()) else { return };
-        far.genesis_asked = false;
+        far.genesis_asked.answered();
         let Some(item) = items.map(|items| items.into_iter().next()) else {
             return self.pause(peer, shared);
         };
@@ -105,7 +132,9 @@ impl Page {
         if let Some(why) = self.sought.as_ref().and_then(|sought| sought.refuses(&genesis)) {
             return self.give_up(why, shared);
         }
-        ledger.stash(&id, Some(&bytes), &[]);
+        if let Err(why) = ledger.stash(&id, Some(&bytes), &[]) {
+            return self.lacks_room(why, shared);
+        }
         if let Some(far) = &mut self.far {
             far.genesis = Some(genesis);
         }

@@ -1,6 +1,7 @@
 //! Stories of a few nodes that keep a page in step, over a network that delays and loses.
 
 mod bounds;
+mod early;
 mod liars;
 mod people;
 mod reaching;

@@ -1,6 +1,6 @@
 //! What people do in a simulated world, and what is done to nodes.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
 
 use super::{
     Happening, World,
@@ -20,7 +20,7 @@ use crate::{
         statement::Statement,
     },
     id::Id,
-    key::{PublicKey, SecretKey},
+    key::SecretKey,
     page::{entry::RecordSet, name::Owner},
     sync::{Input, Want},
 };
@@ -41,7 +41,10 @@ impl World<'_> {
     pub(super) fn does(&mut self, deed: Deed) -> Result<(), String> {
         match &deed {
             Deed::Propose { by, page, owner, address } => {
-                let Some(node) = self.key_of_node_of(by) else { return Ok(()) };
+                let Some(node) = self.running_node_of(by) else {
+                    self.later(LOOK_AGAIN, Happening::Deed(deed));
+                    return Ok(());
+                };
                 let proposed = |page: &Governance, key: &SecretKey, sequence| {
                     let at = people::owner(page, owner)?;
                     propose(page, (&node, key), sequence, &at, people::addressed(*address))
@@ -190,8 +193,9 @@ impl World<'_> {
         self.members.iter().position(|member| member.people.iter().any(|one| one == person))
     }
 
-    fn key_of_node_of(&self, person: &str) -> Option<PublicKey> {
-        self.node_of(person).map(|n| self.members[n].key)
+    /// The same, while it runs.
+    fn running_node_of(&self, person: &str) -> Option<Arc<Node>> {
+        self.members[self.node_of(person)?].node.clone()
     }
 
     /// Somebody says something at their node. What they cannot say yet is tried again.
@@ -288,7 +292,10 @@ impl World<'_> {
         let (host, name) = (plan.sealed_by.as_ref(), plan.name.as_str());
         let host = host.and_then(|host| self.members.iter().find(|m| m.plan == *host));
         let beacon = host.and_then(Member::beacon).map(|beacon| beacon.to_string());
-        let Some(node) = self.key_of_node_of(by) else { return Ok(()) };
+        let Some(node) = self.running_node_of(by) else {
+            self.later(LOOK_AGAIN, Happening::Deed(deed.clone()));
+            return Ok(());
+        };
         let linked = |page: &Governance, key: &SecretKey, sequence| {
             let label = name.split('.').next().unwrap_or(name);
             let at = people::owner(page, label)?;
@@ -310,12 +317,12 @@ impl World<'_> {
         for n in self.planned(node) {
             let Some(held) = self.page_at(n, page) else { continue };
             let (id, at) = (held.page().id(), people::owner(&held, owner)?);
-            let key = people::key(person);
+            let (key, now) = (people::key(person), BEGIN + self.now() / 1000);
             let other = Ipv4Addr::from(u32::from(address) + 1);
             let operations = [address, other].map(|address| {
                 people::sign_unchecked(
                     &id,
-                    &people::operation(&held, &key, 0, &at, people::addressed(address)),
+                    &people::operation((&held, now), &key, 0, &at, people::addressed(address)),
                     &key,
                 )
             });
@@ -357,7 +364,7 @@ impl World<'_> {
             let at = people::owner(&held, "aged")?;
             let address = Ipv4Addr::from(0x0a00_0000 + step as u32);
             let sequence = node.milliseconds().max(held.next_sequence(&key.public()));
-            let (speaker, sets) = ((&node.key(), &key), people::addressed(address));
+            let (speaker, sets) = ((&*node, &key), people::addressed(address));
             if let Some(mut said) = propose(&held, speaker, sequence, &at, sets)? {
                 let target = said[0].id();
                 for other in self.members[n].people.iter().filter(|other| *other != person) {
@@ -382,14 +389,14 @@ fn kept() -> crate::store::fake::Survival {
 /// An operation and its author's approval, in a free slot of their node; none if there is no slot.
 fn propose(
     page: &Governance,
-    (node, key): (&PublicKey, &SecretKey),
+    (node, key): (&Node, &SecretKey),
     sequence: u64,
     owner: &Owner,
     sets: Vec<RecordSet>,
 ) -> Result<Option<Vec<Statement>>, String> {
-    let [slots, _] = page.free_slots_at(node, &key.public(), [1, 0]);
+    let [slots, _] = page.free_slots_at(&node.key(), &key.public(), [1, 0]);
     let Some(slot) = slots.first().copied() else { return Ok(None) };
-    let operation = sign(page, people::operation(page, key, slot, owner, sets), key)?;
+    let operation = sign(page, people::operation((page, node.now()), key, slot, owner, sets), key)?;
     let rows = vec![(operation.id(), Choice::Approve)];
     let ballot = sign(page, people::ballot(key, sequence, rows), key)?;
     Ok(Some(vec![operation, ballot]))

@@ -240,8 +240,13 @@ impl Ledger for Told<'_> {
         Ledger::adopt(self.node, snapshot)
     }
 
-    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]) {
-        Ledger::stash(self.node, page, genesis, leaves);
+    fn stash(
+        &self,
+        page: &Id,
+        genesis: Option<&[u8]>,
+        leaves: &[(Id, Vec<u8>)],
+    ) -> Result<(), String> {
+        Ledger::stash(self.node, page, genesis, leaves)
     }
 
     fn stashed(&self, page: &Id) -> Stashed {

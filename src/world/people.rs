@@ -98,9 +98,9 @@ pub fn linked(page: &Id, beacon: Option<String>) -> Vec<RecordSet> {
     vec![RecordSet { rtype: RecordType::PAGE, ttl: 60, rdata }]
 }
 
-/// An operation that puts these records at an owner.
+/// An operation that puts these records at an owner, made at this time by its author's node.
 pub fn operation(
-    page: &Governance,
+    (page, now): (&Governance, u64),
     key: &SecretKey,
     slot: u32,
     owner: &Owner,
@@ -108,7 +108,7 @@ pub fn operation(
 ) -> Body {
     let parent = page.version(&Register::Entry(owner.clone()));
     let change = Change::SetEntry(SetEntry { owner: owner.clone(), parent, sets });
-    let base = page.page().seal();
+    let base = page.base(&key.public(), now);
     Body::Operation(Operation { author: key.public().raw(), slot, base, change })
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use serde::Deserialize;
 
 /// The scenarios that come with the program: their names and texts.
-pub const EMBEDDED: [(&str, &str); 16] = [
+pub const EMBEDDED: [(&str, &str); 17] = [
     ("in-step", include_str!("../../tests/world/in-step.toml")),
     ("lossy", include_str!("../../tests/world/lossy.toml")),
     ("partition", include_str!("../../tests/world/partition.toml")),
@@ -17,6 +17,7 @@ pub const EMBEDDED: [(&str, &str); 16] = [
     ("two-liars", include_str!("../../tests/world/two-liars.toml")),
     ("colluding", include_str!("../../tests/world/colluding.toml")),
     ("one-way", include_str!("../../tests/world/one-way.toml")),
+    ("ahead", include_str!("../../tests/world/ahead.toml")),
     ("jumps", include_str!("../../tests/world/jumps.toml")),
     ("withheld", include_str!("../../tests/world/withheld.toml")),
     ("stubborn", include_str!("../../tests/world/stubborn.toml")),
@@ -223,16 +224,20 @@ pub enum Deed {
     Ask { page: String, owner: String },
 }
 
-/// What must be so at the end.
+/// What must be so at the end, or at some time before it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     pub page: String,
+    /// When, in seconds since the beginning; none: at the end.
+    pub at: Option<u64>,
     /// This owner has this address on every honest node; none: no address.
     pub owner: Option<String>,
     pub address: Option<Ipv4Addr>,
     /// Every honest node stands at this height at least.
     pub height: Option<u64>,
+    /// And no higher than this.
+    pub height_max: Option<u64>,
     /// These nodes alone are meant; without this, all.
     pub nodes: Option<Vec<String>>,
     /// No honest node has among its peers whom another honest node found to lie.

@@ -53,6 +53,15 @@ impl Node {
         Node { home, address: machine.address, clock: None, daemon: None }
     }
 
+    /// A copy of all that it has, with its key: what a person makes of a second machine.
+    pub fn copied_to(&self, machine: &Machine) -> Node {
+        let mut copy = Node::new(machine, "");
+        copy_folder(&self.home.data_dir(), &copy.home.data_dir());
+        fs::copy(self.file("djdns.toml"), copy.file("djdns.toml")).expect("it is copied");
+        copy.run(machine);
+        copy
+    }
+
     /// Sets its clock right.
     pub fn set_clock_right(&self) {
         self.clock.iter().for_each(|clock| clock.set(0));
@@ -178,5 +187,18 @@ impl Node {
     /// What its daemon complained of.
     fn complaints(&self) -> String {
         fs::read_to_string(self.file("log")).unwrap_or_default()
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("it is there") {
+        let entry = entry.expect("it is there");
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        match entry.file_type().expect("it is there") {
+            kind if kind.is_dir() => copy_folder(&path, &copy),
+            kind if kind.is_file() => drop(fs::copy(&path, &copy).expect("it is copied")),
+            _ => {}
+        }
     }
 }

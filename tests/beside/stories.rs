@@ -243,3 +243,20 @@ fn a_damaged_page_is_fetched_from_the_others_again() {
     end_equal(&nodes);
     assert_ne!(page, other);
 }
+
+/// A data directory is copied to a second machine, with the node's key: both find out, and say where the other is.
+#[test]
+fn two_nodes_with_one_key_find_each_other_out() {
+    let lan = Lan::new(2);
+    let [first, second] = &lan.machines[..] else { unreachable!() };
+    let mut one = Node::start(first, "");
+    one.kill();
+    let two = one.copied_to(second);
+    one.run(first);
+    for (node, other) in [(&one, second), (&two, first)] {
+        for command in ["status", "peers"] {
+            let said = node.types_until(&[command], "another node runs with this node's key");
+            assert!(said.contains(&format!("{}", other.address)), "{said}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The short way of usual questions: that it says the same as the long one, and that it is taken.
 
-use djdns::dns::{Transport, View, respond, respond_at_once};
+use djdns::dns::{Transport, Trouble, View, respond, respond_at_once};
 
 use super::{replay, support};
 
@@ -19,6 +19,15 @@ pub fn udp(view: &View, query: &[u8]) -> Option<Vec<u8>> {
 
 /// Every answer of the replay files is the same on the short way, and most of the usual ones are given
 /// there: a way that says nothing would be the same, too.
+const PAGE: &str = "a 60 A 192.0.2.1
+*.w 60 TXT t
+c 60 CNAME a.ct.
+far 60 NS ns.example.
+far 60 NS ns2.example.
+far 20 DS 000108020123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+near 60 NS ns.near.ct.
+ns.near 60 A 192.0.2.2";
+
 #[test]
 fn usual_questions_are_answered_on_the_short_way() {
     let (mut short, mut all) = (0, 0);
@@ -32,8 +41,7 @@ fn usual_questions_are_answered_on_the_short_way() {
         }
     }
     assert!(4 * short > all, "{short} of {all}");
-    let view =
-        support::with_page(&View::new(), "ct.", "a 60 A 192.0.2.1\n*.w 60 TXT t\nc 60 CNAME a.ct.");
+    let view = support::with_page(&View::new(), "ct.", PAGE);
     let view = view.with_anchor(&support::name("ct."), support::page_id("ct."));
     let check = |name: &str, qtype: u16, expect: bool| {
         for edns in [None, Some(512), Some(1232)] {
@@ -53,6 +61,47 @@ fn usual_questions_are_answered_on_the_short_way() {
     check("localhost.", 1, true);
     check("c.ct.", 1, false);
     check("ct.", 6, false);
+    check("x.far.ct.", 1, true);
+    check("far.ct.", 16, true);
+    check("far.ct.", 43, true);
+    check("x.near.ct.", 1, false);
     check("a.ct.", 255, false);
     check("elsewhere.", 1, false);
+}
+
+/// T6, G9: a page that is not fresh, and one that a soft link leads to, are cached for less, and why is said.
+#[test]
+fn what_may_be_old_is_said_with_its_reason_on_both_ways() {
+    let (root, ct) = (support::page_id("."), support::page_id("ct."));
+    let anchored = View::new().with_anchor(&support::name("."), root);
+    let linked = |ttl_cap| {
+        let view = support::with_page(&support::with_page(&anchored, ".", ""), "ct.", PAGE);
+        let (owner, sets) =
+            support::entries(&[support::record("ct 300 PAGE ct.")], &support::name(".")).remove(0);
+        view.with_entry(&root, &owner, &sets, ttl_cap)
+    };
+    let mut short = 0;
+    for view in [linked(None), linked(Some(20)), linked(Some(5)).with_fresh(&ct, false)] {
+        for is_fresh in [true, false] {
+            let view = view.with_fresh(&root, is_fresh).with_fresh(&ct, is_fresh);
+            let forked = view.with_trouble(&ct, Trouble::Forked(3));
+            for name in
+                ["a.ct.", "x.ct.", "ct.", "x.w.ct.", "far.ct.", "x.far.ct.", "ct.djdns.alt."]
+            {
+                for (qtype, edns) in [(1, None), (16, Some(512)), (43, Some(1232)), (1, Some(1232))]
+                {
+                    let query = support::query(name, qtype, edns);
+                    udp(&view, &query);
+                    udp(&forked, &query);
+                    let signed =
+                        [&query[..query.len().saturating_sub(4)], &[0x80, 0, 0, 0]].concat();
+                    if edns.is_some() {
+                        udp(&view, &signed);
+                    }
+                    short += usize::from(respond_at_once(&view, &query).is_some());
+                }
+            }
+        }
+    }
+    assert!(short > 100, "{short}");
 }

@@ -461,7 +461,7 @@ pub fn sent() -> Vec<Sample> {
         let mut outbox = Outbox::default();
         outbox.keep(petition.clone(), now).unwrap();
         let hosts = [key(7).public(), key(8).public()];
-        for (errand, answer) in outbox.due(&hosts, now).iter().zip(answers) {
+        for (errand, answer) in outbox.due(&hosts, &[], now).iter().zip(answers) {
             assert!(outbox.told(errand, Some(answer.clone()), &page, now + 9));
         }
         let bytes = outbox.row(&petition.id()).unwrap().encode();

@@ -170,7 +170,7 @@ fn what_is_carried_passes_the_same_doors_as_anything_else() {
     let mut home = Home::new();
     let (demonstration, _) = home.bundle("ff.ct");
     let failure = home.carry(&demonstration).unwrap_err();
-    assert!(failure.message.contains("(P6)"), "{failure}");
+    assert!(failure.message.contains("accepted from nobody"), "{failure}");
 }
 
 /// A page that two copies of one node's key sealed apart, and its two homes.
@@ -272,7 +272,7 @@ fn two_nodes_with_one_key_fork_a_page_and_then_seal_no_more() {
     let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(kinds[..2], ["fork", "seal"]);
     assert_eq!(events[0].seal.as_ref().unwrap().contradicts.as_ref().unwrap().seal, events[1].id);
-    let by = format!("5 signed both, by the one node key z6Mk…{}", &node.to_string()[50..]);
+    let by = format!("5 signed both, by the one node key {}", node.stub());
     assert!(events[0].what.ends_with(&by), "{by}: {}", events[0].what);
     // Nothing further is said on it: not by participants, and not by the node.
     let change = here.change(&page, &key(1), "www", &["60 A 192.0.2.3"]);

@@ -185,7 +185,7 @@ fn whom_one_cannot_meet_is_said_in_one_sentence() {
     check("127.0.0.1:9", "127.0.0.1:9");
     check("DMCT:0.5428:31415", "the beacon is cut off");
     check("https://node.example", "names no node");
-    check("DMCT:0.5428:31415:a3f2c8b9", "no node of this network shows itself");
+    check("DMCT:0.5428:31415:a3f2c8b9", "nodes of this network are not looked for");
     let two = Node::start(&[]);
     let beacon = two.types(&["beacon", "--long"]);
     let long = beacon.split_whitespace().find(|word| word.contains('/')).expect("a beacon");
@@ -193,6 +193,10 @@ fn whom_one_cannot_meet_is_said_in_one_sentence() {
     assert!(own.contains("this node itself"), "{own}");
     let met = one.types(&["connect", long]);
     assert!(met.contains("is connected, at 127.0.0.1:"), "{met}");
+    // Whoever was met once is named by the beginning of its key, as tables show it.
+    let beginning = &met["did:key:".len()..][..12];
+    let again = one.types(&["connect", beginning]);
+    assert!(again.contains("was connected already"), "{again}");
     assert!(one.types(&["status"]).contains("connected to 1 node"));
     assert!(one.types(&["peers"]).contains(&two.reached_at));
 }
@@ -288,4 +292,19 @@ fn trust_in_a_page_that_is_not_here_is_taken_back() {
     node.types(&["page", "forget", "club", "--untrust"]);
     assert!(!node.types(&["status"]).contains("11111111"));
     assert!(node.try_types(&["page", "forget", "club", "--untrust"]).is_err());
+}
+
+/// A node is met by a name that has its address in a page here, of which no other resolver knows.
+#[test]
+fn a_node_is_met_where_a_page_here_says_that_it_is() {
+    let one = Node::start(&[]);
+    let two = Node::start(&[]);
+    let (_, port) = one.reached_at.rsplit_once(':').expect("a port");
+    two.founds("club", "$TTL 60\nnode A 127.0.0.1\nmail MX 5 node\n");
+    let said = two.types(&["connect", &format!("node.club:{port}")]);
+    assert!(said.contains(&one.reached_at), "{said}");
+    for nowhere in ["mail.club", "none.club"] {
+        let said = two.try_types(&["connect", nowhere]).expect_err("nobody is there");
+        assert!(said.contains("no page here has a BEACON or an address there"), "{said}");
+    }
 }

@@ -137,7 +137,7 @@ fn a_page_brought_by_hand_comes_with_what_makes_it_used() {
 #[test]
 fn a_limit_on_the_size_of_files_is_said_in_a_sentence() {
     let home = Home::new();
-    for arguments in [&["key", "new", "ann"][..], &["status"]] {
+    for arguments in [&["key", "new", "ann"][..], &["page", "list"]] {
         let output = limited(&home, 0, arguments);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {:?} {said}", output.status);
@@ -146,7 +146,7 @@ fn a_limit_on_the_size_of_files_is_said_in_a_sentence() {
     }
     let shown = run(&home, &["key", "list", "--json"]);
     assert_eq!(text(&shown.stdout), "[]\n", "nothing half is left");
-    assert_eq!(run(&home, &["status"]).status.code(), Some(0));
+    assert_eq!(run(&home, &["page", "list"]).status.code(), Some(0));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_command_gives_up_a_daemon_that_is_stopped() {
 #[test]
 fn a_node_key_that_cannot_be_used_stops_what_signs_and_nothing_else() {
     let home = Home::new();
-    assert_eq!(run(&home, &["status"]).status.code(), Some(0));
+    assert_eq!(run(&home, &["page", "list"]).status.code(), Some(0));
     let key = home.data_dir().join("node.key");
     let whole = fs::read(&key).expect("the node's key");
     let open = || fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("it is ours");
@@ -199,4 +199,14 @@ fn a_node_key_that_cannot_be_used_stops_what_signs_and_nothing_else() {
     }
     fs::write(&key, whole).expect("it is ours");
     assert_eq!(run(&home, &["host", "ff.ct", "--as", "demo:alice"]).status.code(), Some(0));
+}
+
+#[test]
+fn whoever_asks_how_it_is_makes_no_data_directory() {
+    let home = Home::new();
+    let asked = run(&home, &["status"]);
+    let said = text(&asked.stderr);
+    assert_eq!(asked.status.code(), Some(3), "{said}");
+    assert!(said.contains("nothing in") && said.contains("`djdns serve`"), "{said}");
+    assert!(!home.data_dir().exists());
 }

@@ -87,8 +87,11 @@ impl Home {
                 return daemon;
             }
         }
-        let errors = std::fs::read_to_string(self.0.path().join("stderr")).unwrap_or_default();
-        panic!("the daemon ended before it answered: {:?} {errors}", daemon.said);
+        // Where the stories send standard error.
+        let read = |name| std::fs::read_to_string(self.0.path().join(name)).unwrap_or_default();
+        let errors = ["stderr", "log"].map(read).concat();
+        let ended = daemon.child.wait().expect("it is a child");
+        panic!("the daemon ended before it answered ({ended}): {:?} {errors}", daemon.said);
     }
 
     /// A file beside the data.

@@ -137,9 +137,7 @@ impl Forget {
         if context.json {
             output::print_json(&forgotten)?;
         } else {
-            let Forgotten { name, page_id, .. } = &forgotten;
-            let name = name.as_deref().unwrap_or("a damaged page");
-            output::print(&format!("{name} ({page_id}) is forgotten\n"))?;
+            output::print(&gone(&forgotten))?;
         }
         if let Some(warning) = warning(&forgotten) {
             context.note(warning);
@@ -199,15 +197,36 @@ fn lost_of<'a>(page: &PageSummary, causes: impl Iterator<Item = &'a str>) -> Opt
     })
 }
 
+/// What is gone, in a line.
+fn gone(forgotten: &Forgotten) -> String {
+    let Forgotten { name, page_id, .. } = forgotten;
+    match (name, forgotten.unfinished) {
+        (Some(name), false) => format!("{name} ({page_id}) is forgotten\n"),
+        (None, false) => format!("a damaged page ({page_id}) is forgotten\n"),
+        (Some(name), true) => {
+            format!("what was fetched of {name} ({page_id}) is forgotten; it was not complete\n")
+        }
+        (None, true) => {
+            format!("what was fetched of the page {page_id} is forgotten; it was not complete\n")
+        }
+    }
+}
+
 /// What stops resolving.
 fn warning(forgotten: &Forgotten) -> Option<String> {
     let back = match forgotten.demonstration {
         false => "the page is brought again",
         true => {
-            "another page takes its place: one of the demonstration is taken from no bundle (P6), \
+            "another page takes its place: one of the demonstration is taken from no bundle, \
                  and comes back only in a new data directory (`--data-dir`)"
         }
     };
+    if let Some(trusted) = forgotten.trusted.as_ref().filter(|_| forgotten.unfinished) {
+        return Some(format!(
+            "warning: it is still trusted for {trusted}, so it is fetched again: `djdns page forget {trusted} \
+             --untrust` ends that"
+        ));
+    }
     if let Some(trusted) = &forgotten.trusted {
         return Some(format!(
             "warning: it is still trusted for {trusted}, so nothing below that resolves until {back}, \
@@ -286,6 +305,7 @@ mod tests {
                 trusted: trusted.map(str::to_owned),
                 linked,
                 demonstration,
+                unfinished: false,
             };
             let warning = warning(&forgotten);
             assert_eq!(warning.is_some(), expect.is_some());
@@ -296,5 +316,26 @@ mod tests {
         check_of(true, None, true, Some("until another page takes its place"));
         check(None, true, Some("ct. is still linked above"));
         check(Some("ct."), true, Some("still trusted for ct."));
+    }
+
+    #[test]
+    fn a_page_that_was_being_fetched_is_no_damaged_one() {
+        let check = |name: Option<&str>, unfinished, expect: &str| {
+            let forgotten = Forgotten {
+                page_id: "5f0c".to_owned(),
+                name: name.map(str::to_owned),
+                trusted: name.map(str::to_owned),
+                linked: false,
+                demonstration: false,
+                unfinished,
+            };
+            assert!(gone(&forgotten).starts_with(expect), "{forgotten:?}");
+            let is_fetched = warning(&forgotten).is_some_and(|said| said.contains("fetched again"));
+            assert_eq!(is_fetched, unfinished && name.is_some());
+        };
+        check(Some("ct."), false, "ct. (5f0c) is forgotten");
+        check(None, false, "a damaged page (5f0c) is forgotten");
+        check(Some("ct."), true, "what was fetched of ct. (5f0c) is forgotten");
+        check(None, true, "what was fetched of the page 5f0c is forgotten");
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         report::PageSummary,
         request::{Answer, PageSelector, Request},
     },
+    dns::icann,
     id::Id,
     key::PublicKey,
     page::{
@@ -97,6 +98,9 @@ impl Create {
         let entries = contents.entries.into_iter();
         let entries = entries.map(|(owner, sets)| Rdata(Entry::initial(owner, sets)));
         warn_of_others(context, &self.name)?;
+        if let Some(taken) = taken(&self.name) {
+            context.note(format!("warning: {taken}"));
+        }
         let page = stage::found(context, Rdata(genesis.encode().into()), entries)?;
         if let Some(warning) = &warning {
             context.note(format!("warning: {warning}"));
@@ -142,7 +146,7 @@ fn parameters(given: &[(String, String)]) -> Outcome<Parameters> {
     Ok(parameters)
 }
 
-fn participants(context: &Context, given: &[(String, u32)]) -> Outcome<Vec<(PublicKey, u32)>> {
+fn participants(context: &mut Context, given: &[(String, u32)]) -> Outcome<Vec<(PublicKey, u32)>> {
     let mut participants: Vec<(PublicKey, u32)> = Vec::new();
     for (key, power) in given {
         let public = signing::key_named(context, key)?;
@@ -178,6 +182,24 @@ fn warn_of_others(context: &mut Context, name: &Name) -> Outcome {
         ));
     }
     Ok(())
+}
+
+/// Who else answers for this name, if anybody does, and what follows.
+fn taken(name: &Name) -> Option<String> {
+    let text = name.to_string();
+    let top = text.trim_end_matches('.').rsplit('.').next()?;
+    if top == "localhost" {
+        return Some(format!(
+            "{text} is answered by every machine by itself (RFC 6761), and never from a page"
+        ));
+    }
+    icann::is_delegated(top.as_bytes()).then(|| {
+        format!(
+            "{top}. is a top-level domain of the public DNS, too: linked from the root, {text} is answered \
+             only where the configuration has `allow-tld = [\"{top}\"]`; joined, it takes the place of the \
+             public {text} on that machine"
+        )
+    })
 }
 
 /// The genesis without its state root, which the node computes from the contents.
@@ -277,5 +299,21 @@ mod tests {
         check(&[("min_voters", "two")], false);
         check(&[("soft_ttl_max", "1h30m"), ("seal_interval", "5m")], true);
         check(&[("soft_ttl_max", "an hour")], false);
+    }
+
+    #[test]
+    fn whoever_founds_a_page_under_a_name_of_others_reads_what_follows() {
+        let check = |name: &str, expect: Option<&str>| {
+            let said = taken(&Name::parse(name).unwrap());
+            assert_eq!(said.is_some(), expect.is_some(), "{name}: {said:?}");
+            assert!(said.is_none_or(|said| said.contains(expect.unwrap_or_default())), "{name}");
+        };
+        check("com", Some("`allow-tld = [\"com\"]`"));
+        check("club.com", Some("public club.com."));
+        check("localhost", Some("never from a page"));
+        check("a.localhost", Some("a.localhost. is answered by every machine"));
+        for free in [".", "ourclub", "ct", "com.ct", "localhost.ct"] {
+            check(free, None);
+        }
     }
 }

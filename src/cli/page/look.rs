@@ -16,8 +16,8 @@ use crate::{
         table::{Table, key, number, text},
     },
     control::{
-        peers::Alongside,
-        report::{Event, PageReport, PageSummary, Participant, SealEvent},
+        remarks::{self, count},
+        report::{Event, PageReport, Participant, SealEvent},
         request::{Answer, PageSelector, Request},
     },
     dns::icann,
@@ -131,44 +131,12 @@ impl List {
                 figure(page.soft_entries.to_string()),
                 figure(page.open_operations.to_string()),
                 figure(page.participants.to_string()),
-                text(remarks(page)).painted(Paint::Notice),
+                text(remarks::of(page)).painted(Paint::Notice),
             ]);
         }
         let text = table.render(context.style);
         context.print_paged(&text)
     }
-}
-
-fn count(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
-}
-
-/// How a page stands beside those of other nodes.
-fn beside_words(page: &PageSummary, beside: &Alongside) -> String {
-    let nodes = count(beside.peers, "node");
-    match (beside.fetched_thousandths, beside.best_height) {
-        (Some(thousandths), _) => format!("being fetched, {} %", thousandths / 10),
-        _ if beside.peers == 0 => "followed by no other node that is connected".to_owned(),
-        _ if beside.in_step => format!("in step with {nodes}"),
-        (None, Some(best)) if best > page.height => format!("behind: a node has height {best}"),
-        _ if beside.lacking > 0 => format!("{} to be fetched", count(beside.lacking, "statement")),
-        _ => format!("not in step yet with {nodes}"),
-    }
-}
-
-fn remarks(page: &PageSummary) -> String {
-    if let Some(damage) = &page.damaged {
-        return format!("damaged {damage}");
-    }
-    let unused = if page.name == "." { "not trusted" } else { "not linked" };
-    let linked = (!page.linked).then_some(unused);
-    let demonstration = page.demonstration.then_some("demonstration");
-    let stale = (page.stale && page.forked.is_none()).then_some("stale");
-    let forked = page.forked.map(|height| format!("forked at height {height}"));
-    let words = linked.into_iter().chain(demonstration).chain(stale).map(str::to_owned);
-    let behind = page.alongside.as_ref().filter(|beside| beside.peers > 0 && !beside.in_step);
-    let behind = behind.map(|beside| beside_words(page, beside));
-    forked.into_iter().chain(words).chain(behind).collect::<Vec<_>>().join(", ")
 }
 
 impl Show {
@@ -208,12 +176,12 @@ impl Show {
             row("followed", follow::words(&report.following));
         }
         if let Some(beside) = &page.alongside {
-            row("other nodes", beside_words(page, beside));
+            row("other nodes", remarks::beside(page, beside));
         }
         for (name, value) in &report.parameters {
             row(name, with_unit(name, *value));
         }
-        let remarks = remarks(page);
+        let remarks = remarks::of(page);
         if !remarks.is_empty() {
             row("remarks", remarks);
         }
@@ -284,14 +252,14 @@ impl History {
             return output::print_json(&events);
         }
         let known = Acquaintances::of(context);
-        let mut table = Table::new(["WHAT", "ID", "BY", "CONTENT", "WHEN"]);
+        let mut table = Table::new(["WHEN", "WHAT", "ID", "BY", "CONTENT"]);
         for event in &events {
             table.row([
+                text(event.time.map_or(String::new(), date)),
                 text(&event.kind),
                 text(short(&event.id)).painted(Paint::Bold),
                 text(event.author.as_deref().map_or(String::new(), |key| known.short(key))),
                 text(known.named(&event.what)),
-                text(event.time.map_or(String::new(), date)),
             ]);
         }
         let (head, rows) = table.lines(context.style);
@@ -399,6 +367,12 @@ impl Verify {
 impl Join {
     pub fn run(self, context: &mut Context) -> Outcome {
         let Join { name, page } = self;
+        if name.labels().last().is_some_and(|label| label == b"localhost") {
+            return Err(Fault::refused(format!(
+                "{name} is answered by every machine by itself (RFC 6761), and never from a page: nothing \
+                 was changed"
+            )));
+        }
         let page = held::meant(context, &page)?.id;
         let joining = match context.ask(Request::Join { name: name.clone(), page })? {
             Answer::Joined => None,

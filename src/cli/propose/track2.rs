@@ -19,8 +19,8 @@ use crate::{
 ///
 /// # Errors
 /// When a key is none.
-pub fn participant(context: &Context, change: Participant) -> Outcome<RosterChange> {
-    let key = |text: &str| public_key(context, text).map(|key| key.raw());
+pub fn participant(context: &mut Context, change: Participant) -> Outcome<RosterChange> {
+    let mut key = |text: &str| public_key(context, text).map(|key| key.raw());
     Ok(match change {
         Participant::Add { key: (newcomer, power), acceptance } => {
             RosterChange::Add(NewParticipant { key: key(&newcomer)?, power, acceptance })

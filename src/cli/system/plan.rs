@@ -67,6 +67,28 @@ impl Plan {
     }
 }
 
+/// The commands that can be run, and in sentences what the others are left to people for: without systemd
+/// as the first process, `systemctl` only complains.
+pub fn runnable(commands: &[Vec<String>], managed: bool) -> (Vec<Vec<String>>, Vec<String>) {
+    let (left, run): (Vec<_>, Vec<_>) = commands
+        .iter()
+        .cloned()
+        .partition(|command| !managed && command.first().is_some_and(|name| name == "systemctl"));
+    let sentence = |command: Vec<String>| {
+        let service = command.last().cloned().unwrap_or_default();
+        let by_hand = match service.as_str() {
+            "unbound" => " (`unbound-control reload`)",
+            _ => "",
+        };
+        format!(
+            "systemd does not run here, so `{}` is left out: if {service} runs, let it read its \
+             configuration again{by_hand}",
+            command.join(" ")
+        )
+    };
+    (run, left.into_iter().map(sentence).collect())
+}
+
 /// Makes the plan.
 ///
 /// # Errors

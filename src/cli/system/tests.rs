@@ -105,7 +105,7 @@ pub(super) fn text(dir: &Path, path: &str) -> String {
 fn planned(dir: &tempfile::TempDir, wish: &Wish) -> String {
     let root = Root::new(dir.path());
     match turn::planned(&root, wish) {
-        Ok((record, plan)) => shown(&record.manager, &plan),
+        Ok((record, plan)) => shown(&root, &record.manager, &plan),
         Err(fault) => fault.to_string(),
     }
 }
@@ -426,4 +426,15 @@ fn whoever_answers_is_asked_before_a_machine_is_pointed_at_it() {
     assert!(ask::check(&here).unwrap_err().to_string().contains("--split"));
     answering.join().unwrap();
     assert!(ask::check(&here).unwrap_err().to_string().contains("does not answer"));
+}
+
+#[test]
+fn without_systemd_no_systemctl_is_called_and_people_are_told_what_is_left_to_them() {
+    let command = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
+    let commands =
+        [command("systemctl try-reload-or-restart unbound"), command("nmcli general reload")];
+    assert_eq!(plan::runnable(&commands, true), (commands.to_vec(), Vec::new()));
+    let (run, left) = plan::runnable(&commands, false);
+    assert_eq!(run, commands[1..]);
+    assert!(left.len() == 1 && left[0].contains("`unbound-control reload`"), "{left:?}");
 }

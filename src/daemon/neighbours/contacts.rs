@@ -29,8 +29,30 @@ impl Neighbours {
     /// # Errors
     /// A [`Failure`].
     pub fn connect(&self, to: &Contact) -> Result<Connected, Failure> {
+        self.meet(self.shared.ways(to)?)
+    }
+
+    /// Meets a node that was met or heard of before, now.
+    ///
+    /// # Errors
+    /// A [`Failure`].
+    pub fn connect_known(&self, key: &PublicKey) -> Result<Connected, Failure> {
+        if *key == self.shared.node.key() {
+            return Err(Failure::refused("this is the key of this node itself"));
+        }
+        let seen = lock(&self.shared.sightings).of(key);
+        let addresses = seen.unwrap_or_else(|| self.places(key));
+        if addresses.is_empty() {
+            return Err(Failure::unreachable(format!(
+                "where the node {key} is is not known here: name it by its beacon, which `djdns beacon \
+                 --long` shows there, or by its address"
+            )));
+        }
+        self.meet(vec![Way { addresses, key: Some(*key) }])
+    }
+
+    fn meet(&self, ways: Vec<Way>) -> Result<Connected, Failure> {
         let shared = &self.shared;
-        let ways = shared.ways(to)?;
         let network =
             shared.network().ok_or_else(|| Failure::unreachable("the network is closed"))?;
         let mut refusals = Vec::new();
@@ -90,7 +112,7 @@ impl Shared {
         }
         let Some(shared) = self.me.upgrade() else { return };
         self.runtime.spawn(async move {
-            match addresses_of(&name, port).await {
+            match shared.addresses_of(&name, port).await {
                 Ok(addresses) => addresses.into_iter().for_each(|address| {
                     shared.jobs.happened(Input::FoundAt { address, how: How::Told });
                 }),
@@ -122,6 +144,13 @@ impl Shared {
     fn by_short(&self, short: &Short) -> Result<Vec<Way>, Failure> {
         if short.matches(&self.node.key()) {
             return Err(Failure::refused("this is the beacon of this node itself"));
+        }
+        if lock(&self.discovery).is_none() {
+            return Err(Failure::unreachable(format!(
+                "nodes of this network are not looked for here (`lan` below [peers] in the configuration), so \
+                 {short} is not found: name it by its long beacon, which `djdns beacon --long` shows there, \
+                 or by its address"
+            )));
         }
         let begun = ambient::ticks();
         loop {
@@ -157,19 +186,31 @@ impl Shared {
                 "all beacons at {name} have expired, or are of this node itself"
             )));
         }
-        let addresses = self.runtime.block_on(addresses_of(name, port));
+        let addresses = self.runtime.block_on(self.addresses_of(name, port));
         let addresses = addresses.map_err(Failure::unreachable)?;
         Ok(vec![Way { addresses, key: None }])
     }
-}
 
-async fn addresses_of(name: &Name, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let host = name.to_string();
-    match lookup_host((host.as_str(), port)).await {
-        Ok(addresses) => Ok(addresses.collect()),
-        Err(error) => Err(format!(
-            "the node {name} is not found: no page has a BEACON there, and its \
-                                   addresses are not known ({error})"
-        )),
+    /// Where a name leads: in the pages here, or by this machine's resolver.
+    async fn addresses_of(&self, name: &Name, port: u16) -> Result<Vec<SocketAddr>, String> {
+        let outside = match self.node.addresses_at_name(name) {
+            Ok(addresses) if addresses.is_empty() => {
+                return Err(format!(
+                    "the node {name} is not found: no page here has a BEACON or an address there"
+                ));
+            }
+            Ok(addresses) => {
+                return Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+            }
+            Err(outside) => outside,
+        };
+        let host = outside.to_string();
+        match lookup_host((host.as_str(), port)).await {
+            Ok(addresses) => Ok(addresses.collect()),
+            Err(error) => Err(format!(
+                "the node {name} is not found: no page has a BEACON there, and its addresses are not known \
+                 ({error})"
+            )),
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::{Shared, lock};
 use crate::{
+    ambient,
     daemon::outbox,
     key::PublicKey,
-    network::{Door, Misbehaviour, Peer},
+    network::{self, Door, Misbehaviour, Peer},
     sync::{self, Input},
 };
 
@@ -23,6 +24,8 @@ impl Door for PeerDoor {
         tracing::debug!(peer = %peer.key, address = %peer.address, "connected");
         let Peer { key: peer, address, outbound } = *peer;
         self.0.jobs.happened(Input::Joined { peer, address, outbound });
+        let said = lock(&self.0.doubles).came(&peer, address, ambient::ticks());
+        said.into_iter().for_each(|said| tracing::warn!("{said}"));
         let shared = self.0.clone();
         // An outbox may wait for the disk.
         self.0.runtime.spawn_blocking(move || outbox::met(&shared.node, &peer));
@@ -31,6 +34,11 @@ impl Door for PeerDoor {
     fn left(&self, key: &PublicKey, why: &str) {
         tracing::debug!(peer = %key, why, "the connection ended");
         self.0.jobs.happened(Input::Left { peer: *key });
+        lock(&self.0.doubles).left(key, why == network::REPLACED);
+        if why == network::PUSHED_OFF {
+            let said = lock(&self.0.doubles).pushed_off(ambient::ticks());
+            said.into_iter().for_each(|said| tracing::warn!("{said}"));
+        }
     }
 
     fn told(&self, key: &PublicKey, notice: Vec<u8>) {

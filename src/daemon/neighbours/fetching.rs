@@ -62,6 +62,7 @@ impl Neighbours {
         let shared = &self.shared;
         shared.tell(|facts| {
             facts.given_up.remove(&lacking.page);
+            facts.stuck.remove(&lacking.page);
         });
         shared.jobs.want(lacking.clone(), Want::Anchor);
         let begun = ambient::ticks();
@@ -71,6 +72,16 @@ impl Neighbours {
             }
             if let Some(why) = shared.facts().given_up.get(&lacking.page) {
                 return joining(REFUSED, why.clone());
+            }
+            if let Some(why) = self.held_up(&lacking.page) {
+                let name = &lacking.name;
+                return joining(
+                    "wanted",
+                    format!(
+                        "{why}, and nothing below {name} resolves until it is here; `djdns page forget {name} \
+                         --untrust` takes the trust back"
+                    ),
+                );
             }
             let fetched = self.progress(&lacking.page).filter(|progress| progress.is_snapshot);
             let (done, total) = fetched.map_or((0, 0), |one| (one.fetched_thousandths, 1000));
@@ -102,9 +113,21 @@ impl Neighbours {
         joining("fetched", "it is here, and is kept in step from now on".to_owned())
     }
 
-    /// Seeks a page no more that nobody trusts any more.
+    /// Seeks a page no more: what is under way of it has ended when this returns.
     pub fn want_no_more(&self, page: &Id) {
         self.shared.jobs.happened(Input::Unwant { page: *page });
+        let page = *page;
+        self.shared.tell(|facts| {
+            facts.given_up.remove(&page);
+            facts.stuck.remove(&page);
+        });
+        // It is looked at after what came before.
+        let _ = self.shared.look(PEERS_LOOK_PATIENCE, |_| ());
+    }
+
+    /// Seeks what is trusted and not here.
+    pub fn want_anchors(&self) {
+        self.shared.want_anchors();
     }
 
     /// How far a page is.

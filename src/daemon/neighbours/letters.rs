@@ -77,6 +77,11 @@ impl Rounds {
         }
     }
 
+    /// The hosts that are being asked.
+    fn busy(&self) -> Vec<PublicKey> {
+        self.hosts.values().copied().collect()
+    }
+
     /// How long there is a rest: what is due of a host that is being asked stays due meanwhile.
     fn rest(&self) -> Duration {
         if self.hosts.is_empty() { Duration::ZERO } else { PETITIONS_ASKING_REST }
@@ -90,7 +95,9 @@ impl Shared {
         let mut rounds = Rounds::default();
         loop {
             let looking = self.clone();
-            let due = spawn_blocking(move || outbox::due(&looking.node, looking.node.now())).await;
+            let busy = rounds.busy();
+            let due = move || outbox::due(&looking.node, &busy, looking.node.now());
+            let due = spawn_blocking(due).await;
             self.deliver(due.unwrap_or_default(), &mut rounds);
             let looking = self.clone();
             let pause = spawn_blocking(move || looking.until_letters()).await;
@@ -210,6 +217,7 @@ mod tests {
         for _ in 0..3 {
             assert!(rounds.begin(quick, async {}));
             assert!(!rounds.begin(slow, pending()), "it is being asked");
+            assert!(rounds.busy().contains(&slow));
             assert_eq!(rounds.rest(), PETITIONS_ASKING_REST);
             rounds.ended().await;
         }

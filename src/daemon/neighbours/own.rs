@@ -50,13 +50,26 @@ impl Shared {
     fn sighted(&self, sighting: Sighting) {
         let Sighting { beacon, how, hints } = sighting;
         if beacon.key() == self.node.key() {
-            return;
+            return self.heard_double(&beacon);
         }
         let (key, addresses) = (beacon.key(), hints.clone());
         lock(&self.sightings).add(Seen { beacon: beacon.clone(), hints });
         self.told.news.notify_all();
         self.jobs.happened(Input::Found { beacon, how });
         self.jobs.happened(Input::HeardAt { key, addresses });
+    }
+
+    /// A beacon of this node's own key came, which may be of another node that has it. That one is to see that
+    /// this node has it as well, so this one says something newer, once.
+    fn heard_double(&self, beacon: &Beacon) {
+        let now = ambient::now();
+        let said = lock(&self.doubles).heard(beacon, now, ambient::ticks());
+        let Some(said) = said else { return };
+        tracing::warn!("{said}");
+        let expires = (now + BEACON_LIFE.as_secs()).max(beacon.expires() + 1);
+        if let Some(own) = self.own_beacon() {
+            self.say_beacon(own.addresses(), expires);
+        }
     }
 
     /// Makes the beacon anew again and again.
@@ -94,9 +107,12 @@ impl Shared {
         if self.own_beacon().is_some_and(|beacon| is_good(&beacon)) {
             return;
         }
-        let expires = now + BEACON_LIFE.as_secs();
+        self.say_beacon(&addresses, now + BEACON_LIFE.as_secs());
+    }
+
+    fn say_beacon(&self, addresses: &[SocketAddr], expires: u64) {
         let key = &self.node.key;
-        let signed = Beacon::sign_within(key, &addresses, expires, PRESENCE_BEACON_BYTES_MAX);
+        let signed = Beacon::sign_within(key, addresses, expires, PRESENCE_BEACON_BYTES_MAX);
         match signed {
             Ok(beacon) => self.set_beacon(beacon),
             Err(error) => tracing::debug!("this node has no beacon: {error}"),
@@ -116,7 +132,13 @@ impl Shared {
         addresses
     }
 
+    /// That there are two nodes with one key, in sentences.
+    pub(super) fn double_words(&self) -> Vec<String> {
+        lock(&self.doubles).words(ambient::ticks())
+    }
+
     fn set_beacon(&self, beacon: Beacon) {
+        lock(&self.doubles).made(&beacon);
         self.beacon.store(Some(Arc::new(beacon.clone())));
         if let Some(discovery) = &*lock(&self.discovery) {
             discovery.set_beacon(beacon.clone());

@@ -1,15 +1,21 @@
 //! What the pages held here say of other nodes (D6).
 
+use std::net::IpAddr;
+
 use crate::{
     beacon::{Beacon, beacons_at, beacons_of, beacons_of_link},
     daemon::{node::Node, resolve},
+    dns::{Answer, answer::Part, path::Path},
     id::Id,
-    page::name::{Name, Owner},
+    page::{
+        name::{Name, Owner},
+        record::RecordType,
+    },
 };
 
 impl Node {
     /// Whether a page is here, and its log is damaged.
-    pub(super) fn is_damaged(&self, page: &Id) -> bool {
+    pub(in crate::daemon) fn is_damaged(&self, page: &Id) -> bool {
         self.damaged().iter().any(|damage| damage.page == *page)
     }
 
@@ -27,10 +33,33 @@ impl Node {
         of_link.chain(beacons_of(&above)).collect()
     }
 
+    /// The addresses that the pages here have at a name, IPv6 first; or the name that others must be asked for,
+    /// which is another one where a page has an alias there.
+    pub(super) fn addresses_at_name(&self, name: &Name) -> Result<Vec<IpAddr>, Name> {
+        let view = self.view().load_full();
+        let Some(path) = Path::read(name.wire()) else { return Err(name.clone()) };
+        let mut addresses = Vec::new();
+        for rtype in [RecordType::AAAA, RecordType::A] {
+            let answer = Answer::look_up(&view, &path, rtype);
+            if let Some(outside) = answer.outside {
+                return Err(outside.to_name());
+            }
+            let parts = answer.answer.iter().filter(|part| part.rtype == rtype);
+            addresses.extend(parts.flat_map(Part::iter).filter_map(|record| ip(record.rdata)));
+        }
+        Ok(addresses)
+    }
+
     /// The nodes that stand at a name in BEACON records.
     pub(super) fn beacons_at_name(&self, name: &Name) -> Vec<Beacon> {
         let view = self.view().load_full();
         let found = resolve::locate(self, &view, name);
         found.map_or_else(Vec::new, |(page, owner)| beacons_at(&page, &owner))
     }
+}
+
+/// The address in the data of an A or AAAA record.
+fn ip(data: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(data).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(data).map(IpAddr::from)).ok()
 }

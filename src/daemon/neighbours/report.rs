@@ -1,11 +1,11 @@
 //! Other nodes as people are told of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use super::{Facts, Neighbours};
 use crate::{
     control::{
-        peers::{Alongside, Liar, Neighbourhood, Peer, Peers, SharedPage},
+        peers::{Alongside, Liar, Neighbourhood, Peer, Peers, PostponedSeal, SharedPage},
         request::Failure,
         running::PeerStats,
     },
@@ -13,11 +13,29 @@ use crate::{
     key::PublicKey,
     limits::{NETWORK_SILENT, PEERS_LOOK_PATIENCE},
     network::{Network, PeerLook},
-    sync::{How, PeerReport, Progress},
+    sync::{How, Known, PeerReport, Postponed, Progress},
     time::lasted,
 };
 
 impl Neighbours {
+    /// Some of the nodes that were met or heard of, at most so many; none while the machine is at work for
+    /// long.
+    pub fn known(&self, count: usize, is_meant: impl Fn(&PublicKey) -> bool) -> Vec<PublicKey> {
+        let keys: Option<Vec<PublicKey>> = self.shared.look(PEERS_LOOK_PATIENCE, |machine| {
+            machine.book().nodes().map(|(key, _)| *key).collect()
+        });
+        keys.into_iter().flatten().filter(is_meant).take(count).collect()
+    }
+
+    /// Where a node that was met or heard of may be.
+    pub(super) fn places(&self, key: &PublicKey) -> Vec<SocketAddr> {
+        let key = *key;
+        let known = self.shared.look(PEERS_LOOK_PATIENCE, move |machine| {
+            machine.book().get(&key).map(Known::addresses)
+        });
+        known.flatten().unwrap_or_default()
+    }
+
     /// `djdns peers`.
     ///
     /// # Errors
@@ -43,7 +61,8 @@ impl Neighbours {
             looks.iter().map(|look| self.peer(look, report_of(&reports, &look.key))).collect();
         let known = known.saturating_sub(reports.len());
         let facts = shared.facts();
-        let mut remarks = clock_words(&facts).into_iter().collect::<Vec<_>>();
+        let mut remarks = shared.double_words();
+        remarks.extend(clock_words(&facts));
         remarks.extend(facts.remarks);
         let beacon = shared.own_beacon();
         Ok(Peers {
@@ -71,14 +90,21 @@ impl Neighbours {
     /// Other nodes, for `djdns status`.
     pub fn neighbourhood(&self) -> Neighbourhood {
         let facts = self.shared.facts();
-        let mut troubles: Vec<String> = clock_words(&facts).into_iter().collect();
+        let mut troubles = self.shared.double_words();
+        troubles.extend(clock_words(&facts));
         troubles.extend(facts.remarks.iter().cloned());
+        // Of one that is not here the notices tell.
+        let view = self.shared.view.load();
+        let held = facts.stuck.iter().filter(|(page, _)| view.page(page).is_some());
         troubles.extend(
-            facts.stuck.iter().map(|(page, why)| {
+            held.map(|(page, why)| {
                 format!("{} is not brought in step: {why}", self.page_name(page))
             }),
         );
         let beside = self.alongside();
+        let postponed = beside.iter().filter_map(|(page, one)| Some((page, one.postponed?)));
+        troubles
+            .extend(postponed.map(|(page, seal)| postponed_words(&self.page_name(page), &seal)));
         let followed = beside.values().filter(|one| one.peers > 0);
         let (pages, connected) = (followed.clone().count(), self.looks().len());
         let pages_in_step = followed.filter(|one| one.in_step).count();
@@ -105,9 +131,20 @@ impl Neighbours {
         looked.map(|(page, progress)| (page, alongside(&progress))).collect()
     }
 
+    /// The seal of a page that is held until it is due, if one is.
+    pub fn postponed(&self, page: &Id) -> Option<PostponedSeal> {
+        alongside(&self.progress(page)?).postponed
+    }
+
     /// Why a page that is trusted and not here does not come, if that is known.
     pub fn given_up(&self, page: &Id) -> Option<String> {
-        self.shared.facts().given_up.get(page).cloned()
+        self.shared.facts().given_up.get(page).cloned().or_else(|| self.held_up(page))
+    }
+
+    /// Why a page that is wanted waits, though others have it.
+    pub fn held_up(&self, page: &Id) -> Option<String> {
+        let why = self.shared.facts().stuck.get(page).cloned();
+        why.map(|why| format!("{why}; it is fetched again later"))
     }
 
     fn listening(&self) -> Vec<String> {
@@ -169,6 +206,20 @@ fn alongside(progress: &Progress) -> Alongside {
         best_height: progress.best_height,
         lacking: progress.lacking,
         fetched_thousandths: progress.is_snapshot.then_some(progress.fetched_thousandths),
+        postponed: progress.postponed.map(|Postponed { height, time, is_here }| PostponedSeal {
+            height,
+            time,
+            here: is_here,
+        }),
+    }
+}
+
+/// That a seal is not due, and what that means, for `djdns status`.
+fn postponed_words(name: &str, seal: &PostponedSeal) -> String {
+    let words = seal.words();
+    match seal.here {
+        true => format!("{name} goes on here: {words}, and what is said passes meanwhile"),
+        false => format!("{name} is behind: {words}, and what is said passes meanwhile"),
     }
 }
 
@@ -238,6 +289,24 @@ mod tests {
         check(8, None, Some(8));
         check(1, Some(1200), Some(2));
         check(9, Some(1200), Some(9));
+    }
+
+    #[test]
+    fn a_seal_that_is_not_due_is_named_with_its_date_and_who_holds_it() {
+        let said = |here| {
+            let seal = PostponedSeal { height: 13, time: 1_795_742_520, here };
+            postponed_words("club.", &seal)
+        };
+        assert_eq!(
+            said(false),
+            "club. is behind: the seal at height 13 is dated 2026-11-27T01:22:00Z, it is held until then, and \
+             what is said passes meanwhile"
+        );
+        assert_eq!(
+            said(true),
+            "club. goes on here: the seal at height 13 is dated 2026-11-27T01:22:00Z, other nodes hold it until \
+             then, and what is said passes meanwhile"
+        );
     }
 
     #[test]

@@ -100,6 +100,10 @@ impl Node {
         // Before the state is locked: statements about other pages need not wait for it.
         let early = is_shown.then(|| built(&page));
         let mut state = self.state();
+        // Somebody let go of it since it was written.
+        if !self.store.has(&page.page().id()) {
+            return;
+        }
         if state.is_shown {
             let built = early.unwrap_or_else(|| built(&page));
             self.view.store(Arc::new(with_page(&self.view.load(), built, &page)));
@@ -125,10 +129,11 @@ impl Node {
                  `djdns page import {name} FILE.bundle` first"
             )));
         };
-        if page.page().name() != name {
+        let bound = page.page().name();
+        if bound != name {
             return Err(Failure::refused(format!(
-                "the page {id} is bound to the name {}, not {name} (P6)",
-                page.page().name()
+                "the page {id} is bound to the name {bound}, not {name}: `djdns page join {bound} {}`",
+                id.short()
             )));
         }
         self.set_anchor(name, Some(*id)).map(drop)
@@ -168,7 +173,7 @@ pub(in crate::daemon) fn check_no_demonstration(whole: &WholePage) -> Result<(),
     match Genesis::decode(&whole.raw.genesis) {
         Ok(genesis) if genesis.raw().demonstration => Err(Failure::refused(
             "this is a demonstration page, whose keys are public: it comes with the program and is \
-             accepted from nobody (P6)",
+             accepted from nobody",
         )),
         _ => Ok(()),
     }

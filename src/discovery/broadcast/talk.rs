@@ -78,7 +78,9 @@ impl Talk {
                 }
                 beacon
             }
-            Taken::Own | Taken::Refused => None,
+            // It said so before, or another node has its key.
+            Taken::Own(beacon) => Some(beacon),
+            Taken::Refused => None,
         }
     }
 

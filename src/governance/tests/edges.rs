@@ -283,6 +283,33 @@ fn a_seal_is_empty_when_it_applies_neither_presences_nor_operations() {
     assert!(!Contents { operations: some(), ..Contents::default() }.is_empty());
 }
 
+/// G9 refuses: two changes of one name made side by side, of which neither is on top of the other.
+#[test]
+fn changes_of_one_name_made_side_by_side_are_rivals_and_those_on_top_of_each_other_are_not() {
+    let mut page = page(5);
+    let first = set(&page, 0, 0, "brick", brick(&page), a(9));
+    let second = set(&page, 1, 0, "brick", brick(&page), a(8));
+    let elsewhere = set(&page, 1, 1, "www", origin(&page, "www"), a(8));
+    for operation in [&second, &elsewhere] {
+        page.admit(operation).unwrap();
+    }
+    pass(&mut page, &first, &[2, 3]);
+    let above = set(&page, 1, 2, "brick", first.id(), a(7));
+    page.admit(&above).unwrap();
+    let check = |of: &Statement, expect: &[&Statement]| {
+        let proposal = page.proposal(&of.id()).unwrap();
+        let mut found: Vec<Id> = page.rivals(proposal).map(|p| p.statement().id()).collect();
+        let mut expect: Vec<Id> = expect.iter().map(|statement| statement.id()).collect();
+        found.sort();
+        expect.sort();
+        assert_eq!(found, expect);
+    };
+    check(&first, &[&second]);
+    check(&second, &[&first, &above]);
+    check(&above, &[&second]);
+    check(&elsewhere, &[]);
+}
+
 /// G4 accepts: relinking an entry that the same seal changes; what that change says of it stays.
 #[test]
 fn a_new_link_keeps_what_the_same_seal_says_of_the_entry() {

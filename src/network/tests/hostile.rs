@@ -9,7 +9,10 @@ use rustls::{
 
 use super::*;
 use crate::{
-    limits::{NETWORK_ANSWERS_BYTES, NETWORK_NOT_UNDERSTOOD_MAX},
+    limits::{
+        NETWORK_ANSWER_BYTES_USUAL, NETWORK_ANSWERS_BYTES, NETWORK_ANSWERS_BYTES_PER_PEER,
+        NETWORK_NOT_UNDERSTOOD_MAX,
+    },
     network::wire::{AnswerHead, Fault, NOTICES, NoticeHead, RequestHead, Status},
 };
 
@@ -78,7 +81,11 @@ async fn connect(n: u8, to: SocketAddr, window: u32) -> (Endpoint, Connection) {
 
 /// Connects with the key 66 and is taken on.
 async fn raw(to: SocketAddr, window: u32) -> Raw {
-    let (endpoint, connection) = connect(66, to, window).await;
+    raw_of(66, to, window).await
+}
+
+async fn raw_of(n: u8, to: SocketAddr, window: u32) -> Raw {
+    let (endpoint, connection) = connect(n, to, window).await;
     let mut notices = connection.open_uni().await.unwrap();
     notices.write_all(&[NOTICES]).await.unwrap();
     let mut theirs = connection.accept_uni().await.unwrap();
@@ -259,6 +266,45 @@ async fn who_does_not_read_is_named() {
         drop(raw.theirs);
     });
     assert_eq!(what.await, Misbehaviour::Unread);
+}
+
+/// N6 accepts: a long answer to who reads it, when others have all the room and read nothing.
+/// N6 refuses: to keep the room of the one that has read nothing for longest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_nothing_for_longest_is_let_go_when_others_wait_for_its_room() {
+    let answers_bytes = 2 * NETWORK_ANSWERS_BYTES_PER_PEER;
+    let bounds = Bounds { answers_bytes, ..Bounds::default() };
+    let (alice, mut bob) = (node(1), node_with(2, How { bounds, ..How::default() }));
+    alice.connect(&bob).await;
+    bob.joined().await;
+    let long = NETWORK_ANSWER_BYTES_USUAL as u32;
+    let mut hoarders = Vec::new();
+    for n in [66, 67] {
+        let left = bob.network.0.answers.available_permits();
+        let raw = raw_of(n, bob.address(), 4096).await;
+        let mut streams = Vec::new();
+        for _ in 0..8 {
+            let (mut send, recv) = raw.connection.open_bi().await.unwrap();
+            let request = number(long);
+            let head = RequestHead { answer_bytes_max: long, bytes: request.len() as u32 };
+            send.write_all(&[&head.write()[..], &request].concat()).await.unwrap();
+            send.finish().unwrap();
+            streams.push((send, recv));
+        }
+        // It has all that one may have before the next begins.
+        let held = || left - bob.network.0.answers.available_permits();
+        while held() < NETWORK_ANSWERS_BYTES_PER_PEER {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        hoarders.push((raw, streams));
+    }
+    let answer = alice.ask(&bob.key, &number(long), long as usize).await;
+    assert_eq!(answer.map(|answer| answer.len()), Ok(long as usize));
+    let ended = |n: usize| hoarders[n].0.connection.closed();
+    timeout(SURELY, ended(0)).await.expect("the first has read nothing for longest");
+    assert!(hoarders[1].0.connection.close_reason().is_none());
+    let told = std::iter::from_fn(|| bob.events.try_recv().ok());
+    assert!(told.into_iter().all(|event| !matches!(event, Event::Misbehaved(..))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -73,7 +73,7 @@ fn asked(errands: &[Errand]) -> Vec<(PublicKey, bool)> {
 #[test]
 fn each_host_is_handed_the_petition_and_asked_what_became_of_it() {
     let (mut outbox, hosts, page) = (outbox(), [host(7), host(8)], page());
-    let errands = outbox.due(&hosts, NOW);
+    let errands = outbox.due(&hosts, &[], NOW);
     assert_eq!(asked(&errands), [(host(7), true), (host(8), true)]);
     assert_eq!(fate(&outbox, NOW), "on its way");
     assert!(outbox.told(&errands[0], Some(PetitionAnswer::Waiting(NOW)), &page, NOW));
@@ -81,15 +81,25 @@ fn each_host_is_handed_the_petition_and_asked_what_became_of_it() {
     assert_eq!(fate(&outbox, NOW), "waiting");
     // Host 8 did not answer, and is handed it again; host 7 has it, and is asked later.
     assert_eq!(outbox.next(&hosts, NOW), Some(NOW + RETRY));
-    assert_eq!(asked(&outbox.due(&hosts, NOW + RETRY)), [(host(8), true)]);
+    assert_eq!(asked(&outbox.due(&hosts, &[], NOW + RETRY)), [(host(8), true)]);
     let later = NOW + PETITION_FATE_INTERVAL.as_secs();
-    let errands = outbox.due(&hosts, later);
+    let errands = outbox.due(&hosts, &[], later);
     assert_eq!(asked(&errands), [(host(7), false), (host(8), true)]);
     let taken = PetitionAnswer::TakenUp(Id::hash(&[b"operation"]));
     assert!(outbox.told(&errands[0], Some(taken), &page, later));
     assert_eq!(fate(&outbox, later), "taken up");
     assert_eq!(outbox.next(&hosts, later), None, "the end is known");
-    assert_eq!(outbox.due(&hosts, later + LIFE), []);
+    assert_eq!(outbox.due(&hosts, &[], later + LIFE), []);
+}
+
+/// What is made while a host is being asked is not taken for asked.
+#[test]
+fn what_is_due_of_a_host_that_is_busy_stays_due() {
+    let (mut outbox, hosts) = (outbox(), [host(7), host(8)]);
+    assert_eq!(asked(&outbox.due(&hosts, &[host(7)], NOW)), [(host(8), true)]);
+    assert_eq!(outbox.next(&hosts, NOW), Some(NOW));
+    assert_eq!(asked(&outbox.due(&hosts, &[], NOW)), [(host(7), true)]);
+    assert_eq!(outbox.due(&hosts, &[], NOW), []);
 }
 
 #[test]
@@ -98,8 +108,8 @@ fn who_does_not_answer_is_asked_later_each_time() {
     let mut pauses = Vec::new();
     let mut now = NOW;
     for _ in 0..9 {
-        assert_eq!(outbox.due(&hosts, now).len(), 1);
-        assert_eq!(outbox.due(&hosts, now), [], "it is asked once");
+        assert_eq!(outbox.due(&hosts, &[], now).len(), 1);
+        assert_eq!(outbox.due(&hosts, &[], now), [], "it is asked once");
         let next = outbox.next(&hosts, now).unwrap();
         pauses.push((next - now) / RETRY);
         now = next;
@@ -114,7 +124,7 @@ fn who_does_not_answer_is_asked_later_each_time() {
 fn a_refusal_is_believed_by_its_signature_only() {
     let check = |answer: PetitionAnswer, expect: &str| {
         let (mut outbox, page) = (outbox(), page());
-        let errand = outbox.due(&[host(7)], NOW).remove(0);
+        let errand = outbox.due(&[host(7)], &[], NOW).remove(0);
         let kept = outbox.told(&errand, Some(answer), &page, NOW);
         assert_eq!((fate(&outbox, NOW), kept), (expect, expect != "on its way"));
     };
@@ -135,7 +145,7 @@ fn of_several_hosts_words_the_one_that_says_most_counts() {
     let check = |answers: &[&PetitionAnswer], now: u64, expect: &str| {
         let (mut outbox, page) = (outbox(), page());
         let hosts: Vec<PublicKey> = (10..).take(answers.len()).map(host).collect();
-        let errands = outbox.due(&hosts, NOW);
+        let errands = outbox.due(&hosts, &[], NOW);
         for (errand, answer) in errands.iter().zip(answers) {
             outbox.told(errand, Some((*answer).clone()), &page, NOW);
         }
@@ -155,12 +165,12 @@ fn of_several_hosts_words_the_one_that_says_most_counts() {
 #[test]
 fn a_host_that_lost_the_petition_is_handed_it_again() {
     let (mut outbox, page, hosts) = (outbox(), page(), [host(7)]);
-    let errand = outbox.due(&hosts, NOW).remove(0);
+    let errand = outbox.due(&hosts, &[], NOW).remove(0);
     outbox.told(&errand, Some(PetitionAnswer::Waiting(NOW)), &page, NOW);
     let later = NOW + PETITION_FATE_INTERVAL.as_secs();
-    let errand = outbox.due(&hosts, later).remove(0);
+    let errand = outbox.due(&hosts, &[], later).remove(0);
     outbox.told(&errand, Some(PetitionAnswer::Unknown(errand.petition)), &page, later);
-    assert_eq!(asked(&outbox.due(&hosts, later + RETRY)), [(host(7), true)]);
+    assert_eq!(asked(&outbox.due(&hosts, &[], later + RETRY)), [(host(7), true)]);
 }
 
 /// P5 accepts: so many petitions on their way, handed to so many hosts.
@@ -180,13 +190,13 @@ fn an_outbox_and_the_hosts_that_it_asks_are_limited() {
 
     let mut outbox = self::outbox();
     let many: Vec<PublicKey> = (10..).take(PETITION_HOSTS_MAX + 1).map(host).collect();
-    assert_eq!(outbox.due(&many, NOW).len(), PETITION_HOSTS_MAX);
+    assert_eq!(outbox.due(&many, &[], NOW).len(), PETITION_HOSTS_MAX);
 }
 
 #[test]
 fn a_row_is_read_back_as_it_was_kept() {
     let (mut outbox, page) = (outbox(), page());
-    let errands = outbox.due(&[host(7), host(8)], NOW);
+    let errands = outbox.due(&[host(7), host(8)], &[], NOW);
     outbox.told(&errands[0], Some(PetitionAnswer::Waiting(NOW)), &page, NOW + 5);
     outbox.told(&errands[1], Some(refusal(1)), &page, NOW + 6);
     let bytes = outbox.row(&petition(1).id()).unwrap().encode();

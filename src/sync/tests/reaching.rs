@@ -54,6 +54,38 @@ fn a_page_that_is_wanted_comes_and_stays_current() {
     (0..4).for_each(|n| assert_eq!(town.named(n), []));
 }
 
+/// T5 accepts: a peer that was killed holds a page that is wanted up for no longer than any late answer does:
+/// its genesis, the way to its newest seal and the seals of its past are asked of another as well.
+#[test]
+fn a_page_is_asked_of_another_while_one_is_silent() {
+    let page = page(40);
+    let id = page.page().id();
+    let is_lost = |request: &Request, which: usize| match request {
+        Request::Genesis(_) => which == 0,
+        Request::Chain(_) => which == 1,
+        Request::Window(_) => which == 2,
+        _ => false,
+    };
+    for which in 0..3 {
+        for seed in 0..4 {
+            let mut town = Town::new(3, 60 + seed);
+            town.is_open = false;
+            town.houses[0].shelf.put(&page);
+            seal_often(&mut town, &page, 5);
+            let (first, others) = town.houses.split_at_mut(1);
+            others[0].shelf.copy(&first[0].shelf, &id);
+            town.houses[0].lie =
+                Some(Box::new(move |request, answer| (!is_lost(request, which)).then_some(answer)));
+            (0..2).for_each(|n| town.join(2, n));
+            town.run(1000);
+            want(&mut town, 2, id, name());
+            let took = town.until(12_000, |town| is_same(town, 1, 2, &page));
+            assert!(took < 5000, "{took} ms, seed {seed}, {which}");
+            (0..3).for_each(|n| assert_eq!(town.named(n), []));
+        }
+    }
+}
+
 /// N7 accepts: after a restart everybody who is remembered is called at once, as many as are wanted.
 #[test]
 fn who_is_remembered_is_called_at_once() {

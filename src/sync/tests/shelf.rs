@@ -322,7 +322,12 @@ impl Ledger for Shelf {
         Ok(())
     }
 
-    fn stash(&self, page: &Id, genesis: Option<&[u8]>, leaves: &[(Id, Vec<u8>)]) {
+    fn stash(
+        &self,
+        page: &Id,
+        genesis: Option<&[u8]>,
+        leaves: &[(Id, Vec<u8>)],
+    ) -> Result<(), String> {
         let mut stash = self.stash.borrow_mut();
         let row = stash.entry(*page).or_default();
         if let Some(genesis) = genesis {
@@ -330,6 +335,7 @@ impl Ledger for Shelf {
         }
         self.counts.borrow_mut().leaves += leaves.len();
         row.1.extend(leaves.iter().cloned());
+        Ok(())
     }
 
     fn stashed(&self, page: &Id) -> Stashed {
