@@ -289,7 +289,7 @@ fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {
                 .to_owned(),
         );
     }
-    lines.extend(status.encrypted.iter().flat_map(status::encrypted_words));
+    lines.extend(status.encrypted.iter().flat_map(|doors| status::encrypted_words(doors)));
     lines.extend(status.notices.iter().map(|notice| format!("note: {notice}")));
     if let Some(address) = addresses.first() {
         let (ip, port) = (address.ip(), address.port());

@@ -26,7 +26,7 @@ pub struct Status {
     /// Addresses on which DNS is answered.
     pub dns: Vec<String>,
     /// Where DNS is answered by TLS, HTTPS and QUIC; none: nowhere.
-    pub encrypted: Option<EncryptedDoors>,
+    pub encrypted: Option<Box<EncryptedDoors>>,
     /// Address on which HTTP is answered.
     pub http: Option<String>,
     /// What was not to be had when the daemon started, and what is done instead.

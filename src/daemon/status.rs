@@ -116,7 +116,7 @@ pub fn status(node: &Node) -> Status {
         daemon: running.map(|_| std::process::id()),
         data_dir: node.data_dir().display().to_string(),
         dns,
-        encrypted: running.and_then(Running::encrypted),
+        encrypted: running.and_then(Running::encrypted).map(Box::new),
         http: running.and_then(Running::http).map(|address| address.to_string()),
         doors,
         forwarding,

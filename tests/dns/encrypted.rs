@@ -181,7 +181,9 @@ impl Doh {
         let mut send = self.0.clone().ready().await.unwrap();
         let request = request.body(()).unwrap();
         let (response, mut sent) = send.send_request(request, body.is_none()).unwrap();
-        body.map(|body| sent.send_data(body.into(), true).unwrap());
+        if let Some(body) = body {
+            sent.send_data(body.into(), true).unwrap();
+        }
         let response = timeout(PATIENCE, response).await.expect("an answer").unwrap();
         let (head, mut body) = response.into_parts();
         let mut content = Vec::new();

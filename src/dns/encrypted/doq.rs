@@ -174,13 +174,10 @@ async fn exchange(
     mut receive: RecvStream,
 ) -> Result<(), Violation> {
     let reading = receive.read_to_end(LENGTH + DNS_STREAM_QUERY_BYTES_MAX);
-    let content = match timeout(DNS_TCP_MESSAGE, reading).await {
-        Ok(Ok(content)) => content,
-        // Too long, too slow, or taken back.
-        _ => {
-            let _ = send.reset(EXCESSIVE_LOAD);
-            return Ok(());
-        }
+    let Ok(Ok(content)) = timeout(DNS_TCP_MESSAGE, reading).await else {
+        // It is too long, too slow, or taken back.
+        let _ = send.reset(EXCESSIVE_LOAD);
+        return Ok(());
     };
     let answered = match message(&content) {
         Ok(message) => streams.answer(message).await.ok_or(Violation("this is no question")),
