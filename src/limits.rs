@@ -305,9 +305,12 @@ pub const DNS_TLS_HANDSHAKES_MAX: usize = 64;
 pub const DNS_STREAMS_MAX: u32 = 100;
 /// Bytes of a question by DoH or DoQ (choice: as over UDP).
 pub const DNS_STREAM_QUERY_BYTES_MAX: usize = DNS_UDP_QUERY_BYTES_MAX;
-/// Answers of one such connection that wait to be sent; the others are not made yet (choice: with the
+/// Answers of one connection of DoQ that wait to be sent; the others are not made yet (choice: with the
 /// longest 256 KiB).
-pub const DNS_STREAM_TURNS: usize = 4;
+pub const DNS_QUIC_TURNS: usize = 4;
+/// The same of DoH: one, so that each is sent whole before the next (choice: h2 sends a frame of each in
+/// turn otherwise, which some clients cannot put together, dnsperf 2.10 among them).
+pub const DNS_HTTP_TURNS: usize = 1;
 /// Bytes of answers by DoQ that the client has not acknowledged (choice: as many).
 pub const DNS_QUIC_UNREAD_BYTES: u64 = 256 * KIB as u64;
 /// After which silence a connection of QUIC is forgotten (choice: twice as long as a client may say

@@ -25,7 +25,7 @@ use super::{
     listeners::{self, ListenError},
     options::Client,
 };
-use crate::limits::{DNS_STREAM_TURNS, DNS_TLS_HANDSHAKE, DNS_TLS_HANDSHAKES_MAX};
+use crate::limits::{DNS_TLS_HANDSHAKE, DNS_TLS_HANDSHAKES_MAX};
 
 pub(super) mod doh;
 pub(super) mod doq;
@@ -165,13 +165,14 @@ struct Answered {
 }
 
 impl Streams {
-    fn of(visit: &Visit) -> Streams {
+    /// With so many answers that wait to be sent.
+    fn of(visit: &Visit, turns: usize) -> Streams {
         Streams {
             service: visit.service.clone(),
             client: visit.client,
             waiting: visit.waiting.clone(),
             farewell: visit.farewell.clone(),
-            turns: Arc::new(Semaphore::new(DNS_STREAM_TURNS)),
+            turns: Arc::new(Semaphore::new(turns)),
         }
     }
 

@@ -555,3 +555,22 @@ async fn what_is_in_flight_when_the_program_ends_is_answered() {
     let quinn::ConnectionError::ApplicationClosed(close) = doq.0.closed().await else { panic!() };
     assert_eq!(close.error_code.into_inner(), 0);
 }
+
+#[tokio::test]
+async fn a_hundred_posts_at_a_time_are_all_answered() {
+    let node = start();
+    let doh = Arc::new(node.doh().await);
+    let mut asking = tokio::task::JoinSet::new();
+    for n in 0..100 {
+        let doh = doh.clone();
+        let name = if n % 2 == 0 { "www.ct." } else { "many.ct." };
+        let query = support::query(name, 1, None);
+        asking.spawn(async move { (name, doh.post(&query).await) });
+    }
+    while let Some(done) = asking.join_next().await {
+        let (name, (status, _, body)) = done.unwrap();
+        let records = if name == "www.ct." { 1 } else { 3000 };
+        assert_eq!((status, render(&body).len()), (StatusCode::OK, 1 + records));
+    }
+    node.serving.shutdown().await;
+}

@@ -24,7 +24,7 @@ use super::{Answered, Guard, Streams, Visit, patient::Patient};
 use crate::{
     dns::wire::smallest_ttl,
     limits::{
-        DNS_STREAM_QUERY_BYTES_MAX, DNS_STREAMS_MAX, DNS_TCP_IDLE, DNS_TCP_MESSAGE,
+        DNS_HTTP_TURNS, DNS_STREAM_QUERY_BYTES_MAX, DNS_STREAMS_MAX, DNS_TCP_IDLE, DNS_TCP_MESSAGE,
         SECURE_HEADERS_BYTES_MAX,
     },
 };
@@ -40,7 +40,7 @@ type Line = Connection<Patient<TlsStream<TcpStream>>, Bytes>;
 /// Answers until the client leaves, or has to.
 pub(in crate::dns) async fn serve(mut visit: Visit, stream: TcpStream, guard: Guard) {
     let Some(mut line) = begin(stream, &guard, &visit).await else { return };
-    let streams = Streams::of(&visit);
+    let streams = Streams::of(&visit, DNS_HTTP_TURNS);
     let mut in_flight = JoinSet::new();
     let mut farewell = visit.farewell.clone();
     let (stop, idle) = (farewell.told(), sleep(DNS_TCP_IDLE));

@@ -26,7 +26,7 @@ use crate::{
         query::{Keepalive, Query},
     },
     limits::{
-        DNS_FAREWELL, DNS_FAREWELL_SENDING, DNS_QUIC_IDLE, DNS_QUIC_UNREAD_BYTES,
+        DNS_FAREWELL, DNS_FAREWELL_SENDING, DNS_QUIC_IDLE, DNS_QUIC_TURNS, DNS_QUIC_UNREAD_BYTES,
         DNS_STREAM_QUERY_BYTES_MAX, DNS_STREAMS_MAX, DNS_TCP_IDLE, DNS_TCP_MESSAGE,
         DNS_TLS_HANDSHAKE, DNS_TLS_HANDSHAKES_MAX,
     },
@@ -135,7 +135,7 @@ async fn serve(mut visit: Visit, incoming: Incoming, guard: Guard) {
     let Ok(connecting) = incoming.accept_with(Arc::new(server_config(&guard))) else { return };
     let handshake = timeout(DNS_TLS_HANDSHAKE, connecting);
     let Some(Ok(Ok(line))) = guard.while_there_is_room(handshake, &visit).await else { return };
-    let streams = Streams::of(&visit);
+    let streams = Streams::of(&visit, DNS_QUIC_TURNS);
     let mut in_flight = JoinSet::new();
     let mut farewell = visit.farewell.clone();
     let (stop, idle) = (farewell.told(), sleep(DNS_TCP_IDLE));
