@@ -28,9 +28,14 @@ impl Node {
         self.key.public()
     }
 
-    /// Notes by how many seconds the clocks of most other nodes differ from this one.
+    /// Notes by how many seconds the clocks of most other nodes differ from this one. While this one
+    /// stays ahead the first time counts: who shifts what it says does not make the wait begin anew.
     pub(super) fn note_clock(&self, others: i64) {
-        let since = if others < 0 { self.now().max(1) } else { 0 };
+        let since = match self.clock_ahead.load(Ordering::Relaxed) {
+            _ if others >= 0 => 0,
+            0 => self.now().max(1),
+            since => since,
+        };
         self.clock_ahead.store(since, Ordering::Relaxed);
     }
 

@@ -179,6 +179,9 @@ pub const TELL_AGAIN: Duration = Duration::from_secs(900);
 pub const GREET_AGAIN: Duration = Duration::from_secs(300);
 /// By how much a clock has to have changed to be compared again, or to be told of again (choice).
 pub const CLOCK_STEP: Duration = Duration::from_secs(60);
+/// How often this machine's clock is compared with its ticks while anybody is connected (choice: a clock
+/// that was set is noticed before the next round of seals, [`SEAL_LOOK_INTERVAL`](super::SEAL_LOOK_INTERVAL)).
+pub const CLOCK_LOOK: Duration = Duration::from_secs(10);
 /// How soon a peer that had no room for a notice is told where one stands (choice).
 pub const UNTOLD_AGAIN: Duration = Duration::from_secs(5);
 /// How often a page is verified that is changed meanwhile (choice).

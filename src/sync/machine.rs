@@ -41,6 +41,8 @@ pub struct Sync {
     pub(super) clock_off: Option<i64>,
     /// This machine's clock, when it was compared last.
     pub(super) clock: i64,
+    /// When this machine's clock is looked at next, in ticks.
+    pub(super) clock_at: u64,
     has_begun: bool,
 }
 
@@ -65,6 +67,7 @@ impl Sync {
             has_called: false,
             clock_off: None,
             clock: 0,
+            clock_at: 0,
             has_begun: false,
         }
     }
@@ -87,7 +90,9 @@ impl Sync {
     pub fn wake_at(&self) -> Option<u64> {
         let pages = self.pages.values().map(|page| page.look_at.min(page.meet_at));
         let peers = self.shared.peers.values().map(|peer| peer.tell_again.min(peer.greet_again));
-        let next = pages.chain(peers).chain([self.connect_at]).chain(self.shared.next_deadline());
+        let clock = (!self.shared.peers.is_empty()).then_some(self.clock_at);
+        let next = pages.chain(peers).chain(clock).chain([self.connect_at]);
+        let next = next.chain(self.shared.next_deadline());
         next.min().filter(|at| *at != NEVER)
     }
 
@@ -180,7 +185,6 @@ impl Sync {
             self.shared.book.parted(key, lasted, now);
         }
         self.shared.left(key);
-        self.compare_clocks();
     }
 
     /// Asks a peer where it stands on all pages that it follows.
@@ -212,7 +216,7 @@ impl Sync {
             return;
         }
         match Notice::decode(bytes) {
-            Ok(Notice::Hello(hello)) => self.greeted(peer, &hello),
+            Ok(Notice::Hello(hello)) => self.greeted(peer, &hello, ledger),
             Ok(Notice::Follow(follow)) => self.follows(peer, &follow),
             Ok(Notice::Leave(pages)) => {
                 for id in pages {
@@ -427,6 +431,7 @@ impl Sync {
                     self.dirty.insert(page.id);
                 }
                 self.connect_at = self.connect_at.min(self.shared.now.ticks + 1);
+                self.compare_clocks();
             }
             for asked in std::mem::take(&mut self.shared.orphaned) {
                 self.dispatch(&asked, None, ledger);

@@ -18,7 +18,7 @@ use crate::{
 
 impl Sync {
     /// A peer says who it is.
-    pub(super) fn greeted(&mut self, key: &PublicKey, hello: &Hello) {
+    pub(super) fn greeted(&mut self, key: &PublicKey, hello: &Hello, ledger: &dyn Ledger) {
         let now = self.shared.now;
         let beacon = match hello.beacon.first().map(|bytes| Beacon::admit(&bytes.0)).transpose() {
             Ok(beacon) => beacon,
@@ -28,6 +28,12 @@ impl Sync {
             return self.shared.lied(key, "it shows the beacon of another node as its own");
         }
         let Some(peer) = self.shared.peers.get_mut(key) else { return };
+        // Once for a connection: whoever says hello often costs no more.
+        let is_named = || {
+            let mut held = self.pages.keys().filter_map(|id| ledger.held(id));
+            held.any(|held| held.governance.is_named(key))
+        };
+        peer.is_named.get_or_insert_with(is_named);
         peer.greeted = true;
         peer.program = hello.program.clone();
         peer.seen_as = hello.seen_as.read();
@@ -42,21 +48,29 @@ impl Sync {
         self.compare_clocks();
     }
 
-    /// Once this machine's clock was set, or the machine slept, the others' have to be heard again.
+    /// Once this machine's clock was set, it is compared at once with what the others' showed, which is
+    /// kept by ticks. After a sleep, in which ticks may stand still, it seems to be ahead as well, until
+    /// those who are gone meanwhile have timed out.
     pub(super) fn check_clock(&mut self) {
+        let now = self.shared.now.ticks;
+        if self.clock_at <= now {
+            self.clock_at = now + CLOCK_LOOK.as_millis() as u64;
+        }
         let clock = self.shared.clock();
         if clock.abs_diff(self.clock) >= CLOCK_STEP.as_secs() {
             self.clock = clock;
-            self.shared.peers.values_mut().for_each(|peer| peer.clock = None);
             self.compare_clocks();
         }
     }
 
     /// Says when most peers have another time than this machine, all on the same side, when it is
-    /// another one still, and when they have it no more.
+    /// another one still, and when they have it no more. Those who came here count only if a seat of
+    /// a page here names them: keys cost nothing, and whoever makes many would stop the seals.
     pub(super) fn compare_clocks(&mut self) {
         let own = self.shared.clock();
-        let clocks = self.shared.peers.values().filter_map(|peer| peer.clock);
+        let peers = self.shared.peers.values();
+        let counted = peers.filter(|peer| peer.outbound || peer.is_named == Some(true));
+        let clocks = counted.filter_map(|peer| peer.clock);
         let mut off: Vec<i64> = clocks.map(|clock| clock.saturating_sub(own)).collect();
         off.sort_unstable();
         let limit = CLOCK_OFF_MAX.as_secs() as i64;

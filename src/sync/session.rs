@@ -30,6 +30,8 @@ pub struct Peer {
     pub seen_as: Option<SocketAddr>,
     /// Its clock as it said last, in seconds since this machine's ticks began.
     pub clock: Option<i64>,
+    /// Whether a seat of a page here named it when it first said who it is; none: it did not say so yet.
+    pub is_named: Option<bool>,
     /// 0 to [`CREDIT_MAX`]: who has more is asked first, who has none is let go.
     pub credit: u32,
     /// What it was charged with, and how often.
@@ -295,6 +297,7 @@ impl Shared {
             greeted: false,
             seen_as: None,
             clock: None,
+            is_named: None,
             credit: self.credit_of(&key),
             faults: BTreeMap::new(),
             in_flight: 0,

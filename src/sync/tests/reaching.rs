@@ -326,13 +326,7 @@ fn a_clock_that_most_peers_contradict_is_said_once() {
 #[test]
 fn a_clock_that_was_set_is_compared_again() {
     let mut town = Town::new(3, 30);
-    let said = |town: &Town| -> Vec<i64> {
-        let offs = town.houses[0].events.iter().filter_map(|event| match event {
-            Event::ClockOff { seconds } => Some(*seconds),
-            _ => None,
-        });
-        offs.collect()
-    };
+    let said = |town: &Town| clock_said(town, 0);
     for n in 1..3 {
         town.join(0, n);
     }
@@ -374,4 +368,67 @@ fn whoever_signs_many_beacons_has_few_of_them_called() {
     assert!(tried <= 16 + 4, "{tried} at once");
     assert!(town.tried <= 16 + 620 / 5 + 1, "{}", town.tried);
     assert!(town.tried > 50 && town.addresses_tried <= 4 * town.tried, "{}", town.addresses_tried);
+}
+
+/// What a house said of its clock.
+fn clock_said(town: &Town, at: usize) -> Vec<i64> {
+    let offs = town.houses[at].events.iter().filter_map(|event| match event {
+        Event::ClockOff { seconds } => Some(*seconds),
+        _ => None,
+    });
+    offs.collect()
+}
+
+/// Whoever comes here, with a key that nobody knows, says nothing of what time it is.
+#[test]
+fn the_clocks_of_those_who_came_count_only_if_a_seat_names_them() {
+    let mut town = Town::new(14, 33);
+    town.houses[1..].iter_mut().for_each(|house| house.clock_off = -7200);
+    (1..13).for_each(|n| town.join(n, 0));
+    town.run(400_000);
+    assert!(clock_said(&town, 0).is_empty());
+    // One that was called is no majority, two are.
+    town.join(0, 13);
+    town.run(5_000);
+    assert!(clock_said(&town, 0).is_empty());
+    town.part(0, 12);
+    town.join(0, 12);
+    town.run(5_000);
+    assert_eq!(clock_said(&town, 0), [-7200]);
+    // And once they are gone those who came are still not asked.
+    town.part(0, 13);
+    assert_eq!(clock_said(&town, 0), [-7200, 0]);
+}
+
+/// S2 accepts: the clock of a node that a seat names, though it came here by itself.
+#[test]
+fn the_clock_of_a_host_counts_though_it_came_here() {
+    for is_host in [true, false] {
+        let mut town = Town::new(3, 34);
+        let page = page(3);
+        town.houses[1].shelf.put(&page);
+        if is_host {
+            hosting(&page).iter().for_each(|presence| town.houses[1].shelf.say(presence));
+        }
+        // House 0 has the seats, and came to house 1; house 2 was called.
+        (town.houses[0].clock_off, town.houses[2].clock_off) = (7200, 7200);
+        town.join(0, 1);
+        town.join(1, 2);
+        town.run(5_000);
+        assert_eq!(clock_said(&town, 1), if is_host { vec![7200] } else { vec![] });
+    }
+}
+
+/// A clock that leaps while others are connected is noticed before they say hello again.
+#[test]
+fn a_clock_that_leaps_is_noticed_at_once() {
+    let mut town = Town::new(3, 35);
+    (1..3).for_each(|n| town.join(0, n));
+    town.run(5_000);
+    town.houses[0].clock_off = 24 * 3600;
+    town.run(11_000);
+    assert_eq!(clock_said(&town, 0), [-24 * 3600]);
+    town.houses[0].clock_off = 0;
+    town.run(11_000);
+    assert_eq!(clock_said(&town, 0), [-24 * 3600, 0]);
 }

@@ -264,3 +264,27 @@ fn a_seal_ahead_of_the_clock_is_taken_when_it_is_due() {
     street.check_equal(0, 2, &id);
     street.nobody_lied();
 }
+
+/// A clock that is ahead of the others' stops seals for an hour, however often they say by how much.
+#[test]
+fn who_shifts_what_time_it_is_does_not_stop_seals_for_ever() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let home = sealer(11, &clock, &raw, &id, 2);
+    home.node.note_clock(-7200);
+    seal(&home, &id, 1);
+    assert_eq!((home.page(&id).page().height(), home.node.held().len()), (2, 1));
+    clock.fetch_add(1800, Ordering::Relaxed);
+    home.node.note_clock(-7300);
+    home.node.seal_due();
+    assert_eq!((home.page(&id).page().height(), home.node.held().len()), (2, 1));
+    clock.fetch_add(1800, Ordering::Relaxed);
+    home.node.note_clock(-7400);
+    home.node.seal_due();
+    assert_eq!((home.page(&id).page().height(), home.node.held().len()), (3, 0));
+    // Right for once, and wrong again: that is another time.
+    home.node.note_clock(0);
+    home.node.note_clock(-7200);
+    seal(&home, &id, 2);
+    assert_eq!((home.page(&id).page().height(), home.node.held().len()), (3, 1));
+}
