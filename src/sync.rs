@@ -210,7 +210,12 @@ pub enum Event {
     LetGo { peer: PublicKey, why: String },
     /// This machine's clock differs by so many seconds from those of most peers; it is behind when
     /// that is positive. 0: most agree with it again.
-    ClockOff { seconds: i64 },
+    ClockOff {
+        seconds: i64,
+        /// The same of those alone that this node called or a seat of its pages names: what seals
+        /// wait for.
+        known: i64,
+    },
 }
 
 /// What a page's machine knows of a page that this node holds. Cheap to clone.

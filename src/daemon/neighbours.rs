@@ -310,8 +310,8 @@ impl Shared {
             Event::Forked { page } => {
                 tracing::warn!(page = %page.short(), "two histories of a page are known");
             }
-            Event::ClockOff { seconds } => {
-                self.node.note_clock(seconds);
+            Event::ClockOff { seconds, known } => {
+                self.node.note_clock(known);
                 let off = (seconds != 0).then_some(seconds);
                 self.tell(|facts| facts.clock_off = off);
             }

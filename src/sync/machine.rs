@@ -37,8 +37,9 @@ pub struct Sync {
     pub(super) trials: (u64, u64),
     /// Whether anybody was called since the start.
     pub(super) has_called: bool,
-    /// By how much most peers' clocks differ from this machine's, as it was said last; none: they do not.
-    pub(super) clock_off: Option<i64>,
+    /// By how much most peers' clocks differ from this machine's, and those of most that are known, as it
+    /// was said last; none: they do not.
+    pub(super) clock_off: [Option<i64>; 2],
     /// This machine's clock, when it was compared last.
     pub(super) clock: i64,
     /// When this machine's clock is looked at next, in ticks.
@@ -65,7 +66,7 @@ impl Sync {
             connect_at: 0,
             trials: (TRIALS_AT_ONCE, 0),
             has_called: false,
-            clock_off: None,
+            clock_off: [None; 2],
             clock: 0,
             clock_at: 0,
             has_begun: false,

@@ -64,13 +64,29 @@ impl Sync {
     }
 
     /// Says when most peers have another time than this machine, all on the same side, when it is
-    /// another one still, and when they have it no more. Those who came here count only if a seat of
-    /// a page here names them: keys cost nothing, and whoever makes many would stop the seals.
+    /// another one still, and when they have it no more.
     pub(super) fn compare_clocks(&mut self) {
+        let found = [self.most_off(false), self.most_off(true)];
+        let is_news = |(found, said): (&Option<i64>, &Option<i64>)| match (found, said) {
+            (Some(found), Some(said)) => found.abs_diff(*said) >= CLOCK_STEP.as_secs(),
+            (found, said) => found.is_some() != said.is_some(),
+        };
+        if found.iter().zip(&self.clock_off).any(is_news) {
+            self.clock_off = found;
+            let [seconds, known] = found.map(|seconds| seconds.unwrap_or(0));
+            self.shared.event(Event::ClockOff { seconds, known });
+        }
+    }
+
+    /// By how much most peers' clocks are off. Where only those that are known are asked, who came here
+    /// is if a seat of a page here names it: keys cost nothing, and whoever makes many would stop the
+    /// seals.
+    fn most_off(&self, only_known: bool) -> Option<i64> {
         let own = self.shared.clock();
         let peers = self.shared.peers.values();
-        let counted = peers.filter(|peer| peer.outbound || peer.is_named == Some(true));
-        let clocks = counted.filter_map(|peer| peer.clock);
+        let asked =
+            peers.filter(|peer| !only_known || peer.outbound || peer.is_named == Some(true));
+        let clocks = asked.filter_map(|peer| peer.clock);
         let mut off: Vec<i64> = clocks.map(|clock| clock.saturating_sub(own)).collect();
         off.sort_unstable();
         let limit = CLOCK_OFF_MAX.as_secs() as i64;
@@ -78,15 +94,7 @@ impl Sync {
         let ahead = off.iter().filter(|seconds| **seconds > limit).count();
         let behind = off.iter().filter(|seconds| **seconds < -limit).count();
         let is_off = off.len() >= 2 && ahead.max(behind) >= most;
-        let found = is_off.then(|| off[off.len() / 2]);
-        let is_news = match (found, self.clock_off) {
-            (Some(found), Some(said)) => found.abs_diff(said) >= CLOCK_STEP.as_secs(),
-            (found, said) => found.is_some() != said.is_some(),
-        };
-        if is_news {
-            self.clock_off = found;
-            self.shared.event(Event::ClockOff { seconds: found.unwrap_or(0) });
-        }
+        is_off.then(|| off[off.len() / 2])
     }
 
     /// Connects to more, while there are too few.

@@ -370,13 +370,16 @@ fn whoever_signs_many_beacons_has_few_of_them_called() {
     assert!(town.tried > 50 && town.addresses_tried <= 4 * town.tried, "{}", town.addresses_tried);
 }
 
-/// What a house said of its clock.
+/// What a house said of its clock beside those that it knows, each time that this was another.
 fn clock_said(town: &Town, at: usize) -> Vec<i64> {
     let offs = town.houses[at].events.iter().filter_map(|event| match event {
-        Event::ClockOff { seconds } => Some(*seconds),
+        Event::ClockOff { known, .. } => Some(*known),
         _ => None,
     });
-    offs.collect()
+    let mut said = vec![0];
+    said.extend(offs);
+    said.dedup();
+    said.split_off(1)
 }
 
 /// Whoever comes here, with a key that nobody knows, says nothing of what time it is.
@@ -387,6 +390,8 @@ fn the_clocks_of_those_who_came_count_only_if_a_seat_names_them() {
     (1..13).for_each(|n| town.join(n, 0));
     town.run(400_000);
     assert!(clock_said(&town, 0).is_empty());
+    // It is said all the same, for people.
+    assert!(town.said(0, &Event::ClockOff { seconds: -7200, known: 0 }));
     // One that was called is no majority, two are.
     town.join(0, 13);
     town.run(5_000);
