@@ -86,6 +86,8 @@ pub const SEAL_LEAP: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a node must have run before it seals after such a leap (choice): time enough for the clock
 /// to be set over the network.
 pub const SEAL_LEAP_WAIT: Duration = Duration::from_secs(600);
+/// By how much a clock moves at once for that to be a leap (choice: none that is kept by the network does).
+pub const SEAL_CLOCK_LEAP: Duration = Duration::from_secs(3600);
 /// How long a node seals nothing whose clock is ahead of those of most others (choice): a seal that is dated
 /// ahead keeps its page from going on elsewhere until then (T7). Others may be wrong, or lie: after that
 /// it seals all the same.
@@ -187,6 +189,9 @@ pub const OPERATION_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Ended operations of a page whose end is remembered in memory (choice: a registrar's largest
 /// change); older ones are in the log.
 pub const CLOSED_KEPT_MAX: usize = 131_072;
+/// Slots that were used under older seals and are remembered, of one page (choice: a day's changes while a
+/// seal that is dated ahead is held; 0.5 MB).
+pub const USED_SLOTS_KEPT_MAX: usize = 4096;
 /// Units that one power is counted in, so that small powers split fairly (G7).
 pub const POWER_UNITS: u128 = 1_000_000;
 /// Rows by which one participant lends its power (P5, G6).
@@ -360,7 +365,7 @@ pub const DNS_REPLIES_HELD: Duration = Duration::from_secs(1);
 /// 16 MB).
 pub const DNS_REPLIES_PER_WORKER: usize = 32 * 1024;
 /// Bytes of such an answer; longer ones are written anew (choice: most have under 200).
-pub const DNS_REPLY_BYTES_MAX: usize = 512 + 16;
+pub const DNS_REPLY_BYTES_MAX: usize = 512;
 /// Threads that answer over UDP; as many as there are processors, if that is less (choice).
 pub const DNS_WORKERS_MAX: usize = 64;
 

@@ -143,10 +143,11 @@ mod tests {
     /// A node with a page of one person, whose clock is handed out.
     fn home() -> (Arc<Node>, Id, Arc<AtomicU64>) {
         let clock = Arc::new(AtomicU64::new(BEGIN));
-        let seconds = clock.clone();
+        let [seconds, ticks] = [clock.clone(), clock.clone()];
         let surroundings = Surroundings {
             disk: Arc::new(FakeDisk::new()),
             milliseconds: Arc::new(move || seconds.load(Ordering::Relaxed) * 1000),
+            ticks: Arc::new(move || ticks.load(Ordering::Relaxed) * 1000),
             random: Arc::new(|| [9; 32]),
             demonstration: false,
             ends_with_process: false,

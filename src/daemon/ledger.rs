@@ -221,6 +221,7 @@ impl Node {
         let mut authors = Vec::new();
         let mut attested: Vec<Attestation> = Vec::new();
         let mut verdicts: Vec<Verdict> = Vec::new();
+        let mut is_set_apart = false;
         for read in read {
             verdicts.push(match read {
                 Read::Not(verdict) => verdict,
@@ -233,7 +234,10 @@ impl Node {
                         Verdict::New
                     }
                     Err(Refusal::Known) => Verdict::Known,
-                    Err(refusal) => Verdict::NotNow(refusal.to_string()),
+                    Err(refusal) => {
+                        is_set_apart = true;
+                        Verdict::NotNow(refusal.to_string())
+                    }
                 },
                 Read::Attestation(said) => {
                     let taken = field.take(&following.page, &said, now);
@@ -262,6 +266,10 @@ impl Node {
             state.fields.insert(*id, field);
             let Following { page, changed, .. } = following;
             self.replace(state, page, &changed);
+        } else if is_set_apart {
+            // What does not count may be half of what is evidence with another (G11), which may come in
+            // another answer.
+            state.pages.insert(*id, following.page);
         }
         verdicts
     }

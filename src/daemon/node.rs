@@ -22,6 +22,7 @@ use super::{
     node_key::{self, UnfitKey},
     outbox::Outboxes,
     running::Running,
+    sealing::ClockRun,
     shown::{built, with_entries, with_page},
     surroundings::Surroundings,
     wishes::Wishes,
@@ -65,6 +66,8 @@ pub struct Node {
     pub(super) key: SecretKey,
     /// Seconds since 1970 (UTC).
     pub(super) started: u64,
+    /// How long this clock has gone on without a leap.
+    pub(super) clock_run: Mutex<ClockRun>,
     /// Since when this clock is known to be ahead of those of most other nodes, by itself; 0: it is not.
     pub(super) clock_ahead: AtomicU64,
     /// Whether that is the node's own, and no stand-in for one that cannot be used.
@@ -187,6 +190,10 @@ impl Node {
             has_key,
             cut,
             started: surroundings.now(),
+            clock_run: Mutex::new(ClockRun::since(
+                (surroundings.milliseconds)(),
+                (surroundings.ticks)(),
+            )),
             clock_ahead: AtomicU64::new(0),
             store,
             surroundings,
@@ -262,6 +269,11 @@ impl Node {
     /// Seconds since 1970 (UTC), by this node's clock.
     pub fn now(&self) -> u64 {
         self.surroundings.now()
+    }
+
+    /// Milliseconds of a clock that nobody sets.
+    pub(super) fn ticks(&self) -> u64 {
+        (self.surroundings.ticks)()
     }
 
     /// Milliseconds since 1970 (UTC), by this node's clock.

@@ -333,6 +333,7 @@ mod tests {
         let surroundings = Surroundings {
             disk: Arc::new(disk.clone()),
             milliseconds: Arc::new(|| NOW * 1000),
+            ticks: Arc::new(|| 0),
             random: Arc::new(move || [n; 32]),
             demonstration: false,
             ends_with_process: false,

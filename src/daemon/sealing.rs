@@ -1,6 +1,9 @@
 //! Sealing as a host: the pages whose seats name this node are sealed when that is due (S6, S7).
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::{
     governance::{
@@ -21,6 +24,35 @@ use super::{
     node::{Node, State},
     whole::{self, Note},
 };
+
+/// How long a clock has gone on without a leap, by one that nobody sets (both in milliseconds).
+#[derive(Debug)]
+pub(super) struct ClockRun {
+    /// What the clock is ahead of the other.
+    ahead: i64,
+    /// When it began to be, by the other.
+    since: u64,
+}
+
+impl ClockRun {
+    /// It is looked at for the first time.
+    pub(super) fn since(wall: u64, ticks: u64) -> ClockRun {
+        ClockRun { ahead: ahead(wall, ticks), since: ticks }
+    }
+
+    /// It is looked at again.
+    fn look(&mut self, wall: u64, ticks: u64) -> Duration {
+        let moved = ahead(wall, ticks).abs_diff(self.ahead);
+        if u128::from(moved) >= SEAL_CLOCK_LEAP.as_millis() {
+            *self = ClockRun::since(wall, ticks);
+        }
+        Duration::from_millis(ticks.saturating_sub(self.since))
+    }
+}
+
+fn ahead(wall: u64, ticks: u64) -> i64 {
+    wall as i64 - ticks as i64
+}
 
 impl Node {
     /// The public key of this node: what participants name for their seats.
@@ -101,20 +133,25 @@ impl Node {
         false
     }
 
+    /// How long the node has run, and its clock gone on without a leap.
+    fn steady_for(&self) -> Duration {
+        let mut run = self.clock_run.lock().unwrap_or_else(PoisonError::into_inner);
+        run.look(self.milliseconds(), self.ticks())
+    }
+
     /// Whether this node should sign a proposal of its own: its clock may be wrong, and it may have
     /// signed another seal at this height before the page was forgotten or its log cut (S5).
     fn may_sign(&self, page: &Governance, proposal: &SealProposal, now: u64) -> Result<(), String> {
         let name = page.page().name();
         let leap = now.saturating_sub(page.page().head().time);
-        let uptime = now.saturating_sub(self.started);
         if leap >= SEAL_LEAP.as_secs()
-            && uptime < SEAL_LEAP_WAIT.as_secs()
+            && self.steady_for() < SEAL_LEAP_WAIT
             && page.would_end(proposal, now)
         {
             return Err(format!(
                 "the newest seal of {name} is {} days old by this machine's clock, and the next would \
-                 end what is open or lent: it waits until the node has run for ten minutes, so that a \
-                 wrong clock can be set first",
+                 end what is open or lent: it waits until the clock has gone on for ten minutes without \
+                 a leap, so that a wrong clock can be set first",
                 leap / (24 * 3600)
             ));
         }
@@ -171,5 +208,29 @@ impl Node {
             self.view.store(Arc::new(self.view.load().with_seal(&id, serial, absence_ttl)));
         }
         self.replace(state, page, owners);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S6: the ten minutes are not those of the clock that they guard against.
+    #[test]
+    fn a_clock_is_steady_from_its_last_leap_on() {
+        let wall = 1_800_000_000_000;
+        let (leap, wait) = (40 * 24 * 3_600_000, SEAL_LEAP_WAIT.as_millis() as u64);
+        let mut steady = ClockRun::since(wall, 1000);
+        let mut check = |wall: u64, ticks: u64, expect: u64| {
+            assert_eq!(steady.look(wall, ticks), Duration::from_millis(expect), "{ticks}");
+        };
+        check(wall + 15_000, 16_000, 15_000);
+        check(wall + 15_500 + leap, 16_500, 0);
+        check(wall + 15_500 + leap + wait, 16_500 + wait, wait);
+        // Set right, and an hour of small steps later.
+        check(wall + 16_000 + wait, 17_000 + wait, 0);
+        let hour = SEAL_CLOCK_LEAP.as_millis() as u64;
+        check(wall + 16_000 + 2 * wait + hour / 2, 17_000 + 2 * wait, wait);
+        check(wall + 16_000 + 2 * wait + hour, 17_000 + 2 * wait, 0);
     }
 }

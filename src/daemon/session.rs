@@ -285,13 +285,14 @@ fn draft(
     };
     let away = presence.iter().flat_map(|presence| &presence.away).map(|(delegate, _)| *delegate);
     let delegates_gone = away.filter(|delegate| !takes_part(delegate)).collect();
+    let base = page.base(&author, node.now());
     let wanted = [slots.min(OPEN_OPERATIONS_MAX as usize), slots.div_ceil(BATCH_ROWS_MAX)];
-    let [free, batch_slots] = page.free_slots_at(&node.key(), &author, wanted);
+    let [free, batch_slots] = page.free_slots_at(&node.key(), &author, &base, wanted);
     // Sequences are times, so that of what somebody says on two machines the later counts (G5, G6).
     Ok(Draft {
         page: page.page().id(),
         name: page.page().name().clone(),
-        seal: page.base(&author, node.now()),
+        seal: base,
         takes_part: page.page().roster().power(&author).is_some(),
         occupied: if free.len() < slots { occupied(page, &author) } else { Vec::new() },
         slots: free,

@@ -16,6 +16,8 @@ pub struct Surroundings {
     pub disk: Arc<dyn Disk>,
     /// Milliseconds since 1970 (UTC).
     pub milliseconds: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Milliseconds of a clock that nobody sets, from any moment on.
+    pub ticks: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Bytes that nobody can foresee: keys are made of them.
     pub random: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
     /// Whether an empty directory gets the demonstration.
@@ -31,6 +33,7 @@ impl Surroundings {
         Surroundings {
             disk: Arc::new(RealDisk),
             milliseconds: Arc::new(ambient::milliseconds),
+            ticks: Arc::new(ambient::ticks),
             random: Arc::new(ambient::random),
             demonstration: true,
             ends_with_process: true,
@@ -61,6 +64,7 @@ mod tests {
         let surroundings = Surroundings {
             disk: Arc::new(disk.clone()),
             milliseconds: Arc::new(move || clock.load(Ordering::Relaxed)),
+            ticks: Arc::new(ambient::ticks),
             random: Arc::new(|| [7; 32]),
             demonstration: true,
             ends_with_process: false,

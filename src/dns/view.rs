@@ -54,7 +54,7 @@ pub struct View {
     /// Where a walk may begin, by the wire form of the name. Normally the root alone; the deepest
     /// one at or above a name wins over the way down through links (T2).
     anchors: HashMap<Arc<[u8]>, Id>,
-    /// How many labels anchors have, a bit for each number.
+    /// How many labels anchors have or had, a bit for each number: others are not looked for.
     anchor_depths: u128,
     pages: IdMap<Arc<PageView>>,
     /// What is wrong with a page, of those with which something is.

@@ -120,18 +120,22 @@ impl Governance {
         newest.map_or(1, |ballot| ballot.sequence.saturating_add(1))
     }
 
-    /// Whether an operation, or a batch, occupies this slot of `author`.
-    pub fn is_taken(&self, author: &PublicKey, kind: Kind, slot: u32) -> bool {
+    /// Whether an operation, or a batch, occupies this slot of `author`. Under an older seal than the newest
+    /// one that ended does so too: others, who have no newer seal yet, have it still (T7).
+    pub fn is_taken(&self, author: &PublicKey, kind: Kind, slot: u32, base: &Id) -> bool {
+        let is_older = *base != self.page.seal();
         self.slots.contains_key(&(*author, kind, slot))
+            || is_older && self.past.is_used(*base, *author, kind, slot)
     }
 
-    /// Slots for operations and for batches of `author` that nothing occupies, at most so many of each,
-    /// from a place on that the node decides: who speaks at two nodes that do not hear each other then
+    /// Slots for operations and for batches of `author` that nothing under this base occupies, at most so
+    /// many of each, from a place on that the node decides: who speaks at two nodes that do not hear each other then
     /// seldom puts two into one slot, of which only one stays (G11). A demonstration is on one node only.
     pub fn free_slots_at(
         &self,
         node: &PublicKey,
         author: &PublicKey,
+        base: &Id,
         [operations, batches]: [usize; 2],
     ) -> [Vec<u32>; 2] {
         let hash = Id::hash(&[&node.raw().0, &author.raw().0, self.page.id().as_bytes()]);
@@ -139,30 +143,36 @@ impl Governance {
             true => 0,
             false => hash.as_bytes().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
         };
-        let from = |kind, count| self.free_from(author, kind, chance).take(count).collect();
+        let from = |kind, count| self.free_from(author, kind, base, chance).take(count).collect();
         [from(Kind::Operation, operations), from(Kind::Batch, batches)]
     }
 
     /// The slots of this kind that nothing of `author` occupies, round from a place on.
-    fn free_from(&self, author: &PublicKey, kind: Kind, place: u32) -> impl Iterator<Item = u32> {
+    fn free_from(
+        &self,
+        author: &PublicKey,
+        kind: Kind,
+        base: &Id,
+        place: u32,
+    ) -> impl Iterator<Item = u32> {
         let max = match kind {
             Kind::Batch => BATCH_SLOTS,
             _ => self.page.parameters().open_operations_max,
         };
         let round = (0..max).map(move |n| (place % max + n) % max);
-        round.filter(move |slot| !self.is_taken(author, kind, *slot))
+        round.filter(move |slot| !self.is_taken(author, kind, *slot, base))
     }
 
     /// The lowest slots for operations of `author` that nothing occupies, at most `count`.
     #[cfg(test)]
     pub fn free_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
-        self.free_from(author, Kind::Operation, 0).take(count).collect()
+        self.free_from(author, Kind::Operation, &self.page.seal(), 0).take(count).collect()
     }
 
     /// The lowest slots for batches of `author` that nothing occupies, at most `count`.
     #[cfg(test)]
     pub fn free_batch_slots(&self, author: &PublicKey, count: usize) -> Vec<u32> {
-        self.free_from(author, Kind::Batch, 0).take(count).collect()
+        self.free_from(author, Kind::Batch, &self.page.seal(), 0).take(count).collect()
     }
 
     /// What a caster's ballot counts with on an operation, lent power included (G7).

@@ -7,9 +7,9 @@ use imbl::{OrdMap, OrdSet, Vector};
 
 use super::tally::Tally;
 use crate::{
-    id::Id,
+    id::{Id, Kind},
     key::PublicKey,
-    limits::{CLOSED_KEPT_MAX, OPERATION_LIFE},
+    limits::{CLOSED_KEPT_MAX, OPERATION_LIFE, USED_SLOTS_KEPT_MAX},
     page::{Head, Page},
 };
 
@@ -27,6 +27,9 @@ pub enum Outcome {
     #[error("it cannot count under the participants and parameters of height {0}")]
     Impossible(u64),
 }
+
+/// A slot of an author for operations or for batches, and the seal that what was put there names.
+type Used = (Id, PublicKey, Kind, u32);
 
 /// An operation that ended, and what had been said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,9 @@ pub struct Past {
     joined: OrdMap<PublicKey, u64>,
     /// What `open_operations_max` was until which of these seals, where that was changed.
     slots_until: OrdMap<u64, u32>,
+    /// Which slots authors used under which of these seals, the newest [`USED_SLOTS_KEPT_MAX`], in order.
+    used: OrdSet<Used>,
+    used_order: Vector<Used>,
     /// How operations and batches ended, the newest [`CLOSED_KEPT_MAX`].
     closed: OrdMap<Id, Ended>,
     order: Vector<Id>,
@@ -100,6 +106,9 @@ impl Past {
 
     /// Remembers what an earlier past knew of how things ended, as older than all that is known here.
     pub fn remember(&mut self, earlier: &Past) {
+        for (base, author, kind, slot) in &earlier.used_order {
+            self.note_used(*base, *author, *kind, *slot);
+        }
         let (mut newer, mut closed) = (Vector::new(), OrdMap::new());
         std::mem::swap(&mut self.order, &mut newer);
         std::mem::swap(&mut self.closed, &mut closed);
@@ -145,6 +154,25 @@ impl Past {
     /// A seal of this page, as far back as an operation may still name it.
     pub fn head(&self, seal: &Id) -> Option<Head> {
         self.seals.get(seal).copied()
+    }
+
+    /// Remembers that something was put into a slot of this author under this seal.
+    pub fn note_used(&mut self, base: Id, author: PublicKey, kind: Kind, slot: u32) {
+        let used = (base, author, kind, slot);
+        if self.used.insert(used).is_some() {
+            return;
+        }
+        self.used_order.push_back(used);
+        while self.used_order.len() > USED_SLOTS_KEPT_MAX {
+            if let Some(oldest) = self.used_order.pop_front() {
+                self.used.remove(&oldest);
+            }
+        }
+    }
+
+    /// Whether something was put there, as far as that is remembered, be it open or ended.
+    pub fn is_used(&self, base: Id, author: PublicKey, kind: Kind, slot: u32) -> bool {
+        self.used.contains(&(base, author, kind, slot))
     }
 
     /// Remembers how an operation or batch ended.

@@ -28,6 +28,9 @@ impl Governance {
         }
         contenders = last.map_or(contenders.clone(), |last| contenders.without(&last));
         self.slots.insert(place, contenders);
+        if let Some(base) = statement.base() {
+            self.past.note_used(base, statement.author(), statement.kind(), slot);
+        }
         let mut touched: OrdSet<Register> =
             last.iter().flat_map(|last| self.drop_contender(last)).collect();
         for (_, other) in present.iter().filter(|other| Some(**other) != last) {

@@ -214,6 +214,13 @@ impl Statement {
         &self.0.bytes
     }
 
+    /// The seal that an operation or a batch is based on (G3).
+    pub fn base(&self) -> Option<Id> {
+        self.as_operation()
+            .map(|operation| operation.base)
+            .or_else(|| self.as_batch().map(|batch| batch.base))
+    }
+
     /// The operation that this is.
     pub fn as_operation(&self) -> Option<&Operation> {
         match &self.0.body {

@@ -394,7 +394,8 @@ fn propose(
     owner: &Owner,
     sets: Vec<RecordSet>,
 ) -> Result<Option<Vec<Statement>>, String> {
-    let [slots, _] = page.free_slots_at(&node.key(), &key.public(), [1, 0]);
+    let base = page.base(&key.public(), node.now());
+    let [slots, _] = page.free_slots_at(&node.key(), &key.public(), &base, [1, 0]);
     let Some(slot) = slots.first().copied() else { return Ok(None) };
     let operation = sign(page, people::operation((page, node.now()), key, slot, owner, sets), key)?;
     let rows = vec![(operation.id(), Choice::Approve)];

@@ -109,10 +109,12 @@ impl Member {
     /// What it has from outside itself, on this disk.
     fn surroundings(&self, disk: &FakeDisk) -> Surroundings {
         let (clock, name, seed) = (self.clock.clone(), self.name.clone(), self.seed);
+        let ticks = clock.ticks.clone();
         let drawn = AtomicU64::new(u64::from(self.life) << 32);
         Surroundings {
             disk: Arc::new(disk.clone()),
             milliseconds: Arc::new(move || clock.milliseconds()),
+            ticks: Arc::new(move || ticks.load(Ordering::Relaxed)),
             random: Arc::new(move || match drawn.fetch_add(1, Ordering::Relaxed) {
                 0 => first_random(&name, seed),
                 n => {

@@ -11,10 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use djdns::{
-    dns::{
-        Answer, Cookies, Encrypted, Listeners, Outside, Places, Rcode, Seeking, Service, Serving,
-        Tls, View, Wanted, Witness,
-    },
+    dns::{Cookies, Encrypted, Listeners, Outside, Places, Service, Serving, Tls, View, Witness},
     limits::{DNS_STREAM_QUERY_BYTES_MAX, DNS_TLS_HANDSHAKES_MAX},
 };
 use http::{Method, Request, StatusCode};
@@ -38,22 +35,11 @@ use tokio_rustls::{
 use super::{
     doors::{option, query as query_with},
     replay::{self, render},
+    streams::Told,
     support,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Somebody else, who answers as often as told.
-struct Told(Arc<Semaphore>);
-
-impl Outside for Told {
-    fn resolve(&self, _: Wanted) -> Seeking<'_> {
-        Box::pin(async {
-            self.0.acquire().await.unwrap().forget();
-            Answer { rcode: Rcode::NXDOMAIN, ..Answer::default() }
-        })
-    }
-}
 
 /// A certificate for localhost that signed itself, and its key.
 fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {

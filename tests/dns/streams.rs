@@ -19,7 +19,7 @@ use tokio::{
 use super::{replay, sockets, support};
 
 /// Somebody else, who answers as often as told.
-struct Told(Arc<Semaphore>);
+pub struct Told(pub Arc<Semaphore>);
 
 impl Outside for Told {
     fn resolve(&self, _: Wanted) -> Seeking<'_> {

@@ -182,6 +182,7 @@ fn open(disk: &FakeDisk) -> Arc<Node> {
     let surroundings = Surroundings {
         disk: Arc::new(disk.clone()),
         milliseconds: Arc::new(|| 1_800_000_000_000),
+        ticks: Arc::new(|| 0),
         random: Arc::new(|| [7; 32]),
         demonstration: false,
         ends_with_process: false,

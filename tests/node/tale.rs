@@ -65,7 +65,8 @@ impl Tale {
         let parent = page.version(&owner);
         let change = Change::SetEntry(SetEntry { owner, parent, sets });
         let author = key(1).public();
-        let slot = self.page.free_slots_at(&author, &author, [1, 0])[0][0];
+        let slot =
+            self.page.free_slots_at(&author, &author, &self.page.page().seal(), [1, 0])[0][0];
         let operation = Operation { author: author.raw(), slot, base: page.seal(), change };
         let said = Statement::sign(&page.id(), Body::Operation(operation), &key(1)).unwrap();
         let id = said.id();

@@ -102,6 +102,7 @@ mod tests {
         let surroundings = Surroundings {
             disk: Arc::new(FakeDisk::new()),
             milliseconds: Arc::new(ambient::milliseconds),
+            ticks: Arc::new(ambient::ticks),
             random: Arc::new(|| [7; 32]),
             demonstration: false,
             ends_with_process: false,

@@ -57,13 +57,13 @@ fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<()
         let author = statement.author();
         let is_new =
             || page.proposal(&statement.id()).is_none() && page.batch(&statement.id()).is_none();
-        let slot = match statement.body() {
-            Body::Operation(operation) => Some(operation.slot),
-            Body::Batch(batch) => Some(batch.slot),
-            Body::Ballot(_) | Body::Presence(_) => None,
+        let is_occupied =
+            |slot, base| is_new() && page.is_taken(&author, statement.kind(), slot, base);
+        let is_taken = match statement.body() {
+            Body::Operation(operation) => is_occupied(operation.slot, &operation.base),
+            Body::Batch(batch) => is_occupied(batch.slot, &batch.base),
+            Body::Ballot(_) | Body::Presence(_) => false,
         };
-        let is_taken =
-            slot.is_some_and(|slot| is_new() && page.is_taken(&author, statement.kind(), slot));
         let is_used = match statement.body() {
             Body::Ballot(ballot) => ballot.sequence < page.next_sequence(&author),
             Body::Presence(presence) => presence.sequence < page.next_presence(&author),

@@ -1,7 +1,7 @@
 //! Stories of slots across seals: what an author says next, and what a copy did not see end.
 
 use super::{
-    sealing::{hosted, pass, presence, sealed},
+    sealing::{hosted, node, pass, presence, sealed},
     *,
 };
 use crate::governance::past::Outcome;
@@ -158,7 +158,8 @@ fn a_batch_of_what_nobody_ever_had_ends_by_time() {
 fn each_node_puts_what_a_person_says_into_slots_of_its_own() {
     let page = page(3);
     let author = key(0).public();
-    let at = |node: u8, count| page.free_slots_at(&key(node).public(), &author, [count, 1]);
+    let base = page.page().seal();
+    let at = |node: u8, count| page.free_slots_at(&key(node).public(), &author, &base, [count, 1]);
     let max = page.page().parameters().open_operations_max as usize;
     let [all, _] = at(1, usize::MAX);
     assert_eq!(all.len(), max);
@@ -167,4 +168,35 @@ fn each_node_puts_what_a_person_says_into_slots_of_its_own() {
     assert_eq!(one, at(1, 3), "the same each time");
     assert!(one[0].iter().all(|slot| !two[0].contains(slot)), "{one:?} {two:?}");
     assert_ne!(one[1], two[1]);
+}
+
+/// T7, G11: what was sealed where its seal is ahead is open elsewhere, and keeps its slot under its base.
+#[test]
+fn a_slot_is_used_once_under_an_older_base() {
+    let (page, _) = sealed(&hosted(5, 5), 100);
+    let author = key(0);
+    let ahead = 200 + 24 * 3600;
+    let mut page = page;
+    let due = page.page().seal();
+    let mut followers = page.clone();
+    for (n, clock) in (0..20u8).zip((ahead..).step_by(60)) {
+        let base = page.base(&author.public(), 200);
+        assert_eq!(base, due);
+        let [free, _] = page.free_slots_at(&node().public(), &author.public(), &base, [1, 0]);
+        assert!(!page.is_taken(&author.public(), Kind::Operation, free[0], &base));
+        let name = format!("n{n}");
+        let change =
+            SetEntry { owner: owner(&name), parent: origin(&page, &name), sets: a(n).into_vec() };
+        let change = Change::SetEntry(change);
+        let operation = Operation { author: author.public().raw(), slot: free[0], base, change };
+        let said = Statement::sign(&page.page().id(), Body::Operation(operation), &author).unwrap();
+        pass(&mut page, &said, &[1, 2]);
+        followers.admit(&said).unwrap();
+        page = sealed(&page, clock).0;
+        assert!(page.is_taken(&author.public(), Kind::Operation, free[0], &base));
+        assert!(!page.is_taken(&author.public(), Kind::Operation, free[0], &page.page().seal()));
+    }
+    assert_eq!(page.page().height(), 21);
+    assert_eq!(followers.operation_count(), 20);
+    assert_eq!(followers.evidence().count(), 0);
 }
