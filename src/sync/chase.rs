@@ -151,14 +151,15 @@ impl Page {
             .map(|(peer, seen)| (*peer, seen.standing.height, seen.standing.seal))
             .collect();
         for (peer, height, seal) in peers {
-            // What is held here of that height is the same history.
-            if height < ours.height && ledger.stored(&self.id, &seal).is_some() {
-                if let Some(seen) = self.seen.get_mut(&peer) {
-                    (seen.evidence, seen.below) = (Some(seal), Some(seal));
-                }
-                continue;
+            let known = ledger.knows_seal(&self.id, height, &seal).filter(|_| height < ours.height);
+            let Some(seen) = self.seen.get_mut(&peer) else { continue };
+            match known {
+                // What is known here of that height is the same history.
+                Some(true) => (seen.evidence, seen.below) = (Some(seal), Some(seal)),
+                // It was jumped over here, and the peer is behind.
+                None if height < ours.height => seen.evidence = Some(seal),
+                _ => self.ask_evidence(&peer, height, seal, shared),
             }
-            self.ask_evidence(&peer, height, seal, shared);
         }
     }
 

@@ -21,7 +21,7 @@ use super::{
     sought::Sought,
 };
 use crate::{
-    governance::seal::SealRecord,
+    governance::seal::{Seal, SealRecord},
     id::Id,
     key::PublicKey,
     limits::*,
@@ -542,8 +542,12 @@ impl Page {
             return self.pause(peer, shared);
         }
         // The lowest that is not held here says it all: above it nothing can be judged by this history.
-        let is_held = |seal: &Id| *seal == self.id || ledger.stored(&self.id, seal).is_some();
-        if let Some(lowest) = records.first().filter(|lowest| !is_held(&lowest.seal.previous)) {
+        let is_known = |seal: &Seal| {
+            let below = seal.height.saturating_sub(1);
+            seal.previous == self.id
+                || ledger.knows_seal(&self.id, below, &seal.previous) == Some(true)
+        };
+        if let Some(lowest) = records.first().filter(|lowest| !is_known(&lowest.seal)) {
             let height = lowest.seal.height;
             let why = format!("what its seal at height {height} follows is not here");
             self.go_deeper(peer, above, why, shared);

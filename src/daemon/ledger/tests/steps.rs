@@ -216,6 +216,50 @@ fn what_was_jumped_over_is_no_place_for_a_fork() {
     street.nobody_lied();
 }
 
+/// T4 accepts: whoever stands at the seal at which a page was taken over here, however long the page, as
+/// the same history.
+#[test]
+fn who_stands_where_a_page_was_taken_over_shows_no_other_history() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &clock, &raw, &id, crate::limits::SEALS_REPLAYED_MAX as u8 + 3);
+    let old = Home::on(a.disk.reboot(KEPT), 11, &clock);
+    let mut street = Street::new([a, home(12, &clock), home(13, &clock)]);
+    street.join(0, 1);
+    street.join(0, 2);
+    for n in [1, 2] {
+        street.want(n, id, "club.ct");
+    }
+    street.run(60);
+    street.part(0, 2);
+    seal(&street.sides[0].home, &id, 200);
+    street.run(60);
+    let heights = [1, 2].map(|n| street.height(n, &id).unwrap());
+    assert_eq!(heights[0], heights[1] + 1);
+    let [b, behind] = street
+        .sides
+        .into_iter()
+        .skip(1)
+        .map(|side| side.home)
+        .collect::<Vec<_>>()
+        .try_into()
+        .ok()
+        .unwrap();
+    // One that took the page over as well, and one that sealed all of it.
+    let mut street = Street::new([b.again(), behind, old]);
+    street.join(0, 1);
+    street.join(0, 2);
+    street.run(600);
+    for n in [1, 2] {
+        street.check_equal(0, n, &id);
+    }
+    let is_wrong = |event: &&Event| matches!(event, Event::Stuck { .. });
+    assert_eq!(street.sides[0].events.iter().find(is_wrong), None);
+    let peers = street.sides[0].sync.peers();
+    assert!(peers.iter().all(|peer| peer.faults.is_empty()), "{peers:?}");
+    street.nobody_lied();
+}
+
 /// T6 accepts: after a restart what peers say, which comes with the open set.
 /// T6 refuses: to serve a page as fresh before that.
 #[test]
