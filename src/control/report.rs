@@ -257,6 +257,9 @@ pub struct Carried {
     pub brought: u64,
 }
 
+/// As [`OperationReport::owner`] names participants and parameters.
+pub const ROSTER: &str = "(roster)";
+
 /// `djdns page forget`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forgotten {
@@ -306,7 +309,7 @@ pub struct OperationReport {
     pub id: String,
     pub track: u8,
     pub author: String,
-    /// The owner name it changes, or `(roster)`.
+    /// The owner name it changes, or [`ROSTER`].
     pub owner: String,
     /// One line.
     pub change: String,

@@ -3,7 +3,7 @@
 use super::{batch, node::Node, seats::Seats};
 use crate::{
     control::{
-        report::{Away, BallotReport, OperationReport, Power, Rival},
+        report::{Away, BallotReport, OperationReport, Power, ROSTER, Rival},
         request::{Answer, Failure},
     },
     governance::{
@@ -226,7 +226,7 @@ fn outline(
         author: statement.author().to_string(),
         owner: match change.register() {
             Register::Entry(owner) => owner.to_string(),
-            Register::Roster => "(roster)".to_owned(),
+            Register::Roster => ROSTER.to_owned(),
         },
         change: describe_in(page, operation),
         diff: diff_of(page, change),

@@ -37,6 +37,20 @@ impl Neighbours {
         known.flatten().unwrap_or_default()
     }
 
+    /// Whether this node is connected now.
+    pub fn is_connected(&self, key: &PublicKey) -> bool {
+        *key == self.shared.node.key() || self.looks().iter().any(|look| look.key == *key)
+    }
+
+    /// When a node was reached last, in seconds since 1970, if ever and that is remembered.
+    pub fn met(&self, key: &PublicKey) -> Option<u64> {
+        let key = *key;
+        let known = self.shared.look(PEERS_LOOK_PATIENCE, move |machine| {
+            machine.book().get(&key).map(|known| known.met)
+        });
+        known.flatten().filter(|met| *met > 0)
+    }
+
     /// `djdns peers`.
     ///
     /// # Errors

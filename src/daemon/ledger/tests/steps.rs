@@ -2,9 +2,10 @@
 
 use super::{street::Street, *};
 use crate::{
-    daemon::carry::carry,
+    daemon::{carry::carry, field, status},
     governance::chain::ladder::{Standpoint, climb},
     sync::Event,
+    time::date,
 };
 
 fn home(number: u8, clock: &Arc<AtomicU64>) -> Home {
@@ -307,6 +308,22 @@ fn a_seal_ahead_of_the_clock_is_taken_when_it_is_due() {
     street.check_equal(0, 1, &id);
     street.check_equal(0, 2, &id);
     street.nobody_lied();
+}
+
+/// T6, T7: its own newest seal, dated ahead, which no other node can name before that.
+#[test]
+fn a_host_says_until_when_its_own_newest_seal_is_held() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let home = sealer(11, &clock, &raw, &id, 2);
+    clock.fetch_sub(7200, Ordering::Relaxed);
+    let page = home.page(&id);
+    let expect =
+        format!("at height 2, is dated {}, and held until then", date(page.page().head().time));
+    let said = status::status(&home.node).stale;
+    assert!(said.len() == 1 && said[0].contains(&expect), "{said:?}");
+    assert!(said[0].contains("is served as stale") && !said[0].contains("may be old"), "{said:?}");
+    assert!(field::report(&home.node, &page).freshness.contains(&expect));
 }
 
 /// A clock that is ahead of the others' stops seals for an hour, however often they say by how much.
