@@ -60,6 +60,9 @@ pub struct Status {
     pub stale: Vec<String>,
     /// What happened when the data directory was opened, and what needs attention.
     pub notices: Vec<String>,
+    /// Operations by this user's keys that others took the place of; only `djdns status` knows of them.
+    #[serde(default)]
+    pub superseded: Vec<Superseded>,
 }
 
 /// An operation that waits for ballots.
@@ -488,6 +491,22 @@ pub struct InboxPage {
     pub more_operations: usize,
     /// Petitions that wait.
     pub petitions: Vec<PetitionReport>,
+    /// The key's own operations that others took the place of within some days, or are about to.
+    #[serde(default)]
+    pub superseded: Vec<Superseded>,
+}
+
+/// An operation that another one took the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superseded {
+    pub page: String,
+    pub id: String,
+    pub change: String,
+    /// The other one; what is not known of it is empty.
+    pub by: Rival,
+    /// The height at which that was sealed, and when, in seconds since 1970 (UTC); none: it is about to be.
+    pub height: Option<u64>,
+    pub time: Option<u64>,
 }
 
 /// `resolve --json`.

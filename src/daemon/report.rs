@@ -423,7 +423,7 @@ fn ballots_missing(page: &Governance, proposal: &Proposal, missing: Power) -> St
 }
 
 /// The operation in one line, with the types of the record sets that it changes.
-fn describe_in(page: &Governance, operation: &Operation) -> String {
+pub(super) fn describe_in(page: &Governance, operation: &Operation) -> String {
     match &operation.change {
         Change::SetEntry(set) => {
             let before = at_version(page, &set.owner, set.parent);

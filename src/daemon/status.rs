@@ -138,6 +138,7 @@ pub fn status(node: &Node) -> Status {
         unsealed,
         stale,
         notices,
+        superseded: Vec::new(),
     }
 }
 

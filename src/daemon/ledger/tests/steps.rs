@@ -2,8 +2,10 @@
 
 use super::{street::Street, *};
 use crate::{
-    daemon::{carry::carry, field, status},
+    control::{report::Superseded, request::Answer},
+    daemon::{carry::carry, field, inbox, status},
     governance::chain::ladder::{Standpoint, climb},
+    limits::SUPERSEDED_TOLD,
     sync::Event,
     time::date,
 };
@@ -308,6 +310,44 @@ fn a_seal_ahead_of_the_clock_is_taken_when_it_is_due() {
     street.check_equal(0, 1, &id);
     street.check_equal(0, 2, &id);
     street.nobody_lied();
+}
+
+/// G10: an author hears which operation took the place of theirs, before it is sealed and for some days after.
+#[test]
+fn authors_are_told_that_their_operation_was_superseded() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let home = sealer(11, &clock, &raw, &id, 2);
+    let told = |home: &Home, who: u8| {
+        let raw = key(who).public().raw();
+        let Ok(Answer::Inbox(inbox)) = inbox::awaiting(&home.node, raw, home.node.now()) else {
+            panic!("no inbox")
+        };
+        let pages = inbox.pages.into_iter();
+        pages.flat_map(|page| page.superseded).collect::<Vec<Superseded>>()
+    };
+    let lost = home.pass(&id, 201, &[])[0].id().to_string();
+    clock.fetch_add(1, Ordering::Relaxed);
+    let won = home.pass(&id, 202, &[2, 3])[0].id().to_string();
+    let check = |home: &Home, height: Option<u64>| {
+        let rows = told(home, 1);
+        assert_eq!(
+            rows.iter().map(|row| (&row.id, &row.by.id)).collect::<Vec<_>>(),
+            [(&lost, &won)]
+        );
+        assert_eq!(
+            (rows[0].height, rows[0].by.author.clone()),
+            (height, key(1).public().to_string())
+        );
+        assert_eq!(told(home, 2), []);
+    };
+    check(&home, None);
+    clock.fetch_add(61, Ordering::Relaxed);
+    home.node.seal_due();
+    check(&home, Some(3));
+    check(&home.again(), Some(3));
+    clock.fetch_add(SUPERSEDED_TOLD.as_secs() + 1, Ordering::Relaxed);
+    assert_eq!(told(&home, 1), []);
 }
 
 /// T6, T7: its own newest seal, dated ahead, which no other node can name before that.
