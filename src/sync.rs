@@ -340,10 +340,6 @@ pub trait Ledger {
     /// A statement or a seal's record by its id, open or in the log.
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>>;
 
-    /// Whether a seal at this height is one of the history that is held, or kept as evidence of another;
-    /// none: nothing is known of that height, which was jumped over (N5).
-    fn knows_seal(&self, page: &Id, height: u64, seal: &Id) -> Option<bool>;
-
     /// The newest seals of a page, down to what operations may still name (N5): from its log, and where it
     /// was taken over from what it was taken over with.
     fn window(&self, page: &Id) -> Option<Window>;

@@ -435,6 +435,7 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
     if state.is_shown {
         node.view.store(Arc::new(node.view.load().without_page(&id)));
     }
+    node.tell_mirrors(&id);
     let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
     let trusted = trusted.map(|(name, _)| name.clone());
     // Whoever holds these may wait for the state.

@@ -80,15 +80,6 @@ impl Ledger for Node {
         Kind::from_tag(record.kind).is_some_and(whole::is_said).then_some(record.bytes)
     }
 
-    fn knows_seal(&self, page: &Id, height: u64, seal: &Id) -> Option<bool> {
-        let is_known = self.is_known(page, height, seal);
-        let lowest = || {
-            let state = self.state();
-            state.windows.get(page)?.seals.last().map(|(seal, _)| seal.height)
-        };
-        (is_known || lowest().is_none_or(|lowest| height >= lowest)).then_some(is_known)
-    }
-
     fn window(&self, page: &Id) -> Option<Window> {
         synced(&self.state(), page)?;
         Node::window(self, page)
@@ -380,7 +371,7 @@ impl Node {
         if record.seal.page != *id || height == 0 {
             return Verdict::Fault("it is evidence about another page, or of no seal".to_owned());
         }
-        if self.is_known(id, height, &seal) {
+        if self.knows_seal(id, &seal) {
             return Verdict::Known;
         }
         if height > page.page().height() {
@@ -397,13 +388,13 @@ impl Node {
     }
 
     /// Whether a seal is held, or kept as evidence, or was shown when the page was taken over.
-    fn is_known(&self, id: &Id, height: u64, seal: &Id) -> bool {
+    fn knows_seal(&self, id: &Id, seal: &Id) -> bool {
         let state = self.state();
         let mut forks = state.forks.get(id).into_iter().flatten();
         let is_kept = forks.any(|fork| fork.seal.id() == *seal);
-        let shown = state.windows.get(id).and_then(|window| window.at(height));
+        let mut shown = state.windows.get(id).into_iter().flat_map(|window| &window.seals);
         is_kept
-            || shown.is_some_and(|shown| shown.id() == *seal)
+            || shown.any(|(shown, _)| shown.id() == *seal)
             || self.store.find_in(id, seal).is_ok_and(|found| found.is_some())
     }
 

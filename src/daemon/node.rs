@@ -89,6 +89,8 @@ pub struct Node {
     known_keys: Mutex<Arc<KnownKeys>>,
     /// Who is told when a page has changed.
     listener: OnceLock<Listener>,
+    /// Mirrors are told as well.
+    mirrors: OnceLock<Listener>,
     /// How closely each page is followed.
     pub wishes: Wishes,
 }
@@ -204,6 +206,7 @@ impl Node {
             outboxes: Outboxes::default(),
             known_keys: Mutex::default(),
             listener: OnceLock::new(),
+            mirrors: OnceLock::new(),
             wishes,
         });
         node.load(progress)?;
@@ -260,8 +263,20 @@ impl Node {
         self.listener.set(listener).is_ok()
     }
 
+    /// The same for mirrors, which are told of pages that are let go of as well.
+    pub(super) fn on_change_for_mirrors(&self, listener: Listener) -> bool {
+        self.mirrors.set(listener).is_ok()
+    }
+
     pub(super) fn tell_change(&self, page: &Id) {
         if let Some(listener) = self.listener.get() {
+            listener(page);
+        }
+        self.tell_mirrors(page);
+    }
+
+    pub(super) fn tell_mirrors(&self, page: &Id) {
+        if let Some(listener) = self.mirrors.get() {
             listener(page);
         }
     }

@@ -77,6 +77,8 @@ impl Rcode {
     pub const REFUSED: Rcode = Rcode(5);
     /// A DNAME makes a name that is too long (RFC 6672 section 2.2).
     pub const YXDOMAIN: Rcode = Rcode(6);
+    /// No page of the name is here, or a signature is not right (RFC 8945 section 5.2).
+    pub const NOTAUTH: Rcode = Rcode(9);
     pub const BADVERS: Rcode = Rcode(16);
     /// The server's part of a cookie is not good (RFC 7873 section 8).
     pub const BADCOOKIE: Rcode = Rcode(23);
@@ -93,6 +95,7 @@ impl fmt::Display for Rcode {
             Rcode::NOTIMP => "NOTIMP",
             Rcode::REFUSED => "REFUSED",
             Rcode::YXDOMAIN => "YXDOMAIN",
+            Rcode::NOTAUTH => "NOTAUTH",
             Rcode::BADVERS => "BADVERS",
             Rcode::BADCOOKIE => "BADCOOKIE",
             Rcode(other) => return write!(f, "RCODE{other}"),
@@ -122,7 +125,7 @@ pub(super) const EDE_PROHIBITED: u16 = 18;
 pub(super) const EDE_STALE_NXDOMAIN: u16 = 19;
 pub(super) const EDE_NO_REACHABLE_AUTHORITY: u16 = 22;
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
-const EDE_NOT_SUPPORTED: u16 = 21;
+pub(super) const EDE_NOT_SUPPORTED: u16 = 21;
 /// The answer was made here and not found anywhere (IANA's registry of extended errors).
 const EDE_SYNTHESIZED: u16 = 29;
 const EDE_INVALID_TYPE: u16 = 30;

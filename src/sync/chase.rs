@@ -11,7 +11,7 @@ use super::{
     early::is_due,
     message::{Above, Named, Next, Request},
     pack::statement_id,
-    page::{Page, Seen},
+    page::{Page, Seen, leads_here},
     serve::kind_of,
     session::Shared,
     snapshot::Far,
@@ -91,7 +91,7 @@ impl Page {
             (self.chase, self.far) = (None, None);
             return;
         }
-        self.find_forks(shared, ledger);
+        self.find_forks(held, shared, ledger);
         if self.far.is_some() {
             return self.go_far(Some(held), shared, ledger);
         }
@@ -132,7 +132,7 @@ impl Page {
     }
 
     /// Asks those who stand on another history to show it.
-    fn find_forks(&mut self, shared: &mut Shared, ledger: &dyn Ledger) {
+    fn find_forks(&mut self, held: &Held, shared: &mut Shared, ledger: &dyn Ledger) {
         let Some(own) = &self.own else { return };
         let ours = own.standing;
         let other = |seen: &Seen| {
@@ -151,15 +151,14 @@ impl Page {
             .map(|(peer, seen)| (*peer, seen.standing.height, seen.standing.seal))
             .collect();
         for (peer, height, seal) in peers {
-            let known = ledger.knows_seal(&self.id, height, &seal).filter(|_| height < ours.height);
-            let Some(seen) = self.seen.get_mut(&peer) else { continue };
-            match known {
-                // What is known here of that height is the same history.
-                Some(true) => (seen.evidence, seen.below) = (Some(seal), Some(seal)),
-                // It was jumped over here, and the peer is behind.
-                None if height < ours.height => seen.evidence = Some(seal),
-                _ => self.ask_evidence(&peer, height, seal, shared),
+            // What is held here of that height is the same history.
+            if height < ours.height && leads_here(held, &seal, ledger) {
+                if let Some(seen) = self.seen.get_mut(&peer) {
+                    (seen.evidence, seen.below) = (Some(seal), Some(seal));
+                }
+                continue;
             }
+            self.ask_evidence(&peer, height, seal, shared);
         }
     }
 

@@ -224,10 +224,6 @@ impl Ledger for Told<'_> {
         Some(self.tale.spoil(page, bytes))
     }
 
-    fn knows_seal(&self, page: &Id, height: u64, seal: &Id) -> Option<bool> {
-        self.node.knows_seal(page, height, seal)
-    }
-
     fn window(&self, page: &Id) -> Option<Window> {
         Ledger::window(self.node, page)
     }

@@ -250,16 +250,6 @@ impl Ledger for Shelf {
         self.books.borrow().get(page)?.log.get(id).cloned()
     }
 
-    fn knows_seal(&self, page: &Id, height: u64, seal: &Id) -> Option<bool> {
-        let books = self.books.borrow();
-        let volume = books.get(page)?;
-        let seals = &volume.window.seals;
-        let is_known =
-            volume.log.contains_key(seal) || seals.iter().any(|(shown, _)| shown.id() == *seal);
-        let is_jumped_over = seals.last().is_some_and(|(lowest, _)| height < lowest.height);
-        (is_known || !is_jumped_over).then_some(is_known)
-    }
-
     fn window(&self, page: &Id) -> Option<Window> {
         Some(self.books.borrow().get(page)?.window())
     }
