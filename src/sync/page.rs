@@ -16,7 +16,7 @@ use super::{
     due::Due,
     early::{Early, is_due},
     message::{Above, Follow, News, Notice, Request, Standing},
-    session::{Charge, Shared},
+    session::Shared,
     snapshot::Far,
     sought::Sought,
 };
@@ -382,6 +382,9 @@ impl Page {
         }
         if (seen.standing.seal, seen.standing.height) != (standing.seal, standing.height) {
             (seen.no_seals, seen.taken, seen.since) = (None, None, now);
+            if standing.height > seen.standing.height {
+                self.due.moved(peer);
+            }
         }
         seen.standing = standing;
         // News of what it has may be under way from both sides: it may be the same soon.
@@ -535,14 +538,13 @@ impl Page {
         records.truncate(SEALS_REPLAYED_MAX);
         let unproved = self.seen.get_mut(peer).and_then(|seen| seen.unproved.take());
         if records.is_empty() {
-            match unproved {
-                Some(why) => self.is_elsewhere(why, shared),
-                None => shared.charge(peer, Charge::Withheld),
-            }
+            // Who took the state over at that seal has no record of it (N5), which is no fault.
+            unproved.into_iter().for_each(|why| self.is_elsewhere(why, shared));
             return self.pause(peer, shared);
         }
         // The lowest that is not held here says it all: above it nothing can be judged by this history.
-        let is_held = |seal: &Id| *seal == self.id || ledger.stored(&self.id, seal).is_some();
+        let held = ledger.held(&self.id);
+        let is_held = |seal: &Id| held.as_ref().is_some_and(|held| leads_here(held, seal, ledger));
         if let Some(lowest) = records.first().filter(|lowest| !is_held(&lowest.seal.previous)) {
             let height = lowest.seal.height;
             let why = format!("what its seal at height {height} follows is not here");
@@ -625,6 +627,15 @@ impl Standing {
         let head = page.head();
         Standing { page: page.id(), height: head.height, seal: head.seal, open: held.open.root() }
     }
+}
+
+/// Whether a seal is of the history that is held: its record is here, or it is remembered, as those are of a
+/// state that was taken over (N5).
+pub fn leads_here(held: &Held, seal: &Id, ledger: &dyn Ledger) -> bool {
+    let page = held.governance.page().id();
+    *seal == page
+        || held.governance.known_seal(seal).is_some()
+        || ledger.stored(&page, seal).is_some()
 }
 
 /// Bytes of all leaves of a state.

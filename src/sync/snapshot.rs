@@ -17,7 +17,7 @@ use super::{
 use crate::{
     governance::{
         chain::{
-            ChainProof, Known,
+            ChainProof, ChainRefusal, Known,
             ladder::{Standpoint, climb},
         },
         jump::{Snapshot, Window},
@@ -274,11 +274,12 @@ impl Page {
             }
             // From a page that is held, one that stands on another history shows no way.
             Err(why) if held.is_some() => {
-                shared.charge(peer, Charge::Withheld);
+                if !matches!(why, ChainRefusal::TooFewKnown { .. }) {
+                    shared.charge(peer, Charge::Withheld);
+                }
                 let seal = self.seen.get(peer).map(|seen| seen.standing.seal);
                 seal.into_iter().for_each(|seal| self.ask_evidence(peer, at, seal, shared));
                 self.pause(peer, shared);
-                let _ = why;
             }
             Err(why) => shared.lied(peer, format!("its certificates: {why}")),
         }
@@ -396,12 +397,13 @@ impl Page {
         }
     }
 
-    /// A peer has none of the parts: it lied if it is at that very seal, and else has gone on.
+    /// A peer has none of the parts: it has gone on, and where it is now is on its way or was lost. It is not
+    /// asked for any more of this state.
     fn lacks_parts(&mut self, peer: &PublicKey, shared: &mut Shared) {
         let target = self.far.as_ref().and_then(|far| far.target.as_ref());
         let seal = target.map(|target| target.known.head.seal);
         if self.seen.get(peer).is_some_and(|seen| Some(seen.standing.seal) == seal) {
-            shared.charge(peer, Charge::Withheld);
+            self.ask(peer, Request::Standings(vec![self.id]), shared);
             self.pause(peer, shared);
         }
     }

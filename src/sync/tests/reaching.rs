@@ -1,7 +1,11 @@
 //! Pages that are wanted, pages that are far behind, and nodes that are found through others (N2, N5, P6,
 //! D5, D6).
 
-use super::{people::*, stories::seal_often, town::*};
+use super::{
+    people::*,
+    stories::{seal_again, seal_often},
+    town::*,
+};
 use crate::{
     governance::Governance,
     id::Id,
@@ -136,6 +140,67 @@ fn who_is_far_behind_takes_the_state_and_only_what_differs() {
     assert_eq!(counts.snapshots, 1);
     assert!(counts.leaves < 60, "{} leaves", counts.leaves);
     (0..2).for_each(|n| assert_eq!(town.named(n), []));
+}
+
+/// T5 accepts: who took the state and has no seal below it to show, although it is asked for its own.
+/// T4 accepts: a seal that is known from the window that came with the state, as one of the same history.
+#[test]
+fn who_jumped_is_not_charged_with_the_seals_that_it_jumped_over() {
+    let page = page(30);
+    let mut town = Town::new(4, 36);
+    town.is_open = false;
+    town.houses.iter().for_each(|house| house.shelf.put(&page));
+    seal_often(&mut town, &page, 70);
+    town.join(0, 1);
+    town.until(60_000, |town| is_same(town, 0, 1, &page));
+    town.part(0, 1);
+    seal_again(&mut town, &page);
+    town.join(0, 2);
+    town.until(60_000, |town| is_same(town, 0, 2, &page));
+    let paused = Wish { pace: Pace::Paused, bytes_max: None, bytes_per_second_max: None };
+    town.input(1, Input::Wish { page: page.page().id(), wish: paused });
+    town.join(1, 2);
+    town.run(600_000);
+    for (n, house) in town.houses.iter().enumerate() {
+        assert_eq!(town.named(n), []);
+        let faults = house.sync.peers().into_iter().flat_map(|peer| peer.faults);
+        assert_eq!(faults.collect::<Vec<_>>(), []);
+        let stuck = house.events.iter().filter(|event| matches!(event, Event::Stuck { .. }));
+        assert_eq!(stuck.count(), 0, "{:?}", house.events);
+    }
+}
+
+/// N5 accepts: what a seal lists, of who has it, although who took the state is asked as well and is not charged.
+#[test]
+fn who_took_the_state_is_not_charged_with_what_its_seals_list() {
+    let page = page(30);
+    let mut is_asked = 0;
+    for seed in 0..6 {
+        let mut town = Town::new(3, 370 + seed);
+        town.is_open = false;
+        town.houses.iter().for_each(|house| house.shelf.put(&page));
+        seal_often(&mut town, &page, 60);
+        let (first, others) = town.houses.split_at_mut(2);
+        others[0].shelf.copy(&first[0].shelf, &page.page().id());
+        (0..10).for_each(|_| seal_again(&mut town, &page));
+        town.join(0, 1);
+        town.until(60_000, |town| is_same(town, 0, 1, &page));
+        town.part(0, 1);
+        // It has an open operation, so that nothing comes with the seals.
+        let now = town.houses[2].shelf.page(&page.page().id());
+        town.houses[2].shelf.say(&proposal(&now, 2, 9, "mine", 9));
+        town.houses[2].asked = 0;
+        (0..2).for_each(|n| town.join(n, 2));
+        town.until(120_000, |town| is_same(town, 0, 2, &page));
+        town.run(60_000);
+        is_asked += town.houses[2].asked;
+        for (n, house) in town.houses.iter().enumerate() {
+            assert_eq!(town.named(n), []);
+            let faults = house.sync.peers().into_iter().flat_map(|peer| peer.faults);
+            assert_eq!(faults.collect::<Vec<_>>(), [], "house {n}, seed {seed}");
+        }
+    }
+    assert!(is_asked > 6 * 3);
 }
 
 /// N5 accepts: a download goes on where it ended, after a restart.
