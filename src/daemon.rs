@@ -66,6 +66,7 @@ pub mod shown;
 mod signals;
 mod stats;
 pub mod status;
+mod superseded;
 pub mod surroundings;
 mod trail;
 mod verify;

@@ -324,9 +324,10 @@ pub fn forked(name: &Name, id: &Id, forks: &[SealRecord]) -> String {
         "{name} is forked: at height {height} its sealers committed to the seal held here and to \
          {other}. It is served as it was, and neither sealed nor followed, until you decide: see \
          `djdns page history {id}`, ask its participants which of the two is theirs, keep a copy \
-         with `djdns page export {id} --format bundle -o FILE`, then `djdns page forget {id}` and \
-         `djdns page import {name} FILE` with the one you choose. That decision is not remembered: a \
-         bundle of the other history, carried here later, forks the page again"
+         with `djdns page export {id} --format bundle -o FILE`, then `djdns page forget {id} \
+         --untrust`, so that neither comes from other nodes meanwhile, `djdns page import {name} FILE` with \
+         the one you choose, and `djdns page join {name} {id}` if you trusted it. That decision is not \
+         remembered: a bundle of the other history, carried here later, forks the page again"
     )
 }
 
@@ -392,8 +393,8 @@ impl Node {
     }
 }
 
-/// Drops a page, durably. An anchor that names it stays, unless it is to go too: then the page need not
-/// be here.
+/// Drops a page, durably. An anchor that names it stays, and the page is sought anew; unless that is to go
+/// too: then the page need not be here.
 ///
 /// # Errors
 /// [`Failure`] when there is none, or the disk fails.
@@ -442,7 +443,7 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
     node.tell_change(&id);
     node.inboxes.forget(&id);
     node.outboxes.forget(&id);
-    if let Some(neighbours) = neighbours.filter(|_| unfinished) {
+    if let Some(neighbours) = neighbours.filter(|_| unfinished || trusted.is_some()) {
         neighbours.want_anchors();
     }
     Ok(Forgotten {

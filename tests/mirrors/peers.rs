@@ -1,4 +1,4 @@
-//! NSD and Knot as mirrors: they take a page, hear of its next seal, take what changed, and answer the
+//! NSD, Knot and BIND as mirrors: they take a page, hear of its next seal, take what changed, and answer the
 //! same.
 
 use std::{
@@ -32,20 +32,22 @@ fn secret() -> String {
 }
 
 /// What the README says to write for a mirror, with these words in it: of this primary, at this port, and
-/// with these lines first in the section `server`.
-fn of_readme(words: &str, primary: SocketAddr, port: u16, server: &str) -> String {
-    let blocks = include_str!("../../README.md").split("\n\n");
+/// with these lines first in the section of this head.
+fn of_readme(words: &str, primary: SocketAddr, port: u16, head: &str, lines: &str) -> String {
+    let mut blocks = include_str!("../../README.md").split("\n\n");
     let block =
-        blocks.into_iter().find(|block| block.starts_with("    server:") && block.contains(words));
-    let lines = block.expect("the README has it").lines();
-    let text: Vec<&str> = lines.map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
+        blocks.find(|block| block.starts_with(&format!("    {head}")) && block.contains(words));
+    let text = block.expect("the README has it").lines();
+    let text: Vec<&str> = text.map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
     (text.join("\n") + "\n")
         .replace("@5301", &format!("@{port}"))
         .replace("127.0.0.1@53 ", &format!("127.0.0.1@{} ", primary.port()))
         .replace("127.0.0.1@53\n", &format!("127.0.0.1@{}\n", primary.port()))
+        .replace("port 53 ", &format!("port {} ", primary.port()))
+        .replace("port 5301", &format!("port {port}"))
         .replace("what is in mirror.key", &secret())
         .replace("ff.ct", "diff.peers")
-        .replacen("server:\n", &format!("server:\n{server}"), 1)
+        .replacen(head, &format!("{head}\n{lines}"), 1)
 }
 
 fn nsd(primary: SocketAddr) -> Server {
@@ -57,7 +59,7 @@ fn nsd(primary: SocketAddr) -> Server {
              zonelistfile: \"{folder}/zones\"\n    server-count: 1\n    minimal-responses: yes\n    \
              rrl-ratelimit: 0\n"
         );
-        of_readme("request-xfr:", primary, port, &server)
+        of_readme("request-xfr:", primary, port, "server:", &server)
             + "remote-control:\n    control-enable: no\n"
     })
 }
@@ -72,7 +74,21 @@ fn knot(primary: SocketAddr) -> Server {
         format!(
             "log:\n  - target: \"{folder}/log\"\n    any: info\ndatabase:\n    storage: \"{folder}\"\n\
              template:\n  - id: default\n    storage: \"{folder}\"\n"
-        ) + &of_readme("master: djdns", primary, port, &server)
+        ) + &of_readme("master: djdns", primary, port, "server:", &server)
+    })
+}
+
+fn bind(primary: SocketAddr) -> Server {
+    Server::start(["named", "bind9"], &["-g", "-n", "1", "-c"], ZONE_WIRE, |folder, port| {
+        let folder = folder.display();
+        let options = format!(
+            "    directory \"{folder}\";\n    pid-file \"{folder}/pid\";\n    \
+             session-keyfile \"{folder}/session\";\n    listen-on-v6 {{ none; }};\n    \
+             recursion no;\n    dnssec-validation no;\n"
+        );
+        let text = of_readme("type secondary;", primary, port, "options {", &options);
+        // A line of the README that the one above replaces.
+        text.replace("    directory \"/var/cache/bind\";\n", "") + "controls { };\n"
     })
 }
 
@@ -166,13 +182,13 @@ fn notify(page: &Name, serial: u32, mirrors: &[SocketAddr]) {
 }
 
 #[test]
-fn nsd_and_knot_mirror_a_page_and_take_what_changed_when_they_are_told() {
+fn nsd_knot_and_bind_mirror_a_page_and_take_what_changed_when_they_are_told() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let primary = runtime.block_on(async { Primary::start() });
     let page = Name::parse("diff.peers").expect("a name");
     let [before, after] = contents();
     primary.seal(&page, 1, &before);
-    let servers = [nsd(primary.address), knot(primary.address)];
+    let servers = [nsd(primary.address), knot(primary.address), bind(primary.address)];
     let mirrors = servers.each_ref().map(|server| Client::new(server.address));
     for mirror in &mirrors {
         assert_eq!(serial(mirror), 1);

@@ -4,7 +4,7 @@ use super::{people::*, town::*};
 use crate::{
     governance::{Governance, statement::Statement},
     id::Id,
-    limits::{BEHIND_TIME, SEAL_AHEAD},
+    limits::{BEHIND_TIME, CLOCK_LOOK, SEAL_AHEAD},
     sync::{Input, Postponed},
 };
 
@@ -138,6 +138,25 @@ fn what_counts_at_one_height_only_stays_there_and_costs_nobody_anything() {
     assert!(serves(&town, 0, &id, "only", 9) && serves(&town, 0, &id, "ahead", 1));
     assert!((1..3).all(|n| !serves(&town, n, &id, "only", 9)));
     assert!((0..3).all(|n| serves(&town, n, &id, "held", 2)));
+    nobody_is_to_blame(&town);
+}
+
+/// T7 accepts: a seal that was held by a clock that was two days slow, once that is set right.
+#[test]
+fn who_sets_a_slow_clock_right_is_in_step_within_seconds() {
+    let page = page(3);
+    let id = page.page().id();
+    let mut town = Town::new(2, 7);
+    town.houses.iter().for_each(|house| house.shelf.put(&page));
+    town.line();
+    hosting(&page).iter().for_each(|said| say(&mut town, 0, said));
+    town.houses[1].clock_off = -2 * 24 * 3600;
+    let now = town.unix();
+    seal(&mut town, &id, now);
+    town.run(300_000);
+    assert_eq!([0, 1].map(|n| height(&town, n, &id)), [1, 0]);
+    town.houses[1].clock_off = 0;
+    town.until(CLOCK_LOOK.as_millis() as u64 + 2000, |town| height(town, 1, &id) == 1);
     nobody_is_to_blame(&town);
 }
 
