@@ -138,8 +138,12 @@ pub const PAGE_SOURCES_WANTED: usize = 4;
 pub const MEET_INTERVAL: Duration = Duration::from_secs(120);
 /// Nodes tried at one time of those that a page names (choice).
 pub const KNOWN_TRIED_MAX: usize = 4;
-/// Requests to one peer at one time (choice).
+/// Requests to one peer at one time, and to one that was silent again and again (choice).
 pub const ASKS_PER_PEER_MAX: usize = 8;
+pub const ASKS_PER_PEER_MIN: usize = 2;
+/// How often in a row a peer may be silent before its place is for others, if there are any (choice: more than
+/// a minute and a half of nothing).
+pub const SILENCES_MAX: u32 = 8;
 /// How long an answer may take, and how fast a long one must come at least (choice).
 pub const ASK_PATIENCE: Duration = Duration::from_secs(10);
 pub const ASK_BYTES_PER_SECOND_MIN: usize = MIB;

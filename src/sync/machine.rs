@@ -266,7 +266,10 @@ impl Sync {
     fn answered(&mut self, ask: AskId, answer: Result<Vec<u8>, AskFailed>, ledger: &dyn Ledger) {
         let Some(asked) = self.shared.answered(ask) else { return };
         match answer {
-            Ok(bytes) => self.dispatch(&asked, Some(&bytes), ledger),
+            Ok(bytes) => {
+                self.shared.spoke(&asked.peer);
+                self.dispatch(&asked, Some(&bytes), ledger);
+            }
             Err(failed) => {
                 let is_whole = asked.bytes_max >= asked.request.answer_bytes_max();
                 match failed {
