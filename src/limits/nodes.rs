@@ -222,6 +222,8 @@ pub const LATER_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// How long a peer is left alone that was of no use for a page, at first and at most (choice).
 pub const PAUSE_FIRST: Duration = Duration::from_secs(2);
 pub const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// How long at most after it did not answer at all (choice: a request a minute costs next to nothing).
+pub const PAUSE_SILENT_MAX: Duration = Duration::from_secs(60);
 /// How long a peer stays behind until statements pass with it all the same (choice: who can follow a seal
 /// has done so by then).
 pub const BEHIND_TIME: Duration = Duration::from_secs(10);

@@ -179,7 +179,7 @@ impl Page {
         });
         if !is_ours && self.overtaken.remove(peer) {
             if items.is_none() {
-                self.pause(peer, shared);
+                self.wait_for(peer, shared);
             }
             return;
         }
@@ -187,7 +187,7 @@ impl Page {
         if height.is_some_and(|height| above.height < height) && !is_ours {
             return match items {
                 Some(items) => self.on_evidence(peer, above, items, shared, ledger),
-                None => self.pause(peer, shared),
+                None => self.wait_for(peer, shared),
             };
         }
         if !is_ours {
@@ -195,7 +195,7 @@ impl Page {
         }
         let Some(items) = items else {
             self.chase = None;
-            return self.pause(peer, shared);
+            return self.wait_for(peer, shared);
         };
         if items.is_empty() {
             // It may have come there without them: then it has the state.

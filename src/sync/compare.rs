@@ -131,7 +131,7 @@ impl Page {
     ) {
         let Some(answer) = answer else {
             self.compares.remove(peer);
-            return self.pause(peer, shared);
+            return self.wait_for(peer, shared);
         };
         let Some(compare) = self.compares.get_mut(peer) else { return };
         compare.late_at = None;
@@ -189,7 +189,7 @@ impl Page {
             shared.charge(peer, Charge::Withheld);
             self.pause(peer, shared);
         } else {
-            shared.praise(peer);
+            self.served(peer, shared);
         }
     }
 }

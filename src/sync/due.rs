@@ -240,7 +240,7 @@ impl Page {
             self.admit(peer, rest, shared, ledger);
         }
         if !is_answer {
-            self.pause(peer, shared);
+            self.wait_for(peer, shared);
         }
     }
 }

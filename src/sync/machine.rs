@@ -297,6 +297,9 @@ impl Sync {
         let Some(page) = self.pages.get_mut(&id) else { return };
         let shared = &mut self.shared;
         self.dirty.insert(id);
+        if answer.is_some() {
+            page.spoke(peer);
+        }
         page.spent(asked, answer.map(<[u8]>::len));
         if let Request::Open(parts) = request {
             let open = answer.and_then(|answer| {

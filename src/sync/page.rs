@@ -38,8 +38,9 @@ pub struct Seen {
     pub follows: bool,
     /// Nothing about this page is asked of it before this, in ticks.
     pub not_before: u64,
-    /// How often in a row it was of no use.
+    /// How often in a row it was of no use, and how often it did not answer at all.
     pauses: u32,
+    silences: u32,
     /// When its open set is compared, if it still differs then.
     pub compare_at: u64,
     /// The root of its open set, all of which was looked at.
@@ -116,6 +117,7 @@ impl Seen {
             follows: false,
             not_before: 0,
             pauses: 0,
+            silences: 0,
             compare_at: now,
             taken: None,
             no_seals: None,
@@ -422,6 +424,22 @@ impl Page {
         seen.not_before = shared.after(span);
         let at = seen.not_before;
         self.wake(at);
+    }
+
+    /// A peer did not answer: it is left alone for longer every time, but not for long, for its answer may have
+    /// been lost on the way.
+    pub fn wait_for(&mut self, peer: &PublicKey, shared: &mut Shared) {
+        let Some(seen) = self.seen.get_mut(peer) else { return };
+        let span = PAUSE_FIRST.saturating_mul(1 << seen.silences.min(16)).min(PAUSE_SILENT_MAX);
+        seen.silences += 1;
+        seen.not_before = seen.not_before.max(shared.after(span));
+        let at = seen.not_before;
+        self.wake(at);
+    }
+
+    /// A peer answered, whatever that is.
+    pub fn spoke(&mut self, peer: &PublicKey) {
+        self.seen.get_mut(peer).into_iter().for_each(|seen| seen.silences = 0);
     }
 
     /// A peer was of use for this page.

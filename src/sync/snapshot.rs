@@ -231,7 +231,7 @@ impl Page {
             // Another was faster.
             return;
         }
-        let Some(items) = items else { return self.pause(peer, shared) };
+        let Some(items) = items else { return self.wait_for(peer, shared) };
         let at = held.as_ref().map_or(0, |held| held.governance.page().height());
         let Some(genesis) = far.genesis.clone().filter(|_| far.from == at && above.height == at)
         else {
@@ -395,7 +395,7 @@ impl Page {
             Some(what) => shared.lied(peer, what),
             None if came > 0 => self.served(peer, shared),
             None if is_answer => self.lacks_parts(peer, shared),
-            None => self.pause(peer, shared),
+            None => self.wait_for(peer, shared),
         }
         if let Err(why) = kept {
             return self.lacks_room(why, shared);
@@ -466,7 +466,7 @@ impl Page {
             return;
         };
         let is_giver = target.giver == *peer;
-        let Some(items) = items else { return self.pause(peer, shared) };
+        let Some(items) = items else { return self.wait_for(peer, shared) };
         let Some(item) = items.first() else {
             // It has gone on since; where it leads now it can be asked again.
             if is_giver {

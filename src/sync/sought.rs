@@ -119,7 +119,7 @@ impl Page {
         let Some(far) = self.far.as_mut().filter(|far| far.genesis.is_none()) else { return };
         far.genesis_asked.answered();
         let Some(item) = items.map(|items| items.into_iter().next()) else {
-            return self.pause(peer, shared);
+            return self.wait_for(peer, shared);
         };
         let Some(Rdata(bytes)) = item else {
             shared.charge(peer, Charge::Withheld);
