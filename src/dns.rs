@@ -44,6 +44,7 @@ pub mod source;
 pub mod special;
 mod stream;
 pub mod suffix;
+mod table;
 pub mod transfer;
 pub mod upstream;
 pub mod view;

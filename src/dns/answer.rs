@@ -304,7 +304,7 @@ impl<'v> Search<'v> {
             return None;
         }
         match self.view.place(name, self.qtype) {
-            Place::Page(Found { page, cut, ttl_max }) => {
+            Place::Page(Found { page, cut, ttl_max, .. }) => {
                 let at = At { page, name, cut, ttl_max };
                 if first {
                     self.answer.authoritative = true;
@@ -426,7 +426,7 @@ impl<'v> Search<'v> {
     }
 
     /// Step 3a: the name exists, or a wildcard stands for it.
-    fn matched(&mut self, at: &At<'v, '_>, node: &'v Node) -> Option<Path> {
+    fn matched(&mut self, at: &At<'v, '_>, node: Node<'v>) -> Option<Path> {
         let follows = ![RecordType::CNAME, RecordType::ANY].contains(&self.qtype);
         if !(node.is_alias() && follows) {
             self.exact(at, Some(node));
@@ -439,7 +439,7 @@ impl<'v> Search<'v> {
     }
 
     /// The records of the wanted type at a name that exists, or NODATA.
-    fn exact(&mut self, at: &At<'v, '_>, node: Option<&'v Node>) {
+    fn exact(&mut self, at: &At<'v, '_>, node: Option<Node<'v>>) {
         let found = match self.qtype {
             RecordType::ANY => self.any(at, node),
             qtype => node.and_then(|node| node.get(qtype)).is_some_and(|set| {
@@ -466,7 +466,7 @@ impl<'v> Search<'v> {
 
     /// RFC 8482 section 4.1: of all that is there, one record set, the smallest. Who needs more
     /// asks for it by type.
-    fn any(&mut self, at: &At<'v, '_>, node: Option<&'v Node>) -> bool {
+    fn any(&mut self, at: &At<'v, '_>, node: Option<Node<'v>>) -> bool {
         let sets = node.into_iter().flat_map(Node::sets);
         let smallest = sets.min_by_key(|set| set.records.len());
         smallest.inspect(|set| self.push_answer(at, *set)).is_some()
@@ -487,7 +487,7 @@ impl<'v> Search<'v> {
     }
 
     /// Step 3b: a referral, with the addresses that lie in this page (RFC 1034 section 4.3.2).
-    fn refer(&mut self, at: &At<'v, '_>, label: usize, node: &'v Node) {
+    fn refer(&mut self, at: &At<'v, '_>, label: usize, node: Node<'v>) {
         if self.passed.is_empty() {
             self.answer.authoritative = false;
         }
@@ -505,7 +505,7 @@ impl<'v> Search<'v> {
 
     /// A DNAME above the name: the part below it is kept, what is above is replaced, and a CNAME
     /// says so to those who do not know DNAME (RFC 6672 section 3).
-    fn redirect(&mut self, at: &At<'v, '_>, label: usize, node: &'v Node) -> Option<Path> {
+    fn redirect(&mut self, at: &At<'v, '_>, label: usize, node: Node<'v>) -> Option<Path> {
         let set = node.get(RecordType::DNAME)?;
         let record = set.iter().next()?;
         self.answer.answer.push(Part::held(Some(at.name.suffix(label)), set, at.ttl_max));
