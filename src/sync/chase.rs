@@ -308,11 +308,15 @@ impl Page {
     /// Asks for what the seal lists, of everybody who stands there, in parts.
     fn ask_lacking(&mut self, height: u64, shared: &mut Shared) {
         loop {
-            let Some(chase) = &self.chase else { return };
             let now = shared.now.ticks;
+            if let Some(at) = self.has_no_room(now) {
+                return self.wake(at);
+            }
+            let most = self.rows_max(STATEMENT_BYTES_LIKELY, STATEMENTS_IDS_MAX);
+            let Some(chase) = &self.chase else { return };
             let open = |asked: &Option<(PublicKey, u64)>| asked.is_none_or(|(_, at)| at <= now);
             let unasked = chase.lacking.iter().filter(|(_, asked)| open(asked));
-            let ids: Vec<Id> = unasked.map(|(id, _)| *id).take(STATEMENTS_IDS_MAX).collect();
+            let ids: Vec<Id> = unasked.map(|(id, _)| *id).take(most).collect();
             if ids.is_empty() {
                 let late_at = chase.lacking.values().flatten().map(|(_, late_at)| *late_at).min();
                 return late_at.into_iter().for_each(|at| self.wake(at));

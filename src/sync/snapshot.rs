@@ -27,7 +27,7 @@ use crate::{
     page::{
         entry::Rdata,
         genesis::Genesis,
-        trie::{Fetch, Trie},
+        trie::{Fetch, Trie, Want},
     },
 };
 
@@ -303,6 +303,10 @@ impl Page {
             if fetch.is_complete() || far.asks >= FAR_ASKS_MAX || fetch.waiting() == 0 {
                 return;
             }
+            if let Some(at) = self.has_no_room(shared.now.ticks) {
+                return self.wake(at);
+            }
+            let Some(far) = &self.far else { return };
             let missed = far.missed.clone();
             let from = far.from;
             let mut peers = self.usable(shared.now.ticks, |seen| seen.standing.height >= from);
@@ -317,13 +321,18 @@ impl Page {
                 }
                 return;
             };
+            let bytes_max = self.part_bytes_max();
+            let count = self.parts_max(bytes_max);
             let Some(far) = &mut self.far else { return };
             let Some(fetch) = &mut far.fetch else { return };
-            let wants = fetch.next(PARTS_ASKED_MAX);
+            let wants = fetch.next(count);
             let paths: Vec<_> = wants.iter().map(|want| want.path.clone()).collect();
             let parts: Vec<Part> = wants
                 .into_iter()
-                .map(|want| Part { path: want.path, hash: want.hash, bytes_max: want.bytes_max })
+                .map(|Want { path, hash, bytes_max: most }| {
+                    let bytes_max = most.min(bytes_max);
+                    Part { path, hash, bytes_max }
+                })
                 .collect();
             far.asks += 1;
             let request = Request::Subtrees(Parts { page: self.id, parts });
