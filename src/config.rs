@@ -23,6 +23,7 @@ pub mod resolv_conf;
 pub mod resolved_conf;
 pub mod settings;
 pub mod system_dns;
+pub mod transfer;
 pub mod upstream;
 pub mod watch;
 pub mod words;
@@ -36,6 +37,7 @@ use door::HttpDoor;
 use peers::Peers;
 use settings::Origin;
 use system_dns::Reason;
+use transfer::Transfer;
 use upstream::{Addresses, Domain, OneName, Servers, TopLevel};
 
 /// A configuration file that says what djdns does anyway, and explains the rest.
@@ -92,6 +94,9 @@ pub struct Config {
     /// Where other nodes reach this one, and whom it contacts.
     #[serde(default)]
     pub peers: Peers,
+    /// Who mirrors pages.
+    #[serde(default)]
+    pub transfer: Transfer,
     /// The file that this was read from.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -147,7 +152,13 @@ impl Config {
             message,
         })?;
         let beside = path.parent().unwrap_or(Path::new(""));
-        for path in [&mut config.data_dir, &mut config.tls_cert, &mut config.tls_key] {
+        let transfer = &mut config.transfer;
+        for path in [
+            &mut config.data_dir,
+            &mut config.tls_cert,
+            &mut config.tls_key,
+            &mut transfer.secret_file,
+        ] {
             *path = path.take().map(|path| beside.join(path));
         }
         config.file = Some(path.to_owned());
@@ -210,6 +221,9 @@ impl Config {
             }
             _ => {}
         }
+        if let Some(message) = self.transfer.contradiction() {
+            return Some((at(&places.transfer), message));
+        }
         let itself = self.upstreams.iter().find(|upstream| {
             system_dns::refusal(upstream.address, &self.dns) == Some(Reason::Itself)
         })?;
@@ -235,6 +249,7 @@ struct Places {
     upstreams: Option<Spanned<IgnoredAny>>,
     rules: BTreeMap<Spanned<String>, IgnoredAny>,
     overrides: BTreeMap<Spanned<String>, IgnoredAny>,
+    transfer: Option<Spanned<IgnoredAny>>,
 }
 
 impl Places {
@@ -415,6 +430,7 @@ mod tests {
                 && full.upstreams.len() == 2
         );
         assert_eq!(full.peers.contact.len(), 2);
+        assert!(full.transfer.key.is_some() && full.transfer.notify.len() == 1);
         assert!(full.rules.len() == 1 && full.overrides.len() == 1 && full.allow_tld.len() == 1);
     }
 

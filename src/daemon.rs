@@ -47,6 +47,7 @@ mod landing;
 mod ledger;
 mod manager;
 pub mod many;
+mod mirrors;
 mod neighbours;
 pub mod node;
 mod node_key;
@@ -66,6 +67,7 @@ pub mod shown;
 mod signals;
 mod stats;
 pub mod status;
+mod superseded;
 pub mod surroundings;
 mod trail;
 mod verify;
@@ -137,6 +139,7 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
             .with_cookies(Cookies::new(ambient::random(), ambient::now))
             .with_access(in_force.access.clone())
+            .with_transfers(in_force.mirrors.transfers.clone())
             .with_witness(running.witness.clone());
         let service = match met {
             Some(met) => service.with_fetch(met),
@@ -146,6 +149,7 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         node.run(running);
         in_force.tell_node();
         in_force.clone().follow_machine();
+        in_force.mirrors.clone().follow();
         let http = http.map(|http| web::serve(node, http, in_force.access.clone()));
         let _http = http.transpose().context("serving HTTP")?;
         let sessions = node.clone();

@@ -136,6 +136,13 @@ pub const PETITION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 pub const PETITION_AHEAD_MAX: Duration = Duration::from_secs(3600);
 /// Open operations of one page that one answer to `djdns inbox` lists (choice).
 pub const INBOX_OPERATIONS_MAX: usize = 1000;
+/// For how long authors are told that something was sealed in place of their operation (choice: who looks
+/// once a week sees it).
+pub const SUPERSEDED_TOLD: Duration = Duration::from_secs(8 * 24 * 3600);
+/// Of how many of an author's operations on one page that is told at once, and how many of all authors' are
+/// looked through for them, the newest first (choice: some lines, and some milliseconds).
+pub const SUPERSEDED_TOLD_MAX: usize = 20;
+pub const SUPERSEDED_SOUGHT_MAX: usize = 1000;
 
 // Beacons (D1, D6).
 /// Addresses that one beacon names (choice: IPv4 and IPv6, in the house and outside it, twice).
@@ -368,6 +375,38 @@ pub const DNS_REPLIES_PER_WORKER: usize = 32 * 1024;
 pub const DNS_REPLY_BYTES_MAX: usize = 512;
 /// Threads that answer over UDP; as many as there are processors, if that is less (choice).
 pub const DNS_WORKERS_MAX: usize = 64;
+
+// Transfers to mirrors.
+/// Transfers at a time; the next is told to try again (choice: each may hold a state that is served no
+/// more, and a message).
+pub const TRANSFERS_MAX: usize = 16;
+/// Places of the state that a transfer reads at a time (choice: some messages need two such batches).
+pub const TRANSFER_BATCH: usize = 256;
+/// Sealed states of a page that are kept for who lacks what came after them (choice: an hour of a page
+/// that changes every minute).
+pub const TRANSFER_PAST_MAX: usize = 64;
+/// Bytes that those hold in all, beside the newest, about (choice: 65,000 changed names).
+pub const TRANSFER_PAST_BYTES_MAX: usize = 64 * MIB;
+/// Bytes of the inner nodes of a state that one change makes anew (measured on paper: five levels of up to
+/// sixteen children, and a hash each).
+pub const TRANSFER_PATH_BYTES: usize = KIB;
+/// How far two clocks may be apart for a signed message (RFC 8945 section 10).
+pub const TSIG_FUDGE: Duration = Duration::from_secs(300);
+/// Octets of the secret that signs them, at least and at most (choice: half of what the algorithms make,
+/// RFC 2104 section 3 advises all of it; and four times the longest block).
+pub const TSIG_SECRET_BYTES_MIN: usize = 16;
+pub const TSIG_SECRET_BYTES_MAX: usize = 512;
+/// Bytes of the file that has it (choice: the longest in base64, and a few words).
+pub const TSIG_FILE_BYTES_MAX: u64 = 4 * KIB as u64;
+/// Mirrors that are told of new seals (choice).
+pub const NOTIFY_MIRRORS_MAX: usize = 64;
+/// How long the answer to a NOTIFY is waited for, first; twice as long each time (choice: loopback answers
+/// in a millisecond; RFC 1996 section 3.6 has a minute, for the Internet).
+pub const NOTIFY_FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How often a mirror is told at most (RFC 1996 section 3.6: five, after the first).
+pub const NOTIFY_TRIES_MAX: u32 = 6;
+/// Pages and mirrors to be told of at a time (choice: a thousand pages, and some mirrors of each).
+pub const NOTIFY_PENDING_MAX: usize = 4096;
 
 /// Bytes of one frame of a page's log: the largest genesis and room for the heads of records.
 /// Larger changes are refused before they are written.

@@ -79,6 +79,7 @@ fn check(context: &Context, file: Option<&Path>) -> Outcome {
         None => context.config()?,
     };
     read.check_reach().map_err(Fault::refused)?;
+    read.transfer.rules().map_err(Fault::refused)?;
     let file = read.file.map(|file| file.display().to_string());
     if context.json {
         return output::print_json(&serde_json::json!({ "file": file, "in_order": true }));
@@ -152,6 +153,16 @@ fn report(config: &config::Config, (data_dir, data_from): (&Path, &str), root: &
     row("peers.lan", vec![peers.lan.unwrap_or_default().to_string()], &said(peers.lan.is_some()));
     let port_mapping = vec![peers.port_mapping.unwrap_or(true).to_string()];
     row("peers.port-mapping", port_mapping, &said(peers.port_mapping.is_some()));
+    let transfer = &config.transfer;
+    let of_key = |text: Option<String>| text.into_iter().collect::<Vec<_>>();
+    let key = of_key(transfer.key.as_ref().map(|key| key.0.to_string()));
+    row("transfer.key", key, &said(transfer.key.is_some()));
+    let algorithm = transfer.algorithm.map(|word| word.0).unwrap_or_default().to_string();
+    row("transfer.algorithm", vec![algorithm], &said(transfer.algorithm.is_some()));
+    let secret = of_key(transfer.secret_file.as_ref().map(|file| file.display().to_string()));
+    row("transfer.secret-file", secret, &said(transfer.secret_file.is_some()));
+    row("transfer.allow", texts(&transfer.allow), &said(!transfer.allow.is_empty()));
+    row("transfer.notify", texts(&transfer.notify), &said(!transfer.notify.is_empty()));
     let mut notes = Vec::new();
     match &settings.nobody {
         Some(nobody) => notes.push(nobody.to_string()),

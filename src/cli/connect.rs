@@ -32,6 +32,9 @@ pub struct Connect {
 
 impl Connect {
     pub fn run(self, context: &mut Context) -> Outcome {
+        if let Some(too_short) = known::too_short(&self.to) {
+            return Err(too_short);
+        }
         let is_key = PublicKey::parse(&self.to).is_ok() || known::beginning(&self.to).is_some();
         let to = match is_key {
             true => signing::key_named(context, &self.to)?.to_string(),

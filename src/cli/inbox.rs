@@ -8,17 +8,22 @@ use super::{
     fault::Outcome,
     output::{self, Paint},
     proposals, requests,
+    resolve::short,
     signing::{self, Acquaintances},
 };
-use crate::control::{
-    report::{InboxPage, InboxReport},
-    request::{Answer, Request},
+use crate::{
+    control::{
+        report::{InboxPage, InboxReport, Superseded},
+        request::{Answer, Request},
+    },
+    time::date,
 };
 
 /// Show everything that awaits your ballot, and the petitions to your pages.
 ///
 /// On every page in which you take part: the open operations on which you have not voted, what they
-/// change and until when, those of a batch as one; and what strangers ask for. Vote with `djdns vote P
+/// change and until when, those of a batch as one; what strangers ask for; and, for some days, which of your own
+/// operations another one took the place of. Vote with `djdns vote P
 /// ID`, take a petition
 /// up with `djdns propose P --from-request ID`. No passphrase is needed: nothing is signed.
 #[derive(Args)]
@@ -64,5 +69,72 @@ fn of_page(context: &Context, page: &InboxPage, known: &Acquaintances) -> String
     if !page.petitions.is_empty() {
         out += &requests::render(&page.petitions, known, style, true);
     }
+    out.extend(page.superseded.iter().map(|one| superseded(one, known) + "\n"));
     out
+}
+
+/// That another operation took the place of one, and what can be done.
+pub fn superseded(one: &Superseded, known: &Acquaintances) -> String {
+    let Superseded { page, change, by, .. } = one;
+    let other = match by.author.is_empty() {
+        true => short(&by.id),
+        false => format!("{} ({}, by {})", short(&by.id), by.change, known.short(&by.author)),
+    };
+    let how = match (one.height, one.time) {
+        (Some(height), Some(time)) => {
+            format!(
+                "was superseded: {other} was sealed in its place at height {height}, {}",
+                date(time)
+            )
+        }
+        _ => format!(
+            "is about to be superseded: {other} has the ballots, and is sealed in its place"
+        ),
+    };
+    output::clean(&format!(
+        "your {} ({change}) on {page} {how}; if you still want it, propose it again on top of that",
+        short(&one.id)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::report::Rival;
+
+    #[test]
+    fn authors_read_what_took_the_place_of_their_operation() {
+        let bob = crate::demo::key("bob").unwrap().public();
+        let said = |author: &str, sealed: Option<u64>| {
+            let by = Rival {
+                id: "b".repeat(64),
+                author: author.to_owned(),
+                change: "set www A 2".to_owned(),
+            };
+            let one = Superseded {
+                page: "club.".to_owned(),
+                id: "a".repeat(64),
+                change: "set www A 1".to_owned(),
+                by,
+                height: sealed,
+                time: sealed.map(|_| 0),
+            };
+            superseded(&one, &Acquaintances::just(bob, "bob"))
+        };
+        let end = "; if you still want it, propose it again on top of that";
+        assert_eq!(
+            said(&bob.to_string(), Some(7)),
+            format!(
+                "your aaaaaaaa (set www A 1) on club. was superseded: bbbbbbbb (set www A 2, by bob) was sealed in \
+                 its place at height 7, 1970-01-01T00:00:00Z{end}"
+            )
+        );
+        assert_eq!(
+            said("", None),
+            format!(
+                "your aaaaaaaa (set www A 1) on club. is about to be superseded: bbbbbbbb has the ballots, and is \
+                 sealed in its place{end}"
+            )
+        );
+    }
 }

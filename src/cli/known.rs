@@ -26,6 +26,21 @@ pub fn beginning(text: &str) -> Option<&str> {
     (is_word && text.starts_with("z6Mk") && text.len() >= STUB_CHARS).then_some(text)
 }
 
+/// That what was typed is the beginning of a key, and fewer letters of it than name one.
+pub fn too_short(text: &str) -> Option<Fault> {
+    let letters = text.strip_prefix("did:key:").unwrap_or(text);
+    let letters = letters.strip_suffix('…').unwrap_or(letters);
+    let is_word = letters.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_short = is_word && letters.starts_with("z6Mk") && letters.len() < STUB_CHARS;
+    is_short.then(|| {
+        Fault::usage(format!(
+            "`{text}` is too short for the beginning of a key: give {STUB_CHARS} letters of it, as tables show \
+             them, or more; {} are here",
+            letters.len()
+        ))
+    })
+}
+
 /// The only key known here that begins as what was typed. `None` when that is no beginning of a key.
 ///
 /// # Errors
@@ -92,5 +107,20 @@ mod tests {
         check("alice", None);
         check("z6Mk.ff.ct.page", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_few_letters_of_a_key_are_told_that_they_are_too_few() {
+        let check = |text: &str, expect: bool| {
+            let said = too_short(text).map(|fault| fault.to_string());
+            assert_eq!(said.is_some(), expect, "{text}");
+            assert!(said.is_none_or(|said| said.contains("give 12 letters")), "{text}");
+        };
+        check("z6MkpmkP", true);
+        check("z6MkpmkP…", true);
+        check("did:key:z6MkpmkP", true);
+        check("z6MkpmkPabcd", false);
+        check("z6Mk.ff.ct", false);
+        check("alice", false);
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     ambient,
     control::{
-        report::{Away, BatchReport, OperationReport, Power, Rival},
+        report::{Away, BatchReport, OperationReport, Power, ROSTER, Rival},
         request::{Answer, PageSelector, Request},
     },
     time::date,
@@ -290,11 +290,19 @@ pub fn warn_of_rivals(
         _ => "propose this again once that one is sealed".to_owned(),
     };
     let line = format!(
-        "warning: `{}` has an open change already: {}. At most one of them is sealed. To have both, {both}",
-        operation.owner,
+        "warning: {} an open change already: {}. At most one of them is sealed. To have both, {both}",
+        has(&operation.owner, page),
         rivals.join(", "),
     );
     context.note(clean(&line));
+}
+
+/// What an operation changes, with its verb.
+fn has(owner: &str, page: &str) -> String {
+    match owner {
+        ROSTER => format!("the set of participants and rules of {page} has"),
+        name => format!("`{name}` has"),
+    }
 }
 
 /// Says what participants should know before a change takes effect, beside the result.
@@ -379,6 +387,12 @@ pub fn time_left(seconds: u64) -> String {
 pub mod tests {
     use super::*;
     use crate::{control::report::BallotReport, limits::POWER_UNITS};
+
+    #[test]
+    fn what_rivals_change_is_said_in_words() {
+        assert_eq!(has("www", "club."), "`www` has");
+        assert_eq!(has(ROSTER, "club."), "the set of participants and rules of club. has");
+    }
 
     /// An operation of alice's that bob has yet to vote on.
     pub fn operation() -> OperationReport {

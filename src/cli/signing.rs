@@ -117,6 +117,9 @@ pub fn key_named(context: &mut Context, text: &str) -> Outcome<PublicKey> {
 }
 
 fn no_key(text: &str, refusal: &KeyRefusal) -> Fault {
+    if let Some(too_short) = known::too_short(text) {
+        return too_short;
+    }
     if text.starts_with("did:") {
         return Fault::usage(refusal);
     }

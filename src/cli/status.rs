@@ -5,6 +5,8 @@ use clap::Args;
 use super::{
     context::{Context, ask},
     fault::Outcome,
+    inbox,
+    key::ring::Keyring,
     output::{self, Paint},
     proposals,
     signing::Acquaintances,
@@ -24,8 +26,7 @@ use crate::{
 /// The first line says how it is; below it, whether a daemon runs and where it answers, whom it asks for
 /// names outside the pages and how that goes, which pages are held, which root they are resolved from,
 /// and, line by line, what needs attention. The exit code says only whether this could be told: it is 0
-/// also where no daemon runs, as then the data directory itself is read. It is 3 where there is none, which this
-/// does not make.
+/// also where no daemon runs, as then the data directory itself is read. It is 3 where there is none.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns status --json")]
 pub struct Status {}
@@ -33,6 +34,7 @@ pub struct Status {}
 impl Status {
     pub fn run(self, context: &mut Context) -> Outcome {
         let status = ask!(context, Request::Status, Answer::Status(status) => status);
+        let status = report::Status { superseded: superseded(context), ..status };
         if context.json {
             return output::print_json(&status);
         }
@@ -40,6 +42,23 @@ impl Status {
         context.print_paged(&text)
     }
 }
+
+/// What others took the place of, of what this user's keys signed. Keys that cannot be read are passed
+/// over: this is beside what was asked.
+fn superseded(context: &mut Context) -> Vec<report::Superseded> {
+    let keys = Keyring::open(context).and_then(|ring| ring.all()).unwrap_or_default().0;
+    let mut found = Vec::new();
+    for key in keys.iter().take(KEYS_MAX) {
+        let request = Request::Inbox { key: key.file.public().raw() };
+        if let Ok(Answer::Inbox(inbox)) = context.ask(request) {
+            found.extend(inbox.pages.into_iter().flat_map(|page| page.superseded));
+        }
+    }
+    found
+}
+
+/// Own keys that this is looked for (choice: people have a few).
+const KEYS_MAX: usize = 20;
 
 fn render(context: &Context, status: &report::Status) -> String {
     let style = context.style;
@@ -111,6 +130,9 @@ fn render(context: &Context, status: &report::Status) -> String {
         if let Some(report::Counted { page, count }) = more {
             out += &format!("- {page} waits: {count} more, see `djdns proposals {page}`\n");
         }
+    }
+    for one in &status.superseded {
+        out += &style.paint(Paint::Notice, &format!("- {}\n", inbox::superseded(one, &known)));
     }
     for report::Counted { page, count } in &status.petitions {
         let petitions = if *count == 1 { "petition waits" } else { "petitions wait" };

@@ -24,10 +24,13 @@ const SETTINGS: [&str; 13] = [
 ];
 
 /// The sections.
-const SECTIONS: [&str; 3] = ["peers", "rules", "overrides"];
+const SECTIONS: [&str; 4] = ["peers", "transfer", "rules", "overrides"];
 
 /// The settings of `[peers]`, which name no domain.
 const PEERS: [&str; 4] = ["listen", "contact", "lan", "port-mapping"];
+
+/// Those of `[transfer]`.
+const TRANSFER: [&str; 5] = ["key", "algorithm", "secret-file", "allow", "notify"];
 
 /// An address with a port, as the command line and the file have it.
 ///
@@ -122,9 +125,10 @@ pub fn misplaced(text: &str) -> Option<(usize, String)> {
         let key = key(line).unwrap_or_default();
         if let Some(section) = section
             && SETTINGS.contains(&key)
+            && !(section == "transfer" && TRANSFER.contains(&key))
         {
             let there = match section {
-                "peers" => "where it means nothing",
+                "peers" | "transfer" => "where it means nothing",
                 _ => "where it would be a name",
             };
             let message = format!(
@@ -141,13 +145,14 @@ pub fn plain(message: &str, text: &str, line: usize) -> String {
     let written = text.lines().nth(line - 1).unwrap_or_default();
     let section = text.lines().take(line).filter_map(header).last();
     let key = key(written).unwrap_or_default();
-    let names = section.filter(|section| *section != "peers");
+    let names = section.filter(|section| !["peers", "transfer"].contains(section));
     if names.is_some() && key.contains('.') && message.starts_with("invalid type") {
         return format!("a name with dots wants quotes: \"{key}\" = [...]");
     }
     if let Some(unknown) = quoted(message, "unknown field ") {
         return match section {
             Some("peers") => unknown_among(unknown, &PEERS, "setting of [peers]"),
+            Some("transfer") => unknown_among(unknown, &TRANSFER, "setting of [transfer]"),
             _ => {
                 let all: Vec<&str> = SETTINGS.iter().chain(&SECTIONS).copied().collect();
                 unknown_among(unknown, &all, "setting")

@@ -60,6 +60,9 @@ pub struct Status {
     pub stale: Vec<String>,
     /// What happened when the data directory was opened, and what needs attention.
     pub notices: Vec<String>,
+    /// Operations by this user's keys that others took the place of; only `djdns status` knows of them.
+    #[serde(default)]
+    pub superseded: Vec<Superseded>,
 }
 
 /// An operation that waits for ballots.
@@ -282,6 +285,9 @@ pub struct Carried {
     pub brought: u64,
 }
 
+/// As [`OperationReport::owner`] names participants and parameters.
+pub const ROSTER: &str = "(roster)";
+
 /// `djdns page forget`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forgotten {
@@ -331,7 +337,7 @@ pub struct OperationReport {
     pub id: String,
     pub track: u8,
     pub author: String,
-    /// The owner name it changes, or `(roster)`.
+    /// The owner name it changes, or [`ROSTER`].
     pub owner: String,
     /// One line.
     pub change: String,
@@ -510,6 +516,22 @@ pub struct InboxPage {
     pub more_operations: usize,
     /// Petitions that wait.
     pub petitions: Vec<PetitionReport>,
+    /// The key's own operations that others took the place of within some days, or are about to.
+    #[serde(default)]
+    pub superseded: Vec<Superseded>,
+}
+
+/// An operation that another one took the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superseded {
+    pub page: String,
+    pub id: String,
+    pub change: String,
+    /// The other one; what is not known of it is empty.
+    pub by: Rival,
+    /// The height at which that was sealed, and when, in seconds since 1970 (UTC); none: it is about to be.
+    pub height: Option<u64>,
+    pub time: Option<u64>,
 }
 
 /// `resolve --json`.

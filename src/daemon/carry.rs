@@ -6,7 +6,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    mem::ManuallyDrop,
+    sync::{Arc, MutexGuard},
 };
 
 use super::{
@@ -324,9 +325,10 @@ pub fn forked(name: &Name, id: &Id, forks: &[SealRecord]) -> String {
         "{name} is forked: at height {height} its sealers committed to the seal held here and to \
          {other}. It is served as it was, and neither sealed nor followed, until you decide: see \
          `djdns page history {id}`, ask its participants which of the two is theirs, keep a copy \
-         with `djdns page export {id} --format bundle -o FILE`, then `djdns page forget {id}` and \
-         `djdns page import {name} FILE` with the one you choose. That decision is not remembered: a \
-         bundle of the other history, carried here later, forks the page again"
+         with `djdns page export {id} --format bundle -o FILE`, then `djdns page forget {id} \
+         --untrust`, so that neither comes from other nodes meanwhile, `djdns page import {name} FILE` with \
+         the one you choose, and `djdns page join {name} {id}` if you trusted it. That decision is not \
+         remembered: a bundle of the other history, carried here later, forks the page again"
     )
 }
 
@@ -371,7 +373,15 @@ impl Node {
     /// # Errors
     /// [`StoreError`]; unless the disk holds nothing of it, it is as it was then.
     pub(super) fn let_go(&self, id: &Id) -> Result<Option<Damage>, StoreError> {
-        let mut state = self.state();
+        self.let_go_in(self.state(), id)
+    }
+
+    /// The same, once the state was looked at.
+    pub(super) fn let_go_in(
+        &self,
+        mut state: MutexGuard<'_, ManuallyDrop<State>>,
+        id: &Id,
+    ) -> Result<Option<Damage>, StoreError> {
         let gone = self.store.forget(id);
         if !matches!(gone, Ok(()) | Err(StoreError::NoSuchPage(_))) {
             return gone.map(|()| None);
@@ -391,6 +401,7 @@ impl Node {
         if state.is_shown {
             self.view.store(Arc::new(self.view.load().without_page(id)));
         }
+        self.tell_mirrors(id);
         // Whoever holds these may wait for the state.
         drop(state);
         self.tell_change(id);
@@ -427,8 +438,8 @@ impl Node {
     }
 }
 
-/// Drops a page, durably. An anchor that names it stays, unless it is to go too: then the page need not
-/// be here.
+/// Drops a page, durably. An anchor that names it stays, and the page is sought anew; unless that is to go
+/// too: then the page need not be here.
 ///
 /// # Errors
 /// [`Failure`] when there is none, or the disk fails.
@@ -457,7 +468,7 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
     };
     let trusted = node.anchors().into_iter().find(|(_, anchor)| *anchor == id);
     let trusted = trusted.map(|(name, _)| name);
-    if let Some(neighbours) = neighbours.filter(|_| unfinished) {
+    if let Some(neighbours) = neighbours.filter(|_| unfinished || trusted.is_some()) {
         neighbours.want_anchors();
     }
     Ok(Forgotten {

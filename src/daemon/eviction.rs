@@ -164,8 +164,15 @@ impl Node {
     }
 
     fn lets_go(&self, id: &Id, why: Why) -> bool {
-        let name = self.page(id).map(|page| page.page().name().to_string());
-        match self.let_go(id) {
+        let state = self.state();
+        let page = state.pages.get(id);
+        let name = page.map(|page| page.page().name().to_string());
+        // Somebody may have begun to use it since it was looked at.
+        let reason = page.and_then(|page| self.own_reason(&state, page));
+        if reason.is_some_and(|kept| kept != Kept::Hosted) {
+            return false;
+        }
+        match self.let_go_in(state, id) {
             Ok(_) => {
                 let why = match why {
                     Why::Idle => "nobody asked for it for long",

@@ -8,10 +8,12 @@ use crate::{
     governance::{
         Governance,
         attest::Attestation,
-        field::{Candidate, Freshness, Picture, Voice},
+        field::{Candidate, Freshness, Picture, Stale, Voice},
     },
     key::PublicKey,
-    limits::{BASIS_POINTS, FIELD_ROWS_MAX, FIELD_SEATS_NAMED_MAX},
+    limits::{BASIS_POINTS, FIELD_ROWS_MAX, FIELD_SEATS_NAMED_MAX, SEAL_AHEAD},
+    page::Head,
+    time::{date, lasted},
 };
 
 /// `djdns field`.
@@ -42,9 +44,44 @@ pub fn stale(node: &Node, page: &Governance, picture: &Picture) -> Option<String
     let forked = node.forked_at(&page.page().id());
     let forked = forked.map(|height| format!("two seals of height {height} contradict each other"));
     forked.or_else(|| match picture.freshness {
+        Freshness::Stale(_) if is_ahead(node, page) => Some(ahead_words(page)),
+        Freshness::Stale(why @ Stale::Behind(_)) => {
+            Some(format!("{why}{}", last_heard(node, picture).unwrap_or_default()))
+        }
         Freshness::Stale(why) => Some(why.to_string()),
         _ => None,
     })
+}
+
+/// Whether the newest seal here is dated so far ahead that nobody else takes it yet (T7).
+pub fn is_ahead(node: &Node, page: &Governance) -> bool {
+    page.page().head().time > node.now().saturating_add(SEAL_AHEAD.as_secs())
+}
+
+fn ahead_words(page: &Governance) -> String {
+    let Head { height, time, .. } = page.page().head();
+    format!(
+        "its newest seal, at height {height}, is dated {}, and held until then: no other node can name it \
+         before",
+        date(time)
+    )
+}
+
+/// Of a seal that is not here: when somebody named it last, and who, where none of them is connected.
+fn last_heard(node: &Node, picture: &Picture) -> Option<String> {
+    let voices = &picture.candidates.first()?.voices;
+    let newest = voices.iter().max_by_key(|voice| voice.time)?;
+    let neighbours = node.running().and_then(Running::neighbours);
+    if neighbours.is_some_and(|others| voices.iter().any(|one| others.is_connected(&one.node))) {
+        return None;
+    }
+    let seen = neighbours.and_then(|others| others.met(&newest.node)).unwrap_or(0);
+    Some(last_heard_words(&newest.node, newest.time.max(seen), node.now()))
+}
+
+fn last_heard_words(node: &PublicKey, time: u64, now: u64) -> String {
+    let ago = lasted(now.saturating_sub(time));
+    format!("; who has it is not connected: {node} was heard last {ago} ago")
 }
 
 /// Why the page is fresh, or why not.
@@ -52,6 +89,8 @@ pub fn in_words(node: &Node, page: &Governance, picture: &Picture) -> String {
     let neighbours = node.running().and_then(Running::neighbours);
     let postponed = neighbours.and_then(|others| others.postponed(&page.page().id()));
     let postponed = postponed.map(|seal| format!("; {}", seal.words())).unwrap_or_default();
+    // Of one's own that is said already.
+    let postponed = if is_ahead(node, page) { String::new() } else { postponed };
     let words = stale(node, page, picture).unwrap_or_else(|| {
         match picture.freshness {
             Freshness::Demonstration => "it is a demonstration, which no other node has a say in",
@@ -105,4 +144,17 @@ fn contradiction((one, other): &(Attestation, Attestation)) -> Contradiction {
     let seal = |said: &Attestation| (said.height(), said.seal().to_string());
     let seals = [one, other].map(seal).to_vec();
     Contradiction { node: one.node().to_string(), time: one.time(), seals }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+
+    #[test]
+    fn who_is_gone_is_told_of_with_the_time_at_which_it_was_heard_last() {
+        let gone = SecretKey::from_seed(&[7; 32]).public();
+        let said = last_heard_words(&gone, 1000, 1000 + 3 * 24 * 3600);
+        assert!(said.ends_with(&format!("{gone} was heard last 3 days ago")), "{said}");
+    }
 }

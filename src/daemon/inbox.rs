@@ -15,7 +15,7 @@ use super::{
     node::{Node, sentence},
     outbox, report,
     seats::Seats,
-    status,
+    status, superseded,
 };
 use crate::{
     control::{
@@ -294,9 +294,11 @@ pub fn awaiting(node: &Node, key: RawKey, now: u64) -> Result<Answer, Failure> {
             operations: listed.map(|proposal| report::operation(&page, &seats, proposal)).collect(),
             more_operations: open.len().saturating_sub(INBOX_OPERATIONS_MAX),
             petitions: petitions(node, &page, false, now)?,
+            superseded: superseded::of(node, &page, &key, now),
         };
-        let InboxPage { batches, operations, petitions, .. } = &awaiting;
-        if !batches.is_empty() || !operations.is_empty() || !petitions.is_empty() {
+        let InboxPage { batches, operations, petitions, superseded, .. } = &awaiting;
+        let is_nothing = batches.is_empty() && operations.is_empty() && petitions.is_empty();
+        if !is_nothing || !superseded.is_empty() {
             pages.push(awaiting);
         }
     }

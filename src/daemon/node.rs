@@ -91,6 +91,8 @@ pub struct Node {
     known_keys: Mutex<Arc<KnownKeys>>,
     /// Who is told when a page has changed.
     listener: OnceLock<Listener>,
+    /// Mirrors are told as well.
+    mirrors: OnceLock<Listener>,
     /// How closely each page is followed.
     pub wishes: Wishes,
     /// When pages that only questions brought were asked for last.
@@ -215,6 +217,7 @@ impl Node {
             outboxes: Outboxes::default(),
             known_keys: Mutex::default(),
             listener: OnceLock::new(),
+            mirrors: OnceLock::new(),
             wishes,
             asked: Mutex::new(asked),
             began,
@@ -273,8 +276,20 @@ impl Node {
         self.listener.set(listener).is_ok()
     }
 
+    /// The same for mirrors, which are told of pages that are let go of as well.
+    pub(super) fn on_change_for_mirrors(&self, listener: Listener) -> bool {
+        self.mirrors.set(listener).is_ok()
+    }
+
     pub(super) fn tell_change(&self, page: &Id) {
         if let Some(listener) = self.listener.get() {
+            listener(page);
+        }
+        self.tell_mirrors(page);
+    }
+
+    pub(super) fn tell_mirrors(&self, page: &Id) {
+        if let Some(listener) = self.mirrors.get() {
             listener(page);
         }
     }

@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use super::{
     ServeOptions,
     certificate::{Certificate, CertificateFault},
+    mirrors::Mirrors,
     node::Node,
     running::Running,
     status::QUERY_LOG_IS_ON,
@@ -26,6 +27,7 @@ use crate::{
         Config, ConfigError,
         peers::{Contact, Peers},
         settings::Settings,
+        transfer::TransferError,
         watch::{self, Watch},
     },
     dns::{
@@ -49,6 +51,7 @@ pub struct InForce {
     certificate: Option<Arc<Certificate>>,
     pub access: Arc<ArcSwap<Access>>,
     pub forward: Forward,
+    pub mirrors: Arc<Mirrors>,
     state: Mutex<State>,
 }
 
@@ -66,6 +69,8 @@ pub enum Refusal {
     Access(#[from] NoAccessList),
     #[error(transparent)]
     Certificate(#[from] CertificateFault),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
 }
 
 /// What a reload did.
@@ -104,8 +109,11 @@ impl InForce {
         let config = options.config.clone();
         let settings = Settings::read(&config, &options.upstreams, Path::new("/"), doors);
         let access = check(&config, doors)?;
+        let rules = config.transfer.rules()?;
         tell(&settings);
         node.serve_by(&config);
+        let mirrors = Mirrors::new(node);
+        mirrors.go_by(rules, config.transfer.notify.clone());
         let ambient = Ambient { now: ambient::ticks, random: ambient::random_words };
         Ok(InForce {
             node: node.clone(),
@@ -114,7 +122,8 @@ impl InForce {
             doors: doors.to_vec(),
             certificate,
             access: Arc::new(ArcSwap::from_pointee(access)),
-            forward: Forward::new(rules(&settings), ambient),
+            forward: Forward::new(self::rules(&settings), ambient),
+            mirrors,
             state: Mutex::new(State { config, settings }),
         })
     }
@@ -130,10 +139,13 @@ impl InForce {
         let mut state = self.state();
         let settings = self.read(&config);
         let access = check(&config, &self.doors)?;
+        // The secret may be another one in the same file.
+        let mirrors = config.transfer.rules()?;
         let mut reloaded = compare(&state.config, &config);
         if self.refresh_certificate(&config)? {
             reloaded.changed.push("the certificate");
         }
+        self.mirrors.go_by(mirrors, config.transfer.notify.clone());
         self.access.store(Arc::new(access));
         if (&config.allow_tld, &config.rules) != (&state.config.allow_tld, &state.config.rules) {
             self.node.serve_by(&config);
@@ -288,6 +300,7 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
         http,
         query_log,
         peers: Peers { listen, contact, lan, port_mapping },
+        transfer,
         file: _,
     } = new;
     let live = [
@@ -301,6 +314,7 @@ fn compare(old: &Config, new: &Config) -> Reloaded {
         ("tls-key", *tls_key != old.tls_key),
         ("query-log", *query_log != old.query_log),
         ("peers.contact", *contact != old.peers.contact),
+        ("transfer", *transfer != old.transfer),
     ];
     let restart = [
         ("data-dir", *data_dir != old.data_dir),

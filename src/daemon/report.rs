@@ -3,7 +3,7 @@
 use super::{batch, node::Node, seats::Seats};
 use crate::{
     control::{
-        report::{Away, BallotReport, OperationReport, Power, Rival},
+        report::{Away, BallotReport, OperationReport, Power, ROSTER, Rival},
         request::{Answer, Failure},
     },
     governance::{
@@ -226,7 +226,7 @@ fn outline(
         author: statement.author().to_string(),
         owner: match change.register() {
             Register::Entry(owner) => owner.to_string(),
-            Register::Roster => "(roster)".to_owned(),
+            Register::Roster => ROSTER.to_owned(),
         },
         change: describe_in(page, operation),
         diff: diff_of(page, change),
@@ -423,7 +423,7 @@ fn ballots_missing(page: &Governance, proposal: &Proposal, missing: Power) -> St
 }
 
 /// The operation in one line, with the types of the record sets that it changes.
-fn describe_in(page: &Governance, operation: &Operation) -> String {
+pub(super) fn describe_in(page: &Governance, operation: &Operation) -> String {
     match &operation.change {
         Change::SetEntry(set) => {
             let before = at_version(page, &set.owner, set.parent);

@@ -138,6 +138,7 @@ pub fn status(node: &Node) -> Status {
         unsealed,
         stale,
         notices,
+        superseded: Vec::new(),
     }
 }
 
@@ -261,7 +262,10 @@ fn stale_page(node: &Node, page: &Governance) -> Option<String> {
     let picture = node.picture(page);
     let why = field::stale(node, page, &picture).filter(|_| node.forked_at(&id).is_none())?;
     let name = page.page().name();
-    Some(format!("{name} is stale, and may be old: {why}; see `djdns field {name}`"))
+    Some(match field::is_ahead(node, page) {
+        true => format!("{name} is served as stale: {why}; see `djdns field {name}`"),
+        false => format!("{name} is stale, and may be old: {why}; see `djdns field {name}`"),
+    })
 }
 
 /// `djdns page show`.

@@ -30,7 +30,7 @@ pub fn glue<'v>(
             if label == 0 || label > 0 && is_linked(page, &target, label) {
                 continue;
             }
-            let found = Found { page, cut: label, ttl_max };
+            let found = Found { page, cut: label, ttl_max, first: None };
             push(answer, &found, &target);
         }
         if below {

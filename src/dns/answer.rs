@@ -77,6 +77,8 @@ impl Rcode {
     pub const REFUSED: Rcode = Rcode(5);
     /// A DNAME makes a name that is too long (RFC 6672 section 2.2).
     pub const YXDOMAIN: Rcode = Rcode(6);
+    /// No page of the name is here, or a signature is not right (RFC 8945 section 5.2).
+    pub const NOTAUTH: Rcode = Rcode(9);
     pub const BADVERS: Rcode = Rcode(16);
     /// The server's part of a cookie is not good (RFC 7873 section 8).
     pub const BADCOOKIE: Rcode = Rcode(23);
@@ -93,6 +95,7 @@ impl fmt::Display for Rcode {
             Rcode::NOTIMP => "NOTIMP",
             Rcode::REFUSED => "REFUSED",
             Rcode::YXDOMAIN => "YXDOMAIN",
+            Rcode::NOTAUTH => "NOTAUTH",
             Rcode::BADVERS => "BADVERS",
             Rcode::BADCOOKIE => "BADCOOKIE",
             Rcode(other) => return write!(f, "RCODE{other}"),
@@ -122,7 +125,7 @@ pub(super) const EDE_PROHIBITED: u16 = 18;
 pub(super) const EDE_STALE_NXDOMAIN: u16 = 19;
 pub(super) const EDE_NO_REACHABLE_AUTHORITY: u16 = 22;
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
-const EDE_NOT_SUPPORTED: u16 = 21;
+pub(super) const EDE_NOT_SUPPORTED: u16 = 21;
 /// The answer was made here and not found anywhere (IANA's registry of extended errors).
 const EDE_SYNTHESIZED: u16 = 29;
 const EDE_INVALID_TYPE: u16 = 30;
@@ -301,7 +304,7 @@ impl<'v> Search<'v> {
             return None;
         }
         match self.view.place(name, self.qtype) {
-            Place::Page(Found { page, cut, ttl_max }) => {
+            Place::Page(Found { page, cut, ttl_max, .. }) => {
                 let at = At { page, name, cut, ttl_max };
                 if first {
                     self.answer.authoritative = true;
@@ -423,7 +426,7 @@ impl<'v> Search<'v> {
     }
 
     /// Step 3a: the name exists, or a wildcard stands for it.
-    fn matched(&mut self, at: &At<'v, '_>, node: &'v Node) -> Option<Path> {
+    fn matched(&mut self, at: &At<'v, '_>, node: Node<'v>) -> Option<Path> {
         let follows = ![RecordType::CNAME, RecordType::ANY].contains(&self.qtype);
         if !(node.is_alias() && follows) {
             self.exact(at, Some(node));
@@ -436,7 +439,7 @@ impl<'v> Search<'v> {
     }
 
     /// The records of the wanted type at a name that exists, or NODATA.
-    fn exact(&mut self, at: &At<'v, '_>, node: Option<&'v Node>) {
+    fn exact(&mut self, at: &At<'v, '_>, node: Option<Node<'v>>) {
         let found = match self.qtype {
             RecordType::ANY => self.any(at, node),
             qtype => node.and_then(|node| node.get(qtype)).is_some_and(|set| {
@@ -463,7 +466,7 @@ impl<'v> Search<'v> {
 
     /// RFC 8482 section 4.1: of all that is there, one record set, the smallest. Who needs more
     /// asks for it by type.
-    fn any(&mut self, at: &At<'v, '_>, node: Option<&'v Node>) -> bool {
+    fn any(&mut self, at: &At<'v, '_>, node: Option<Node<'v>>) -> bool {
         let sets = node.into_iter().flat_map(Node::sets);
         let smallest = sets.min_by_key(|set| set.records.len());
         smallest.inspect(|set| self.push_answer(at, *set)).is_some()
@@ -484,7 +487,7 @@ impl<'v> Search<'v> {
     }
 
     /// Step 3b: a referral, with the addresses that lie in this page (RFC 1034 section 4.3.2).
-    fn refer(&mut self, at: &At<'v, '_>, label: usize, node: &'v Node) {
+    fn refer(&mut self, at: &At<'v, '_>, label: usize, node: Node<'v>) {
         if self.passed.is_empty() {
             self.answer.authoritative = false;
         }
@@ -502,7 +505,7 @@ impl<'v> Search<'v> {
 
     /// A DNAME above the name: the part below it is kept, what is above is replaced, and a CNAME
     /// says so to those who do not know DNAME (RFC 6672 section 3).
-    fn redirect(&mut self, at: &At<'v, '_>, label: usize, node: &'v Node) -> Option<Path> {
+    fn redirect(&mut self, at: &At<'v, '_>, label: usize, node: Node<'v>) -> Option<Path> {
         let set = node.get(RecordType::DNAME)?;
         let record = set.iter().next()?;
         self.answer.answer.push(Part::held(Some(at.name.suffix(label)), set, at.ttl_max));

@@ -117,12 +117,12 @@ pub(super) fn look(view: &View, usual: &Usual<'_>, recursive: bool, room: &mut R
         Place::Nowhere => return Short::Outside,
         Place::Missing(..) => return Short::Unusual,
     };
-    let Found { page, cut, ttl_max } = found;
+    let Found { page, cut, ttl_max, first } = found;
     if !page.meta().fresh && view.trouble(&page.meta().id).is_some() {
         return Short::Unusual;
     }
     let at = At { page, cut, ttl_max, recursive };
-    let said = say(page, usual, cut);
+    let said = say(page, usual, cut, first);
     let rcode = match said {
         Said::Records(_) | Said::Elsewhere(..) => Rcode::NOERROR,
         Said::Nothing(rcode) => rcode,
@@ -201,7 +201,12 @@ fn write(
 }
 
 /// What the page says at this name.
-fn say<'v>(page: &'v PageView, usual: &Usual<'_>, cut: usize) -> Said<'v> {
+fn say<'v>(
+    page: &'v PageView,
+    usual: &Usual<'_>,
+    cut: usize,
+    mut first: Option<Option<Node<'v>>>,
+) -> Said<'v> {
     let path = usual.path;
     if cut == 0 {
         // SOA and NS are made there, and what the root has no keys of is asked elsewhere.
@@ -211,7 +216,8 @@ fn say<'v>(page: &'v PageView, usual: &Usual<'_>, cut: usize) -> Said<'v> {
         };
     }
     for label in (0..cut).rev() {
-        let Some(node) = page.node(path.owner(label, cut)) else {
+        let node = first.take().unwrap_or_else(|| page.node(path.owner(label, cut)));
+        let Some(node) = node else {
             return absent(page, usual, label + 1, cut);
         };
         if node.is_delegation() && !(label == 0 && usual.qtype == RecordType::DS) {
@@ -244,7 +250,7 @@ fn absent<'v>(page: &'v PageView, usual: &Usual<'_>, encloser: usize, cut: usize
     }
 }
 
-fn matched(node: &Node, qtype: RecordType) -> Said<'_> {
+fn matched(node: Node<'_>, qtype: RecordType) -> Said<'_> {
     match node.is_alias() && qtype != RecordType::CNAME {
         true => Said::Unusual,
         false => exact(Some(node), qtype),
@@ -252,7 +258,7 @@ fn matched(node: &Node, qtype: RecordType) -> Said<'_> {
 }
 
 /// A referral (RFC 1034 section 4.3.2), where no server's name is at or below the page's.
-fn refer<'v>(page: &PageView, node: &'v Node, label: usize) -> Said<'v> {
+fn refer<'v>(page: &PageView, node: Node<'v>, label: usize) -> Said<'v> {
     let Some(servers) = node.get(RecordType::NS) else { return Said::Unusual };
     let above = page.meta().name.wire();
     let is_here = |server: &[u8]| server.len() >= above.len() && server.ends_with(above);
@@ -262,7 +268,7 @@ fn refer<'v>(page: &PageView, node: &'v Node, label: usize) -> Said<'v> {
     }
 }
 
-fn exact(node: Option<&Node>, qtype: RecordType) -> Said<'_> {
+fn exact(node: Option<Node<'_>>, qtype: RecordType) -> Said<'_> {
     match node.and_then(|node| node.get(qtype)) {
         Some(set) => Said::Records(set),
         None => Said::Nothing(Rcode::NOERROR),

@@ -1,7 +1,7 @@
 //! One name of a page as the DNS face holds it: prebuilt wire in a single allocation.
 //!
-//! A page may have a million names, so a node is one shared byte slice and its owner name is its
-//! own key. Layout, numbers in network order:
+//! A page may have a million names, so a node is one piece of octets, which [`super::table`] keeps with
+//! others. Layout, numbers in network order:
 //!
 //! ```text
 //! flags u8, owner length u8, children u32, owner,
@@ -12,12 +12,6 @@
 //! A record that answers the question itself is thereby copied as it stands. This file knows
 //! nothing of lookups.
 
-use std::{
-    borrow::Borrow,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
-
 use crate::id::Id;
 use crate::page::{
     entry::RecordSets,
@@ -25,8 +19,8 @@ use crate::page::{
 };
 
 /// A name that exists in a page: with record sets, or an empty non-terminal (RFC 8020).
-#[derive(Clone)]
-pub struct Node(Arc<[u8]>);
+#[derive(Clone, Copy)]
+pub struct Node<'v>(pub(super) &'v [u8]);
 
 /// A record set in prebuilt form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +61,9 @@ const LINK: u8 = 8;
 /// The link is ratified and not sealed: its TTL is capped.
 const SOFT: u8 = 16;
 
-impl Node {
-    /// Builds the node of `owner`. No TTL is longer than `ttl_cap` seconds.
-    pub(super) fn build(owner: &[u8], children: u32, sets: &RecordSets, ttl_cap: u32) -> Node {
+impl<'v> Node<'v> {
+    /// Builds the octets of the node of `owner`. No TTL is longer than `ttl_cap` seconds.
+    pub(super) fn build(owner: &[u8], children: u32, sets: &RecordSets, ttl_cap: u32) -> Vec<u8> {
         let soft = if ttl_cap < u32::MAX && flags(sets) & LINK != 0 { SOFT } else { 0 };
         let mut bytes = vec![flags(sets) | soft, owner.len() as u8];
         bytes.extend_from_slice(&children.to_be_bytes());
@@ -83,29 +77,31 @@ impl Node {
                 push_record(&mut bytes, set.rtype, set.ttl.min(ttl_cap), &data.0);
             }
         }
-        Node(bytes.into())
+        bytes
     }
 
-    /// The same node with another number of children.
-    pub(super) fn with_children(&self, children: u32) -> Node {
-        let mut bytes: Arc<[u8]> = Arc::from(&*self.0);
-        // Freshly made above, so nobody shares it.
-        Arc::make_mut(&mut bytes)[2..HEAD].copy_from_slice(&children.to_be_bytes());
-        Node(bytes)
+    /// Notes in the octets of a node how many children it has.
+    pub(super) fn set_children(bytes: &mut [u8], children: u32) {
+        bytes[2..HEAD].copy_from_slice(&children.to_be_bytes());
     }
 
     /// The owner name relative to the page, lower-case wire form.
-    pub fn owner(&self) -> &[u8] {
+    pub fn owner(self) -> &'v [u8] {
         &self.0[HEAD..HEAD + usize::from(self.0[1])]
     }
 
+    /// All of it.
+    pub(super) fn octets(self) -> &'v [u8] {
+        self.0
+    }
+
     /// How many names exist exactly one label below this one.
-    pub fn children(&self) -> u32 {
+    pub fn children(self) -> u32 {
         u32::from_be_bytes([self.0[2], self.0[3], self.0[4], self.0[5]])
     }
 
     /// The record sets, sorted by type.
-    pub fn sets(&self) -> impl Iterator<Item = Prebuilt<'_>> {
+    pub fn sets(self) -> impl Iterator<Item = Prebuilt<'v>> + use<'v> {
         let mut rest = &self.0[HEAD + usize::from(self.0[1])..];
         std::iter::from_fn(move || {
             let (head, after) = rest.split_at_checked(SET_HEAD)?;
@@ -117,32 +113,32 @@ impl Node {
     }
 
     /// The record set of this type.
-    pub fn get(&self, rtype: RecordType) -> Option<Prebuilt<'_>> {
+    pub fn get(self, rtype: RecordType) -> Option<Prebuilt<'v>> {
         self.sets().find(|set| set.rtype == rtype)
     }
 
     /// Whether there are no record sets: the name exists only because of names below it.
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.0.len() == HEAD + usize::from(self.0[1])
     }
 
     /// Whether an NS stands here: a delegation, for the apex' NS is made and not stored.
-    pub fn is_delegation(&self) -> bool {
+    pub fn is_delegation(self) -> bool {
         self.0[0] & DELEGATION != 0
     }
 
     /// Whether a CNAME stands here.
-    pub fn is_alias(&self) -> bool {
+    pub fn is_alias(self) -> bool {
         self.0[0] & ALIAS != 0
     }
 
     /// Whether a DNAME stands here.
-    pub fn is_subtree_alias(&self) -> bool {
+    pub fn is_subtree_alias(self) -> bool {
         self.0[0] & SUBTREE_ALIAS != 0
     }
 
     /// The page that this name is handed to, if a PAGE stands here.
-    pub fn link(&self) -> Option<Link> {
+    pub fn link(self) -> Option<Link> {
         let page = (self.0[0] & LINK != 0).then(|| self.get(RecordType::PAGE))??;
         let record = page.iter().next()?;
         let id = record.rdata.first_chunk::<32>()?;
@@ -197,30 +193,9 @@ fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
-// A node is found by its owner name alone.
-impl Borrow<[u8]> for Node {
-    fn borrow(&self) -> &[u8] {
-        self.owner()
-    }
-}
-
-impl Hash for Node {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.owner().hash(state);
-    }
-}
-
-impl PartialEq for Node {
-    fn eq(&self, other: &Node) -> bool {
-        self.owner() == other.owner()
-    }
-}
-
-impl Eq for Node {}
-
-impl Node {
+impl Node<'_> {
     /// Whether both hold the same in every octet, children included.
-    pub fn same(&self, other: &Node) -> bool {
+    pub fn same(self, other: Node<'_>) -> bool {
         self.0 == other.0
     }
 }

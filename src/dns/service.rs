@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::{
     Access, Answer, Cookies, Fetch, Query, Rcode, Source, Transport, View, Witness,
-    answer::{EDE_NOT_READY, EDE_OTHER, EDE_PROHIBITED, Part},
+    answer::{EDE_NOT_READY, EDE_NOT_SUPPORTED, EDE_OTHER, EDE_PROHIBITED, Part},
     batch::Room,
     counters::Tally,
     fast::{self, Short, Usual},
@@ -19,6 +19,7 @@ use super::{
     path::Path,
     query::{Fault, Keepalive},
     replies::Replies,
+    transfer::{Handled, Signing, Transfer, Transfers},
     wire,
 };
 use crate::{limits::DNS_REPLIES_HELD, page::record::RecordType};
@@ -77,14 +78,15 @@ pub struct Service {
     access: Arc<ArcSwap<Access>>,
     cookies: Option<Cookies>,
     witness: Option<Witness>,
+    transfers: Option<Transfers>,
 }
 
 impl Service {
     /// Answers this machine, from the newest of `views`; names outside the pages are REFUSED where
     /// nobody resolves them.
     pub fn new(views: Arc<ArcSwap<View>>, outside: Option<Arc<dyn Outside>>) -> Service {
-        let (access, fetch, cookies, witness) = Default::default();
-        Service { views, outside, fetch, access, cookies, witness }
+        let (access, fetch, cookies, witness, transfers) = Default::default();
+        Service { views, outside, fetch, access, cookies, witness, transfers }
     }
 
     /// The same, where somebody gets pages that are not here; else names below them fail at once.
@@ -111,14 +113,91 @@ impl Service {
         Service { witness: Some(witness), ..self }
     }
 
+    /// The same, for mirrors as well.
+    #[must_use]
+    pub fn with_transfers(self, transfers: Transfers) -> Service {
+        Service { transfers: Some(transfers), ..self }
+    }
+
     /// Answers what can be answered at once. No bytes make this panic.
     pub fn reply(&self, message: &[u8], client: Client) -> Reply {
         self.reply_for(message, client).0
     }
 
-    /// The same, and whether the answer may be given again for a second: it is from the cache of
+    /// The same, at a door over which an answer of many messages can go.
+    ///
+    /// # Errors
+    /// Such an answer: [`Service::next_of`] makes its messages.
+    pub fn reply_or_transfer(
+        &self,
+        message: &[u8],
+        client: Client,
+    ) -> Result<Reply, Box<Transfer>> {
+        match self.handled(message, client) {
+            Handled::Transfer(transfer) => Err(transfer),
+            handled => Ok(self.reply_handled(handled, message, client).0),
+        }
+    }
+
+    /// The next message of a transfer; none: that was all.
+    pub fn next_of(&self, transfer: &mut Transfer) -> Option<Vec<u8>> {
+        self.transfers.as_ref()?.next(transfer)
+    }
+
+    fn handled(&self, message: &[u8], client: Client) -> Handled {
+        let transfers = self.transfers.as_ref();
+        transfers.map_or(Handled::Not, |it| it.handle(&self.views.load(), message, client))
+    }
+
+    /// [`Service::reply`], and whether the answer may be given again for a second: it is from the cache of
     /// [`Outside`], and nothing in it ends sooner.
     fn reply_for(&self, message: &[u8], client: Client) -> (Reply, bool) {
+        self.reply_handled(self.handled(message, client), message, client)
+    }
+
+    fn reply_handled(&self, handled: Handled, message: &[u8], client: Client) -> (Reply, bool) {
+        let (plain, answer, signing) = match handled {
+            Handled::Not => return self.reply_unsigned(message, client),
+            Handled::Unsigned(plain, signer) => match self.reply_unsigned(&plain, client).0 {
+                Reply::Now(answer) => (plain, answer, Signing::Signer(signer)),
+                reply => return (reply, false),
+            },
+            Handled::Answer(plain, answer, signing) => {
+                let arrival = self.arrival();
+                let Some(query) = Query::read(&plain) else { return (Reply::Silence, false) };
+                let answer = self.write(&query, &answer, client, arrival);
+                (plain, answer, signing)
+            }
+            Handled::Transfer(_) => {
+                let text = "a page is transferred over TCP";
+                let answer = Answer::failed(Rcode::REFUSED, EDE_NOT_SUPPORTED, text);
+                let Some(query) = Query::read(message) else { return (Reply::Silence, false) };
+                return (Reply::Now(self.write(&query, &answer, client, self.arrival())), false);
+            }
+        };
+        (Reply::Now(self.signed(&plain, answer, client, signing)), false)
+    }
+
+    /// An answer with its signature; where there is no room for both, only that there is more.
+    fn signed(
+        &self,
+        query: &[u8],
+        mut answer: Vec<u8>,
+        client: Client,
+        signing: Signing,
+    ) -> Vec<u8> {
+        let Some(transfers) = &self.transfers else { return answer };
+        let query = Query::read(query);
+        let max = query.as_ref().map_or(0, |query| client.transport.answer_bytes_max(query));
+        if answer.len() + signing.octets() > max {
+            let question = query.as_ref().and_then(|query| query.question.as_ref());
+            wire::truncate(&mut answer, question.map_or(0, |question| question.raw.len()));
+        }
+        transfers.sign(signing, &mut answer);
+        answer
+    }
+
+    fn reply_unsigned(&self, message: &[u8], client: Client) -> (Reply, bool) {
         let arrival = self.arrival();
         let Some(query) = Query::read(message) else {
             self.witness.iter().for_each(Witness::silent);
@@ -159,6 +238,16 @@ impl Service {
 
     /// The response to a query for which [`Service::reply`] said [`Reply::Later`].
     pub async fn outside(&self, message: &[u8], client: Client) -> Vec<u8> {
+        match self.handled(message, client) {
+            Handled::Unsigned(plain, signer) => {
+                let answer = self.outside_unsigned(&plain, client).await;
+                self.signed(&plain, answer, client, Signing::Signer(signer))
+            }
+            _ => self.outside_unsigned(message, client).await,
+        }
+    }
+
+    async fn outside_unsigned(&self, message: &[u8], client: Client) -> Vec<u8> {
         let arrival = self.arrival();
         let Some(query) = Query::read(message) else { return Vec::new() };
         self.fetched(&query, client).await;

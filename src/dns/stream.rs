@@ -22,6 +22,7 @@ use super::{
     encrypted::{Guard, Speaks, Visit, doh},
     farewell::Farewell,
     options::Client,
+    transfer::Transfer,
 };
 use crate::limits::{
     DNS_FAREWELL, DNS_FAREWELL_SENDING, DNS_TCP_ACCEPT_PAUSE, DNS_TCP_IDLE, DNS_TCP_IN_FLIGHT_MAX,
@@ -142,6 +143,8 @@ struct Connection {
     /// How many bytes of them it has to take by its deadline; none: it has no deadline.
     due: usize,
     in_flight: JoinSet<Resolved>,
+    /// The answer of many messages that is being sent: nothing more is read before its end.
+    transfer: Option<Box<Transfer>>,
     /// The client says no more, or is not asked to.
     last: bool,
     state: State,
@@ -197,6 +200,7 @@ impl Connection {
             unread: BytesMut::new(),
             due: 0,
             in_flight: JoinSet::new(),
+            transfer: None,
             last: false,
             state: State { patience: Patience::Idle, owed: false },
         }
@@ -211,11 +215,12 @@ impl Connection {
         loop {
             // Not after the end: what is half a message then stays so.
             let heard = !self.last && self.take_messages();
+            let is_sending = self.go_on();
             self.set_deadlines(heard, listening.as_mut(), reading.as_mut());
             if self.last && !self.state.owed {
                 break;
             }
-            if heard {
+            if heard || is_sending {
                 // Who asks much at a time takes turns with all others, datagrams among them.
                 yield_now().await;
             }
@@ -299,16 +304,29 @@ impl Connection {
     fn take_messages(&mut self) -> bool {
         let mut heard = false;
         while self.may_write()
+            && self.transfer.is_none()
             && let Some(message) = next_message(&mut self.received)
         {
             heard = true;
-            match self.visit.service.reply(&message, self.visit.client) {
-                Reply::Silence => {}
-                Reply::Now(answer) => push(&mut self.unread, &answer),
-                Reply::Later => self.forward(&message),
+            match self.visit.service.reply_or_transfer(&message, self.visit.client) {
+                Ok(Reply::Silence) => {}
+                Ok(Reply::Now(answer)) => push(&mut self.unread, &answer),
+                Ok(Reply::Later) => self.forward(&message),
+                Err(transfer) => self.transfer = Some(transfer),
             }
         }
         heard
+    }
+
+    /// Makes more messages of the transfer that is being sent, while there is room. True if there is one.
+    fn go_on(&mut self) -> bool {
+        let Some(mut transfer) = self.transfer.take() else { return false };
+        while self.may_write() {
+            let Some(message) = self.visit.service.next_of(&mut transfer) else { return true };
+            push(&mut self.unread, &message);
+        }
+        self.transfer = Some(transfer);
+        true
     }
 
     /// Leaves a question to others, if there is room for one more that waits: page names behind it are

@@ -17,7 +17,7 @@ use std::{
 use foldhash::quality::RandomState;
 use imbl::{GenericHashMap, shared_ptr::DefaultSharedPtr};
 
-use super::{icann, node::Node, path::Path, special::Special, suffix};
+use super::{icann, node::Node, path::Path, special::Special, suffix, table::Table};
 use crate::{
     id::Id,
     limits::STALE_TTL,
@@ -98,7 +98,7 @@ pub struct PageMeta {
 pub struct PageView {
     meta: PageMeta,
     /// Every name that exists in the page except a bare apex, which always does.
-    nodes: HashMap<Node, ()>,
+    nodes: Table,
     /// Whether a question passed the page since that was taken note of; all pictures of a page have it in
     /// common.
     asked: Arc<AtomicBool>,
@@ -124,6 +124,8 @@ pub struct Found<'v> {
     /// Seconds that anything out of it may be cached at most: less when the page is not fresh
     /// (T6), or when a link on the way to it is soft and may still be displaced (G9).
     pub ttl_max: u32,
+    /// What is at the last label of the name above the page's own, if that was looked up.
+    pub first: Option<Option<Node<'v>>>,
 }
 
 impl View {
@@ -339,7 +341,8 @@ impl View {
         let path = real.as_ref().unwrap_or(path);
         if let Some(label) = path.cut_at(self.localhost.meta.name.wire()) {
             passing(&self.localhost);
-            return Place::Page(Found { page: &self.localhost, cut: label, ttl_max: u32::MAX });
+            let page = &self.localhost;
+            return Place::Page(Found { page, cut: label, ttl_max: u32::MAX, first: None });
         }
         let Some((mut label, mut id)) = self.anchor(path) else { return Place::Nowhere };
         if real.is_none() && self.is_hidden(path, label) {
@@ -354,16 +357,16 @@ impl View {
                 && label == 0
                 && speaks_above(qtype, page)
             {
-                return Place::Page(Found { page: above, cut: 1, ttl_max });
+                return Place::Page(Found { page: above, cut: 1, ttl_max, first: None });
             }
             let Some(page) = page else {
                 return Place::Missing(label, id, self.trouble(&id));
             };
             passing(page);
             let ttl_max = soft_ttl.min(page.ttl_max());
-            let below = label.checked_sub(1).and_then(|l| page.node(path.owner(l, label))?.link());
-            let Some(link) = below else {
-                return Place::Page(Found { page, cut: label, ttl_max });
+            let first = label.checked_sub(1).map(|below| page.node(path.owner(below, label)));
+            let Some(link) = first.flatten().and_then(Node::link) else {
+                return Place::Page(Found { page, cut: label, ttl_max, first });
             };
             soft_ttl = soft_ttl.min(link.soft_ttl);
             (above, id, label) = (Some((page, ttl_max)), link.page, label - 1);
@@ -406,14 +409,15 @@ impl PageView {
         meta: PageMeta,
         entries: impl IntoIterator<Item = (Owner, RecordSets)>,
     ) -> PageView {
-        let mut page = PageView { meta, nodes: HashMap::default(), asked: Arc::default() };
         // Children are counted beside: to look for each name, and for its parent, before it is put takes
         // longer than to put it.
         let mut counts: std::collections::HashMap<Box<[u8]>, u32> = Default::default();
-        for (owner, sets) in entries.into_iter().filter(|(_, sets)| !sets.is_empty()) {
-            page.replace(Node::build(owner.wire(), 0, &sets, u32::MAX));
+        let present = entries.into_iter().filter(|(_, sets)| !sets.is_empty());
+        let nodes = Table::gather(present.map(|(owner, sets)| {
             count_below(&mut counts, owner.wire());
-        }
+            Node::build(owner.wire(), 0, &sets, u32::MAX)
+        }));
+        let mut page = PageView { meta, nodes, asked: Arc::default() };
         page.count_children(counts);
         page
     }
@@ -424,16 +428,10 @@ impl PageView {
         let rows = counts.into_iter().map(|(owner, count)| ((owner.len(), owner), count));
         let mut rows: BTreeMap<(usize, Box<[u8]>), u32> = rows.collect();
         while let Some(((_, owner), count)) = rows.pop_last() {
-            match self.node(&owner) {
-                Some(node) => {
-                    let node = node.with_children(count);
-                    self.replace(node);
-                }
-                None => {
-                    self.replace(Node::build(&owner, count, &RecordSets::NONE, 0));
-                    if let Some(above) = parent(&owner) {
-                        *rows.entry((above.len(), above.into())).or_default() += 1;
-                    }
+            if !self.nodes.set_children(&owner, count) {
+                self.nodes.put(&Node::build(&owner, count, &RecordSets::NONE, 0));
+                if let Some(above) = parent(&owner) {
+                    *rows.entry((above.len(), above.into())).or_default() += 1;
                 }
             }
         }
@@ -457,20 +455,19 @@ impl PageView {
     }
 
     /// The node at this owner (lower-case wire form), if the name exists.
-    pub fn node(&self, owner: &[u8]) -> Option<&Node> {
-        self.nodes.get_key_value(owner).map(|(node, ())| node)
+    pub fn node(&self, owner: &[u8]) -> Option<Node<'_>> {
+        self.nodes.get(owner)
     }
 
     /// All names that exist, in no order.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.keys()
+    pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        self.nodes.iter()
     }
 
     fn put(&mut self, owner: &[u8], sets: &RecordSets, ttl_cap: u32) {
         let children = self.node(owner).map(Node::children);
         if !sets.is_empty() || children.is_some_and(|count| count > 0) {
-            let node = Node::build(owner, children.unwrap_or(0), sets, ttl_cap);
-            self.replace(node);
+            self.nodes.put(&Node::build(owner, children.unwrap_or(0), sets, ttl_cap));
             if children.is_none() {
                 self.adopt(owner);
             }
@@ -483,13 +480,10 @@ impl PageView {
     /// Counts a new name below its parent, which begins to exist by it.
     fn adopt(&mut self, owner: &[u8]) {
         let Some(parent) = parent(owner) else { return };
-        match self.node(parent) {
-            Some(node) => {
-                let node = node.with_children(node.children() + 1);
-                self.replace(node);
-            }
+        match self.node(parent).map(Node::children) {
+            Some(children) => drop(self.nodes.set_children(parent, children + 1)),
             None => {
-                self.replace(Node::build(parent, 1, &RecordSets::NONE, 0));
+                self.nodes.put(&Node::build(parent, 1, &RecordSets::NONE, 0));
                 self.adopt(parent);
             }
         }
@@ -503,14 +497,9 @@ impl PageView {
             self.nodes.remove(parent);
             self.disown(parent);
         } else {
-            let node = node.with_children(node.children().saturating_sub(1));
-            self.replace(node);
+            let left = node.children().saturating_sub(1);
+            self.nodes.set_children(parent, left);
         }
-    }
-
-    fn replace(&mut self, node: Node) {
-        // The node is its own key: imbl replaces both halves of a pair (std would keep the key).
-        self.nodes.insert(node, ());
     }
 
     fn localhost() -> PageView {
@@ -520,7 +509,7 @@ impl PageView {
         v6[15] = 1;
         let records = [(RecordType::A, ttl, vec![127, 0, 0, 1]), (RecordType::AAAA, ttl, v6)];
         let meta = PageMeta { name, id: Id::ZERO, serial: 0, fresh: true, absence_ttl: u32::MAX };
-        let mut page = PageView { meta, nodes: HashMap::default(), asked: Arc::default() };
+        let mut page = PageView { meta, nodes: Table::new(), asked: Arc::default() };
         for owner in ["@", "*"] {
             let owner = Owner::parse(owner, &page.meta.name).expect("a valid owner");
             let sets = RecordSets::gather(records.clone(), &owner, &page.meta.name)

@@ -95,6 +95,15 @@ pub fn write_with(
     message.finish(query, answer)
 }
 
+/// Leaves of a written response to a question of so many octets only that there is more.
+pub(super) fn truncate(response: &mut Vec<u8>, question: usize) {
+    response.truncate(HEADER + question);
+    if let Some(counts) = response.get_mut(ANCOUNT..HEADER) {
+        counts.fill(0);
+        response[FLAGS] |= TC;
+    }
+}
+
 const HEADER: usize = 12;
 const FLAGS: usize = 2;
 const QDCOUNT: usize = 4;

@@ -239,6 +239,11 @@ impl Governance {
         self.past.head(seal)
     }
 
+    /// All of these.
+    pub fn known_seals(&self) -> impl Iterator<Item = crate::page::Head> {
+        self.past.heads()
+    }
+
     /// The roster and the parameters as a change of them would leave those that are sealed (G4).
     ///
     /// # Errors

@@ -156,6 +156,11 @@ impl Past {
         self.seals.get(seal).copied()
     }
 
+    /// All of these, in no meaningful order.
+    pub fn heads(&self) -> impl Iterator<Item = Head> {
+        self.seals.values().copied()
+    }
+
     /// Remembers that something was put into a slot of this author under this seal.
     pub fn note_used(&mut self, base: Id, author: PublicKey, kind: Kind, slot: u32) {
         let used = (base, author, kind, slot);

@@ -65,7 +65,7 @@ pub enum SealRefusal {
     NotAfter { time: u64, previous: u64 },
     #[error("its time {time} is too far ahead of this machine's clock, {clock}")]
     Ahead { time: u64, clock: u64 },
-    #[error("what it applies to `{0}` is not what the ballots known here give")]
+    #[error("what it applies to {0} is not what the ballots known here give")]
     Register(String),
     #[error("its certificate: {0}")]
     Certificate(#[from] CertificateRefusal),
@@ -292,8 +292,10 @@ impl Governance {
             applied.entry(proposal.register()).or_default().push(*id);
         }
         match applied.iter().find(|(register, ids)| !self.walk_to_seal(register).starts_with(ids)) {
-            Some((Register::Entry(owner), _)) => Err(SealRefusal::Register(owner.to_string())),
-            Some((Register::Roster, _)) => Err(SealRefusal::Register("(roster)".to_owned())),
+            Some((Register::Entry(owner), _)) => Err(SealRefusal::Register(format!("`{owner}`"))),
+            Some((Register::Roster, _)) => {
+                Err(SealRefusal::Register("the participants".to_owned()))
+            }
             None => Ok(()),
         }
     }

@@ -177,6 +177,14 @@ pub const FAR_ASKS_MAX: usize = 8;
 /// Parts of a state in one request (choice: with the largest pieces 4 MiB; each answer is made durable by
 /// itself, so that few are better).
 pub const PARTS_ASKED_MAX: usize = 48;
+/// Bytes that answers are counted with before they come, of a page whose rate is limited (N8): a level of a
+/// trie with 16 hashes, a statement (a ballot, mostly), and anything else of which nothing is known (choice).
+pub const PART_BYTES_LEAST: u32 = 600;
+pub const STATEMENT_BYTES_LIKELY: u64 = 400;
+pub const OTHER_BYTES_LIKELY: u64 = 1024;
+/// Bytes of a part of a state that a page with a limited rate asks for at least (choice: with less, more goes to
+/// hashes than to leaves).
+pub const PART_BYTES_SLOW_MIN: u32 = 4 * 1024;
 /// Peers that are asked at one time where they stand on a page (choice).
 pub const STANDINGS_ASKED_MAX: usize = 16;
 /// What a peer's credit is at first, and at most (choice; what faults cost stands beside them).

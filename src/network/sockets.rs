@@ -68,13 +68,27 @@ fn open(address: SocketAddr, both: bool) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Whether this machine has any way to an address, without sending anything.
+/// Whether this machine has any way to one node at an address, without sending anything.
 ///
 /// # Errors
-/// What the system says.
+/// What the system says, and that more than one machine is meant.
 pub(super) fn has_way_to(address: SocketAddr) -> io::Result<()> {
+    let ip = address.ip().to_canonical();
+    if ip.is_multicast() {
+        return Err(of_many("a multicast address"));
+    }
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.connect(&address.into())
+    let Err(error) = socket.connect(&address.into()) else { return Ok(()) };
+    // Only where broadcasts may be sent does the system connect to such an address (socket(7)).
+    let is_broadcast = error.kind() == io::ErrorKind::PermissionDenied
+        && ip.is_ipv4()
+        && socket.set_broadcast(true).is_ok()
+        && socket.connect(&address.into()).is_ok();
+    Err(if is_broadcast { of_many("the broadcast address of a network") } else { error })
+}
+
+fn of_many(what: &str) -> io::Error {
+    io::Error::other(format!("it is {what}, and not that of one machine: name the address of one"))
 }
 
 /// How well a socket bound to `bound` can reach `address`: the higher the better, and none where it
@@ -107,6 +121,20 @@ mod tests {
         assert!(error.to_string().contains("another djdns"), "{error}");
         let error = bind(&[address("192.0.2.77:0")]).unwrap_err();
         assert!(matches!(error, ListenError::NoSuchAddress(_)), "{error}");
+    }
+
+    #[test]
+    fn an_address_of_many_machines_is_named_as_such() {
+        let check = |text: &str, expect: Option<&str>| {
+            let said = has_way_to(address(text)).err().map(|error| error.to_string());
+            assert_eq!(said.is_some(), expect.is_some(), "{text}: {said:?}");
+            assert!(said.is_none_or(|said| said.contains(expect.unwrap_or_default())), "{text}");
+        };
+        check("127.0.0.1:31415", None);
+        check("127.255.255.255:31415", Some("the broadcast address of a network"));
+        check("[::ffff:127.255.255.255]:31415", Some("the broadcast address of a network"));
+        check("224.0.0.251:31415", Some("a multicast address"));
+        check("[ff02::fb]:31415", Some("a multicast address"));
     }
 
     #[test]

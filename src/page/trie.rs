@@ -153,6 +153,11 @@ impl Trie {
         leaves(self.root.as_deref())
     }
 
+    /// All pairs after this key, in the order of their keys; all there are, where it is none.
+    pub fn after(&self, key: Option<&Id>) -> impl Iterator<Item = (&Id, &[u8])> {
+        walk(self.root.as_deref().map_or_else(Vec::new, |root| after(root, key)))
+    }
+
     /// Reports every key on which two tries differ, descending only where hashes differ.
     pub fn diff<'a>(&'a self, right: &'a Trie, report: &mut dyn FnMut(Difference<'a>)) {
         diff(self.root.as_deref(), right.root.as_deref(), 0, report);
@@ -237,7 +242,11 @@ impl Node {
 
 /// All pairs below a node, in the order of their keys.
 fn leaves(node: Option<&Node>) -> impl Iterator<Item = (&Id, &[u8])> {
-    let mut stack: Vec<&Node> = node.into_iter().collect();
+    walk(node.into_iter().collect())
+}
+
+/// All pairs below these nodes, the last of them first.
+fn walk(mut stack: Vec<&Node>) -> impl Iterator<Item = (&Id, &[u8])> {
     std::iter::from_fn(move || {
         loop {
             match stack.pop()? {
@@ -248,6 +257,28 @@ fn leaves(node: Option<&Node>) -> impl Iterator<Item = (&Id, &[u8])> {
             }
         }
     })
+}
+
+/// The nodes that hold what comes after this key, the first of them last.
+fn after<'n>(root: &'n Node, key: Option<&Id>) -> Vec<&'n Node> {
+    let Some(key) = key else { return vec![root] };
+    let (mut later, mut next) = (Vec::new(), Some(root));
+    for depth in 0.. {
+        match next {
+            Some(Node::Branch(branch)) => {
+                let nibble = nibble(key, depth);
+                let before = branch.place(nibble) + usize::from(branch.has(nibble));
+                later.extend(branch.children[before..].iter().rev().map(|child| &**child));
+                next = branch.child(nibble);
+            }
+            Some(leaf @ Node::Leaf(Leaf { key: there, .. })) => {
+                later.extend((there > key).then_some(leaf));
+                break;
+            }
+            None => break,
+        }
+    }
+    later
 }
 
 /// All leaves below a node as nodes.

@@ -19,6 +19,7 @@ mod read;
 mod records;
 mod write;
 
+pub use foreign::{refused_alone, server};
 pub use write::write;
 
 /// Warnings that are kept word for word; the rest are counted (choice: a screenful).

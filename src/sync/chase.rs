@@ -11,7 +11,7 @@ use super::{
     early::is_due,
     message::{Above, Named, Next, Request},
     pack::statement_id,
-    page::{Page, Seen},
+    page::{Page, Seen, leads_here},
     serve::kind_of,
     session::Shared,
     snapshot::Far,
@@ -91,7 +91,7 @@ impl Page {
             (self.chase, self.far) = (None, None);
             return;
         }
-        self.find_forks(shared, ledger);
+        self.find_forks(held, shared, ledger);
         if self.far.is_some() {
             return self.go_far(Some(held), shared, ledger);
         }
@@ -132,7 +132,7 @@ impl Page {
     }
 
     /// Asks those who stand on another history to show it.
-    fn find_forks(&mut self, shared: &mut Shared, ledger: &dyn Ledger) {
+    fn find_forks(&mut self, held: &Held, shared: &mut Shared, ledger: &dyn Ledger) {
         let Some(own) = &self.own else { return };
         let ours = own.standing;
         let other = |seen: &Seen| {
@@ -152,7 +152,7 @@ impl Page {
             .collect();
         for (peer, height, seal) in peers {
             // What is held here of that height is the same history.
-            if height < ours.height && ledger.stored(&self.id, &seal).is_some() {
+            if height < ours.height && leads_here(held, &seal, ledger) {
                 if let Some(seen) = self.seen.get_mut(&peer) {
                     (seen.evidence, seen.below) = (Some(seal), Some(seal));
                 }
@@ -308,11 +308,15 @@ impl Page {
     /// Asks for what the seal lists, of everybody who stands there, in parts.
     fn ask_lacking(&mut self, height: u64, shared: &mut Shared) {
         loop {
-            let Some(chase) = &self.chase else { return };
             let now = shared.now.ticks;
+            if let Some(at) = self.has_no_room(now) {
+                return self.wake(at);
+            }
+            let most = self.rows_max(STATEMENT_BYTES_LIKELY, STATEMENTS_IDS_MAX);
+            let Some(chase) = &self.chase else { return };
             let open = |asked: &Option<(PublicKey, u64)>| asked.is_none_or(|(_, at)| at <= now);
             let unasked = chase.lacking.iter().filter(|(_, asked)| open(asked));
-            let ids: Vec<Id> = unasked.map(|(id, _)| *id).take(STATEMENTS_IDS_MAX).collect();
+            let ids: Vec<Id> = unasked.map(|(id, _)| *id).take(most).collect();
             if ids.is_empty() {
                 let late_at = chase.lacking.values().flatten().map(|(_, late_at)| *late_at).min();
                 return late_at.into_iter().for_each(|at| self.wake(at));

@@ -26,8 +26,8 @@ struct Row {
     asked: Option<(PublicKey, u64)>,
     /// Whether another was asked as well, because it was.
     is_hedged: bool,
-    /// Whether a seal lists it, so that who has that may have it no longer (N5).
-    is_listed: bool,
+    /// Whether who said it may have it no longer, for a seal lists it or they have moved on since (N5).
+    may_be_gone: bool,
 }
 
 impl Due {
@@ -72,20 +72,28 @@ impl Due {
         if !self.make_room(peer) {
             return false;
         }
-        self.rows
-            .insert(id, Row { from: vec![*peer], asked: None, is_hedged: false, is_listed: false });
+        let from = vec![*peer];
+        self.rows.insert(id, Row { from, asked: None, is_hedged: false, may_be_gone: false });
         true
     }
 
     /// [`Due::insert`] for what a seal of this peer lists, which it may have no longer.
     pub fn insert_listed(&mut self, id: Id, peer: &PublicKey) -> bool {
         let is_kept = self.insert(id, peer);
-        self.rows.get_mut(&id).into_iter().for_each(|row| row.is_listed = true);
+        self.rows.get_mut(&id).into_iter().for_each(|row| row.may_be_gone = true);
         is_kept
     }
 
-    fn is_listed(&self, id: &Id) -> bool {
-        self.rows.get(id).is_some_and(|row| row.is_listed)
+    /// A peer stands higher now: if it jumped there, it has nothing of what it said before.
+    pub fn moved(&mut self, peer: &PublicKey) {
+        let said = self.rows.values_mut().filter(|row| row.from.contains(peer));
+        said.for_each(|row| row.may_be_gone = true);
+    }
+
+    /// Whether any of these is lacking still, and whoever said it has it.
+    fn is_owed(&self, ids: &[Id]) -> bool {
+        let mut rows = ids.iter().filter_map(|id| self.rows.get(id));
+        rows.any(|row| !row.may_be_gone)
     }
 
     /// A peer is gone, with what only it has.
@@ -167,8 +175,11 @@ impl Page {
                 return;
             }
             let Some(peer) = shared.best(peers) else { return };
+            if let Some(at) = self.has_no_room(now) {
+                return self.wake(at);
+            }
             let mut ids = unasked.get(&peer).cloned().unwrap_or_default();
-            ids.truncate(STATEMENTS_IDS_MAX);
+            ids.truncate(self.rows_max(STATEMENT_BYTES_LIKELY, STATEMENTS_IDS_MAX));
             let request = Request::Statements(Named { page: self.id, ids: ids.clone() });
             if !self.ask(&peer, request, shared) {
                 return;
@@ -215,7 +226,8 @@ impl Page {
         // An answer that is cut off is gone on with; one with nothing is no answer.
         let is_over = is_answer && ids.is_empty();
         if is_over && shared.peers.contains_key(peer) {
-            if !asked.ids.iter().all(|id| self.due.is_listed(id)) {
+            // What a seal lists is no longer with who took the state.
+            if self.due.is_owed(&asked.ids) {
                 shared.charge(peer, Charge::Withheld);
             }
             // It says that it has them, and its open set is looked at again: another may bring them.

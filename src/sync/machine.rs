@@ -294,7 +294,7 @@ impl Sync {
         let Some(page) = self.pages.get_mut(&id) else { return };
         let shared = &mut self.shared;
         self.dirty.insert(id);
-        page.spent(answer.map_or(0, <[u8]>::len), shared.now.ticks);
+        page.spent(asked, answer.map(<[u8]>::len));
         if let Request::Open(parts) = request {
             let open = answer.and_then(|answer| {
                 let read = request.read_open(answer);

@@ -59,6 +59,8 @@ impl Sync {
         let clock = self.shared.clock();
         if clock.abs_diff(self.clock) >= CLOCK_STEP.as_secs() {
             self.clock = clock;
+            // What was held may be due by it (T7).
+            self.dirty.extend(self.pages.keys());
             self.compare_clocks();
         }
     }

@@ -16,7 +16,8 @@ use super::{
     due::Due,
     early::{Early, is_due},
     message::{Above, Follow, News, Notice, Request, Standing},
-    session::{Charge, Shared},
+    rate::Room,
+    session::{Asked, Shared},
     snapshot::Far,
     sought::Sought,
 };
@@ -92,8 +93,8 @@ pub struct Page {
     pub pull_at: u64,
     /// When the page is looked at again though nothing happens.
     pub look_at: u64,
-    /// Bytes that may be asked for, and since when that holds (N8).
-    room: Option<(u64, u64)>,
+    /// What may be asked for now; none: anything (N8).
+    room: Option<Room>,
     /// Bytes of its state under a seal, where they are counted (N8).
     size: Option<(Id, u64)>,
     /// The seal and limit of which it was said that it is too large.
@@ -278,26 +279,46 @@ impl Page {
             self.wake(at);
             return false;
         }
-        shared.ask(peer, request, bytes_max).is_some()
+        let likely = self.room.map_or(0, |room| room.likely(&request));
+        let Some(ask) = shared.ask(peer, request, bytes_max) else { return false };
+        shared.count(ask, likely);
+        self.room.iter_mut().for_each(|room| room.take(likely));
+        true
     }
 
     /// When there is room for more bytes again; none: there is.
-    fn has_no_room(&mut self, now: u64) -> Option<u64> {
-        let rate = self.wish.bytes_per_second_max?.max(1);
-        let (left, since) = self.room.unwrap_or((rate, now));
-        let left = (left + (now.saturating_sub(since)).saturating_mul(rate) / 1000).min(rate);
-        self.room = Some((left, now));
-        (left < rate / 2).then(|| now + 1000)
+    pub fn has_no_room(&mut self, now: u64) -> Option<u64> {
+        let rate = self.wish.bytes_per_second_max;
+        if self.room.map(|room| room.rate()) != rate.map(|rate| rate.max(1)) {
+            self.room = rate.map(|rate| Room::new(rate, now));
+        }
+        self.room.as_mut()?.opens_at(now)
     }
 
-    /// Counts what came for the page.
-    pub fn spent(&mut self, bytes: usize, now: u64) {
-        if let Some(rate) = self.wish.bytes_per_second_max {
-            let (left, _) = self.room.unwrap_or((rate, now));
-            // What is more than a second's worth is waited for.
-            let over = (bytes as u64).saturating_sub(left);
-            let wait = over.saturating_mul(1000) / rate.max(1);
-            self.room = Some((left.saturating_sub(bytes as u64), now + wait));
+    /// [`Page::rows_max`] for parts of the state that show so many bytes each.
+    pub fn parts_max(&self, bytes: u32) -> usize {
+        let bytes = self.room.map_or(1, |room| room.travelling(bytes.into()));
+        self.rows_max(bytes, PARTS_ASKED_MAX)
+    }
+
+    /// How many rows of so many bytes may be asked for now, at least one and at most so many.
+    pub fn rows_max(&self, bytes: u64, most: usize) -> usize {
+        let rows = self.room.map(|room| room.bytes() / bytes.max(1));
+        rows.map_or(most, |rows| rows.clamp(1, most as u64) as usize)
+    }
+
+    /// Bytes that a part of the state should have at most: of a page whose rate is limited those of a second,
+    /// so that its answers leave room for others on the line.
+    pub fn part_bytes_max(&self) -> u32 {
+        let bytes = self.room.map(|room| u32::try_from(room.shown_in_a_second()));
+        let bytes = bytes.map(|bytes| bytes.unwrap_or(u32::MAX));
+        bytes.map_or(PIECE_BYTES_MAX, |bytes| bytes.clamp(PART_BYTES_SLOW_MIN, PIECE_BYTES_MAX))
+    }
+
+    /// Counts what came for the page; none: there was no answer, and what of it came is not known.
+    pub fn spent(&mut self, asked: &Asked, came: Option<usize>) {
+        if let (Some(room), Some(came)) = (&mut self.room, came) {
+            room.settle(&asked.request, asked.counted, came as u64);
         }
     }
 
@@ -403,6 +424,9 @@ impl Page {
         }
         if (seen.standing.seal, seen.standing.height) != (standing.seal, standing.height) {
             (seen.no_seals, seen.taken, seen.since) = (None, None, now);
+            if standing.height > seen.standing.height {
+                self.due.moved(peer);
+            }
         }
         seen.standing = standing;
         // News of what it has may be under way from both sides: it may be the same soon.
@@ -556,14 +580,13 @@ impl Page {
         records.truncate(SEALS_REPLAYED_MAX);
         let unproved = self.seen.get_mut(peer).and_then(|seen| seen.unproved.take());
         if records.is_empty() {
-            match unproved {
-                Some(why) => self.is_elsewhere(why, shared),
-                None => shared.charge(peer, Charge::Withheld),
-            }
+            // Who took the state over at that seal has no record of it (N5), which is no fault.
+            unproved.into_iter().for_each(|why| self.is_elsewhere(why, shared));
             return self.pause(peer, shared);
         }
         // The lowest that is not held here says it all: above it nothing can be judged by this history.
-        let is_held = |seal: &Id| *seal == self.id || ledger.stored(&self.id, seal).is_some();
+        let held = ledger.held(&self.id);
+        let is_held = |seal: &Id| held.as_ref().is_some_and(|held| leads_here(held, seal, ledger));
         if let Some(lowest) = records.first().filter(|lowest| !is_held(&lowest.seal.previous)) {
             let height = lowest.seal.height;
             let why = format!("what its seal at height {height} follows is not here");
@@ -646,6 +669,15 @@ impl Standing {
         let head = page.head();
         Standing { page: page.id(), height: head.height, seal: head.seal, open: held.open.root() }
     }
+}
+
+/// Whether a seal is of the history that is held: its record is here, or it is remembered, as those are of a
+/// state that was taken over (N5).
+pub fn leads_here(held: &Held, seal: &Id, ledger: &dyn Ledger) -> bool {
+    let page = held.governance.page().id();
+    *seal == page
+        || held.governance.known_seal(seal).is_some()
+        || ledger.stored(&page, seal).is_some()
 }
 
 /// Bytes of all leaves of a state.

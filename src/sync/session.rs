@@ -54,6 +54,8 @@ pub struct Asked {
     pub peer: PublicKey,
     pub request: Request,
     pub bytes_max: usize,
+    /// Bytes of its answer that are counted already (N8).
+    pub counted: u64,
     /// When it was made, and when its answer is late.
     at: u64,
     late_at: u64,
@@ -231,12 +233,16 @@ impl Shared {
         let deadline = self.now.ticks + (patience + ASK_GRACE).as_millis() as u64;
         self.deadlines.insert((deadline, ask));
         let bytes = request.encode();
-        self.asks.insert(
-            ask,
-            Asked { peer: *peer, request, bytes_max: answer_bytes_max, at, late_at, deadline },
-        );
-        self.push(Output::Ask { ask, peer: *peer, request: bytes, answer_bytes_max, patience });
+        let (peer, bytes_max) = (*peer, answer_bytes_max);
+        let asked = Asked { peer, request, bytes_max, counted: 0, at, late_at, deadline };
+        self.asks.insert(ask, asked);
+        self.push(Output::Ask { ask, peer, request: bytes, answer_bytes_max, patience });
         Some(ask)
+    }
+
+    /// So many bytes of the answer to this are counted already.
+    pub fn count(&mut self, ask: AskId, bytes: u64) {
+        self.asks.get_mut(&ask).into_iter().for_each(|asked| asked.counted = bytes);
     }
 
     /// A request is over.

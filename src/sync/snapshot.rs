@@ -17,7 +17,7 @@ use super::{
 use crate::{
     governance::{
         chain::{
-            ChainProof, Known,
+            ChainProof, ChainRefusal, Known,
             ladder::{Standpoint, climb},
         },
         jump::{Snapshot, Window},
@@ -27,7 +27,7 @@ use crate::{
     page::{
         entry::Rdata,
         genesis::Genesis,
-        trie::{Fetch, Trie},
+        trie::{Fetch, Trie, Want},
     },
 };
 
@@ -274,11 +274,12 @@ impl Page {
             }
             // From a page that is held, one that stands on another history shows no way.
             Err(why) if held.is_some() => {
-                shared.charge(peer, Charge::Withheld);
+                if !matches!(why, ChainRefusal::TooFewKnown { .. }) {
+                    shared.charge(peer, Charge::Withheld);
+                }
                 let seal = self.seen.get(peer).map(|seen| seen.standing.seal);
                 seal.into_iter().for_each(|seal| self.ask_evidence(peer, at, seal, shared));
                 self.pause(peer, shared);
-                let _ = why;
             }
             Err(why) => shared.lied(peer, format!("its certificates: {why}")),
         }
@@ -302,6 +303,10 @@ impl Page {
             if fetch.is_complete() || far.asks >= FAR_ASKS_MAX || fetch.waiting() == 0 {
                 return;
             }
+            if let Some(at) = self.has_no_room(shared.now.ticks) {
+                return self.wake(at);
+            }
+            let Some(far) = &self.far else { return };
             let missed = far.missed.clone();
             let from = far.from;
             let mut peers = self.usable(shared.now.ticks, |seen| seen.standing.height >= from);
@@ -316,13 +321,18 @@ impl Page {
                 }
                 return;
             };
+            let bytes_max = self.part_bytes_max();
+            let count = self.parts_max(bytes_max);
             let Some(far) = &mut self.far else { return };
             let Some(fetch) = &mut far.fetch else { return };
-            let wants = fetch.next(PARTS_ASKED_MAX);
+            let wants = fetch.next(count);
             let paths: Vec<_> = wants.iter().map(|want| want.path.clone()).collect();
             let parts: Vec<Part> = wants
                 .into_iter()
-                .map(|want| Part { path: want.path, hash: want.hash, bytes_max: want.bytes_max })
+                .map(|Want { path, hash, bytes_max: most }| {
+                    let bytes_max = most.min(bytes_max);
+                    Part { path, hash, bytes_max }
+                })
                 .collect();
             far.asks += 1;
             let request = Request::Subtrees(Parts { page: self.id, parts });
@@ -395,12 +405,13 @@ impl Page {
         }
     }
 
-    /// A peer has none of the parts: it lied if it is at that very seal, and else has gone on.
+    /// A peer has none of the parts: it has gone on, and where it is now is on its way or was lost. It is not
+    /// asked for any more of this state.
     fn lacks_parts(&mut self, peer: &PublicKey, shared: &mut Shared) {
         let target = self.far.as_ref().and_then(|far| far.target.as_ref());
         let seal = target.map(|target| target.known.head.seal);
         if self.seen.get(peer).is_some_and(|seen| Some(seen.standing.seal) == seal) {
-            shared.charge(peer, Charge::Withheld);
+            self.ask(peer, Request::Standings(vec![self.id]), shared);
             self.pause(peer, shared);
         }
     }

@@ -13,7 +13,7 @@ use djdns::{
     daemon::whole::WholePage,
     discovery::Packet,
     dns::{
-        PageMeta, Transport, Upstream, View,
+        Client, PageMeta, Service, Transport, Upstream, View,
         forward::{
             exchange::Question,
             reply::{self, Asked, Response},
@@ -21,6 +21,7 @@ use djdns::{
         },
         path::Path,
         respond, respond_at_once,
+        transfer::{Algorithm, Key, Rules, Sealed, Transfers, tsig},
     },
     governance::{
         Governance,
@@ -61,7 +62,7 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("attestation_admit", attestation_admit),
@@ -76,6 +77,7 @@ pub const TARGETS: [Target; 22] = [
     ("zonefile_read", zonefile_read),
     ("rdata_text", rdata_text),
     ("dns_respond", dns_respond),
+    ("signed_request", signed_request),
     ("control_request", control_request),
     ("upstream_response", upstream_response),
     ("dot_stream", dot_stream),
@@ -328,6 +330,50 @@ pub fn dns_respond(bytes: &[u8]) {
         assert_eq!(message.metadata.id.to_be_bytes(), bytes[..2]);
         let fits = response.len() <= usize::from(UDP_ANSWER_BYTES_MAX);
         assert!(fits || transport != Transport::Udp, "{} bytes", response.len());
+    }
+}
+
+/// A signature is taken off and put on again as the same, and whatever is asked with one gets answers
+/// that are well formed.
+pub fn signed_request(bytes: &[u8]) {
+    let name = Name::parse("mirror").unwrap();
+    let key = Key::new(name, Algorithm::Sha256, &[5; 32]).unwrap();
+    let taken = tsig::take(bytes);
+    if let Ok(Some(read)) = &taken {
+        let _ = read.check(&key, &[], 1_700_000_000);
+    }
+    if bytes.len() < 12 || bytes[10..12] == [0xff, 0xff] {
+        return;
+    }
+    let mut signed = bytes.to_vec();
+    tsig::Signer::of_request(key.clone().into()).sign(&mut signed, 1_700_000_000);
+    if let Ok(None) = taken {
+        let read = tsig::take(&signed).unwrap().unwrap();
+        assert_eq!(read.message, bytes);
+        assert_eq!(read.check(&key, &[], 1_700_000_000), Ok(()));
+    }
+    let transfers = Transfers::new(|| 1_700_000_000);
+    transfers.set_rules(Some(Rules::new(key, Vec::new())));
+    let page = Name::parse("ct").unwrap();
+    for serial in 1..=2 {
+        transfers.put(Id::ZERO, &page, Sealed { serial, state: Trie::default() });
+    }
+    let views = std::sync::Arc::new(std::sync::Arc::new(View::new()).into());
+    let service = Service::new(views, None).with_transfers(transfers);
+    for (bytes, transport) in
+        [(bytes, Transport::Stream), (&signed, Transport::Udp), (&signed, Transport::Stream)]
+    {
+        let client = Client { address: std::net::Ipv4Addr::LOCALHOST.into(), transport };
+        let messages = match service.reply_or_transfer(bytes, client) {
+            Ok(djdns::dns::Reply::Now(message)) => vec![message],
+            Ok(_) => Vec::new(),
+            Err(mut transfer) => std::iter::from_fn(|| service.next_of(&mut transfer)).collect(),
+        };
+        for message in messages {
+            let fits = message.len() <= usize::from(UDP_ANSWER_BYTES_MAX);
+            assert!(fits || transport == Transport::Stream, "{} bytes", message.len());
+            assert!(tsig::take(&message).is_ok(), "{message:02x?}");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use djdns::{
     beacon::Beacon,
     control::request::Request,
     discovery::Packet,
+    dns::transfer::{Algorithm, Key, tsig::Signer},
     key::SecretKey,
     page::{bundle, name::Name, record::RecordType},
     sync::{Book, How, Moment, Source},
@@ -58,6 +59,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "zonefile_read" => [files("zones", "zone"), files("zones/bad", "zone")].concat(),
         "rdata_text" => texts(),
         "dns_respond" => messages(),
+        "signed_request" => [messages(), signed_requests()].concat(),
         "control_request" => requests(),
         "upstream_response" => responses(),
         "dot_stream" => {
@@ -97,6 +99,26 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         other => panic!("there is no target {other}"),
     }
+}
+
+/// What mirrors ask, signed and not: for the SOA, the page, and what changed.
+fn signed_requests() -> Vec<Vec<u8>> {
+    let soa = djdns::page::apex::soa_rdata(1);
+    let changes = [&[0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, soa.len() as u8][..], &soa].concat();
+    let ask = |qtype: u8, rest: &[u8]| {
+        let counts = [0, 7, 0, 0, 0, 1, 0, 0, 0, u8::from(!rest.is_empty()), 0, 0];
+        [&counts[..], b"\x02ct\0\0", &[qtype, 0, 1], rest].concat()
+    };
+    let plain = [ask(6, &[]), ask(1, &[]), ask(252, &[]), ask(251, &changes)];
+    let name = Name::parse("mirror").unwrap();
+    let key = Key::new(name, Algorithm::Sha256, &[5; 32]).unwrap();
+    let sign = |request: &Vec<u8>| {
+        let mut request = request.clone();
+        Signer::of_request(key.clone().into()).sign(&mut request, 1_700_000_000);
+        request
+    };
+    let signed: Vec<Vec<u8>> = plain.iter().map(sign).collect();
+    [&plain[..], &signed].concat()
 }
 
 fn files(folder: &str, extension: &str) -> Vec<Vec<u8>> {

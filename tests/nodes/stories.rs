@@ -313,6 +313,21 @@ fn trust_in_a_page_that_is_not_here_is_taken_back() {
     assert!(node.try_types(&["page", "forget", "club", "--untrust"]).is_err());
 }
 
+/// T2: a trusted page that is forgotten is fetched again by itself; where the trust went with it, it is not.
+#[test]
+fn a_trusted_page_that_is_forgotten_comes_back_without_a_question() {
+    let one = Node::start(&[]);
+    let page = one.founds("club", ZONE);
+    let two = Node::start(&[&one.reached_at]);
+    two.types(&["page", "join", "club", &page]);
+    two.says(&["page", "list"], "club.");
+    two.types(&["page", "forget", "club", "--yes"]);
+    two.says(&["page", "list"], "club.");
+    two.types(&["page", "forget", "club", "--yes", "--untrust"]);
+    two.says(&["status"], "connected to 1 node");
+    assert!(!two.types(&["page", "list"]).contains("club."));
+}
+
 /// A node is met by a name that has its address in a page here, of which no other resolver knows.
 #[test]
 fn a_node_is_met_where_a_page_here_says_that_it_is() {

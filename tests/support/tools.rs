@@ -101,7 +101,8 @@ impl Server {
         self.child.id()
     }
 
-    fn said(&self) -> String {
+    /// What it said, in its log and on standard error.
+    pub fn said(&self) -> String {
         let files = ["stderr", "log"].map(|file| self.folder.path().join(file));
         files.map(|file| fs::read_to_string(file).unwrap_or_default()).concat()
     }

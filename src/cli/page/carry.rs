@@ -37,10 +37,11 @@ pub struct Carry {
 
 /// Drop a page: everything that is held of it.
 ///
-/// One that is trusted comes back from other nodes that have it: --untrust takes the trust back as well,
-/// also where nothing is here yet. Others do not come back by themselves. To decide between two histories of one page, forget it and import
-/// the one you choose; that is not remembered, and a bundle of the other, carried later, forks the
-/// page again. A node that sealed for somebody on one of them signs twice when it seals on the
+/// One that is trusted is fetched again at once, from a node that is connected and has it, or as soon as one
+/// is: --untrust takes the trust back as well, also where nothing is here yet. Others come back when a name
+/// below them is asked for. To decide between two histories of one page, forget it with --untrust, import
+/// the one you choose and trust it again; that is not remembered, and a bundle of the other, carried later,
+/// forks the page again. A node that sealed for somebody on one of them signs twice when it seals on the
 /// other: have its participants name another node first. What was founded, said or sealed on this
 /// machine may be nowhere else: that is asked on a terminal, and elsewhere wants --yes.
 #[derive(Args)]
@@ -59,6 +60,7 @@ pub struct Forget {
 
 impl Carry {
     pub fn run(self, context: &mut Context) -> Outcome {
+        context.may_found();
         let Some(bytes) = zone::read_if(&self.file, bundle::is_bundle)? else {
             return Err(Fault::refused(format!(
                 "{} is no bundle: `djdns page export P --format bundle` writes one",
@@ -214,19 +216,22 @@ fn gone(forgotten: &Forgotten) -> String {
 
 /// What stops resolving.
 fn warning(forgotten: &Forgotten) -> Option<String> {
+    if let Some(trusted) = forgotten.trusted.as_ref().filter(|_| !forgotten.demonstration) {
+        return Some(format!(
+            "warning: it is still trusted for {trusted}, so it is fetched again from a node that has it, and \
+             until it is here nothing below {trusted} resolves: `djdns page forget {trusted} --untrust` ends \
+             that, and `djdns page join {trusted} PAGE-ID` names another"
+        ));
+    }
     let back = match forgotten.demonstration {
-        false => "the page is brought again",
+        false => {
+            "it is here again: it is fetched when a name below it is asked for, from a node that has it"
+        }
         true => {
             "another page takes its place: one of the demonstration is taken from no bundle, \
                  and comes back only in a new data directory (`--data-dir`)"
         }
     };
-    if let Some(trusted) = forgotten.trusted.as_ref().filter(|_| forgotten.unfinished) {
-        return Some(format!(
-            "warning: it is still trusted for {trusted}, so it is fetched again: `djdns page forget {trusted} \
-             --untrust` ends that"
-        ));
-    }
     if let Some(trusted) = &forgotten.trusted {
         return Some(format!(
             "warning: it is still trusted for {trusted}, so nothing below that resolves until {back}, \
@@ -315,8 +320,13 @@ mod tests {
         let check = |trusted, linked, expect| check_of(false, trusted, linked, expect);
         check(None, false, None);
         check_of(true, None, true, Some("until another page takes its place"));
-        check(None, true, Some("ct. is still linked above"));
-        check(Some("ct."), true, Some("still trusted for ct."));
+        check(
+            None,
+            true,
+            Some("until it is here again: it is fetched when a name below it is asked for"),
+        );
+        check(Some("ct."), true, Some("still trusted for ct., so it is fetched again"));
+        check_of(true, Some("ct."), true, Some("until another page takes its place"));
     }
 
     #[test]
@@ -332,7 +342,7 @@ mod tests {
             };
             assert!(gone(&forgotten).starts_with(expect), "{forgotten:?}");
             let is_fetched = warning(&forgotten).is_some_and(|said| said.contains("fetched again"));
-            assert_eq!(is_fetched, unfinished && name.is_some());
+            assert_eq!(is_fetched, name.is_some());
         };
         check(Some("ct."), false, "ct. (5f0c) is forgotten");
         check(None, false, "a damaged page (5f0c) is forgotten");

@@ -369,6 +369,7 @@ impl Verify {
 
 impl Join {
     pub fn run(self, context: &mut Context) -> Outcome {
+        context.may_found();
         let Join { name, page } = self;
         if name.labels().last().is_some_and(|label| label == b"localhost") {
             return Err(Fault::refused(format!(

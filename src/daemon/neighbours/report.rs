@@ -9,6 +9,7 @@ use crate::{
         request::Failure,
         running::PeerStats,
     },
+    governance::past::has_expired,
     id::Id,
     key::PublicKey,
     limits::{NETWORK_SILENT, PEERS_LOOK_PATIENCE},
@@ -34,6 +35,20 @@ impl Neighbours {
             machine.book().get(&key).map(Known::addresses)
         });
         known.flatten().unwrap_or_default()
+    }
+
+    /// Whether this node is connected now.
+    pub fn is_connected(&self, key: &PublicKey) -> bool {
+        *key == self.shared.node.key() || self.looks().iter().any(|look| look.key == *key)
+    }
+
+    /// When a node was reached last, in seconds since 1970, if ever and that is remembered.
+    pub fn met(&self, key: &PublicKey) -> Option<u64> {
+        let key = *key;
+        let known = self.shared.look(PEERS_LOOK_PATIENCE, move |machine| {
+            machine.book().get(&key).map(|known| known.met)
+        });
+        known.flatten().filter(|met| *met > 0)
     }
 
     /// `djdns peers`.
@@ -103,8 +118,10 @@ impl Neighbours {
         );
         let beside = self.alongside();
         let postponed = beside.iter().filter_map(|(page, one)| Some((page, one.postponed?)));
-        troubles
-            .extend(postponed.map(|(page, seal)| postponed_words(&self.page_name(page), &seal)));
+        let now = self.shared.node.now();
+        troubles.extend(
+            postponed.map(|(page, seal)| postponed_words(&self.page_name(page), &seal, now)),
+        );
         let followed = beside.values().filter(|one| one.peers > 0);
         let (pages, connected) = (followed.clone().count(), self.looks().len());
         let pages_in_step = followed.filter(|one| one.in_step).count();
@@ -214,13 +231,19 @@ fn alongside(progress: &Progress) -> Alongside {
     }
 }
 
-/// That a seal is not due, and what that means, for `djdns status`.
-fn postponed_words(name: &str, seal: &PostponedSeal) -> String {
+/// That a seal is not due, and what that means, for `djdns status`. One that is dated so far ahead ended what
+/// was said before it (T7, G10).
+fn postponed_words(name: &str, seal: &PostponedSeal, now: u64) -> String {
     let words = seal.words();
-    match seal.here {
-        true => format!("{name} goes on here: {words}, and what is said passes meanwhile"),
-        false => format!("{name} is behind: {words}, and what is said passes meanwhile"),
-    }
+    let how = if seal.here { "goes on here" } else { "is behind" };
+    let meanwhile = match has_expired(now, seal.time) {
+        false => "and what is said passes meanwhile".to_owned(),
+        true => "and as that is 30 days or more ahead, nothing counts on both sides meanwhile: what is said \
+                 where it is held is ended where it is not, and the other way round. Its hosts' clocks may \
+                 be wrong"
+            .to_owned(),
+    };
+    format!("{name} {how}: {words}, {meanwhile}")
 }
 
 fn how_word(how: How) -> &'static str {
@@ -265,6 +288,7 @@ fn clock_words(facts: &Facts) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::OPERATION_LIFE;
 
     #[test]
     fn how_it_stands_with_other_nodes_is_said_in_words() {
@@ -293,10 +317,11 @@ mod tests {
 
     #[test]
     fn a_seal_that_is_not_due_is_named_with_its_date_and_who_holds_it() {
-        let said = |here| {
+        let said_of = |here, ahead| {
             let seal = PostponedSeal { height: 13, time: 1_795_742_520, here };
-            postponed_words("club.", &seal)
+            postponed_words("club.", &seal, seal.time - ahead)
         };
+        let said = |here| said_of(here, OPERATION_LIFE.as_secs() - 1);
         assert_eq!(
             said(false),
             "club. is behind: the seal at height 13 is dated 2026-11-27T01:22:00Z, it is held until then, and \
@@ -307,6 +332,11 @@ mod tests {
             "club. goes on here: the seal at height 13 is dated 2026-11-27T01:22:00Z, other nodes hold it until \
              then, and what is said passes meanwhile"
         );
+        for here in [false, true] {
+            let said = said_of(here, OPERATION_LIFE.as_secs());
+            assert!(said.contains("nothing counts on both sides meanwhile"), "{said}");
+            assert!(!said.contains("passes"), "{said}");
+        }
     }
 
     #[test]

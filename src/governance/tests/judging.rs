@@ -140,7 +140,7 @@ fn only_a_fresh_proposal_is_held_against_ones_own_walk() {
     let mut more = page.clone();
     let rival = set(&page, 4, 0, "brick", brick(&page), a(7));
     pass(&mut more, &rival, &[1, 2, 3]);
-    let register = SealRefusal::Register(owner("brick").to_string());
+    let register = SealRefusal::Register(format!("`{}`", owner("brick")));
     assert_eq!(judge(&more, Some(100)), Some(register));
     assert_eq!(judge(&more, None), None);
     let less = hosted(5, 4);

@@ -53,6 +53,17 @@ proptest! {
     }
 
     #[test]
+    fn a_walk_goes_on_after_any_key(map in map(), key in key()) {
+        let trie = trie(&map);
+        let found: Map = trie.after(Some(&key)).map(|(key, value)| (*key, value.to_vec())).collect();
+        let mut expect = map.clone();
+        expect.retain(|other, _| *other > key);
+        prop_assert_eq!(found, expect);
+        let order: Vec<Id> = trie.after(None).map(|(key, _)| *key).collect();
+        prop_assert!(order.is_sorted() && order.len() == map.len());
+    }
+
+    #[test]
     fn a_proof_shows_the_value_or_its_absence_and_nothing_else(map in map(), key in key()) {
         let trie = trie(&map);
         let proof = trie.prove(&key);

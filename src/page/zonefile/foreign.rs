@@ -82,25 +82,10 @@ impl<'a> Neighbours<'a> {
     /// Whether other software would refuse the whole zone because of this record, the `nth` of
     /// its set at the entry with this index.
     pub fn refused(&self, index: usize, rtype: RecordType, nth: usize, data: &Rdata) -> bool {
-        let entry = &self.entries[index];
-        OBSOLETE.contains(&rtype.0)
-            // Half a signed zone is a broken one, and reading leaves these aside otherwise.
-            || rtype.is_dnssec_made()
-            || self.is_below_dname(&entry.key)
-            || match rtype {
-                RecordType::NS => self.dead_ends.contains(&(index, nth)),
-                // A delegation hides the DNAME beside it (RFC 6672 section 2.4).
-                RecordType::DNAME => entry.sets.get(RecordType::NS).is_some(),
-                // The parent holds a zone's DS (RFC 4035 section 2.4); Knot knows four digests.
-                RecordType::DS => entry.owner.is_apex() || !matches!(data.0.get(3), Some(1..=4)),
-                // The root page's server has addresses of its own there.
-                RecordType::CNAME => self.page.is_root() && entry.owner.wire() == server(),
-                // Without a key: BIND reads no such line, though RFC 4025 section 3.1 has it.
-                RecordType::IPSECKEY => data.0.get(2) == Some(&0),
-                // "No key" with a key after it (RFC 2535 section 3.1.2).
-                RecordType::KEY => data.0.first().is_some_and(|flags| flags >> 6 == 3),
-                _ => false,
-            }
+        let Keyed { owner, sets, key } = &self.entries[index];
+        refused_alone(self.page, owner, sets, rtype, data)
+            || self.is_below_dname(key)
+            || rtype == RecordType::NS && self.dead_ends.contains(&(index, nth))
     }
 
     /// Whether a name lies below a DNAME, where nothing is ever found (RFC 6672 section 2.4).
@@ -188,6 +173,33 @@ impl<'a> Neighbours<'a> {
     }
 }
 
+/// Whether other software would refuse a whole zone because of this record of an entry, whatever else the
+/// zone has.
+pub fn refused_alone(
+    page: &Name,
+    owner: &Owner,
+    sets: &RecordSets,
+    rtype: RecordType,
+    data: &Rdata,
+) -> bool {
+    OBSOLETE.contains(&rtype.0)
+        // Half a signed zone is a broken one, and reading leaves these aside otherwise.
+        || rtype.is_dnssec_made()
+        || match rtype {
+            // A delegation hides the DNAME beside it (RFC 6672 section 2.4).
+            RecordType::DNAME => sets.get(RecordType::NS).is_some(),
+            // The parent holds a zone's DS (RFC 4035 section 2.4); Knot knows four digests.
+            RecordType::DS => owner.is_apex() || !matches!(data.0.get(3), Some(1..=4)),
+            // The root page's server has addresses of its own there.
+            RecordType::CNAME => page.is_root() && owner.wire() == server(),
+            // Without a key: BIND reads no such line, though RFC 4025 section 3.1 has it.
+            RecordType::IPSECKEY => data.0.get(2) == Some(&0),
+            // "No key" with a key after it (RFC 2535 section 3.1.2).
+            RecordType::KEY => data.0.first().is_some_and(|flags| flags >> 6 == 3),
+            _ => false,
+        }
+}
+
 /// The keys of the names above, the highest first, without the page itself.
 fn ancestors(key: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = key.iter().enumerate().filter(|(_, byte)| **byte == 0);
@@ -200,7 +212,7 @@ fn has_address(sets: Option<&RecordSets>) -> bool {
 }
 
 /// The root page's made server, as the wire form of an owner.
-pub(super) fn server() -> &'static [u8] {
+pub fn server() -> &'static [u8] {
     apex::SERVER.strip_suffix(&[0]).unwrap_or_default()
 }
 

@@ -4,7 +4,7 @@ use super::{people::*, town::*};
 use crate::{
     governance::{Governance, statement::Statement},
     id::Id,
-    limits::{BEHIND_TIME, SEAL_AHEAD},
+    limits::{BEHIND_TIME, CLOCK_LOOK, SEAL_AHEAD},
     sync::{Input, Postponed},
 };
 
@@ -138,5 +138,58 @@ fn what_counts_at_one_height_only_stays_there_and_costs_nobody_anything() {
     assert!(serves(&town, 0, &id, "only", 9) && serves(&town, 0, &id, "ahead", 1));
     assert!((1..3).all(|n| !serves(&town, n, &id, "only", 9)));
     assert!((0..3).all(|n| serves(&town, n, &id, "held", 2)));
+    nobody_is_to_blame(&town);
+}
+
+/// T7 accepts: a seal that was held by a clock that was two days slow, once that is set right.
+#[test]
+fn who_sets_a_slow_clock_right_is_in_step_within_seconds() {
+    let page = page(3);
+    let id = page.page().id();
+    let mut town = Town::new(2, 7);
+    town.houses.iter().for_each(|house| house.shelf.put(&page));
+    town.line();
+    hosting(&page).iter().for_each(|said| say(&mut town, 0, said));
+    town.houses[1].clock_off = -2 * 24 * 3600;
+    let now = town.unix();
+    seal(&mut town, &id, now);
+    town.run(300_000);
+    assert_eq!([0, 1].map(|n| height(&town, n, &id)), [1, 0]);
+    town.houses[1].clock_off = 0;
+    town.until(CLOCK_LOOK.as_millis() as u64 + 2000, |town| height(town, 1, &id) == 1);
+    nobody_is_to_blame(&town);
+}
+
+/// N5 accepts: seals that were held come due when there are more than are handed on, and the state is taken.
+/// Nobody is blamed for what a jump left behind.
+#[test]
+fn more_seals_than_are_handed_on_come_due_and_nobody_is_to_blame() {
+    let (mut town, page) = split();
+    let id = page.page().id();
+    town.run(30_000);
+    for n in 0..70 {
+        let now = town.houses[0].shelf.page(&id);
+        pass(&mut town, 0, &now, 100 + n, "often", n as u8);
+        sealed_again(&mut town, &id);
+        town.run(1_000);
+    }
+    // Somebody else has said something meanwhile.
+    pass(&mut town, 2, &page, 1, "held", 2);
+    // By this clock they are due a little later, when the host has gone on.
+    town.houses[2].clock_off = -20;
+    let left =
+        town.houses[0].shelf.page(&id).page().head().time - town.unix() - SEAL_AHEAD.as_secs();
+    town.run(left * 1000 - 30_000);
+    for n in 0..5 {
+        let now = town.houses[0].shelf.page(&id);
+        pass(&mut town, 0, &now, 200 + n, "often", n as u8);
+        seal(&mut town, &id, now.page().head().time + 60);
+        town.run(5_000);
+    }
+    town.until(3_000_000, |town| {
+        let height = height(town, 0, &id);
+        (1..3).all(|n| self::height(town, n, &id) == height)
+    });
+    town.run(600_000);
     nobody_is_to_blame(&town);
 }

@@ -1,7 +1,11 @@
 //! Pages that are wanted, pages that are far behind, and nodes that are found through others (N2, N5, P6,
 //! D5, D6).
 
-use super::{people::*, stories::seal_often, town::*};
+use super::{
+    people::*,
+    stories::{seal_again, seal_often},
+    town::*,
+};
 use crate::{
     governance::Governance,
     id::Id,
@@ -138,6 +142,67 @@ fn who_is_far_behind_takes_the_state_and_only_what_differs() {
     (0..2).for_each(|n| assert_eq!(town.named(n), []));
 }
 
+/// T5 accepts: who took the state and has no seal below it to show, although it is asked for its own.
+/// T4 accepts: a seal that is known from the window that came with the state, as one of the same history.
+#[test]
+fn who_jumped_is_not_charged_with_the_seals_that_it_jumped_over() {
+    let page = page(30);
+    let mut town = Town::new(4, 36);
+    town.is_open = false;
+    town.houses.iter().for_each(|house| house.shelf.put(&page));
+    seal_often(&mut town, &page, 70);
+    town.join(0, 1);
+    town.until(60_000, |town| is_same(town, 0, 1, &page));
+    town.part(0, 1);
+    seal_again(&mut town, &page);
+    town.join(0, 2);
+    town.until(60_000, |town| is_same(town, 0, 2, &page));
+    let paused = Wish { pace: Pace::Paused, bytes_max: None, bytes_per_second_max: None };
+    town.input(1, Input::Wish { page: page.page().id(), wish: paused });
+    town.join(1, 2);
+    town.run(600_000);
+    for (n, house) in town.houses.iter().enumerate() {
+        assert_eq!(town.named(n), []);
+        let faults = house.sync.peers().into_iter().flat_map(|peer| peer.faults);
+        assert_eq!(faults.collect::<Vec<_>>(), []);
+        let stuck = house.events.iter().filter(|event| matches!(event, Event::Stuck { .. }));
+        assert_eq!(stuck.count(), 0, "{:?}", house.events);
+    }
+}
+
+/// N5 accepts: what a seal lists, of who has it, although who took the state is asked as well and is not charged.
+#[test]
+fn who_took_the_state_is_not_charged_with_what_its_seals_list() {
+    let page = page(30);
+    let mut is_asked = 0;
+    for seed in 0..6 {
+        let mut town = Town::new(3, 370 + seed);
+        town.is_open = false;
+        town.houses.iter().for_each(|house| house.shelf.put(&page));
+        seal_often(&mut town, &page, 60);
+        let (first, others) = town.houses.split_at_mut(2);
+        others[0].shelf.copy(&first[0].shelf, &page.page().id());
+        (0..10).for_each(|_| seal_again(&mut town, &page));
+        town.join(0, 1);
+        town.until(60_000, |town| is_same(town, 0, 1, &page));
+        town.part(0, 1);
+        // It has an open operation, so that nothing comes with the seals.
+        let now = town.houses[2].shelf.page(&page.page().id());
+        town.houses[2].shelf.say(&proposal(&now, 2, 9, "mine", 9));
+        town.houses[2].asked = 0;
+        (0..2).for_each(|n| town.join(n, 2));
+        town.until(120_000, |town| is_same(town, 0, 2, &page));
+        town.run(60_000);
+        is_asked += town.houses[2].asked;
+        for (n, house) in town.houses.iter().enumerate() {
+            assert_eq!(town.named(n), []);
+            let faults = house.sync.peers().into_iter().flat_map(|peer| peer.faults);
+            assert_eq!(faults.collect::<Vec<_>>(), [], "house {n}, seed {seed}");
+        }
+    }
+    assert!(is_asked > 6 * 3);
+}
+
 /// N5 accepts: a download goes on where it ended, after a restart.
 #[test]
 fn a_download_goes_on_after_a_restart() {
@@ -203,6 +268,48 @@ fn a_page_that_nobody_has_is_given_up() {
     town.run(90_000);
     let why = "no peer has it".to_owned();
     assert!(town.said(0, &Event::GaveUp { page, why }));
+}
+
+/// N8 accepts: a page that may take so many bytes in a second, from the first on, in the time which that takes.
+/// N8 refuses: to ask for more than that, whatever is under way.
+#[test]
+fn a_page_is_fetched_no_faster_than_it_may_be() {
+    let page = page(6000);
+    let id = page.page().id();
+    let check = |rate: Option<u64>| {
+        let mut town = Town::new(3, 38);
+        town.is_open = false;
+        town.houses[0].shelf.put(&page);
+        seal_often(&mut town, &page, 3);
+        let now = town.houses[0].shelf.page(&id);
+        talk(&now, 60).iter().for_each(|said| town.houses[0].shelf.say(said));
+        let (first, others) = town.houses.split_at_mut(1);
+        others[0].shelf.copy(&first[0].shelf, &id);
+        (0..2).for_each(|n| town.join(2, n));
+        town.run(1000);
+        let wish = Wish { pace: Pace::Live, bytes_max: None, bytes_per_second_max: rate };
+        want(&mut town, 2, id, name());
+        town.input(2, Input::Wish { page: id, wish });
+        let took = town.until(600_000, |town| is_same(town, 0, 2, &page));
+        let came = std::mem::take(&mut town.houses[2].came_bytes);
+        let most = came.iter().map(|(begin, _)| {
+            let within = came.iter().filter(|(at, _)| (*begin..begin + 5000).contains(at));
+            within.map(|(_, bytes)| *bytes as u64).sum::<u64>()
+        });
+        let bytes: u64 = came.iter().map(|(_, bytes)| *bytes as u64).sum();
+        (0..3).for_each(|n| assert_eq!(town.named(n), []));
+        (took, bytes, most.max().unwrap())
+    };
+    let (took, bytes, most) = check(None);
+    assert!(took < 5000 && bytes > 100_000 && most > 100_000, "{took} ms, {bytes}, {most}");
+    for rate in [4_000, 20_000] {
+        let (took, bytes, most) = check(Some(rate));
+        // Five seconds, and what a second leaves.
+        // The certificates come in one piece.
+        assert!(most <= 7 * rate + 16_000, "{most} bytes within five seconds at {rate}");
+        let least = bytes.saturating_sub(rate) * 1000 / rate;
+        assert!((least..least * 3 / 2 + 5000).contains(&took), "{took} ms for {bytes} at {rate}");
+    }
 }
 
 /// N8 refuses: a page that is larger than it may be.

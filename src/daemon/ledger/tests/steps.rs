@@ -2,9 +2,12 @@
 
 use super::{street::Street, *};
 use crate::{
-    daemon::carry::carry,
+    control::{report::Superseded, request::Answer},
+    daemon::{carry::carry, field, inbox, status},
     governance::chain::ladder::{Standpoint, climb},
+    limits::SUPERSEDED_TOLD,
     sync::Event,
+    time::date,
 };
 
 fn home(number: u8, clock: &Arc<AtomicU64>) -> Home {
@@ -216,6 +219,50 @@ fn what_was_jumped_over_is_no_place_for_a_fork() {
     street.nobody_lied();
 }
 
+/// T4 accepts: whoever stands at the seal at which a page was taken over here, however long the page, as
+/// the same history.
+#[test]
+fn who_stands_where_a_page_was_taken_over_shows_no_other_history() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &clock, &raw, &id, crate::limits::SEALS_REPLAYED_MAX as u8 + 3);
+    let old = Home::on(a.disk.reboot(KEPT), 11, &clock);
+    let mut street = Street::new([a, home(12, &clock), home(13, &clock)]);
+    street.join(0, 1);
+    street.join(0, 2);
+    for n in [1, 2] {
+        street.want(n, id, "club.ct");
+    }
+    street.run(60);
+    street.part(0, 2);
+    seal(&street.sides[0].home, &id, 200);
+    street.run(60);
+    let heights = [1, 2].map(|n| street.height(n, &id).unwrap());
+    assert_eq!(heights[0], heights[1] + 1);
+    let [b, behind] = street
+        .sides
+        .into_iter()
+        .skip(1)
+        .map(|side| side.home)
+        .collect::<Vec<_>>()
+        .try_into()
+        .ok()
+        .unwrap();
+    // One that took the page over as well, and one that sealed all of it.
+    let mut street = Street::new([b.again(), behind, old]);
+    street.join(0, 1);
+    street.join(0, 2);
+    street.run(600);
+    for n in [1, 2] {
+        street.check_equal(0, n, &id);
+    }
+    let is_wrong = |event: &&Event| matches!(event, Event::Stuck { .. });
+    assert_eq!(street.sides[0].events.iter().find(is_wrong), None);
+    let peers = street.sides[0].sync.peers();
+    assert!(peers.iter().all(|peer| peer.faults.is_empty()), "{peers:?}");
+    street.nobody_lied();
+}
+
 /// T6 accepts: after a restart what peers say, which comes with the open set.
 /// T6 refuses: to serve a page as fresh before that.
 #[test]
@@ -263,6 +310,60 @@ fn a_seal_ahead_of_the_clock_is_taken_when_it_is_due() {
     street.check_equal(0, 1, &id);
     street.check_equal(0, 2, &id);
     street.nobody_lied();
+}
+
+/// G10: an author hears which operation took the place of theirs, before it is sealed and for some days after.
+#[test]
+fn authors_are_told_that_their_operation_was_superseded() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let home = sealer(11, &clock, &raw, &id, 2);
+    let told = |home: &Home, who: u8| {
+        let raw = key(who).public().raw();
+        let Ok(Answer::Inbox(inbox)) = inbox::awaiting(&home.node, raw, home.node.now()) else {
+            panic!("no inbox")
+        };
+        let pages = inbox.pages.into_iter();
+        pages.flat_map(|page| page.superseded).collect::<Vec<Superseded>>()
+    };
+    let lost = home.pass(&id, 201, &[])[0].id().to_string();
+    clock.fetch_add(1, Ordering::Relaxed);
+    let won = home.pass(&id, 202, &[2, 3])[0].id().to_string();
+    let check = |home: &Home, height: Option<u64>| {
+        let rows = told(home, 1);
+        assert_eq!(
+            rows.iter().map(|row| (&row.id, &row.by.id)).collect::<Vec<_>>(),
+            [(&lost, &won)]
+        );
+        assert_eq!(
+            (rows[0].height, rows[0].by.author.clone()),
+            (height, key(1).public().to_string())
+        );
+        assert_eq!(told(home, 2), []);
+    };
+    check(&home, None);
+    clock.fetch_add(61, Ordering::Relaxed);
+    home.node.seal_due();
+    check(&home, Some(3));
+    check(&home.again(), Some(3));
+    clock.fetch_add(SUPERSEDED_TOLD.as_secs() + 1, Ordering::Relaxed);
+    assert_eq!(told(&home, 1), []);
+}
+
+/// T6, T7: its own newest seal, dated ahead, which no other node can name before that.
+#[test]
+fn a_host_says_until_when_its_own_newest_seal_is_held() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let home = sealer(11, &clock, &raw, &id, 2);
+    clock.fetch_sub(7200, Ordering::Relaxed);
+    let page = home.page(&id);
+    let expect =
+        format!("at height 2, is dated {}, and held until then", date(page.page().head().time));
+    let said = status::status(&home.node).stale;
+    assert!(said.len() == 1 && said[0].contains(&expect), "{said:?}");
+    assert!(said[0].contains("is served as stale") && !said[0].contains("may be old"), "{said:?}");
+    assert!(field::report(&home.node, &page).freshness.contains(&expect));
 }
 
 /// A clock that is ahead of the others' stops seals for an hour, however often they say by how much.

@@ -1,0 +1,37 @@
+//! A mirror that stops reading is let go of, and keeps nobody else waiting.
+
+use djdns::{
+    ambient,
+    page::{name::Name, record::RecordType},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+};
+
+use super::sealed::{Primary, Rows, axfr, key, signed};
+
+/// More than the system holds for a reader.
+const NAMES: usize = 600;
+const LONG: usize = 60_000;
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_that_does_not_read_is_let_go_of() {
+    let primary = Primary::start();
+    let page = Name::parse("ct").expect("a name");
+    let long = || vec![(RecordType(65_400), 60, vec![7; LONG])];
+    let rows: Rows = (0..NAMES).map(|n| (format!("name-{n}"), long())).collect();
+    primary.seal(&page, 1, &rows);
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a size");
+    let mut stream = socket.connect(primary.address).await.expect("it listens");
+    let request = signed(axfr(&page), key(), ambient::now());
+    let framed = [&(request.len() as u16).to_be_bytes()[..], &request].concat();
+    stream.write_all(&framed).await.expect("it reads");
+    // Time leaps when nothing else can happen: over the deadline of who does not read.
+    tokio::time::sleep(3 * djdns::limits::DNS_TCP_MESSAGE).await;
+    let mut taken = Vec::new();
+    let _ = stream.read_to_end(&mut taken).await;
+    assert!(taken.len() < NAMES * LONG, "it was closed before its end");
+    assert!(taken.len() > 4096, "it began");
+}
