@@ -35,6 +35,7 @@ mod carry;
 pub mod certificate;
 mod damage;
 pub mod doors;
+mod eviction;
 mod explain;
 mod field;
 mod following;
@@ -233,6 +234,7 @@ fn look_for_others(
             .port_mapping
             .unwrap_or(true)
             .then(crate::network::mapping::Routers::default),
+        asked_max: eviction::USUAL_BOUNDS,
     };
     match Neighbours::start(node, sockets, sought) {
         Ok(neighbours) => Some(neighbours),

@@ -43,6 +43,7 @@ impl Damage {
             demonstration: self.demonstration,
             stale: false,
             alongside: None,
+            kept: None,
         }
     }
 

@@ -59,6 +59,25 @@ pub const JOIN_LOOKED_EVERY: Duration = Duration::from_millis(200);
 pub const MISS_SOUGHT_MAX: usize = 64;
 pub const MISS_REMEMBERED_MAX: usize = 1024;
 
+// Pages that are here only because of questions (N2).
+/// How many (choice: more than a person visits in a month; each is followed, which costs a line of a notice to
+/// every peer, and the memory of a small page).
+pub const ASKED_PAGES_MAX: usize = 1000;
+/// Bytes of their logs together (choice: what a laptop does not miss).
+pub const ASKED_BYTES_MAX: u64 = 1024 * MIB as u64;
+/// Bytes of the state of one, as it is fetched (choice: a million names have less, and four that large have room).
+pub const ASKED_PAGE_BYTES_MAX: u64 = 256 * MIB as u64;
+/// How long one stays that nobody asks for (choice: a month, for what is looked at with each bill; a page that is asked
+/// for again comes back within seconds where anybody has it).
+pub const ASKED_IDLE: Duration = Duration::from_secs(30 * 86_400);
+/// How long the node has to run before one goes for that (choice: a machine that was off for a month is asked first,
+/// and its clock set).
+pub const ASKED_IDLE_REST: Duration = Duration::from_secs(3600);
+/// How often it is looked whether some have to go, beside whenever one came (choice).
+pub const EVICTION_LOOKED_EVERY: Duration = Duration::from_secs(60);
+/// How often it is written when they were asked for, at most (choice: of a month an hour is nothing).
+pub const EVICTION_SAVED_EVERY: Duration = Duration::from_secs(3600);
+
 // Snapshots (N5, T1).
 
 /// Bytes of one piece of a page's state (choice): two thousand hashes, or an entry of the largest size

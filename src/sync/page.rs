@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Event, Held, Ledger, Pace, Verdict, Wish,
+    Event, Held, Ledger, Pace, Verdict, Want, Wish,
     chase::Chase,
     compare::Compare,
     due::Due,
@@ -241,6 +241,28 @@ impl Page {
         true
     }
 
+    /// Bytes that it may take: as somebody wished, or as a page may that only a question wants.
+    pub fn bytes_max(&self) -> Option<u64> {
+        let is_asked = |sought: &&Sought| sought.why == Want::Resolve;
+        let asked = self.sought.as_ref().filter(is_asked).map(|_| ASKED_PAGE_BYTES_MAX);
+        self.wish.bytes_max.or(asked)
+    }
+
+    /// That it is not fetched beyond so many bytes.
+    pub fn too_large_words(&self, max: u64) -> String {
+        let words = format!("it is larger than the {max} bytes that it may take");
+        let wanted = self.sought.as_ref().filter(|_| self.wish.bytes_max.is_none());
+        match wanted {
+            Some(Sought { name, .. }) => {
+                format!(
+                    "{words} while only questions want it: `djdns page join {name} {}` fetches it",
+                    self.id
+                )
+            }
+            None => words,
+        }
+    }
+
     /// Asks a few peers where they stand.
     pub fn ask_standings(&mut self, shared: &mut Shared) {
         let mut known: Vec<PublicKey> = shared.peers.keys().copied().collect();
@@ -253,8 +275,7 @@ impl Page {
 
     /// Asks a peer, as far as the page's wish allows.
     pub fn ask(&mut self, peer: &PublicKey, request: Request, shared: &mut Shared) -> bool {
-        let limit =
-            self.wish.bytes_max.map_or(usize::MAX, |max| max.try_into().unwrap_or(usize::MAX));
+        let limit = self.bytes_max().map_or(usize::MAX, |max| max.try_into().unwrap_or(usize::MAX));
         let bytes_max = request.answer_bytes_max().min(limit.max(ANSWER_BYTES_MAX));
         if let Some(at) = self.has_no_room(shared.now.ticks) {
             self.wake(at);

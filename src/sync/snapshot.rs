@@ -400,9 +400,8 @@ impl Page {
         if let Err(why) = kept {
             return self.lacks_room(why, shared);
         }
-        if self.wish.bytes_max.is_some_and(|max| done > max) {
-            let max = self.wish.bytes_max.unwrap_or_default();
-            self.end_far(format!("it is larger than the {max} bytes that it may take"), shared);
+        if let Some(max) = self.bytes_max().filter(|max| done > *max) {
+            self.end_far(self.too_large_words(max), shared);
         }
     }
 

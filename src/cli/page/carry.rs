@@ -264,6 +264,7 @@ mod tests {
             demonstration: false,
             stale: false,
             alongside: None,
+            kept: None,
         };
         Carried { page, outcome: outcome.to_owned(), statements, seals, brought }
     }

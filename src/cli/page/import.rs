@@ -187,6 +187,7 @@ mod tests {
                 demonstration: false,
                 stale: false,
                 alongside: None,
+                kept: None,
             };
             assert_eq!(hint(&page).as_deref(), expect, "{name}");
         };

@@ -175,6 +175,9 @@ impl Show {
         if !page.demonstration {
             row("followed", follow::words(&report.following));
         }
+        if let Some(kept) = page.kept {
+            row("kept because", remarks::kept(kept));
+        }
         if let Some(beside) = &page.alongside {
             row("other nodes", remarks::beside(page, beside));
         }
