@@ -32,6 +32,7 @@ mod chase;
 mod compare;
 mod due;
 mod early;
+mod loans;
 mod machine;
 mod meet;
 pub mod message;

@@ -178,6 +178,9 @@ pub const LATE_FIRST: Duration = Duration::from_secs(1);
 pub const COMPARES_MAX: usize = 3;
 /// Requests for parts of one page's state at one time (choice: four peers, two each).
 pub const FAR_ASKS_MAX: usize = 8;
+/// Requests for parts of one page's state at one time that were asked of another before, who is late (choice: on
+/// a line that is slow, and not silent, half as much is asked for twice).
+pub const FAR_HEDGES_MAX: usize = 4;
 /// Parts of a state in one request (choice: with the largest pieces 4 MiB; each answer is made durable by
 /// itself, so that few are better).
 pub const PARTS_ASKED_MAX: usize = 48;

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::{
     Event, Held, Ledger, Refused, Stashed,
     early::is_due,
+    loans::Loans,
     message::{Above, At, Part, Parts, Request},
     page::{Page, Seen},
     parts,
@@ -44,7 +45,7 @@ pub struct Far {
     state: Option<Trie>,
     window: Option<(Window, PublicKey)>,
     window_asked: Hedged,
-    asks: usize,
+    loans: Loans,
     /// Who lacks a part of it.
     missed: BTreeSet<PublicKey>,
 }
@@ -101,7 +102,7 @@ impl Far {
             state: None,
             window: None,
             window_asked: Hedged::default(),
-            asks: 0,
+            loans: Loans::default(),
             missed: BTreeSet::new(),
         }
     }
@@ -300,8 +301,11 @@ impl Page {
         loop {
             let Some(far) = &self.far else { return };
             let Some(fetch) = &far.fetch else { return };
-            if fetch.is_complete() || far.asks >= FAR_ASKS_MAX || fetch.waiting() == 0 {
+            if fetch.is_complete() {
                 return;
+            }
+            if fetch.waiting() == 0 || far.loans.count() >= FAR_ASKS_MAX {
+                return self.hedge_parts(shared);
             }
             if let Some(at) = self.has_no_room(shared.now.ticks) {
                 return self.wake(at);
@@ -314,12 +318,12 @@ impl Page {
             let Some(peer) = shared.best(peers.iter().copied()) else {
                 let Some(far) = &mut self.far else { return };
                 // The state is nowhere as it was: it has gone on.
-                if peers.is_empty() && far.asks == 0 {
+                if peers.is_empty() && far.loans.count() == 0 {
                     far.target = None;
                     far.missed.clear();
                     self.wake(shared.now.ticks + 1000);
                 }
-                return;
+                return self.hedge_parts(shared);
             };
             let bytes_max = self.part_bytes_max();
             let count = self.parts_max(bytes_max);
@@ -334,15 +338,44 @@ impl Page {
                     Part { path, hash, bytes_max }
                 })
                 .collect();
-            far.asks += 1;
-            let request = Request::Subtrees(Parts { page: self.id, parts });
-            if !self.ask(&peer, request, shared) {
+            let late_at = shared.late_at(&peer);
+            let parts = Parts { page: self.id, parts };
+            if !self.ask(&peer, Request::Subtrees(parts.clone()), shared) {
                 let Some(far) = &mut self.far else { return };
-                far.asks -= 1;
                 let fetch = far.fetch.iter_mut();
                 fetch.for_each(|fetch| paths.iter().for_each(|path| fetch.failed(path)));
                 return self.wake(shared.now.ticks + 1000);
             }
+            let Some(far) = &mut self.far else { return };
+            far.loans.lend(&peer, parts, late_at, shared.now.ticks);
+        }
+    }
+
+    /// Asks another for parts that are late.
+    fn hedge_parts(&mut self, shared: &mut Shared) {
+        let now = shared.now.ticks;
+        loop {
+            let room_at = self.has_no_room(now);
+            let Some(far) = &mut self.far else { return };
+            let Some(fetch) = &far.fetch else { return };
+            far.loans.next_late(now).into_iter().for_each(|at| self.look_at = self.look_at.min(at));
+            let Some((owing, parts)) = far.loans.late(now, fetch) else { return };
+            if let Some(at) = room_at {
+                return self.wake(at);
+            }
+            let (missed, from, late) = (far.missed.clone(), far.from, shared.late());
+            let mut peers = self.usable(now, |seen| seen.standing.height >= from);
+            peers.retain(|peer| {
+                *peer != owing && !missed.contains(peer) && !late.contains_key(peer)
+            });
+            let Some(peer) = shared.best(peers) else { return };
+            let parts = Parts { page: self.id, parts };
+            let late_at = shared.late_at(&peer);
+            if !self.ask(&peer, Request::Subtrees(parts.clone()), shared) {
+                return self.wake(now + 1000);
+            }
+            let Some(far) = &mut self.far else { return };
+            far.loans.hedge(&owing, &peer, parts, late_at, now);
         }
     }
 
@@ -356,17 +389,24 @@ impl Page {
         ledger: &dyn Ledger,
     ) {
         let Some(far) = &mut self.far else { return };
-        far.asks = far.asks.saturating_sub(1);
-        let Some(fetch) = &mut far.fetch else { return };
         let is_answer = items.is_some();
+        far.loans.over(peer, asked, is_answer, shared.now.ticks);
+        let Some(fetch) = &mut far.fetch else { return };
         let items = items.unwrap_or_default();
         let mut leaves = Vec::new();
         let mut fault = None;
         let mut came = 0;
         for (at, part) in asked.parts.iter().enumerate() {
             let bytes = items.get(at).map_or(&[][..], |item| &item.0);
+            if !fetch.lacks(&part.path, &part.hash) {
+                // Another was faster, or it was for an earlier root.
+                came += usize::from(!bytes.is_empty());
+                continue;
+            }
             if bytes.is_empty() {
-                fetch.failed(&part.path);
+                if !far.loans.asks(&part.path) {
+                    fetch.failed(&part.path);
+                }
                 continue;
             }
             let taken = parts::read(bytes, PIECE_SHOWN_BYTES_MAX)
@@ -430,7 +470,8 @@ impl Page {
             return;
         }
         let mut peers = self.usable(shared.now.ticks, |seen| seen.standing.height >= head.height);
-        if waits.asked == 0 && peers.contains(&giver) {
+        let is_late = shared.late().contains_key(&giver);
+        if waits.asked == 0 && peers.contains(&giver) && !is_late {
             peers = vec![giver];
         }
         let others = waits.others(peers.clone(), shared);

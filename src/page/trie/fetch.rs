@@ -110,6 +110,12 @@ impl Fetch {
         Ok(leaves)
     }
 
+    /// Whether a subtree with this hash is lacking there. Another may be, or none, where it was asked of two
+    /// or for an earlier root.
+    pub fn lacks(&self, path: &Path, hash: &Id) -> bool {
+        self.asked.get(path).or_else(|| self.waiting.get(path)) == Some(hash)
+    }
+
     /// A subtree that was not answered: it is asked for again.
     pub fn failed(&mut self, path: &Path) {
         if let Some(hash) = self.asked.remove(path) {

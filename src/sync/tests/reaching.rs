@@ -9,7 +9,7 @@ use super::{
 use crate::{
     governance::Governance,
     id::Id,
-    limits::OUTBOUND_WANTED,
+    limits::*,
     page::name::Name,
     sync::{Book, Event, Input, Ledger, Moment, Output, Pace, Sync, Want, Wish, message::Request},
 };
@@ -86,6 +86,72 @@ fn a_page_is_asked_of_another_while_one_is_silent() {
             let took = town.until(12_000, |town| is_same(town, 1, 2, &page));
             assert!(took < 5000, "{took} ms, seed {seed}, {which}");
             (0..3).for_each(|n| assert_eq!(town.named(n), []));
+        }
+    }
+}
+
+/// Four houses, of which three have a page of many parts; the last is connected to them.
+fn three_have_it(page: &Governance, seed: u64) -> Town {
+    let mut town = Town::new(4, seed);
+    town.is_open = false;
+    town.houses[0].shelf.put(page);
+    seal_often(&mut town, page, 5);
+    for n in 1..3 {
+        let (first, others) = town.houses.split_at_mut(n);
+        others[0].shelf.copy(&first[0].shelf, &page.page().id());
+    }
+    (0..3).for_each(|n| town.join(n, 3));
+    town.run(1000);
+    town
+}
+
+/// T5 accepts: the parts of a state that one of three peers was asked for and does not give, of the others: it
+/// takes longer by what an answer of it is waited for, and two round trips.
+#[test]
+fn parts_of_a_state_are_asked_of_another_while_one_is_silent() {
+    let page = page(6000);
+    let check = |seed: u64, is_killed: bool| {
+        let mut town = three_have_it(&page, 600 + seed);
+        let begun = std::cell::Cell::new(0);
+        let lie: Lie = Box::new(move |request, answer| {
+            // It is killed as soon as it has given a part.
+            let is_part = matches!(request, Request::Subtrees(_));
+            begun.set(begun.get() + usize::from(is_part));
+            (begun.get() < 2 || !is_killed).then_some(answer)
+        });
+        town.houses[0].lie = Some(lie);
+        want(&mut town, 3, page.page().id(), name());
+        let took = town.until(60_000, |town| is_same(town, 1, 3, &page));
+        town.run(30_000);
+        (0..4).for_each(|n| assert_eq!(town.named(n), []));
+        took
+    };
+    let most = LATE_FIRST.as_millis() as u64 + 2 * 160;
+    for seed in 0..6 {
+        let (well, killed) = (check(seed, false), check(seed, true));
+        assert!(killed <= well + most, "{killed} ms, where it takes {well} ms, seed {seed}");
+    }
+}
+
+/// T5 accepts: a peer that gives what was asked of another meanwhile. It is no fault, costs no credit, and the
+/// page is there before.
+#[test]
+fn a_part_of_a_state_that_comes_twice_costs_nobody_anything() {
+    let page = page(6000);
+    for seed in 0..6 {
+        let mut town = three_have_it(&page, 620 + seed);
+        town.houses[0].lag = 4000;
+        want(&mut town, 3, page.page().id(), name());
+        let took = town.until(60_000, |town| is_same(town, 1, 3, &page));
+        town.run(30_000);
+        assert!(took < 4000, "{took} ms, seed {seed}");
+        for n in 0..4 {
+            assert_eq!(town.named(n), [], "seed {seed}");
+            assert_eq!(town.houses[n].closed, [], "seed {seed}");
+        }
+        for peer in town.houses[3].sync.peers() {
+            assert_eq!(peer.faults, [], "seed {seed}");
+            assert!(peer.credit >= CREDIT_FIRST, "{}, seed {seed}", peer.credit);
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct House {
     pub handed: Handed,
     pub events: Vec<Event>,
     pub lie: Option<Lie>,
+    /// By how many milliseconds each of its answers comes later than those of others.
+    pub lag: u64,
     /// How often each statement came here.
     pub came: BTreeMap<Id, usize>,
     pub asked: usize,
@@ -85,6 +87,7 @@ impl Town {
                 sync,
                 events: Vec::new(),
                 lie: None,
+                lag: 0,
                 came: BTreeMap::new(),
                 asked: 0,
                 came_bytes: Vec::new(),
@@ -256,7 +259,7 @@ impl Town {
                         *self.houses[from].came.entry(id).or_default() += 1;
                     }
                 }
-                let delay = 10 + self.chance(70);
+                let delay = 10 + self.chance(70) + self.houses[to].lag;
                 self.houses[from].came_bytes.push((self.ticks, given.len()));
                 let answer = match given.len() > read.answer_bytes_max() {
                     true => Err(AskFailed::Oversize),
