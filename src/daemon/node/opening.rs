@@ -67,29 +67,35 @@ impl Node {
         Ok(())
     }
 
-    /// Reads every page from its log, and shows it.
+    /// Reads every page from its log, and shows it; but those whose logs are read later.
     pub(super) fn load(&self, progress: Progress) -> anyhow::Result<()> {
-        let ids = self.store.pages()?;
+        let mut ids = self.store.pages()?;
+        ids.retain(|id| !self.loading.has(id));
         for (n, id) in ids.iter().enumerate() {
             progress("loading pages", n as u64, ids.len() as u64);
-            match self.reopen(id, progress) {
-                Ok(Found::Page { forks, reopened, stashed, field }) => {
-                    let mut state = self.state();
-                    if !forks.is_empty() {
-                        state.forks.insert(*id, forks);
-                    }
-                    state.fields.insert(*id, field);
-                    state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
-                    drop(state);
-                    self.show_reopened(*reopened);
-                }
-                Ok(Found::Download(stashed)) => {
-                    self.state().downloads.insert(*id, stashed);
-                }
-                Err(error) => self.keep_damage(id, &error),
-            }
+            self.load_page(id, progress);
         }
         Ok(())
+    }
+
+    /// Reads a page from its log, and shows it.
+    pub(in crate::daemon) fn load_page(&self, id: &Id, progress: Progress) {
+        match self.reopen(id, progress) {
+            Ok(Found::Page { forks, reopened, stashed, field }) => {
+                let mut state = self.state();
+                if !forks.is_empty() {
+                    state.forks.insert(*id, forks);
+                }
+                state.fields.insert(*id, field);
+                state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
+                drop(state);
+                self.show_reopened(*reopened);
+            }
+            Ok(Found::Download(stashed)) => {
+                self.state().downloads.insert(*id, stashed);
+            }
+            Err(error) => self.keep_damage(id, &error),
+        }
     }
 
     fn reopen(&self, id: &Id, progress: Progress) -> Result<Found, Reopening> {
