@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bytes::Bytes;
 
 use disk::Disk;
-use frame::{FileHead, Records};
+use frame::{FileHead, Place, Records};
 use index::{Index, IndexFault};
 use lock::Lock;
 use log::{Log, Spot};
@@ -125,8 +125,8 @@ struct Owner {
 }
 
 enum Page {
-    /// Not read yet: see [`Store::check`].
-    Later,
+    /// Not read yet, but it ends here: see [`Store::check`].
+    Later(Place),
     Sound {
         log: Mutex<Log>,
         /// Bytes of the log that are acknowledged; readers go so far.
@@ -179,7 +179,9 @@ impl Store {
         let owner = self.owner()?;
         let _one_at_a_time = lock(&owner.structure);
         match &*owner.page(page)? {
-            Page::Later => opening::check_later(&*self.disk, &self.dir, owner, page, progress),
+            Page::Later(end) => {
+                opening::check_later(&*self.disk, &self.dir, owner, page, *end, progress)
+            }
             Page::Sound { .. } => Ok(Vec::new()),
             Page::Damaged(fault) => Err(fault.clone().into()),
         }
@@ -578,7 +580,7 @@ impl Page {
         match self {
             Page::Sound { log, .. } => Ok(lock(log)),
             Page::Damaged(fault) => Err(fault.clone().into()),
-            Page::Later => Err(StoreError::NotRead),
+            Page::Later(_) => Err(StoreError::NotRead),
         }
     }
 
@@ -587,7 +589,7 @@ impl Page {
         match self {
             Page::Sound { acknowledged, .. } => Ok(acknowledged),
             Page::Damaged(fault) => Err(fault.clone().into()),
-            Page::Later => Err(StoreError::NotRead),
+            Page::Later(_) => Err(StoreError::NotRead),
         }
     }
 }

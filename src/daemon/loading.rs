@@ -155,3 +155,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,26 +82,33 @@ impl Store {
     }
 }
 
-/// The image in the directory of a page, if it is of exactly the log that is there. Where the index knows
-/// a place of the page, it must be the end of that, too.
-pub fn of_log(disk: &dyn Disk, dir: &Path, page: &Id, known: Option<Place>) -> Option<Bytes> {
+/// Where the log in the directory of a page ends, and the image of exactly that log, if there is one. What
+/// the index knows of the page must not be more.
+pub fn of_log(
+    disk: &dyn Disk,
+    dir: &Path,
+    page: &Id,
+    known: Option<Place>,
+) -> Option<(Place, Bytes)> {
     let path = dir.join(IMAGE);
     if !disk.exists(&path).ok()? {
         return None;
     }
     let file = disk.open(&path, Access::Read).ok()?;
     let fits = |place: &Place| {
-        known.is_none_or(|known| known == *place) && ends_at(disk, &dir.join(LOG), place)
+        // The index may lack the newest changes, and is told of none that was not acknowledged.
+        known.is_none_or(|known| known.offset <= place.offset)
+            && ends_at(disk, &dir.join(LOG), place)
     };
-    if read_mark(&*file, page).filter(fits).is_none() {
+    let Some(end) = read_mark(&*file, page).filter(fits) else {
         tracing::debug!(%page, "the image is of another state of the log");
         return None;
-    }
+    };
     let content = read(&*file).ok().flatten();
     if content.is_none() {
         tracing::info!(%page, "the image is damaged, and is not used");
     }
-    content
+    Some((end, content?))
 }
 
 /// Removes the image in the directory of a page, and what an interrupted write left of one.
@@ -110,7 +117,8 @@ pub fn of_log(disk: &dyn Disk, dir: &Path, page: &Id, known: Option<Place>) -> O
 /// The disk's.
 pub fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
     remove_if_there(disk, &dir.join(IMAGE))?;
-    tidy(disk, dir)
+    tidy(disk, dir)?;
+    disk.sync_dir(dir).map_err(failed("sync", dir))
 }
 
 /// Removes what an interrupted write of an image left in the directory of a page.

@@ -43,13 +43,13 @@ pub(super) fn open(
         let known = known.get(&page).copied();
         let dir = opening.pages.join(page.to_string());
         image::tidy(&*disk, &dir)?;
-        let is_taken = takes.as_deref_mut().is_some_and(|takes| {
-            let image = image::of_log(&*disk, &dir, &page, known);
-            image.is_some_and(|image| takes(&page, image))
+        let taken = takes.as_deref_mut().and_then(|takes| {
+            let (end, content) = image::of_log(&*disk, &dir, &page, known)?;
+            takes(&page, content).then_some(Page::Later(end))
         });
-        let here = match is_taken {
-            true => Page::Later,
-            false => opening.page(&page, known, progress)?,
+        let here = match taken {
+            Some(later) => later,
+            None => opening.page(&page, known, progress)?,
         };
         found.insert(page, here);
     }
@@ -117,7 +117,8 @@ impl Opening<'_> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Page, StoreError> {
         let dir = self.pages.join(page.to_string());
-        let (found, passes) = check_log(self.disk, &dir, page, known, &mut self.notices, progress)?;
+        let (found, passes) =
+            check_log(self.disk, &dir, page, (known, known), &mut self.notices, progress)?;
         if !passes {
             self.reason = Some(format!("it did not fit the log of page {page}"));
         }
@@ -196,12 +197,14 @@ pub(super) fn check_later(
     dir: &Path,
     owner: &Owner,
     page: &Id,
+    end: Place,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Notice>, StoreError> {
     let dir = dir.join(PAGES).join(page.to_string());
     let known = owner.with_index(|index| Ok(index.places()?.get(page).copied())).flatten();
     let mut notices = Vec::new();
-    let (found, passes) = check_log(disk, &dir, page, known, &mut notices, progress)?;
+    let places = (known, Some(end));
+    let (found, passes) = check_log(disk, &dir, page, places, &mut notices, progress)?;
     let end = found.log().map(|log| log.end());
     owner.insert(*page, found);
     let end = end?;
@@ -217,13 +220,14 @@ pub(super) fn check_later(
     Ok(notices)
 }
 
-/// Checks the log in the directory of a page, and removes an unfinished last write. Says whether `known`
-/// is a place of it; a page that is damaged has none.
+/// Checks the log in the directory of a page, and removes an unfinished last write. Of the places one is
+/// what the index knows, of which is said whether it is a place of the log (a damaged one has none); all
+/// up to the other was acknowledged.
 fn check_log(
     disk: &dyn Disk,
     dir: &Path,
     page: &Id,
-    known: Option<Place>,
+    (known, acknowledged): (Option<Place>, Option<Place>),
     notices: &mut Vec<Notice>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Page, bool), StoreError> {
@@ -240,8 +244,8 @@ fn check_log(
     };
     let Place { offset, sequence, .. } = log.end();
     if opened.torn_bytes > 0 {
-        // The index is told of a change only after it was acknowledged.
-        if known.is_some_and(|known| known.offset > offset) {
+        // The index is told of a change only after it was acknowledged, and an image is of no other.
+        if acknowledged.is_some_and(|known| known.offset > offset) {
             let what = FaultKind::AcknowledgedLost;
             return damaged(LogFault { path, offset, sequence, what });
         }

@@ -260,26 +260,23 @@ mod tests {
             at in any::<prop::sample::Index>(),
         ) {
             let (page, entries) = of(&changes);
-            let (owner, sets, cap) = at.get(&changes);
-            let mut other = entries.clone();
-            let held = other.get_mut(owner.wire()).unwrap();
-            let was_empty = held.1.is_empty();
-            held.1 = if was_empty {
-                let data = (RecordType::A, 60, vec![1, 2, 3, 4]);
-                RecordSets::gather([data], owner, &name()).unwrap()
-            } else {
-                RecordSets::NONE
-            };
-            prop_assert!(!page.holds(other.values().cloned()));
-            let shorter = Some(cap.unwrap_or(100).min(1));
-            if !was_empty && sets.iter().any(|set| set.ttl > 1) && *cap != shorter {
+            let owner = at.get(&changes).0.wire();
+            let (_, sets, cap) = &entries[owner];
+            let check = |sets: RecordSets, cap: Option<u32>, is_same: bool| {
                 let mut other = entries.clone();
-                let (.., cap) = other.get_mut(owner.wire()).unwrap();
-                let before = cap.unwrap_or(u32::MAX);
-                *cap = shorter;
-                let is_same = entries[owner.wire()].1.iter().all(|set| set.ttl.min(before) == 1);
-                prop_assert_eq!(page.holds(other.values().cloned()), is_same);
-            }
+                let held = other.get_mut(owner).unwrap();
+                (held.1, held.2) = (sets, cap);
+                prop_assert_eq!(page.holds(other.into_values()), is_same);
+                Ok(())
+            };
+            check(sets.clone(), *cap, true)?;
+            let at_other = Owner::parse("x", &name()).unwrap();
+            let data = [(RecordType::AAAA, 60, vec![1; 16])];
+            check(RecordSets::gather(data, &at_other, &name()).unwrap(), *cap, false)?;
+            check(RecordSets::NONE, *cap, sets.is_empty())?;
+            let shown = |set: &RecordSet, cap: Option<u32>| set.ttl.min(cap.unwrap_or(u32::MAX));
+            let is_same = sets.iter().all(|set| shown(set, *cap) == shown(set, Some(1)));
+            check(sets.clone(), Some(1), is_same)?;
         }
 
         #[test]
@@ -288,16 +285,16 @@ mod tests {
             flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
             cut in prop::option::of(any::<prop::sample::Index>()),
         ) {
-            let mut octets = octets(&of(&changes).0).to_vec();
+            let mut read = octets(&of(&changes).0).to_vec();
             if let Some(cut) = cut {
-                octets.truncate(cut.index(octets.len()));
+                read.truncate(cut.index(read.len()));
             }
-            for (at, value) in flips.iter().filter(|_| !octets.is_empty()) {
-                let at = at.index(octets.len());
-                octets[at] = *value;
+            let length = read.len();
+            for (at, value) in flips.iter().filter(|_| length > 0) {
+                read[at.index(length)] = *value;
             }
-            if let Ok(page) = PageView::of_image(&octets.clone().into()) {
-                prop_assert_eq!(&super::tests::octets(&page)[..], &octets[..]);
+            if let Ok(page) = PageView::of_image(&read.clone().into()) {
+                prop_assert_eq!(&octets(&page)[..], &read[..]);
                 page.nodes().for_each(|node| {
                     node.sets().flat_map(|set| set.iter()).for_each(drop);
                     node.link();
