@@ -144,14 +144,13 @@ impl Node {
             let fresh = Field::default().picture(page, self.now()).is_fresh();
             (self.view.load_full(), self.store.mark(id)?, fresh)
         };
-        let kept = self.store.image_mark(id);
         // Of a page with two histories nothing is answered at once.
         let large = view.page(id).filter(|page| page.names() >= IMAGE_NAMES_MIN);
         let image = large.filter(|_| view.trouble(id).is_none()).and_then(|page| page.image(fresh));
         match image {
-            Some(image) if kept != Some(mark) => self.store.set_image(id, &mark, image.parts()),
-            None if kept.is_some() => self.store.remove_image(id),
-            _ => Ok(()),
+            Some(image) => self.store.set_image(id, &mark, image.parts()),
+            None if self.store.image_mark(id).is_some() => self.store.remove_image(id),
+            None => Ok(()),
         }
     }
 }

@@ -92,8 +92,9 @@ impl Table {
             let mut kept: Vec<(u8, &[u8])> = Vec::with_capacity(2 * BUILT);
             while let Some((_, hash, start, end)) = rest.next_if(|(index, ..)| *index == number) {
                 let node = &octets[start..end];
-                kept.retain(|(_, other)| Node(other).owner() != Node(node).owner());
-                kept.push((tag(hash), node));
+                let tag = tag(hash);
+                kept.retain(|(other, at)| *other != tag || Node(at).owner() != Node(node).owner());
+                kept.push((tag, node));
             }
             len += kept.len();
             buckets.push_back(Bucket::of(&kept));

@@ -44,8 +44,8 @@ impl Store {
         read_mark(&*file, page).map(Mark)
     }
 
-    /// Replaces the image of a page by this content, of this state of its log. One of another state than
-    /// the log is in at the next opening is of no use.
+    /// Replaces the image of a page by this content, of this state of its log, unless there is one of that
+    /// already. One of another state than the log is in at the next opening is of no use.
     ///
     /// # Errors
     /// [`StoreError::NoSuchPage`], [`StoreError::ImageTooLarge`], [`StoreError::DiskFull`] and others of
@@ -59,6 +59,9 @@ impl Store {
         let owner = self.owner()?;
         let _one_at_a_time = lock(&owner.images);
         owner.page(page)?;
+        if self.image_mark(page) == Some(*mark) {
+            return Ok(());
+        }
         let dir = self.page_dir(page);
         let (path, new) = (dir.join(IMAGE), new_path(&dir));
         let written = write(&*self.disk, &new, page, &mark.0, content).and_then(|()| {
@@ -107,6 +110,8 @@ pub fn of_log(
     let content = read(&*file).ok().flatten();
     if content.is_none() {
         tracing::info!(%page, "the image is damaged, and is not used");
+        // So that one is written anew.
+        let _ = remove(disk, dir);
     }
     Some((end, content?))
 }

@@ -45,7 +45,12 @@ pub(super) fn open(
         image::tidy(&*disk, &dir)?;
         let taken = takes.as_deref_mut().and_then(|takes| {
             let (end, content) = image::of_log(&*disk, &dir, &page, known)?;
-            takes(&page, content).then_some(Page::Later(end))
+            if takes(&page, content) {
+                return Some(Page::Later(end));
+            }
+            // Written by another version, perhaps: one that is of use can take its place.
+            let _ = image::remove(&*disk, &dir);
+            None
         });
         let here = match taken {
             Some(later) => later,

@@ -191,6 +191,15 @@ fn an_image_of_another_state_of_the_log_is_not_used_and_neither_is_a_damaged_one
         let change = |disk: &FakeDisk| disk.set_bytes(&file(&page, "image"), &bytes);
         check(&format!("byte {at}"), &change, false);
     }
+    {
+        // It is written anew, and of use again.
+        let disk = reboot(&disk);
+        let mut bytes = image.clone();
+        bytes[200] ^= 1;
+        disk.set_bytes(&file(&page, "image"), &bytes);
+        open(&disk, Opening::ByImages).keep_images();
+        assert!(open(&disk, Opening::ByImages).is_loading());
+    }
     for length in [0, 120, image.len() - 1] {
         let cut = |disk: &FakeDisk| disk.set_bytes(&file(&page, "image"), &image[..length]);
         check(&format!("cut to {length}"), &cut, false);

@@ -83,13 +83,17 @@ impl Node {
         match self.reopen(id, progress) {
             Ok(Found::Page { forks, reopened, stashed, field }) => {
                 let mut state = self.state();
-                if !forks.is_empty() {
+                let is_forked = !forks.is_empty();
+                if is_forked {
                     state.forks.insert(*id, forks);
                 }
                 state.fields.insert(*id, field);
                 state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
                 drop(state);
                 self.show_reopened(*reopened);
+                if is_forked {
+                    self.mark(&self.state(), id);
+                }
             }
             Ok(Found::Download(stashed)) => {
                 self.state().downloads.insert(*id, stashed);
