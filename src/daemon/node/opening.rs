@@ -106,7 +106,7 @@ impl Node {
         let mut whole = self.read_whole(id)?;
         let forks = std::mem::take(&mut whole.forks);
         let leaves = std::mem::take(&mut whole.download.leaves);
-        let reopened = match whole::reopen(&whole, progress) {
+        let reopened = match whole::reopen_taking(&mut whole, progress) {
             Err(WholeRefusal::Unfinished) => {
                 return Ok(Found::Download(Kept { genesis: Some(whole.raw.genesis), leaves }));
             }
