@@ -35,6 +35,7 @@ mod carry;
 pub mod certificate;
 mod damage;
 pub mod doors;
+mod eviction;
 mod explain;
 mod field;
 mod following;
@@ -272,6 +273,7 @@ impl Sought {
                 .port_mapping
                 .unwrap_or(true)
                 .then(crate::network::mapping::Routers::default),
+            asked_max: eviction::USUAL_BOUNDS,
         };
         Some(Sought { sockets, options })
     }

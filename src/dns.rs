@@ -34,6 +34,7 @@ pub mod holder;
 pub mod icann;
 pub mod listeners;
 
+mod names;
 pub mod node;
 pub mod options;
 pub mod path;

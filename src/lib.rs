@@ -62,7 +62,7 @@
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture`, [`daemon::freshness`] | built |
 //! | T7 | [`governance::field`], `daemon::carry`, `daemon::adopt` | built |
 //! | N1 | [`network`], [`network::tls`] | built |
-//! | N2 | [`sync`], `sync::sought`, `sync::page`, [`dns::fetch`], `daemon::neighbours::misses` | built |
+//! | N2 | [`sync`], `sync::sought`, `sync::page`, [`dns::fetch`], `daemon::neighbours::misses`, `daemon::eviction` | built |
 //! | N3 | [`sync`], `sync::compare`, `sync::chase` | built |
 //! | N4 | [`sync`], `sync::due` | built |
 //! | N5 | [`page::trie`], [`governance::jump`], `sync::snapshot`, `daemon::adopt` | built |

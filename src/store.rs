@@ -395,6 +395,13 @@ impl Store {
         Ok(ids.into_iter().collect())
     }
 
+    /// Bytes of a page's log. None: there is no such page, or it is damaged.
+    pub fn bytes(&self, page: &Id) -> Option<u64> {
+        let found = self.owner.as_ref()?.page(page).ok()?;
+        let bytes = found.acknowledged().ok()?.load(Ordering::Acquire);
+        Some(bytes)
+    }
+
     /// Removes a page, damaged or not. It does not come back.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ pub mod message;
 pub mod pack;
 mod page;
 pub mod parts;
+mod rate;
 mod serve;
 mod session;
 mod snapshot;

@@ -7,7 +7,7 @@
 //!     10,000 silent TCP connections, 200 slow writers and 200 that never read
 //! DJDNS_FULL=1 cargo test --release --test crash kills
 //!     500 kills under load in ten directories (tests/process/kills.rs)
-//! benches/load_1m.sh and benches/answers_during_import.sh
+//! benches/load_1m.sh and benches/answers_during.sh
 //!     a page of 1,000,000 names: founded, started, imported while others are answered
 //! DJDNS_SEED=7 cargo test --test peers
 //!     other random questions to djdns, NSD, Knot and Unbound

@@ -9,13 +9,13 @@ mod support {
 }
 use support::store::{DIR, open, open_real, try_open};
 
-const BOTH: [Note; 2] = [Note::Peers, Note::Wishes];
+const ALL: [Note; 3] = [Note::Peers, Note::Wishes, Note::Asked];
 
 #[test]
 fn a_note_is_empty_at_first_and_then_what_was_noted_last() {
     let disk = FakeDisk::new();
     let (store, _) = open(&disk);
-    for note in BOTH {
+    for note in ALL {
         assert_eq!(store.note(note).unwrap(), b"");
         store.set_note(note, b"first").unwrap();
         store.set_note(note, b"second").unwrap();
@@ -23,9 +23,9 @@ fn a_note_is_empty_at_first_and_then_what_was_noted_last() {
     drop(store);
     let (store, notices) = open(&disk);
     assert_eq!(notices, []);
-    assert_eq!(BOTH.map(|note| store.note(note).unwrap()), [b"second"; 2]);
+    assert_eq!(ALL.map(|note| store.note(note).unwrap()), [b"second"; 3]);
     store.set_note(Note::Peers, b"").unwrap();
-    assert_eq!(BOTH.map(|note| store.note(note).unwrap()), [&b""[..], b"second"]);
+    assert_eq!(ALL.map(|note| store.note(note).unwrap()), [&b""[..], b"second", b"second"]);
 }
 
 /// Notes one thing after the other until the disk crashes. Returns what was acknowledged last, and what

@@ -37,6 +37,8 @@ pub struct Context {
     pub recent: Recent,
     global: Global,
     command: &'static str,
+    /// Whether the command makes a data directory where there is none.
+    founds: bool,
     link: Option<Link>,
 }
 
@@ -61,6 +63,16 @@ fn unreachable(dir: &Path, error: &io::Error) -> Failure {
         ),
     };
     Failure { kind: FailureKind::Unreachable, message }
+}
+
+/// That nothing is there that could be read.
+fn nothing_in(dir: &Path) -> Fault {
+    let what = match dir.try_exists() {
+        Ok(false) => "there is no data directory at",
+        _ => "there is nothing of a node yet in",
+    };
+    let dir = dir.display();
+    Fault::not_found(format!("{what} {dir}: `djdns serve` or `djdns page create` makes it"))
 }
 
 /// Who answers.
@@ -103,7 +115,7 @@ impl Context {
     pub(super) fn new(global: &Global, command: &'static str, recent: Recent) -> Context {
         let global = global.clone();
         let (json, quiet, style) = (global.json, global.quiet, Style::of_stdout());
-        Context { json, quiet, style, recent, global, command, link: None }
+        Context { json, quiet, style, recent, global, command, founds: false, link: None }
     }
 
     /// The configuration.
@@ -147,7 +159,7 @@ impl Context {
         let link = match &mut self.link {
             Some(link) => link,
             None => {
-                let link = self.connect(&request, tell)?;
+                let link = self.connect(tell)?;
                 self.link.insert(link)
             }
         };
@@ -178,18 +190,18 @@ impl Context {
         }
     }
 
-    fn connect(&self, request: &Request, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {
+    /// From now on a data directory is made where there is none.
+    pub fn may_found(&mut self) {
+        self.founds = true;
+    }
+
+    fn connect(&self, tell: &mut dyn FnMut(&str, u64, u64)) -> Outcome<Link> {
         let dir = self.data_dir()?;
         let connected = Client::connect(&dir).map_err(|error| unreachable(&dir, &error))?;
         match connected {
             Some(client) => Ok(Link::Daemon(client)),
-            // Whoever asks how it is has mistyped it, or has not begun.
-            None if matches!(request, Request::Status) && daemon::node::is_new(&dir) => {
-                let dir = dir.display();
-                Err(Fault::not_found(format!(
-                    "there is nothing in {dir} yet: `djdns serve` or `djdns page create` makes it"
-                )))
-            }
+            // Whoever reads has mistyped it, or has not begun.
+            None if !self.founds && daemon::node::is_new(&dir) => Err(nothing_in(&dir)),
             None => self.open(&dir, tell),
         }
     }

@@ -517,6 +517,7 @@ pub mod tests {
                 demonstration: false,
                 stale: false,
                 alongside: None,
+                kept: None,
                 damaged: None,
             },
             seal: String::new(),

@@ -26,8 +26,7 @@ use crate::{
 /// The first line says how it is; below it, whether a daemon runs and where it answers, whom it asks for
 /// names outside the pages and how that goes, which pages are held, which root they are resolved from,
 /// and, line by line, what needs attention. The exit code says only whether this could be told: it is 0
-/// also where no daemon runs, as then the data directory itself is read. It is 3 where there is none, which this
-/// does not make.
+/// also where no daemon runs, as then the data directory itself is read. It is 3 where there is none.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns status --json")]
 pub struct Status {}

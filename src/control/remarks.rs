@@ -1,6 +1,10 @@
 //! What lists of pages say beside each, in a few words: the same in tables and on the status page.
 
-use super::{peers::Alongside, report::PageSummary};
+use super::{
+    peers::Alongside,
+    report::{Kept, PageSummary},
+};
+use crate::limits::ASKED_IDLE;
 
 /// So many of something that has a regular plural.
 pub fn count(n: usize, one: &str) -> String {
@@ -24,6 +28,27 @@ pub fn beside(page: &PageSummary, beside: &Alongside) -> String {
     }
 }
 
+/// Why a page is here, and how long it stays.
+pub fn kept(kept: Kept) -> String {
+    let words = match kept {
+        Kept::Demonstration => "it comes with the program",
+        Kept::Trusted => "it is trusted here",
+        Kept::Hosted => "participants named this node",
+        Kept::Used => "somebody here takes part in it",
+        Kept::Wished => "somebody here said how it is followed",
+        Kept::Brought => "it was founded or brought here",
+        Kept::Way => "one that stays is reached through it",
+        Kept::Asked => {
+            return format!(
+                "it was asked for: it goes after {} days without a question, or when others need the room; `djdns \
+                 page join` keeps it",
+                ASKED_IDLE.as_secs() / 86_400
+            );
+        }
+    };
+    words.to_owned()
+}
+
 /// What is to be said of a page in a list; empty: nothing.
 pub fn of(page: &PageSummary) -> String {
     if let Some(damage) = &page.damaged {
@@ -35,6 +60,8 @@ pub fn of(page: &PageSummary) -> String {
     let stale = (page.stale && page.forked.is_none()).then_some("stale");
     let forked = page.forked.map(|height| format!("forked at height {height}"));
     let words = linked.into_iter().chain(demonstration).chain(stale).map(str::to_owned);
+    let asked = (page.kept == Some(Kept::Asked)).then_some("only asked for");
+    let words = words.chain(asked.map(str::to_owned));
     let behind = page.alongside.as_ref().filter(|beside| beside.peers > 0 && !beside.in_step);
     let behind = behind.map(|others| beside(page, others));
     forked.into_iter().chain(words).chain(behind).collect::<Vec<_>>().join(", ")

@@ -121,6 +121,31 @@ pub struct PageSummary {
     pub stale: bool,
     /// How it stands beside the page as other nodes have it, if a daemon runs and any follow it.
     pub alongside: Option<Alongside>,
+    /// Why it is here; none: it is damaged.
+    #[serde(default)]
+    pub kept: Option<Kept>,
+}
+
+/// Why a page is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kept {
+    /// It comes with the program.
+    Demonstration,
+    /// A person trusts it for a name (T2).
+    Trusted,
+    /// Participants named this node for their seats: it goes after all that were only asked for.
+    Hosted,
+    /// Somebody of this machine said something of it, or sent a petition.
+    Used,
+    /// Somebody of this machine said how it is to be followed (N8).
+    Wished,
+    /// It was founded or brought here by hand.
+    Brought,
+    /// A page that is here for another reason is reached through it.
+    Way,
+    /// Nobody but questions wants it: it goes when it is not asked for any more, or others need the room (N2).
+    Asked,
 }
 
 /// What stands for the name of a page that is too damaged to say it.
@@ -707,6 +732,7 @@ mod tests {
             demonstration: false,
             stale: false,
             alongside: None,
+            kept: Some(Kept::Way),
         };
         let participant = Participant {
             key: "did:key:z".to_owned(),

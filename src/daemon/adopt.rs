@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     landing,
     node::{Node, State, sentence},
-    whole::Note,
+    whole::{FETCHED, Note},
 };
 use crate::{
     control::request::Failure,
@@ -210,6 +210,7 @@ impl Node {
             }
             self.store.append(&id, &self.ending(landing)).map_err(here)?;
             self.arrive(&mut state, id, ladder, snapshot);
+            state.ties.fetched.insert(id);
             if let Some(ChainProof { seal, certificate, .. }) = snapshot.proofs.last() {
                 state.fields.entry(id).or_default().sealed(&page, seal, certificate);
             }
@@ -219,7 +220,7 @@ impl Node {
     }
 
     fn ending(&self, landing: &Landing) -> [Record; 2] {
-        let note = Note { time: self.now(), what: "fetched".to_owned() };
+        let note = Note { time: self.now(), what: FETCHED.to_owned() };
         [note.record(), landing::landing_record(landing)]
     }
 
@@ -276,7 +277,7 @@ impl Node {
         if Genesis::decode(genesis).map(|genesis| genesis.id()).ok() != Some(*id) {
             return Err(Failure::refused(format!("that is no genesis of the page {id}")));
         }
-        let note = Note { time: self.now(), what: "fetched".to_owned() };
+        let note = Note { time: self.now(), what: FETCHED.to_owned() };
         let founding = [Record::unnamed(Kind::Genesis as u8, genesis.to_vec()), note.record()];
         self.store.found(id, self.nonce(), founding).map_err(sentence)?;
         let kept = Kept { genesis: Some(genesis.to_vec()), leaves: Vec::new() };

@@ -6,11 +6,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    mem::ManuallyDrop,
+    sync::{Arc, MutexGuard},
 };
 
 use super::{
-    damage,
+    damage::{self, Damage},
     following::Following,
     landing::Jump,
     node::{Node, Progress, Reopening, State, check_no_demonstration, sentence},
@@ -366,6 +367,50 @@ impl Node {
         }
     }
 
+    /// Lets go of everything that is here of a page: its log and all that hangs on it, durably, and what of it is in
+    /// memory. Returns what was wrong with it, if anything was.
+    ///
+    /// # Errors
+    /// [`StoreError`]; unless the disk holds nothing of it, it is as it was then.
+    pub(super) fn let_go(&self, id: &Id) -> Result<Option<Damage>, StoreError> {
+        self.let_go_in(self.state(), id)
+    }
+
+    /// The same, once the state was looked at.
+    pub(super) fn let_go_in(
+        &self,
+        mut state: MutexGuard<'_, ManuallyDrop<State>>,
+        id: &Id,
+    ) -> Result<Option<Damage>, StoreError> {
+        let gone = self.store.forget(id);
+        if !matches!(gone, Ok(()) | Err(StoreError::NoSuchPage(_))) {
+            return gone.map(|()| None);
+        }
+        state.pages.remove(id);
+        let damaged = state.damaged.remove(id);
+        state.forks.remove(id);
+        state.ladders.remove(id);
+        state.windows.remove(id);
+        state.downloads.remove(id);
+        state.due.remove(id);
+        state.held.remove(id);
+        state.fields.remove(id);
+        state.open.remove(id);
+        state.unlooked.remove(id);
+        state.ties.forget(id);
+        if state.is_shown {
+            self.view.store(Arc::new(self.view.load().without_page(id)));
+        }
+        self.tell_mirrors(id);
+        // Whoever holds these may wait for the state.
+        drop(state);
+        self.tell_change(id);
+        self.inboxes.forget(id);
+        self.outboxes.forget(id);
+        self.asked().forget(id);
+        gone.map(|()| damaged)
+    }
+
     /// The page that somebody means, damaged or not.
     fn stored(&self, selector: &PageSelector) -> Result<Id, Failure> {
         let failure = match self.select(selector) {
@@ -413,36 +458,16 @@ pub fn forget(node: &Node, selector: &PageSelector, untrust: bool) -> Result<For
         neighbours.want_no_more(&id);
     }
     let linked = page.as_ref().is_some_and(|page| node.is_linked(page.page()));
-    let mut state = node.state();
-    match node.store.forget(&id) {
+    let damaged = match node.let_go(&id) {
         // It was given up meanwhile.
-        Err(StoreError::NoSuchPage(_)) if unfinished => {}
+        Err(StoreError::NoSuchPage(_)) if unfinished => None,
         Err(StoreError::NoSuchPage(_)) => {
             return Err(Failure::not_found(format!("there is no page {id} here")));
         }
-        forgotten => forgotten.map_err(sentence)?,
-    }
-    state.pages.remove(&id);
-    let damaged = state.damaged.remove(&id);
-    state.forks.remove(&id);
-    state.ladders.remove(&id);
-    state.windows.remove(&id);
-    state.downloads.remove(&id);
-    state.due.remove(&id);
-    state.held.remove(&id);
-    state.fields.remove(&id);
-    state.open.remove(&id);
-    if state.is_shown {
-        node.view.store(Arc::new(node.view.load().without_page(&id)));
-    }
-    node.tell_mirrors(&id);
-    let trusted = state.anchors.iter().find(|(_, anchor)| **anchor == id);
-    let trusted = trusted.map(|(name, _)| name.clone());
-    // Whoever holds these may wait for the state.
-    drop(state);
-    node.tell_change(&id);
-    node.inboxes.forget(&id);
-    node.outboxes.forget(&id);
+        gone => gone.map_err(sentence)?,
+    };
+    let trusted = node.anchors().into_iter().find(|(_, anchor)| *anchor == id);
+    let trusted = trusted.map(|(name, _)| name);
     if let Some(neighbours) = neighbours.filter(|_| unfinished || trusted.is_some()) {
         neighbours.want_anchors();
     }

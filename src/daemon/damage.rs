@@ -46,6 +46,7 @@ impl Damage {
             demonstration: self.demonstration,
             stale: false,
             alongside: None,
+            kept: None,
         }
     }
 

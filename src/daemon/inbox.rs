@@ -56,6 +56,7 @@ impl Inboxes {
 /// [`Failure`], with nothing kept.
 pub fn ask(node: &Node, petition: &Rdata, now: u64) -> Result<Answer, Failure> {
     let (page, petition) = judged(node, &petition.0)?;
+    node.note_used(&petition.page());
     if outbox::is_elsewhere(node, &page) {
         return outbox::keep(node, &page, &petition, now);
     }

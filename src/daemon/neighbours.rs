@@ -14,9 +14,12 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::runtime::{Handle, Runtime};
+use tokio::{
+    runtime::{Handle, Runtime},
+    sync::Notify,
+};
 
-use super::node::Node;
+use super::{eviction::policy, node::Node};
 use crate::{
     ambient,
     beacon::Beacon,
@@ -37,6 +40,7 @@ mod complaints;
 mod contacts;
 mod door;
 mod doubles;
+mod evicting;
 mod fetching;
 mod jobs;
 mod letters;
@@ -66,6 +70,8 @@ pub struct Options {
     pub lan: Lan,
     /// The routers that are asked to let others in, if they are to be.
     pub port_mapping: Option<Routers>,
+    /// How much may be here only because of questions.
+    pub asked_max: policy::Bounds,
 }
 
 /// The driver. Its threads run until [`Neighbours::stop`].
@@ -100,6 +106,8 @@ struct Shared {
     complaints: Complaints,
     doubles: Mutex<Doubles>,
     told: Told,
+    /// Told when it should be looked whether there is room for all pages.
+    crowded: Notify,
 }
 
 /// What the machine told, for whoever asks or waits.
@@ -154,6 +162,7 @@ impl Neighbours {
             complaints: Complaints::default(),
             doubles: Mutex::default(),
             told: Told::default(),
+            crowded: Notify::new(),
         });
         let network = {
             let _inside = runtime.enter();
@@ -204,6 +213,7 @@ impl Neighbours {
             runtime.block_on(network.shutdown());
         }
         runtime.shutdown_background();
+        shared.node.save_asked(true);
     }
 
     /// What this node says of itself, if it has an address for others.
@@ -223,9 +233,10 @@ impl Shared {
         self.set_contacts(options.contacts);
         self.clone().discover(options.lan);
         self.ask_router(options.port_mapping);
-        let (renewing, calling) = (self.clone(), self.clone());
+        let (renewing, calling, evicting) = (self.clone(), self.clone(), self.clone());
         self.runtime.spawn(async move { renewing.keep_beacon().await });
         self.runtime.spawn(async move { calling.keep_contacts().await });
+        self.runtime.spawn(async move { evicting.keep_room(options.asked_max).await });
         let runtime = self.runtime.clone();
         runtime.spawn(async move { self.keep_letters().await });
     }
@@ -276,6 +287,7 @@ impl Shared {
             Event::Ready { page } => {
                 tracing::info!(page = %page.short(), "a page that was wanted is here");
                 self.misses().came(&page);
+                self.crowded.notify_one();
                 self.tell(|facts| {
                     facts.given_up.remove(&page);
                     facts.stuck.remove(&page);

@@ -17,6 +17,7 @@ use super::{
     adopt::Kept,
     anchors::{self, Anchors},
     damage::Damage,
+    eviction::{Ties, asked::Asked},
     inbox::Inboxes,
     ledger::OpenSets,
     loading::{self, Loading},
@@ -48,6 +49,7 @@ mod opening;
 mod submission;
 
 pub(super) use admission::{check_no_demonstration, checking};
+pub(super) use finding::way;
 pub use opening::Reopening;
 
 /// Tells how far long work is: a label, how much is done, of how much.
@@ -96,6 +98,10 @@ pub struct Node {
     pub wishes: Wishes,
     /// Pages of which the images are shown, and the logs are not read yet.
     pub(super) loading: Loading,
+    /// When pages that only questions brought were asked for last.
+    asked: Mutex<Asked>,
+    /// When it was opened, in milliseconds of a clock that nobody sets.
+    pub(super) began: u64,
 }
 
 /// How a data directory is opened.
@@ -129,6 +135,8 @@ pub(super) struct State {
     pub(super) ladders: BTreeMap<Id, Ladder>,
     /// The seals that a page was taken over with, which its log does not have (N5).
     pub(super) windows: BTreeMap<Id, Arc<Window>>,
+    /// What is known of how each page came here, and of who uses it.
+    pub(super) ties: Ties,
     /// States that are being fetched.
     pub(super) downloads: BTreeMap<Id, Kept>,
     pub(super) anchors: Anchors,
@@ -222,6 +230,9 @@ impl Node {
         };
         let (wishes, damaged) = Wishes::open(&store)?;
         notices.extend(damaged);
+        let began = (surroundings.ticks)();
+        let (asked, damaged) = Asked::open(&store, began)?;
+        notices.extend(damaged);
         // Whoever only reads needs no key. A stand-in is named by nobody, and so signs nothing.
         let (key, has_key) = match node_key::of(&surroundings, data_dir) {
             Ok(key) => (key, true),
@@ -256,6 +267,8 @@ impl Node {
             mirrors: OnceLock::new(),
             wishes,
             loading,
+            asked: Mutex::new(asked),
+            began,
         });
         node.load(progress)?;
         if node.surroundings.demonstration
@@ -330,6 +343,10 @@ impl Node {
         if let Some(listener) = self.mirrors.get() {
             listener(page);
         }
+    }
+
+    pub(super) fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seconds since 1970 (UTC), by this node's clock.

@@ -71,6 +71,11 @@ impl Node {
         self.clock_ahead.store(since, Ordering::Relaxed);
     }
 
+    /// Whether this clock is known to be ahead of those of most other nodes.
+    pub(super) fn is_clock_ahead(&self) -> bool {
+        self.clock_ahead.load(Ordering::Relaxed) > 0
+    }
+
     /// Seals every page that is due, and says which seals are the newest here (T6).
     pub fn seal_due(&self) {
         let now = self.now();

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     control::{
-        report::{Anchor, Counted, PageReport, PageSummary, Participant, Status, Waiting},
+        report::{Anchor, Counted, Kept, PageReport, PageSummary, Participant, Status, Waiting},
         running::{EncryptedDoors, Forwarding},
     },
     governance::{
@@ -205,9 +205,11 @@ pub fn pages(node: &Node) -> Vec<PageSummary> {
     let sound = in_order(node);
     let beside = node.running().and_then(Running::neighbours).map(Neighbours::alongside);
     let mut beside = beside.unwrap_or_default();
+    let kept = node.all_kept();
     let sound = sound.iter().map(|page| {
-        let alongside = beside.remove(&page.page().id());
-        (page.page().name().clone(), PageSummary { alongside, ..summary(node, page) })
+        let id = page.page().id();
+        let (alongside, kept) = (beside.remove(&id), kept.get(&id).copied());
+        (page.page().name().clone(), PageSummary { alongside, ..outline(node, page, kept) })
     });
     let damaged = node.damaged();
     // One whose name is not to be read any more stands first, with the root's.
@@ -232,6 +234,10 @@ pub fn in_order(node: &Node) -> Vec<Governance> {
 
 /// One row of the list.
 pub fn summary(node: &Node, governance: &Governance) -> PageSummary {
+    outline(node, governance, node.kept(&governance.page().id()))
+}
+
+fn outline(node: &Node, governance: &Governance, kept: Option<Kept>) -> PageSummary {
     let page = governance.page();
     PageSummary {
         name: page.name().to_string(),
@@ -247,6 +253,7 @@ pub fn summary(node: &Node, governance: &Governance) -> PageSummary {
         demonstration: page.is_demonstration(),
         stale: !node.picture(governance).is_fresh(),
         alongside: None,
+        kept,
     }
 }
 

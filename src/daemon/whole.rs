@@ -39,6 +39,10 @@ pub const NOTE: u8 = 0x40;
 /// stays on this machine too.
 pub const FORK: u8 = 0x41;
 
+/// What notes say of a page that came from other nodes, and of what was said on this machine.
+pub const FETCHED: &str = "fetched";
+pub const SUBMITTED: &str = "submitted";
+
 /// Everything that a page consists of: what is in a bundle, and in a log.
 #[derive(Default)]
 pub struct WholePage {
@@ -51,6 +55,29 @@ pub struct WholePage {
     pub jumps: Vec<Jump>,
     /// What was fetched of a state that is not whole yet.
     pub download: Download,
+    pub origin: Origin,
+}
+
+/// How a page came into a log, and who added to it, by the notes there.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The first note: the page was founded, brought or fetched.
+    first: Option<String>,
+    /// Something was said of it on this machine.
+    pub is_used: bool,
+}
+
+impl Origin {
+    fn take(&mut self, bytes: &[u8]) {
+        let Some(note) = Note::read(bytes) else { return };
+        self.is_used |= note.what == SUBMITTED;
+        self.first.get_or_insert(note.what);
+    }
+
+    /// Whether other nodes gave it, and nobody brought it by hand.
+    pub fn is_fetched(&self) -> bool {
+        self.first.as_deref() == Some(FETCHED)
+    }
 }
 
 /// How a page begins.
@@ -136,7 +163,7 @@ impl WholePage {
                 let entries = bundle::read_entries(&bytes).map_err(broken)?;
                 self.raw.entries.extend(entries.into_iter().map(|entry| entry.0));
             }
-            (NOTE, _) => {}
+            (NOTE, _) => self.origin.take(&bytes),
             (bundle::LEAVES, _) => self.download.take_leaves(&bytes)?,
             (bundle::PASSAGE, _) => self.download.take_passage(&bytes)?,
             (bundle::JUMP, _) => {

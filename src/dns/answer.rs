@@ -500,7 +500,7 @@ impl<'v> Search<'v> {
         }
         // The servers' names are real ones, and so is the cut they lie below.
         let real = suffix::strip(at.name).unwrap_or(*at.name);
-        additional::glue(&mut self.answer, at.page, at.ttl_max, servers, real.suffix(label));
+        additional::for_servers(&mut self.answer, at.page, at.ttl_max, servers, real.suffix(label));
     }
 
     /// A DNAME above the name: the part below it is kept, what is above is replaced, and a CNAME

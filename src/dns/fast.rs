@@ -1,16 +1,20 @@
 //! The short way: usual questions answered from the view by copying, with nothing allocated.
 //!
-//! Usual is one question of class IN with an OPT without options or none, for a type whose records lead
-//! to no other name, and whose answer lies in one page: its records, with or without a wildcard, that
-//! there are none, or a referral without glue. For everything else this says nothing, and
+//! Usual is one question of class IN with an OPT without options or none, and whose answer lies in one
+//! page: records that lead to no other name, with or without a wildcard, that there are none, or a
+//! referral. For everything else this says nothing, and
 //! [`Answer`](super::Answer) decides. What is said here is in every octet what it says: a property test
 //! and a fuzz target hold the two together.
 
+use std::ptr;
+
 use super::{
     Rcode, Source,
+    additional::{Glue, glue},
     answer::{CLASS_IN, EDE_STALE, EDE_STALE_NXDOMAIN, STALE},
     batch::Room,
     forward::loops,
+    names::Names,
     node::{Node, Prebuilt, RECORD_HEAD},
     path::Path,
     suffix,
@@ -19,7 +23,10 @@ use super::{
 };
 use crate::{
     id::Id,
-    limits::{NAME_BYTES_MAX, NEGATIVE_TTL, UDP_ANSWER_BYTES_MAX, UDP_ANSWER_BYTES_PLAIN},
+    limits::{
+        ADDITIONAL_SETS_MAX, NAME_BYTES_MAX, NEGATIVE_TTL, UDP_ANSWER_BYTES_MAX,
+        UDP_ANSWER_BYTES_PLAIN,
+    },
     page::{apex, record::RecordType},
 };
 
@@ -73,7 +80,7 @@ enum Said<'v> {
     Records(Prebuilt<'v>),
     /// No such data, or no such name.
     Nothing(Rcode),
-    /// It is delegated at this label to servers whose addresses are not in the page.
+    /// It is delegated at this label to these servers.
     Elsewhere(usize, Prebuilt<'v>, Option<Prebuilt<'v>>),
     /// The root page has no such top-level name, and the public DNS may.
     Outside,
@@ -157,23 +164,25 @@ fn write(
     let limit = usual.limit().checked_sub(opt_len)?;
     let mut writer = Writer { room, at: HEADER, limit };
     writer.push(usual.raw)?;
-    let (answers, authority) = match said {
+    let (answers, authority, additional) = match said {
         Said::Records(set) => {
             writer.records(set, None, at.ttl_max)?;
-            (set.count, 0)
+            (set.count, 0, 0)
         }
         Said::Nothing(_) => {
             writer.soa(usual.path, at)?;
-            (0, 1)
+            (0, 1, 0)
         }
         Said::Elsewhere(label, servers, signer) => {
             let pointer = (label > 0).then(|| pointer(usual.path, label));
             let signer = signer.filter(|_| usual.opt.is_some_and(|opt| opt.dnssec_ok));
+            let start = writer.at;
             writer.records(servers, pointer, at.ttl_max)?;
             if let Some(signer) = signer {
                 writer.records(signer, pointer, at.ttl_max)?;
             }
-            (0, servers.count + signer.map_or(0, |signer| signer.count))
+            let addresses = writer.glue(usual, at, label, servers, start)?;
+            (0, servers.count + signer.map_or(0, |signer| signer.count), addresses)
         }
         Said::Outside | Said::Unusual => return None,
     };
@@ -181,7 +190,8 @@ fn write(
     writer.opt(usual, stale)?;
     let is_authoritative = !matches!(said, Said::Elsewhere(..));
     let [_, _, asked, flags, ..] = *usual.header;
-    let [answers, authority] = [answers, authority].map(u16::to_be_bytes);
+    let additional = additional + u16::from(usual.opt.is_some());
+    let [answers, authority, additional] = [answers, authority, additional].map(u16::to_be_bytes);
     let header = [
         usual.header[0],
         usual.header[1],
@@ -193,8 +203,8 @@ fn write(
         answers[1],
         authority[0],
         authority[1],
-        0,
-        u8::from(usual.opt.is_some()),
+        additional[0],
+        additional[1],
     ];
     writer.room[..HEADER].copy_from_slice(&header);
     Some(writer.at)
@@ -221,7 +231,10 @@ fn say<'v>(
             return absent(page, usual, label + 1, cut);
         };
         if node.is_delegation() && !(label == 0 && usual.qtype == RecordType::DS) {
-            return refer(page, node, label);
+            let servers = node.get(RecordType::NS);
+            return servers.map_or(Said::Unusual, |servers| {
+                Said::Elsewhere(label, servers, node.get(RecordType::DS))
+            });
         }
         if label > 0 && node.is_subtree_alias() {
             return Said::Unusual;
@@ -257,31 +270,20 @@ fn matched(node: Node<'_>, qtype: RecordType) -> Said<'_> {
     }
 }
 
-/// A referral (RFC 1034 section 4.3.2), where no server's name is at or below the page's.
-fn refer<'v>(page: &PageView, node: Node<'v>, label: usize) -> Said<'v> {
-    let Some(servers) = node.get(RecordType::NS) else { return Said::Unusual };
-    let above = page.meta().name.wire();
-    let is_here = |server: &[u8]| server.len() >= above.len() && server.ends_with(above);
-    match servers.iter().any(|server| is_here(server.rdata)) {
-        true => Said::Unusual,
-        false => Said::Elsewhere(label, servers, node.get(RecordType::DS)),
-    }
-}
-
 fn exact(node: Option<Node<'_>>, qtype: RecordType) -> Said<'_> {
     match node.and_then(|node| node.get(qtype)) {
+        Some(_) if leads(qtype) => Said::Unusual,
         Some(set) => Said::Records(set),
         None => Said::Nothing(Rcode::NOERROR),
     }
 }
 
-/// Types whose records lead to names that may be sent along, or that are no data.
-fn is_usual(qtype: RecordType) -> bool {
-    let leads = matches!(
+/// Whether records of this type lead to names whose addresses may be sent along.
+fn leads(qtype: RecordType) -> bool {
+    matches!(
         qtype,
         RecordType::NS | RecordType::MX | RecordType::SRV | RecordType::SVCB | RecordType::HTTPS
-    );
-    qtype.is_data() && !leads
+    )
 }
 
 impl<'q> Usual<'q> {
@@ -298,7 +300,7 @@ impl<'q> Usual<'q> {
         let name = path.wire().len();
         let (raw, rest) = message[HEADER..].split_at_checked(name + 4)?;
         let qtype = RecordType(u16::from_be_bytes([raw[name], raw[name + 1]]));
-        if raw[name + 2..] != CLASS_IN.to_be_bytes() || !is_usual(qtype) {
+        if raw[name + 2..] != CLASS_IN.to_be_bytes() || !qtype.is_data() {
             return None;
         }
         let opt = match (counts[7], rest) {
@@ -360,6 +362,59 @@ impl Writer<'_> {
             record[6..10].copy_from_slice(&ttl.min(ttl_max).to_be_bytes());
             start += RECORD_HEAD + usize::from(u16::from_be_bytes([record[10], record[11]]));
         }
+        Some(())
+    }
+
+    /// The addresses that a delegation is sent with, whose servers were written at `start`; how many.
+    fn glue(
+        &mut self,
+        usual: &Usual<'_>,
+        at: At<'_>,
+        label: usize,
+        servers: Prebuilt<'_>,
+        start: usize,
+    ) -> Option<u16> {
+        let real = suffix::strip(usual.path).unwrap_or(*usual.path);
+        let mut names = Names::new();
+        names.remember(&self.room[..self.at], HEADER);
+        names.remember(&self.room[..self.at], start + RECORD_HEAD);
+        let (mut told, mut sets, mut records) = ([&[][..]; ADDITIONAL_SETS_MAX], 0, 0);
+        for Glue { name, set, .. } in glue(at.page, servers, real.suffix(label)) {
+            let is_told = told[..sets].iter().any(|told| ptr::eq(*told, set.records));
+            if is_told || sets == told.len() {
+                continue;
+            }
+            (told[sets], sets, records) = (set.records, sets + 1, records + set.count);
+            self.named(&mut names, &name, set, at.ttl_max)?;
+        }
+        Some(records)
+    }
+
+    /// Appends prebuilt records of a name.
+    fn named(
+        &mut self,
+        names: &mut Names,
+        name: &Path,
+        set: Prebuilt<'_>,
+        ttl_max: u32,
+    ) -> Option<()> {
+        let start = self.at;
+        let owner = names.compress(&self.room[..start], name.wire());
+        for (n, record) in set.iter().enumerate() {
+            match owner.again(start).filter(|_| n > 0) {
+                Some(pointer) => self.push(&pointer)?,
+                None => {
+                    self.push(owner.own)?;
+                    self.push(owner.pointer())?;
+                }
+            }
+            self.push(&set.rtype.0.to_be_bytes())?;
+            self.push(&CLASS_IN.to_be_bytes())?;
+            self.push(&record.ttl.min(ttl_max).to_be_bytes())?;
+            self.push(&(record.rdata.len() as u16).to_be_bytes())?;
+            self.push(record.rdata)?;
+        }
+        names.remember(&self.room[..self.at], start);
         Some(())
     }
 

@@ -1,7 +1,7 @@
-//! One name of a page as the DNS face holds it: prebuilt wire in a single allocation.
+//! One name of a page as the DNS face holds it: prebuilt wire in one piece.
 //!
-//! A page may have a million names, so a node is one piece of octets, which [`super::table`] keeps with
-//! others. Layout, numbers in network order:
+//! A page may have a million names, so `table` keeps a node's octets among those of others. Layout,
+//! numbers in network order:
 //!
 //! ```text
 //! flags u8, owner length u8, children u32, owner,

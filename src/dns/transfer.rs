@@ -270,6 +270,8 @@ impl Transfers {
     fn zone(&self, view: &View, question: &Question<'_>) -> Option<Arc<Zone>> {
         let name = question.path.to_name();
         let zones = self.shared.zones.load();
+        // It is asked for, though nobody may ever ask this server for a name in it.
+        let _ = view.place(&question.path, RecordType::SOA);
         let served = view.walk(&name).last().map(|page| page.meta().id);
         let served = served.and_then(|id| zones.get(&id)).filter(|zone| *zone.name() == name);
         served.or_else(|| zones.values().find(|zone| *zone.name() == name)).cloned()

@@ -6,9 +6,12 @@
 //! are stored, or what DNS makes of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use foldhash::quality::RandomState;
@@ -100,6 +103,9 @@ pub struct PageView {
     meta: PageMeta,
     /// Every name that exists in the page except a bare apex, which always does.
     nodes: Table,
+    /// Whether a question passed the page since that was taken note of; all pictures of a page have it in
+    /// common.
+    asked: Arc<AtomicBool>,
 }
 
 /// Where a walk ends.
@@ -195,8 +201,11 @@ impl View {
     /// [`View::with_page`] for a page that was built before: a million names take a while, which
     /// nobody needs to wait for who only makes a new view.
     #[must_use]
-    pub fn with_built(&self, page: PageView) -> View {
+    pub fn with_built(&self, mut page: PageView) -> View {
         let mut view = self.clone();
+        if let Some(before) = view.pages.get(&page.meta.id) {
+            page.asked = before.asked.clone();
+        }
         view.pages.insert(page.meta.id, Arc::new(page));
         view
     }
@@ -284,10 +293,16 @@ impl View {
         pages
     }
 
-    /// Walks to the page that answers `qtype` at `path`. Labels are counted in `path`, also where it
+    /// Walks to the page that answers `qtype` at `path`, and notes at those on the way that they were asked for. Labels are counted in `path`, also where it
     /// has the fixed suffix.
     pub(super) fn place(&self, path: &Path, qtype: RecordType) -> Place<'_> {
-        self.find(path, qtype, |_| ())
+        self.find(path, qtype, PageView::note_asked)
+    }
+
+    /// The pages that questions passed or ended at since this was asked last.
+    pub fn take_asked(&self) -> BTreeSet<Id> {
+        let asked = self.pages.values().filter(|page| page.asked.swap(false, Ordering::Relaxed));
+        asked.map(|page| page.meta.id).collect()
     }
 
     pub(super) fn special(&self) -> &Special {
@@ -406,7 +421,7 @@ impl PageView {
             count_below(&mut counts, owner.wire());
             Node::build(owner.wire(), 0, &sets, u32::MAX)
         }));
-        let mut page = PageView { meta, nodes };
+        let mut page = PageView { meta, nodes, asked: Arc::default() };
         page.count_children(counts);
         page
     }
@@ -423,6 +438,13 @@ impl PageView {
                     *rows.entry((above.len(), above.into())).or_default() += 1;
                 }
             }
+        }
+    }
+
+    /// Written only where it is not noted yet: threads on other processors read it as well.
+    fn note_asked(&self) {
+        if !self.asked.load(Ordering::Relaxed) {
+            self.asked.store(true, Ordering::Relaxed);
         }
     }
 
@@ -491,7 +513,7 @@ impl PageView {
         v6[15] = 1;
         let records = [(RecordType::A, ttl, vec![127, 0, 0, 1]), (RecordType::AAAA, ttl, v6)];
         let meta = PageMeta { name, id: Id::ZERO, serial: 0, fresh: true, absence_ttl: u32::MAX };
-        let mut page = PageView { meta, nodes: Table::new() };
+        let mut page = PageView { meta, nodes: Table::new(), asked: Arc::default() };
         for owner in ["@", "*"] {
             let owner = Owner::parse(owner, &page.meta.name).expect("a valid owner");
             let sets = RecordSets::gather(records.clone(), &owner, &page.meta.name)

@@ -5,6 +5,7 @@
 
 use super::{
     answer::{Answer, ExtendedError, Part, Rcode, target_at},
+    names::Names,
     node::{RECORD_HEAD, records},
     query::{PADDING_OPTION, Query, skip_name},
 };
@@ -111,10 +112,6 @@ const ANCOUNT: usize = 6;
 const NSCOUNT: usize = 8;
 const ARCOUNT: usize = 10;
 const TC: u8 = 0x02;
-/// Offsets up to here can be pointed to (RFC 1035 section 4.1.4).
-const POINTER_MAX: usize = 0x3fff;
-/// Names kept to be pointed to: enough for every usual answer, and a bound on searching.
-const POINTERS_MAX: usize = 64;
 const OPT_HEAD: usize = 11;
 const OPTION_HEAD: usize = 4;
 /// The code of extended errors (RFC 8914 section 2).
@@ -158,8 +155,8 @@ struct Message {
     limit: usize,
     /// Where the question ends: what is left when truncated.
     question_end: usize,
-    /// Offsets of labels that later names may point to.
-    names: Vec<u16>,
+    /// What later names may point to.
+    names: Names,
     options: Option<Vec<u8>>,
 }
 
@@ -186,11 +183,11 @@ impl Message {
             bytes,
             limit: max.saturating_sub(kept),
             question_end,
-            names: vec![],
+            names: Names::new(),
             options,
         };
         if !question.is_empty() {
-            message.remember(HEADER);
+            message.names.remember(&message.bytes, HEADER);
         }
         message
     }
@@ -215,28 +212,26 @@ impl Message {
 
     /// Appends a whole record set, or nothing and false.
     fn push(&mut self, counter: usize, part: &Part<'_>) -> bool {
-        let (start, known) = (self.bytes.len(), self.names.len());
+        let (start, known) = (self.bytes.len(), self.names.count());
         match &part.owner {
             None if part.ttl_max == u32::MAX => self.push_prebuilt(part),
             None => self.push_records(part, &[0xc0, HEADER as u8]),
             Some(name) => {
                 let at = self.bytes.len();
-                let owner = self.compress(name);
-                // After the first record its owner can be pointed to, if it is not a pointer.
-                if owner.len() > 2 && at <= POINTER_MAX && part.count > 1 {
-                    let pointer = (0xc000 | at as u16).to_be_bytes();
-                    self.push_records_as(part, &owner, &pointer);
-                } else {
-                    self.push_records(part, &owner);
+                let owner = self.names.compress(&self.bytes, name);
+                let first = [owner.own, owner.pointer()].concat();
+                match owner.again(at) {
+                    Some(pointer) => self.push_records_as(part, &first, &pointer),
+                    None => self.push_records(part, &first),
                 }
-                self.remember(at);
+                self.names.remember(&self.bytes, at);
             }
         }
         let count = u16::from_be_bytes([self.bytes[counter], self.bytes[counter + 1]]);
         let total = count.checked_add(part.count);
         let Some(total) = total.filter(|_| self.bytes.len() <= self.limit) else {
             self.bytes.truncate(start);
-            self.names.truncate(known);
+            self.names.forget_after(known);
             return false;
         };
         self.bytes[counter..counter + 2].copy_from_slice(&total.to_be_bytes());
@@ -275,54 +270,7 @@ impl Message {
     fn remember_target(&mut self, part: &Part<'_>, rdata_at: usize) {
         let Some(first) = records(&part.records).next() else { return };
         if let Some(at) = target_at(part.rtype, first.rdata) {
-            self.remember(rdata_at + at);
-        }
-    }
-
-    /// Notes the labels of the name written at `at`, until a pointer or the root.
-    fn remember(&mut self, mut at: usize) {
-        while let Some(&len @ 1..=63) = self.bytes.get(at) {
-            if at > POINTER_MAX || self.names.len() >= POINTERS_MAX {
-                return;
-            }
-            self.names.push(at as u16);
-            at += 1 + usize::from(len);
-        }
-    }
-
-    /// The shortest way to write `name`: labels of its own, then a pointer to the rest.
-    fn compress(&self, name: &[u8]) -> Vec<u8> {
-        let mut at = 0;
-        while name[at] != 0 {
-            let known =
-                self.names.iter().find(|known| self.is_at(usize::from(**known), &name[at..]));
-            if let Some(known) = known {
-                let mut owner = name[..at].to_vec();
-                owner.extend_from_slice(&(0xc000 | known).to_be_bytes());
-                return owner;
-            }
-            at += 1 + usize::from(name[at]);
-        }
-        name.to_vec()
-    }
-
-    /// Whether exactly `name` is written at `at`, in any case, through pointers.
-    fn is_at(&self, mut at: usize, mut name: &[u8]) -> bool {
-        loop {
-            match self.bytes[at] {
-                0 => return name == [0],
-                len if len >= 0xc0 => {
-                    at = usize::from(u16::from_be_bytes([len & 0x3f, self.bytes[at + 1]]));
-                }
-                len => {
-                    let len = 1 + usize::from(len);
-                    let written = &self.bytes[at..at + len];
-                    if !name.get(..len).is_some_and(|label| label.eq_ignore_ascii_case(written)) {
-                        return false;
-                    }
-                    (at, name) = (at + len, &name[len..]);
-                }
-            }
+            self.names.remember(&self.bytes, rdata_at + at);
         }
     }
 

@@ -59,6 +59,25 @@ pub const JOIN_LOOKED_EVERY: Duration = Duration::from_millis(200);
 pub const MISS_SOUGHT_MAX: usize = 64;
 pub const MISS_REMEMBERED_MAX: usize = 1024;
 
+// Pages that are here only because of questions (N2).
+/// How many (choice: more than a person visits in a month; each is followed, which costs a line of a notice to
+/// every peer, and the memory of a small page).
+pub const ASKED_PAGES_MAX: usize = 1000;
+/// Bytes of their logs together (choice: what a laptop does not miss).
+pub const ASKED_BYTES_MAX: u64 = 1024 * MIB as u64;
+/// Bytes of the state of one, as it is fetched (choice: a million names have less, and four that large have room).
+pub const ASKED_PAGE_BYTES_MAX: u64 = 256 * MIB as u64;
+/// How long one stays that nobody asks for (choice: a month, for what is looked at with each bill; a page that is asked
+/// for again comes back within seconds where anybody has it).
+pub const ASKED_IDLE: Duration = Duration::from_secs(30 * 86_400);
+/// How long the node has to run before one goes for that (choice: a machine that was off for a month is asked first,
+/// and its clock set).
+pub const ASKED_IDLE_REST: Duration = Duration::from_secs(3600);
+/// How often it is looked whether some have to go, beside whenever one came (choice).
+pub const EVICTION_LOOKED_EVERY: Duration = Duration::from_secs(60);
+/// How often it is written when they were asked for, at most (choice: of a month an hour is nothing).
+pub const EVICTION_SAVED_EVERY: Duration = Duration::from_secs(3600);
+
 // Snapshots (N5, T1).
 
 /// Bytes of one piece of a page's state (choice): two thousand hashes, or an entry of the largest size
@@ -138,8 +157,12 @@ pub const PAGE_SOURCES_WANTED: usize = 4;
 pub const MEET_INTERVAL: Duration = Duration::from_secs(120);
 /// Nodes tried at one time of those that a page names (choice).
 pub const KNOWN_TRIED_MAX: usize = 4;
-/// Requests to one peer at one time (choice).
+/// Requests to one peer at one time, and to one that was silent again and again (choice).
 pub const ASKS_PER_PEER_MAX: usize = 8;
+pub const ASKS_PER_PEER_MIN: usize = 2;
+/// How often in a row a peer may be silent before its place is for others, if there are any (choice: more than
+/// a minute and a half of nothing).
+pub const SILENCES_MAX: u32 = 8;
 /// How long an answer may take, and how fast a long one must come at least (choice).
 pub const ASK_PATIENCE: Duration = Duration::from_secs(10);
 pub const ASK_BYTES_PER_SECOND_MIN: usize = MIB;
@@ -158,6 +181,14 @@ pub const FAR_ASKS_MAX: usize = 8;
 /// Parts of a state in one request (choice: with the largest pieces 4 MiB; each answer is made durable by
 /// itself, so that few are better).
 pub const PARTS_ASKED_MAX: usize = 48;
+/// Bytes that answers are counted with before they come, of a page whose rate is limited (N8): a level of a
+/// trie with 16 hashes, a statement (a ballot, mostly), and anything else of which nothing is known (choice).
+pub const PART_BYTES_LEAST: u32 = 600;
+pub const STATEMENT_BYTES_LIKELY: u64 = 400;
+pub const OTHER_BYTES_LIKELY: u64 = 1024;
+/// Bytes of a part of a state that a page with a limited rate asks for at least (choice: with less, more goes to
+/// hashes than to leaves).
+pub const PART_BYTES_SLOW_MIN: u32 = 4 * 1024;
 /// Peers that are asked at one time where they stand on a page (choice).
 pub const STANDINGS_ASKED_MAX: usize = 16;
 /// What a peer's credit is at first, and at most (choice; what faults cost stands beside them).
@@ -210,6 +241,8 @@ pub const LATER_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// How long a peer is left alone that was of no use for a page, at first and at most (choice).
 pub const PAUSE_FIRST: Duration = Duration::from_secs(2);
 pub const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// How long at most after it did not answer at all (choice: a request a minute costs next to nothing).
+pub const PAUSE_SILENT_MAX: Duration = Duration::from_secs(60);
 /// How long a peer stays behind until statements pass with it all the same (choice: who can follow a seal
 /// has done so by then).
 pub const BEHIND_TIME: Duration = Duration::from_secs(10);

@@ -1,4 +1,5 @@
-//! Small files that help and that nothing rests on: the address book, and wishes for pages (N7, N8).
+//! Small files that help and that nothing rests on: the address book, wishes for pages, and when pages were
+//! asked for (N7, N8, N2).
 //!
 //! Each is replaced as a whole, durably; one that is damaged is told of, and begins anew. What is in
 //! them is not known here.
@@ -18,15 +19,18 @@ pub enum Note {
     Peers,
     /// How each page is followed.
     Wishes,
+    /// When pages that questions brought were asked for.
+    Asked,
 }
 
 impl Note {
-    const ALL: [Note; 2] = [Note::Peers, Note::Wishes];
+    const ALL: [Note; 3] = [Note::Peers, Note::Wishes, Note::Asked];
 
     fn name(self) -> &'static str {
         match self {
             Note::Peers => "peers",
             Note::Wishes => "wishes",
+            Note::Asked => "asked",
         }
     }
 
@@ -34,6 +38,7 @@ impl Note {
         match self {
             Note::Peers => *b"djdnspe1",
             Note::Wishes => *b"djdnswi1",
+            Note::Asked => *b"djdnsas1",
         }
     }
 
@@ -42,6 +47,7 @@ impl Note {
         match self {
             Note::Peers => "the addresses of other nodes, and which of them lied",
             Note::Wishes => "the wishes of how closely each page is followed",
+            Note::Asked => "when pages that questions brought were asked for",
         }
     }
 }

@@ -179,7 +179,7 @@ impl Page {
         });
         if !is_ours && self.overtaken.remove(peer) {
             if items.is_none() {
-                self.pause(peer, shared);
+                self.wait_for(peer, shared);
             }
             return;
         }
@@ -187,7 +187,7 @@ impl Page {
         if height.is_some_and(|height| above.height < height) && !is_ours {
             return match items {
                 Some(items) => self.on_evidence(peer, above, items, shared, ledger),
-                None => self.pause(peer, shared),
+                None => self.wait_for(peer, shared),
             };
         }
         if !is_ours {
@@ -195,7 +195,7 @@ impl Page {
         }
         let Some(items) = items else {
             self.chase = None;
-            return self.pause(peer, shared);
+            return self.wait_for(peer, shared);
         };
         if items.is_empty() {
             // It may have come there without them: then it has the state.
@@ -308,11 +308,15 @@ impl Page {
     /// Asks for what the seal lists, of everybody who stands there, in parts.
     fn ask_lacking(&mut self, height: u64, shared: &mut Shared) {
         loop {
-            let Some(chase) = &self.chase else { return };
             let now = shared.now.ticks;
+            if let Some(at) = self.has_no_room(now) {
+                return self.wake(at);
+            }
+            let most = self.rows_max(STATEMENT_BYTES_LIKELY, STATEMENTS_IDS_MAX);
+            let Some(chase) = &self.chase else { return };
             let open = |asked: &Option<(PublicKey, u64)>| asked.is_none_or(|(_, at)| at <= now);
             let unasked = chase.lacking.iter().filter(|(_, asked)| open(asked));
-            let ids: Vec<Id> = unasked.map(|(id, _)| *id).take(STATEMENTS_IDS_MAX).collect();
+            let ids: Vec<Id> = unasked.map(|(id, _)| *id).take(most).collect();
             if ids.is_empty() {
                 let late_at = chase.lacking.values().flatten().map(|(_, late_at)| *late_at).min();
                 return late_at.into_iter().for_each(|at| self.wake(at));

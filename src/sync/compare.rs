@@ -76,9 +76,15 @@ impl Page {
     }
 
     fn ask_open(&mut self, peer: &PublicKey, shared: &mut Shared) {
-        let compare = self.compares.get_mut(peer).filter(|compare| compare.late_at.is_none());
-        let Some(compare) = compare else { return };
-        let wants = compare.fetch.next(SUBTREES_ROWS_MAX);
+        if self.compares.get(peer).is_none_or(|compare| compare.late_at.is_some()) {
+            return;
+        }
+        if let Some(at) = self.has_no_room(shared.now.ticks) {
+            return self.wake(at);
+        }
+        let rows = self.rows_max(PART_BYTES_LEAST.into(), SUBTREES_ROWS_MAX);
+        let Some(compare) = self.compares.get_mut(peer) else { return };
+        let wants = compare.fetch.next(rows);
         if wants.is_empty() {
             return self.end_compare(peer, shared);
         }
@@ -125,7 +131,7 @@ impl Page {
     ) {
         let Some(answer) = answer else {
             self.compares.remove(peer);
-            return self.pause(peer, shared);
+            return self.wait_for(peer, shared);
         };
         let Some(compare) = self.compares.get_mut(peer) else { return };
         compare.late_at = None;
@@ -183,7 +189,7 @@ impl Page {
             shared.charge(peer, Charge::Withheld);
             self.pause(peer, shared);
         } else {
-            shared.praise(peer);
+            self.served(peer, shared);
         }
     }
 }

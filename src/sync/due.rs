@@ -175,8 +175,11 @@ impl Page {
                 return;
             }
             let Some(peer) = shared.best(peers) else { return };
+            if let Some(at) = self.has_no_room(now) {
+                return self.wake(at);
+            }
             let mut ids = unasked.get(&peer).cloned().unwrap_or_default();
-            ids.truncate(STATEMENTS_IDS_MAX);
+            ids.truncate(self.rows_max(STATEMENT_BYTES_LIKELY, STATEMENTS_IDS_MAX));
             let request = Request::Statements(Named { page: self.id, ids: ids.clone() });
             if !self.ask(&peer, request, shared) {
                 return;
@@ -237,7 +240,7 @@ impl Page {
             self.admit(peer, rest, shared, ledger);
         }
         if !is_answer {
-            self.pause(peer, shared);
+            self.wait_for(peer, shared);
         }
     }
 }

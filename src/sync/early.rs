@@ -200,7 +200,7 @@ impl Page {
         }
         early.is_asked = false;
         let Some(items) = items else {
-            self.pause(peer, shared);
+            self.wait_for(peer, shared);
             return true;
         };
         let records = read_seals(&self.id, above.height, items).and_then(|records| {

@@ -266,7 +266,10 @@ impl Sync {
     fn answered(&mut self, ask: AskId, answer: Result<Vec<u8>, AskFailed>, ledger: &dyn Ledger) {
         let Some(asked) = self.shared.answered(ask) else { return };
         match answer {
-            Ok(bytes) => self.dispatch(&asked, Some(&bytes), ledger),
+            Ok(bytes) => {
+                self.shared.spoke(&asked.peer);
+                self.dispatch(&asked, Some(&bytes), ledger);
+            }
             Err(failed) => {
                 let is_whole = asked.bytes_max >= asked.request.answer_bytes_max();
                 match failed {
@@ -294,7 +297,10 @@ impl Sync {
         let Some(page) = self.pages.get_mut(&id) else { return };
         let shared = &mut self.shared;
         self.dirty.insert(id);
-        page.spent(answer.map_or(0, <[u8]>::len), shared.now.ticks);
+        if answer.is_some() {
+            page.spoke(peer);
+        }
+        page.spent(asked, answer.map(<[u8]>::len));
         if let Request::Open(parts) = request {
             let open = answer.and_then(|answer| {
                 let read = request.read_open(answer);

@@ -10,13 +10,14 @@ use std::{
 };
 
 use super::{
-    Event, Held, Ledger, Pace, Verdict, Wish,
+    Event, Held, Ledger, Pace, Verdict, Want, Wish,
     chase::Chase,
     compare::Compare,
     due::Due,
     early::{Early, is_due},
     message::{Above, Follow, News, Notice, Request, Standing},
-    session::Shared,
+    rate::Room,
+    session::{Asked, Shared},
     snapshot::Far,
     sought::Sought,
 };
@@ -37,8 +38,9 @@ pub struct Seen {
     pub follows: bool,
     /// Nothing about this page is asked of it before this, in ticks.
     pub not_before: u64,
-    /// How often in a row it was of no use.
+    /// How often in a row it was of no use, and how often it did not answer at all.
     pauses: u32,
+    silences: u32,
     /// When its open set is compared, if it still differs then.
     pub compare_at: u64,
     /// The root of its open set, all of which was looked at.
@@ -92,8 +94,8 @@ pub struct Page {
     pub pull_at: u64,
     /// When the page is looked at again though nothing happens.
     pub look_at: u64,
-    /// Bytes that may be asked for, and since when that holds (N8).
-    room: Option<(u64, u64)>,
+    /// What may be asked for now; none: anything (N8).
+    room: Option<Room>,
     /// Bytes of its state under a seal, where they are counted (N8).
     size: Option<(Id, u64)>,
     /// The seal and limit of which it was said that it is too large.
@@ -115,6 +117,7 @@ impl Seen {
             follows: false,
             not_before: 0,
             pauses: 0,
+            silences: 0,
             compare_at: now,
             taken: None,
             no_seals: None,
@@ -238,6 +241,28 @@ impl Page {
         true
     }
 
+    /// Bytes that it may take: as somebody wished, or as a page may that only a question wants.
+    pub fn bytes_max(&self) -> Option<u64> {
+        let is_asked = |sought: &&Sought| sought.why == Want::Resolve;
+        let asked = self.sought.as_ref().filter(is_asked).map(|_| ASKED_PAGE_BYTES_MAX);
+        self.wish.bytes_max.or(asked)
+    }
+
+    /// That it is not fetched beyond so many bytes.
+    pub fn too_large_words(&self, max: u64) -> String {
+        let words = format!("it is larger than the {max} bytes that it may take");
+        let wanted = self.sought.as_ref().filter(|_| self.wish.bytes_max.is_none());
+        match wanted {
+            Some(Sought { name, .. }) => {
+                format!(
+                    "{words} while only questions want it: `djdns page join {name} {}` fetches it",
+                    self.id
+                )
+            }
+            None => words,
+        }
+    }
+
     /// Asks a few peers where they stand.
     pub fn ask_standings(&mut self, shared: &mut Shared) {
         let mut known: Vec<PublicKey> = shared.peers.keys().copied().collect();
@@ -250,33 +275,52 @@ impl Page {
 
     /// Asks a peer, as far as the page's wish allows.
     pub fn ask(&mut self, peer: &PublicKey, request: Request, shared: &mut Shared) -> bool {
-        let limit =
-            self.wish.bytes_max.map_or(usize::MAX, |max| max.try_into().unwrap_or(usize::MAX));
+        let limit = self.bytes_max().map_or(usize::MAX, |max| max.try_into().unwrap_or(usize::MAX));
         let bytes_max = request.answer_bytes_max().min(limit.max(ANSWER_BYTES_MAX));
         if let Some(at) = self.has_no_room(shared.now.ticks) {
             self.wake(at);
             return false;
         }
-        shared.ask(peer, request, bytes_max).is_some()
+        let likely = self.room.map_or(0, |room| room.likely(&request));
+        let Some(ask) = shared.ask(peer, request, bytes_max) else { return false };
+        shared.count(ask, likely);
+        self.room.iter_mut().for_each(|room| room.take(likely));
+        true
     }
 
     /// When there is room for more bytes again; none: there is.
-    fn has_no_room(&mut self, now: u64) -> Option<u64> {
-        let rate = self.wish.bytes_per_second_max?.max(1);
-        let (left, since) = self.room.unwrap_or((rate, now));
-        let left = (left + (now.saturating_sub(since)).saturating_mul(rate) / 1000).min(rate);
-        self.room = Some((left, now));
-        (left < rate / 2).then(|| now + 1000)
+    pub fn has_no_room(&mut self, now: u64) -> Option<u64> {
+        let rate = self.wish.bytes_per_second_max;
+        if self.room.map(|room| room.rate()) != rate.map(|rate| rate.max(1)) {
+            self.room = rate.map(|rate| Room::new(rate, now));
+        }
+        self.room.as_mut()?.opens_at(now)
     }
 
-    /// Counts what came for the page.
-    pub fn spent(&mut self, bytes: usize, now: u64) {
-        if let Some(rate) = self.wish.bytes_per_second_max {
-            let (left, _) = self.room.unwrap_or((rate, now));
-            // What is more than a second's worth is waited for.
-            let over = (bytes as u64).saturating_sub(left);
-            let wait = over.saturating_mul(1000) / rate.max(1);
-            self.room = Some((left.saturating_sub(bytes as u64), now + wait));
+    /// [`Page::rows_max`] for parts of the state that show so many bytes each.
+    pub fn parts_max(&self, bytes: u32) -> usize {
+        let bytes = self.room.map_or(1, |room| room.travelling(bytes.into()));
+        self.rows_max(bytes, PARTS_ASKED_MAX)
+    }
+
+    /// How many rows of so many bytes may be asked for now, at least one and at most so many.
+    pub fn rows_max(&self, bytes: u64, most: usize) -> usize {
+        let rows = self.room.map(|room| room.bytes() / bytes.max(1));
+        rows.map_or(most, |rows| rows.clamp(1, most as u64) as usize)
+    }
+
+    /// Bytes that a part of the state should have at most: of a page whose rate is limited those of a second,
+    /// so that its answers leave room for others on the line.
+    pub fn part_bytes_max(&self) -> u32 {
+        let bytes = self.room.map(|room| u32::try_from(room.shown_in_a_second()));
+        let bytes = bytes.map(|bytes| bytes.unwrap_or(u32::MAX));
+        bytes.map_or(PIECE_BYTES_MAX, |bytes| bytes.clamp(PART_BYTES_SLOW_MIN, PIECE_BYTES_MAX))
+    }
+
+    /// Counts what came for the page; none: there was no answer, and what of it came is not known.
+    pub fn spent(&mut self, asked: &Asked, came: Option<usize>) {
+        if let (Some(room), Some(came)) = (&mut self.room, came) {
+            room.settle(&asked.request, asked.counted, came as u64);
         }
     }
 
@@ -401,6 +445,22 @@ impl Page {
         seen.not_before = shared.after(span);
         let at = seen.not_before;
         self.wake(at);
+    }
+
+    /// A peer did not answer: it is left alone for longer every time, but not for long, for its answer may have
+    /// been lost on the way.
+    pub fn wait_for(&mut self, peer: &PublicKey, shared: &mut Shared) {
+        let Some(seen) = self.seen.get_mut(peer) else { return };
+        let span = PAUSE_FIRST.saturating_mul(1 << seen.silences.min(16)).min(PAUSE_SILENT_MAX);
+        seen.silences += 1;
+        seen.not_before = seen.not_before.max(shared.after(span));
+        let at = seen.not_before;
+        self.wake(at);
+    }
+
+    /// A peer answered, whatever that is.
+    pub fn spoke(&mut self, peer: &PublicKey) {
+        self.seen.get_mut(peer).into_iter().for_each(|seen| seen.silences = 0);
     }
 
     /// A peer was of use for this page.

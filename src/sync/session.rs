@@ -37,9 +37,13 @@ pub struct Peer {
     /// What it was charged with, and how often.
     pub faults: BTreeMap<&'static str, u32>,
     pub in_flight: usize,
+    /// How much it may be asked at one time: half after each silence, one more with each answer.
+    share: usize,
+    /// How often in a row it was silent.
+    silences: u32,
     /// How long its answers take about, in milliseconds; none before the first.
     usual: Option<u64>,
-    /// When it was charged with silence, in ticks: what was asked before that counts no more.
+    /// When it was last found silent, in ticks: what was asked before that counts no more.
     silent_at: u64,
     /// Bytes of notices that are still listened to.
     budget: u64,
@@ -54,6 +58,8 @@ pub struct Asked {
     pub peer: PublicKey,
     pub request: Request,
     pub bytes_max: usize,
+    /// Bytes of its answer that are counted already (N8).
+    pub counted: u64,
     /// When it was made, and when its answer is late.
     at: u64,
     late_at: u64,
@@ -82,8 +88,9 @@ pub enum Charge {
     Misbehaved,
 }
 
-/// Whom to ask first: whether an answer of it is late, its credit in steps of ten, how busy it is.
-type Rank = (bool, Reverse<u32>, usize);
+/// Whom to ask first: whether an answer of it is late, how often in a row it was silent of late, its credit in
+/// steps of ten, how busy it is.
+type Rank = (bool, u32, Reverse<u32>, usize);
 
 /// All of that.
 pub struct Shared {
@@ -120,11 +127,11 @@ impl Charge {
         matches!(self, Charge::Flood | Charge::Misbehaved)
     }
 
+    /// Silence costs patience, but no credit: messages that are lost are nobody's lie.
     fn cost(self) -> u32 {
         match self {
-            Charge::Unreachable => 1,
+            Charge::Unreachable | Charge::Silent => 0,
             Charge::Withheld => 4,
-            Charge::Silent => 6,
             Charge::Flood => 10,
             Charge::Misbehaved => 25,
         }
@@ -137,6 +144,30 @@ impl Peer {
         let [least, most, first] =
             [LATE_MIN, LATE_MAX, LATE_FIRST].map(|span| span.as_millis() as u64);
         self.usual.map_or(first, |usual| (usual * LATE_USUAL_TIMES).clamp(least, most))
+    }
+
+    /// It answered.
+    fn spoke(&mut self) {
+        self.silences = 0;
+        self.share = (self.share + 1).min(ASKS_PER_PEER_MAX);
+    }
+
+    /// It did not answer in time (as additive increase, multiplicative decrease: Chiu, Jain 1989).
+    fn fell_silent(&mut self, now: u64) {
+        self.silent_at = now;
+        self.silences = self.silences.saturating_add(1);
+        self.share = (self.share / 2).max(ASKS_PER_PEER_MIN);
+    }
+
+    /// How often in a row it was silent, if that is not so long ago that it may be another time.
+    fn silent_of_late(&self, now: u64) -> u32 {
+        let span = ASK_PATIENCE.saturating_mul(1 << self.silences.min(16)).min(PAUSE_MAX);
+        let is_past = now >= self.silent_at.saturating_add(span.as_millis() as u64);
+        if is_past { 0 } else { self.silences }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight < self.share
     }
 
     /// An answer took so many milliseconds, or there was none for as long.
@@ -220,7 +251,7 @@ impl Shared {
         request: Request,
         answer_bytes_max: usize,
     ) -> Option<AskId> {
-        let found = self.peers.get_mut(peer).filter(|peer| peer.in_flight < ASKS_PER_PEER_MAX)?;
+        let found = self.peers.get_mut(peer).filter(|peer| peer.has_room())?;
         found.in_flight += 1;
         let at = self.now.ticks;
         let late_at = at + found.late_after();
@@ -231,12 +262,16 @@ impl Shared {
         let deadline = self.now.ticks + (patience + ASK_GRACE).as_millis() as u64;
         self.deadlines.insert((deadline, ask));
         let bytes = request.encode();
-        self.asks.insert(
-            ask,
-            Asked { peer: *peer, request, bytes_max: answer_bytes_max, at, late_at, deadline },
-        );
-        self.push(Output::Ask { ask, peer: *peer, request: bytes, answer_bytes_max, patience });
+        let (peer, bytes_max) = (*peer, answer_bytes_max);
+        let asked = Asked { peer, request, bytes_max, counted: 0, at, late_at, deadline };
+        self.asks.insert(ask, asked);
+        self.push(Output::Ask { ask, peer, request: bytes, answer_bytes_max, patience });
         Some(ask)
+    }
+
+    /// So many bytes of the answer to this are counted already.
+    pub fn count(&mut self, ask: AskId, bytes: u64) {
+        self.asks.get_mut(&ask).into_iter().for_each(|asked| asked.counted = bytes);
     }
 
     /// A request is over.
@@ -301,6 +336,8 @@ impl Shared {
             credit: self.credit_of(&key),
             faults: BTreeMap::new(),
             in_flight: 0,
+            share: ASKS_PER_PEER_MAX,
+            silences: 0,
             usual: None,
             silent_at: 0,
             budget: NOTICE_BUDGET_BYTES,
@@ -402,20 +439,41 @@ impl Shared {
         }
     }
 
-    /// A request has no answer. Those that were under way together when a peer fell silent cost what one
-    /// does: a cable that was pulled for some seconds is nobody's fault.
+    /// A request has an answer, whatever that is.
+    pub fn spoke(&mut self, key: &PublicKey) {
+        self.peers.get_mut(key).into_iter().for_each(Peer::spoke);
+    }
+
+    /// A request has no answer. Those that were under way together when a peer fell silent count as
+    /// one: a cable that was pulled for some seconds is nobody's fault.
     pub fn failed(&mut self, asked: &Asked, failed: AskFailed) {
         match failed {
             AskFailed::TimedOut => {
                 let Some(peer) = self.peers.get_mut(&asked.peer) else { return };
                 if asked.at >= peer.silent_at {
-                    peer.silent_at = self.now.ticks;
+                    peer.fell_silent(self.now.ticks);
                     self.charge(&asked.peer, Charge::Silent);
+                    self.leave_silent(&asked.peer);
                 }
             }
             AskFailed::Unreachable => self.charge(&asked.peer, Charge::Unreachable),
             AskFailed::Oversize => {}
         }
+    }
+
+    /// Whoever is silent for long gives its place to others, while there is somebody who answers. It is let
+    /// in again, and called again after a while.
+    fn leave_silent(&mut self, key: &PublicKey) {
+        let is_silent = |peer: &Peer| peer.silences >= SILENCES_MAX;
+        let answers = |peer: &Peer| peer.silences == 0 && peer.usual.is_some();
+        let is_alone = !self.peers.iter().any(|(other, peer)| other != key && answers(peer));
+        if is_alone || !self.peers.get(key).is_some_and(is_silent) {
+            return;
+        }
+        self.push(Output::Close { peer: *key, why: Charge::Silent.words().to_owned() });
+        self.left(key);
+        let now = self.now;
+        self.book.failed(Some(key), &[], now);
     }
 
     /// Whether so many bytes of notices are still listened to.
@@ -437,15 +495,17 @@ impl Shared {
         }
     }
 
-    /// Of these the one to ask: with room, no late answer, the most credit in steps of ten, and least busy.
+    /// Of these the one to ask: with room, no late answer, not silent of late, the most credit in steps of ten,
+    /// and least busy.
     pub fn best(&mut self, of: impl IntoIterator<Item = PublicKey>) -> Option<PublicKey> {
         let late = self.late();
         let mut rows: Vec<(PublicKey, Rank)> = Vec::new();
         for key in of {
             let Some(peer) = self.peers.get(&key) else { continue };
-            if peer.in_flight < ASKS_PER_PEER_MAX {
-                let rank = (late.contains_key(&key), Reverse(peer.credit / 10), peer.in_flight);
-                rows.push((key, rank));
+            if peer.has_room() {
+                let silences = peer.silent_of_late(self.now.ticks);
+                let credit = Reverse(peer.credit / 10);
+                rows.push((key, (late.contains_key(&key), silences, credit, peer.in_flight)));
             }
         }
         let best = rows.iter().map(|(_, rank)| *rank).min()?;
@@ -481,24 +541,56 @@ mod tests {
         }
     }
 
-    /// T5 accepts: a peer whose answers to all that was under way failed at once.
+    /// T5 accepts: a peer whose answers to all that was under way failed at once, and one whose line is bad.
     #[test]
-    fn requests_that_time_out_together_cost_what_one_does() {
+    fn silence_costs_patience_and_no_credit() {
         let mut shared = Shared::new(key(0), 1, Book::new(key(0), 1));
         assert!(joined(&mut shared, 1));
         let ask = |shared: &mut Shared| {
-            let asks = (0..ASKS_PER_PEER_MAX).map(|_| {
+            let asks = (0..ASKS_PER_PEER_MAX).map_while(|_| {
                 shared.now.ticks += 1;
-                shared.ask(&key(1), Request::Genesis(Id::ZERO), 10).unwrap()
+                shared.ask(&key(1), Request::Genesis(Id::ZERO), 10)
             });
             asks.collect::<Vec<AskId>>()
         };
-        for times in 1..=3 {
+        for (times, share) in [(1, 8), (2, 4), (3, 2), (4, 2)] {
             let asks = ask(&mut shared);
+            assert_eq!(asks.len(), share);
             shared.now.ticks += ASK_PATIENCE.as_millis() as u64;
             time_out(&mut shared, &asks);
-            let credit = shared.peers[&key(1)].credit;
-            assert_eq!(credit, CREDIT_FIRST - times * Charge::Silent.cost());
+            let peer = &shared.peers[&key(1)];
+            assert_eq!((peer.credit, peer.silences), (CREDIT_FIRST, times));
+        }
+        for share in [2, 3, 4] {
+            let asks = ask(&mut shared);
+            assert_eq!(asks.len(), share);
+            asks.into_iter().for_each(|ask| _ = shared.answered(ask));
+            shared.spoke(&key(1));
+        }
+    }
+
+    /// N6 accepts: whoever never answers while there is nobody else, and again once it was let go.
+    /// N6 refuses: to keep the place of somebody who never answers, while others do.
+    #[test]
+    fn who_never_answers_gives_its_place_to_others_and_is_not_shunned() {
+        for has_other in [false, true] {
+            let mut shared = Shared::new(key(0), 1, Book::new(key(0), 1));
+            assert!(joined(&mut shared, 1) && joined(&mut shared, 2));
+            let mut times = 0;
+            while times < 3 * SILENCES_MAX && shared.peers.contains_key(&key(1)) {
+                let asks = [1, 2].map(|n| shared.ask(&key(n), Request::Genesis(Id::ZERO), 10));
+                shared.now.ticks += ASK_PATIENCE.as_millis() as u64;
+                if has_other && let Some(ask) = asks[1] {
+                    shared.answered(ask);
+                    shared.spoke(&key(2));
+                    assert_eq!(shared.best([key(1), key(2)]), Some(key(2)));
+                }
+                time_out(&mut shared, &asks[..1].iter().flatten().copied().collect::<Vec<_>>());
+                times += 1;
+            }
+            assert_eq!(shared.peers.contains_key(&key(1)), !has_other, "{times}");
+            assert_eq!(times, if has_other { SILENCES_MAX } else { 3 * SILENCES_MAX });
+            assert_eq!(shared.refuses(&key(1)), None);
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     page::{
         entry::Rdata,
         genesis::Genesis,
-        trie::{Fetch, Trie},
+        trie::{Fetch, Trie, Want},
     },
 };
 
@@ -231,7 +231,7 @@ impl Page {
             // Another was faster.
             return;
         }
-        let Some(items) = items else { return self.pause(peer, shared) };
+        let Some(items) = items else { return self.wait_for(peer, shared) };
         let at = held.as_ref().map_or(0, |held| held.governance.page().height());
         let Some(genesis) = far.genesis.clone().filter(|_| far.from == at && above.height == at)
         else {
@@ -303,6 +303,10 @@ impl Page {
             if fetch.is_complete() || far.asks >= FAR_ASKS_MAX || fetch.waiting() == 0 {
                 return;
             }
+            if let Some(at) = self.has_no_room(shared.now.ticks) {
+                return self.wake(at);
+            }
+            let Some(far) = &self.far else { return };
             let missed = far.missed.clone();
             let from = far.from;
             let mut peers = self.usable(shared.now.ticks, |seen| seen.standing.height >= from);
@@ -317,13 +321,18 @@ impl Page {
                 }
                 return;
             };
+            let bytes_max = self.part_bytes_max();
+            let count = self.parts_max(bytes_max);
             let Some(far) = &mut self.far else { return };
             let Some(fetch) = &mut far.fetch else { return };
-            let wants = fetch.next(PARTS_ASKED_MAX);
+            let wants = fetch.next(count);
             let paths: Vec<_> = wants.iter().map(|want| want.path.clone()).collect();
             let parts: Vec<Part> = wants
                 .into_iter()
-                .map(|want| Part { path: want.path, hash: want.hash, bytes_max: want.bytes_max })
+                .map(|Want { path, hash, bytes_max: most }| {
+                    let bytes_max = most.min(bytes_max);
+                    Part { path, hash, bytes_max }
+                })
                 .collect();
             far.asks += 1;
             let request = Request::Subtrees(Parts { page: self.id, parts });
@@ -386,14 +395,13 @@ impl Page {
             Some(what) => shared.lied(peer, what),
             None if came > 0 => self.served(peer, shared),
             None if is_answer => self.lacks_parts(peer, shared),
-            None => self.pause(peer, shared),
+            None => self.wait_for(peer, shared),
         }
         if let Err(why) = kept {
             return self.lacks_room(why, shared);
         }
-        if self.wish.bytes_max.is_some_and(|max| done > max) {
-            let max = self.wish.bytes_max.unwrap_or_default();
-            self.end_far(format!("it is larger than the {max} bytes that it may take"), shared);
+        if let Some(max) = self.bytes_max().filter(|max| done > *max) {
+            self.end_far(self.too_large_words(max), shared);
         }
     }
 
@@ -457,7 +465,7 @@ impl Page {
             return;
         };
         let is_giver = target.giver == *peer;
-        let Some(items) = items else { return self.pause(peer, shared) };
+        let Some(items) = items else { return self.wait_for(peer, shared) };
         let Some(item) = items.first() else {
             // It has gone on since; where it leads now it can be asked again.
             if is_giver {

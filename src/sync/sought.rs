@@ -119,7 +119,7 @@ impl Page {
         let Some(far) = self.far.as_mut().filter(|far| far.genesis.is_none()) else { return };
         far.genesis_asked.answered();
         let Some(item) = items.map(|items| items.into_iter().next()) else {
-            return self.pause(peer, shared);
+            return self.wait_for(peer, shared);
         };
         let Some(Rdata(bytes)) = item else {
             shared.charge(peer, Charge::Withheld);
@@ -165,5 +165,31 @@ pub fn read_genesis(page: &Id, bytes: &[u8]) -> Result<Genesis, String> {
     match genesis.id() == *page {
         true => Ok(genesis),
         false => Err(format!("the genesis of the page {} as that of {page}", genesis.id())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        key::SecretKey,
+        sync::{Pace, Wish, book::Book},
+    };
+
+    #[test]
+    fn a_page_that_only_a_question_wants_may_be_so_large_and_no_larger() {
+        let me = SecretKey::from_seed(&[1; 32]).public();
+        let mut shared = Shared::new(me, 1, Book::new(me, 1));
+        let mut check = |why, wished, expect: Option<u64>| {
+            let mut page = Page::new(Id::ZERO);
+            page.sought = Some(Sought::new(Name::root(), why, Vec::new(), &mut shared));
+            page.wish = Wish { pace: Pace::Live, bytes_max: wished, bytes_per_second_max: None };
+            assert_eq!(page.bytes_max(), expect);
+        };
+        check(Want::Resolve, None, Some(ASKED_PAGE_BYTES_MAX));
+        check(Want::Resolve, Some(5), Some(5));
+        check(Want::Resolve, Some(u64::MAX), Some(u64::MAX));
+        check(Want::Anchor, None, None);
+        check(Want::Anchor, Some(5), Some(5));
     }
 }

@@ -26,7 +26,17 @@ far 60 NS ns.example.
 far 60 NS ns2.example.
 far 20 DS 000108020123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 near 60 NS ns.near.ct.
-ns.near 60 A 192.0.2.2";
+near 60 NS NS2.near.ct.
+near 60 NS a.ct.
+near 60 NS linked.sub.ct.
+near 60 NS ns.example.
+near 60 DS 000108020123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+ns.near 60 A 192.0.2.2
+ns.near 30 A 192.0.2.3
+ns.near 60 AAAA 2001:db8::2
+ns2.near 60 AAAA 2001:db8::3
+m 60 MX 10 a.ct.
+m 60 HTTPS 1 .";
 
 #[test]
 fn usual_questions_are_answered_on_the_short_way() {
@@ -64,7 +74,16 @@ fn usual_questions_are_answered_on_the_short_way() {
     check("x.far.ct.", 1, true);
     check("far.ct.", 16, true);
     check("far.ct.", 43, true);
-    check("x.near.ct.", 1, false);
+    check("m.ct.", 15, false);
+    check("m.ct.", 65, false);
+    check("m.ct.", 33, true);
+    check("a.ct.", 65, true);
+    check("absent.ct.", 15, true);
+    check("x.near.ct.", 1, true);
+    check("NEAR.ct.", 1, true);
+    check("near.ct.", 2, true);
+    check("ns.near.ct.", 28, true);
+    check("a.near.ct.djdns.alt.", 1, true);
     check("a.ct.", 255, false);
     check("elsewhere.", 1, false);
 }
@@ -85,9 +104,16 @@ fn what_may_be_old_is_said_with_its_reason_on_both_ways() {
         for is_fresh in [true, false] {
             let view = view.with_fresh(&root, is_fresh).with_fresh(&ct, is_fresh);
             let forked = view.with_trouble(&ct, Trouble::Forked(3));
-            for name in
-                ["a.ct.", "x.ct.", "ct.", "x.w.ct.", "far.ct.", "x.far.ct.", "ct.djdns.alt."]
-            {
+            for name in [
+                "a.ct.",
+                "x.ct.",
+                "ct.",
+                "x.w.ct.",
+                "far.ct.",
+                "x.far.ct.",
+                "x.near.ct.",
+                "ct.djdns.alt.",
+            ] {
                 for (qtype, edns) in [(1, None), (16, Some(512)), (43, Some(1232)), (1, Some(1232))]
                 {
                     let query = support::query(name, qtype, edns);

@@ -151,7 +151,7 @@ fn a_page_founded_on_one_resolves_on_the_other_also_when_the_first_is_gone() {
 
 /// N2 accepts: a question about a page that is not here, and whose parent, linked from a page that is here,
 /// is not here either; and both are kept current then.
-/// N2 refuses: a page to which nothing leads.
+/// N2 refuses: a page to which nothing leads; and questions for a thousand that the page above does not link.
 #[test]
 fn a_question_about_a_page_that_is_linked_and_not_here_is_answered_once_it_was_fetched() {
     let one = Node::start(&[]);
@@ -159,7 +159,7 @@ fn a_question_about_a_page_that_is_linked_and_not_here_is_answered_once_it_was_f
     let below = one.founds("sub.above", &format!("{ZONE}deep PAGE {deep}\n"));
     let other = one.founds("other", ZONE);
     let above = one.founds("above", &format!("$TTL 60\nsub PAGE {below}\n"));
-    let two = Node::start(&[&one.reached_at]);
+    let mut two = Node::start(&[&one.reached_at]);
     let said = two.types(&["page", "join", "above", &above]);
     assert!(said.contains("fetched: it is here"), "{said}");
     let waited = two.answers("www.deep.sub.above.", "192.0.2.80");
@@ -172,6 +172,25 @@ fn a_question_about_a_page_that_is_linked_and_not_here_is_answered_once_it_was_f
     }
     let pages = two.types(&["page", "list"]);
     assert!(pages.contains("deep.sub.above") && !pages.contains(&other[..8]), "{pages}");
+    for n in 0..1000 {
+        let resolver = two.daemon.as_ref().expect("it runs").resolver();
+        assert!(resolver.addresses(&format!("www.none{n}.above.")).is_empty());
+    }
+    assert_eq!(two.types(&["page", "list"]), pages, "nothing came of it");
+    // Why each is here is known after a start: somebody here begins to take part in one, and the page above it stays
+    // for its sake.
+    let shows = |two: &Node, name: &str, expect: &str| {
+        let said = two.types(&["page", "show", name]);
+        assert!(said.contains(expect), "{name}: not {expect}: {said}");
+    };
+    assert_eq!(pages.matches("only asked for").count(), 2, "{pages}");
+    shows(&two, "deep.sub.above", "it goes after 30 days without a question");
+    two.proposes("deep.sub.above", &["set", "newer", "A", "192.0.2.82"]);
+    two.kill();
+    two.run(&[&one.reached_at]);
+    shows(&two, "above", "it is trusted here");
+    shows(&two, "sub.above", "one that stays is reached through it");
+    shows(&two, "deep.sub.above", "somebody here takes part in it");
 }
 
 #[test]

@@ -19,6 +19,13 @@ use rustix::{
 
 use crate::support::daemon::Home;
 
+/// A home with the demonstration, as a daemon makes it that was started and ended.
+pub fn with_data() -> Home {
+    let home = Home::new();
+    home.start().terminate();
+    home
+}
+
 fn command(home: &Home, arguments: &[&str]) -> Command {
     let mut command = home.program(Path::new(env!("CARGO_BIN_EXE_djdns")));
     command.args(arguments).arg("--data-dir").arg(home.data_dir()).stderr(Stdio::piped());
@@ -77,7 +84,7 @@ fn terminal() -> (OwnedFd, File) {
 
 #[test]
 fn a_bundle_goes_to_a_pipe_and_to_a_file_but_to_no_terminal() {
-    let home = Home::new();
+    let home = with_data();
     let export = ["page", "export", "ff.ct", "--format", "bundle"];
     let piped = run(&home, &export);
     assert_eq!(piped.status.code(), Some(0), "{}", text(&piped.stderr));
@@ -97,7 +104,7 @@ fn a_bundle_goes_to_a_pipe_and_to_a_file_but_to_no_terminal() {
 
 #[test]
 fn a_narrow_terminal_gets_lines_that_fit_and_a_pipe_whole_ones() {
-    let home = Home::new();
+    let home = with_data();
     for arguments in [&["page", "participants", "ff.ct"][..], &["page", "history", "ff.ct"]] {
         let (ours, theirs) = terminal();
         let size = Winsize { ws_row: 50, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 };
@@ -137,7 +144,8 @@ fn a_page_brought_by_hand_comes_with_what_makes_it_used() {
 #[test]
 fn a_limit_on_the_size_of_files_is_said_in_a_sentence() {
     let home = Home::new();
-    for arguments in [&["key", "new", "ann"][..], &["page", "list"]] {
+    let create = ["page", "create", "club.ct", "--participant", "demo:alice", "-q"];
+    for arguments in [&["key", "new", "ann"][..], &create] {
         let output = limited(&home, 0, arguments);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {:?} {said}", output.status);
@@ -146,7 +154,7 @@ fn a_limit_on_the_size_of_files_is_said_in_a_sentence() {
     }
     let shown = run(&home, &["key", "list", "--json"]);
     assert_eq!(text(&shown.stdout), "[]\n", "nothing half is left");
-    assert_eq!(run(&home, &["page", "list"]).status.code(), Some(0));
+    assert_eq!(run(&home, &create).status.code(), Some(0));
 }
 
 #[test]
@@ -177,7 +185,7 @@ fn a_command_gives_up_a_daemon_that_is_stopped() {
 
 #[test]
 fn a_node_key_that_cannot_be_used_stops_what_signs_and_nothing_else() {
-    let home = Home::new();
+    let home = with_data();
     assert_eq!(run(&home, &["page", "list"]).status.code(), Some(0));
     let key = home.data_dir().join("node.key");
     let whole = fs::read(&key).expect("the node's key");
@@ -202,11 +210,34 @@ fn a_node_key_that_cannot_be_used_stops_what_signs_and_nothing_else() {
 }
 
 #[test]
-fn whoever_asks_how_it_is_makes_no_data_directory() {
+fn whoever_only_reads_makes_no_data_directory() {
     let home = Home::new();
-    let asked = run(&home, &["status"]);
-    let said = text(&asked.stderr);
-    assert_eq!(asked.status.code(), Some(3), "{said}");
-    assert!(said.contains("nothing in") && said.contains("`djdns serve`"), "{said}");
+    let reading = [
+        &["status"][..],
+        &["page", "list"],
+        &["page", "show", "club"],
+        &["page", "forget", "club", "--yes"],
+        &["resolve", "brickwindows.ff.ct"],
+        &["explain", "brickwindows.ff.ct"],
+        &["field", "ff.ct"],
+        &["beacon"],
+        &["proposals", "ff.ct"],
+        &["inbox", "--as", "demo:alice"],
+        &["audit", "ff.ct"],
+        &["host", "ff.ct", "--as", "demo:alice"],
+    ];
+    let expect = format!("there is no data directory at {}", home.data_dir().display());
+    for arguments in reading {
+        let asked = run(&home, arguments);
+        let said = text(&asked.stderr);
+        assert_eq!(asked.status.code(), Some(3), "{arguments:?}: {said}");
+        assert!(said.contains(&expect) && said.contains("`djdns serve`"), "{arguments:?}: {said}");
+        assert!(!home.data_dir().exists(), "{arguments:?}");
+    }
+    assert_eq!(run(&home, &["peers"]).status.code(), Some(4));
     assert!(!home.data_dir().exists());
+    fs::create_dir(home.data_dir()).expect("it is made");
+    let said = text(&run(&home, &["page", "list"]).stderr);
+    assert!(said.contains("there is nothing of a node yet in"), "{said}");
+    assert_eq!(fs::read_dir(home.data_dir()).expect("it is there").count(), 0);
 }

@@ -9,6 +9,7 @@ use std::{
     process::{Output, Stdio},
 };
 
+use super::commands::with_data;
 use crate::support::daemon::Home;
 
 /// What an example with one of these in it needs is not here.
@@ -97,7 +98,7 @@ fn examples_work_as_they_are_written() {
         if examples.is_empty() {
             continue;
         }
-        let home = Home::new();
+        let home = with_data();
         let before = typed(&home, BEFORE);
         assert_eq!(before.status.code(), Some(0), "{}", text(&before.stderr));
         for example in examples {

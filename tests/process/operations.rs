@@ -198,6 +198,7 @@ fn what_only_a_daemon_knows_is_not_to_be_had_without_one() {
         assert!(said.contains("`djdns serve` starts one") && said.lines().count() == 1, "{said}");
     }
     assert!(!home.data_dir().exists(), "whoever only asks makes nothing");
+    home.start().terminate();
     let output = run(&home, &["resolve", "www.example"]);
     assert!(text(&output.stderr).contains("djdns serve"), "{}", text(&output.stderr));
 }

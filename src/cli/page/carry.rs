@@ -60,6 +60,7 @@ pub struct Forget {
 
 impl Carry {
     pub fn run(self, context: &mut Context) -> Outcome {
+        context.may_found();
         let Some(bytes) = zone::read_if(&self.file, bundle::is_bundle)? else {
             return Err(Fault::refused(format!(
                 "{} is no bundle: `djdns page export P --format bundle` writes one",
@@ -263,6 +264,7 @@ mod tests {
             demonstration: false,
             stale: false,
             alongside: None,
+            kept: None,
         };
         Carried { page, outcome: outcome.to_owned(), statements, seals, brought }
     }

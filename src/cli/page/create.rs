@@ -88,6 +88,7 @@ struct Created {
 
 impl Create {
     pub fn run(self, context: &mut Context) -> Outcome {
+        context.may_found();
         let parameters = parameters(&self.param)?;
         let participants = participants(context, &self.participant)?;
         let powers: Vec<u32> = participants.iter().map(|(_, power)| *power).collect();

@@ -81,6 +81,7 @@ mod tests {
             demonstration: false,
             stale: false,
             alongside: None,
+            kept: None,
         }
     }
 

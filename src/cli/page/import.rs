@@ -46,6 +46,7 @@ impl Import {
     pub fn run(self, context: &mut Context) -> Outcome {
         let bytes = zone::read(&self.file)?;
         if bundle::is_bundle(&bytes) {
+            context.may_found();
             let named = |genesis: &[u8]| check_named(&self.page, genesis);
             let carried = carry(context, &bytes, named)?;
             return carry::report(context, &carried);
@@ -186,6 +187,7 @@ mod tests {
                 demonstration: false,
                 stale: false,
                 alongside: None,
+                kept: None,
             };
             assert_eq!(hint(&page).as_deref(), expect, "{name}");
         };

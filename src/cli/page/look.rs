@@ -175,6 +175,9 @@ impl Show {
         if !page.demonstration {
             row("followed", follow::words(&report.following));
         }
+        if let Some(kept) = page.kept {
+            row("kept because", remarks::kept(kept));
+        }
         if let Some(beside) = &page.alongside {
             row("other nodes", remarks::beside(page, beside));
         }
@@ -366,6 +369,7 @@ impl Verify {
 
 impl Join {
     pub fn run(self, context: &mut Context) -> Outcome {
+        context.may_found();
         let Join { name, page } = self;
         if name.labels().last().is_some_and(|label| label == b"localhost") {
             return Err(Fault::refused(format!(

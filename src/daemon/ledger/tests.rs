@@ -346,6 +346,7 @@ fn whoever_listens_is_told_of_every_change() {
     assert_eq!(heard.load(Ordering::Relaxed), 1, "nothing was new");
 }
 
+mod evicted;
 mod room;
 mod steps;
 mod street;

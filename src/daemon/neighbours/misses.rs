@@ -4,7 +4,7 @@
 //! Decides by times that it is given; how a page comes is not known here. Many questions about one
 //! page make one search, and neither those who wait nor what is remembered grows without a bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
@@ -87,6 +87,11 @@ impl Misses {
         miss.not_before = now + pause.min(MISS_RETRY_MAX.as_millis() as u64);
         miss.failures = miss.failures.saturating_add(1);
         miss.outcome.send_replace(Some(false));
+    }
+
+    /// The pages that are being sought.
+    pub fn sought(&self) -> BTreeSet<Id> {
+        self.pages.iter().filter(|(_, miss)| miss.is_sought).map(|(page, _)| *page).collect()
     }
 
     /// The pages that were sought long enough in vain: they are not sought any more.

@@ -114,7 +114,8 @@ mod tests {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let port = socket.local_addr().unwrap().port();
-        let options = Options { contacts: Vec::new(), lan: Lan::Off, port_mapping };
+        let asked_max = crate::daemon::eviction::USUAL_BOUNDS;
+        let options = Options { contacts: Vec::new(), lan: Lan::Off, port_mapping, asked_max };
         (Neighbours::start(&node(), vec![socket], options).unwrap(), port)
     }
 

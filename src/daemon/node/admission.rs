@@ -89,6 +89,7 @@ impl Node {
         progress("writing", 0, total);
         let note = Note { time: self.now(), what: cause.to_owned() };
         self.store.found(&id, self.nonce(), whole.records(note)).map_err(sentence)?;
+        self.state().ties.forget(&id);
         progress("showing", 0, total);
         self.show_reopened(reopened);
         Ok(page)

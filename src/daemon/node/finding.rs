@@ -1,6 +1,6 @@
 //! The page that somebody means, and whether a name leads to it.
 
-use super::Node;
+use super::{Node, State};
 use crate::{
     control::request::{Failure, PageSelector},
     daemon::damage::is_prefix,
@@ -54,21 +54,22 @@ impl Node {
     /// Whether resolving the page's name leads to this page: from the deepest anchor at or above it
     /// down through the links (T2).
     pub fn is_linked(&self, page: &Page) -> bool {
-        let state = self.state();
-        let name = page.name();
-        let above = state.anchors.iter().filter(|(anchor, _)| name.is_at_or_below(anchor));
-        let Some((_, anchor)) = above.max_by_key(|(anchor, _)| anchor.wire().len()) else {
-            return false;
-        };
-        let mut next = Some(*anchor);
-        while let Some(held) = next.and_then(|id| state.pages.get(&id)) {
-            if held.page().name() == name {
-                return held.page().id() == page.id();
-            }
-            next = link_towards(held, name);
-        }
-        false
+        way(&self.state(), page.name()).last() == Some(&page.id())
     }
+}
+
+/// The pages that are passed on the way to a name: from the deepest anchor at or above it down through the
+/// links (T2), as far as they are here.
+pub(in crate::daemon) fn way(state: &State, name: &Name) -> Vec<Id> {
+    let mut way = Vec::new();
+    let above = state.anchors.iter().filter(|(anchor, _)| name.is_at_or_below(anchor));
+    let deepest = above.max_by_key(|(anchor, _)| anchor.wire().len());
+    let mut next = deepest.map(|(_, anchor)| *anchor);
+    while let Some(held) = next.and_then(|id| state.pages.get(&id)) {
+        way.push(held.page().id());
+        next = (held.page().name() != name).then(|| link_towards(held, name)).flatten();
+    }
+    way
 }
 
 /// The page that the next label on the way from `page` down to `name` links to.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Node, Progress};
+use super::{Node, Progress, State};
 use crate::{
     daemon::{
         adopt::Kept,
-        whole::{self, Reopened, WholePage, WholeRefusal},
+        whole::{self, Origin, Reopened, WholePage, WholeRefusal},
     },
     demo,
     governance::{Governance, field::Field, seal::SealRecord},
@@ -33,6 +33,7 @@ enum Found {
         reopened: Box<Reopened>,
         stashed: Option<Kept>,
         field: Field,
+        origin: Origin,
     },
     /// A page that is still being fetched.
     Download(Kept),
@@ -81,13 +82,14 @@ impl Node {
     /// Reads a page from its log, and shows it.
     pub(in crate::daemon) fn load_page(&self, id: &Id, progress: Progress) {
         match self.reopen(id, progress) {
-            Ok(Found::Page { forks, reopened, stashed, field }) => {
+            Ok(Found::Page { forks, reopened, stashed, field, origin }) => {
                 let mut state = self.state();
                 let is_forked = !forks.is_empty();
                 if is_forked {
                     state.forks.insert(*id, forks);
                 }
                 state.fields.insert(*id, field);
+                self.tie(&mut state, id, origin);
                 state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
                 drop(state);
                 self.show_reopened(*reopened);
@@ -118,7 +120,17 @@ impl Node {
         }
         let stashed = (!leaves.is_empty()).then_some(Kept { genesis: None, leaves });
         let field = certified(&whole, &reopened.page);
-        Ok(Found::Page { forks, reopened, stashed, field })
+        Ok(Found::Page { forks, reopened, stashed, field, origin: whole.origin })
+    }
+
+    /// Remembers how a page came here, and whether somebody of this machine takes part in it.
+    fn tie(&self, state: &mut State, id: &Id, origin: Origin) {
+        if origin.is_fetched() {
+            state.ties.fetched.insert(*id);
+            if origin.is_used || self.has_petitioned(id) {
+                state.ties.used.insert(*id);
+            }
+        }
     }
 
     /// Shows a page with what leads to it.

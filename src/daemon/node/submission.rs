@@ -3,7 +3,10 @@
 use super::{Node, State, record, sentence};
 use crate::{
     control::request::{Failure, FailureKind},
-    daemon::{carry::forked, whole::Note},
+    daemon::{
+        carry::forked,
+        whole::{Note, SUBMITTED},
+    },
     governance::{
         Fault, Governance, State as Standing,
         operation::{Change, RosterChange, SetRoster},
@@ -38,10 +41,11 @@ impl Node {
             changed.extend(page.admit(statement).map_err(Failure::refused)?);
         }
         statements.iter().try_for_each(|statement| check_can_count(&page, statement))?;
-        let note = Note { time: self.now(), what: "submitted".to_owned() };
+        let note = Note { time: self.now(), what: SUBMITTED.to_owned() };
         let records: Vec<Record> =
             std::iter::once(note.record()).chain(statements.iter().map(record)).collect();
         self.store.append(&first.page(), &records).map_err(sentence)?;
+        state.ties.used.insert(first.page());
         self.replace(&mut state, page, &changed);
         self.seal_in(&mut state, &first.page(), self.now());
         drop(state);

@@ -8,7 +8,10 @@
 //! Integers are little-endian. Where the octets are kept, of which state of the page they are, and that
 //! they are as they were written, is not known here; but no octets make this panic.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -93,7 +96,7 @@ impl PageView {
         }
         let is_all = start == rest.len();
         let nodes = is_all.then(|| Table::restore(seeds, buckets.into_iter())).flatten();
-        Ok(PageView { meta, nodes: nodes.ok_or(ImageFault::Names)? })
+        Ok(PageView { meta, nodes: nodes.ok_or(ImageFault::Names)?, asked: Arc::default() })
     }
 
     /// How many names exist, a bare apex left out.

@@ -270,6 +270,48 @@ fn a_page_that_nobody_has_is_given_up() {
     assert!(town.said(0, &Event::GaveUp { page, why }));
 }
 
+/// N8 accepts: a page that may take so many bytes in a second, from the first on, in the time which that takes.
+/// N8 refuses: to ask for more than that, whatever is under way.
+#[test]
+fn a_page_is_fetched_no_faster_than_it_may_be() {
+    let page = page(6000);
+    let id = page.page().id();
+    let check = |rate: Option<u64>| {
+        let mut town = Town::new(3, 38);
+        town.is_open = false;
+        town.houses[0].shelf.put(&page);
+        seal_often(&mut town, &page, 3);
+        let now = town.houses[0].shelf.page(&id);
+        talk(&now, 60).iter().for_each(|said| town.houses[0].shelf.say(said));
+        let (first, others) = town.houses.split_at_mut(1);
+        others[0].shelf.copy(&first[0].shelf, &id);
+        (0..2).for_each(|n| town.join(2, n));
+        town.run(1000);
+        let wish = Wish { pace: Pace::Live, bytes_max: None, bytes_per_second_max: rate };
+        want(&mut town, 2, id, name());
+        town.input(2, Input::Wish { page: id, wish });
+        let took = town.until(600_000, |town| is_same(town, 0, 2, &page));
+        let came = std::mem::take(&mut town.houses[2].came_bytes);
+        let most = came.iter().map(|(begin, _)| {
+            let within = came.iter().filter(|(at, _)| (*begin..begin + 5000).contains(at));
+            within.map(|(_, bytes)| *bytes as u64).sum::<u64>()
+        });
+        let bytes: u64 = came.iter().map(|(_, bytes)| *bytes as u64).sum();
+        (0..3).for_each(|n| assert_eq!(town.named(n), []));
+        (took, bytes, most.max().unwrap())
+    };
+    let (took, bytes, most) = check(None);
+    assert!(took < 5000 && bytes > 100_000 && most > 100_000, "{took} ms, {bytes}, {most}");
+    for rate in [4_000, 20_000] {
+        let (took, bytes, most) = check(Some(rate));
+        // Five seconds, and what a second leaves.
+        // The certificates come in one piece.
+        assert!(most <= 7 * rate + 16_000, "{most} bytes within five seconds at {rate}");
+        let least = bytes.saturating_sub(rate) * 1000 / rate;
+        assert!((least..least * 3 / 2 + 5000).contains(&took), "{took} ms for {bytes} at {rate}");
+    }
+}
+
 /// N8 refuses: a page that is larger than it may be.
 #[test]
 fn a_page_that_is_too_large_is_not_fetched() {

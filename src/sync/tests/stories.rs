@@ -103,8 +103,8 @@ proptest! {
         }
         town.lost = lost;
         if is_line { town.line() } else { town.mesh() }
-        // Who does not answer often enough is let go, and met again an hour later.
-        town.until(20_000_000, |town| is_equal(town, &page));
+        // A notice that is lost is made good within a quarter of an hour.
+        town.until(4_000_000, |town| is_equal(town, &page));
         nobody_lied(&town);
     }
 

@@ -27,6 +27,8 @@ pub struct House {
     /// How often each statement came here.
     pub came: BTreeMap<Id, usize>,
     pub asked: usize,
+    /// When how many bytes were answered to it.
+    pub came_bytes: Vec<(u64, usize)>,
     pub told_bytes: usize,
     pub closed: Vec<(usize, String)>,
     /// Seconds that its clock is ahead.
@@ -85,6 +87,7 @@ impl Town {
                 lie: None,
                 came: BTreeMap::new(),
                 asked: 0,
+                came_bytes: Vec::new(),
                 told_bytes: 0,
                 closed: Vec::new(),
                 clock_off: 0,
@@ -254,6 +257,7 @@ impl Town {
                     }
                 }
                 let delay = 10 + self.chance(70);
+                self.houses[from].came_bytes.push((self.ticks, given.len()));
                 let answer = match given.len() > read.answer_bytes_max() {
                     true => Err(AskFailed::Oversize),
                     false => Ok(given),

@@ -1,12 +1,14 @@
-//! How long answers take while nothing happens, and while a page of a million names is imported.
+//! How long answers take while nothing happens, and while a page of a million names is imported or
+//! a page is changed a hundred times a second.
 //!
 //! ```sh
-//! benches/answers_during_import.sh
+//! benches/answers_during.sh import
+//! benches/answers_during.sh changes
 //! ```
 //! The script pins the daemon to one core and this program to another. Queries leave at a fixed
 //! rate whatever comes back, and an answer is timed from when its query was due, so that a stall
-//! counts for every query that it holds up. Idle and import alternate, in rounds; each import goes
-//! to a new daemon that holds a page of 10,000 names, which the queries are about.
+//! counts for every query that it holds up. Idle and busy alternate, in rounds, each with a new daemon
+//! that holds a page of 10,000 names, which the queries are about.
 
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
@@ -22,11 +24,13 @@ use std::{
 
 use djdns::{
     control::{client::Client, request::Request},
+    demo,
     limits::CONTROL_PART_BYTES,
     page::{
-        RawPage,
+        Page, RawPage,
         entry::Rdata,
         name::{Name, Owner},
+        origin_version,
     },
 };
 
@@ -35,68 +39,94 @@ mod people;
 
 const ASKED_NAMES: usize = 10_000;
 const INTERVAL: Duration = Duration::from_micros(200);
+/// A hundred changes a second, for as long as the daemon is idle before.
+const CHANGE_INTERVAL: Duration = Duration::from_millis(10);
+const CHANGES: usize = 400;
 const IDLE: Duration = Duration::from_secs(4);
 /// Answers that take longer are counted as lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [deed, data_dir, name, names] = &arguments[..]
-        && deed == "import"
-    {
-        let page = page(name, names.parse().expect("a number"));
-        println!("ready");
-        io::stdin().read_line(&mut String::new()).expect("somebody says when");
-        return import(Path::new(data_dir), page);
-    }
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = |name: &str, usual: usize| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
     };
-    let (names, rounds) = (number("NAMES", 1_000_000), number("ROUNDS", 5));
+    let names = number("NAMES", 1_000_000);
+    match arguments[..] {
+        ["do", "import", data_dir, name, names] => {
+            let (_, page) = page(name, names.parse().expect("a number"));
+            begin_when_told();
+            import(Path::new(data_dir), page);
+        }
+        ["do", "changes", data_dir, name, count] => {
+            let changes = changes(name, count.parse().expect("a number"));
+            begin_when_told();
+            change(Path::new(data_dir), &changes);
+        }
+        ["import"] => {
+            measure(number("ROUNDS", 5), "an import", &["import", "imported.", &names.to_string()]);
+        }
+        ["changes"] => {
+            measure(number("ROUNDS", 5), "changes", &["changes", "asked.", &CHANGES.to_string()]);
+        }
+        // `cargo bench` by itself: the script says what is needed besides.
+        _ => println!("benches/answers_during.sh measures this"),
+    }
+}
+
+/// Compares idle with busy, and with those p99 and p99.9 as ratios.
+fn measure(rounds: usize, what: &str, deed: &[&str]) {
     let djdns = std::env::var("DJDNS").unwrap_or_else(|_| "target/release/djdns".to_owned());
     let core = std::env::var("SERVER_CORE").unwrap_or_else(|_| "0".to_owned());
-    println!("{names} names, {rounds} rounds; us: p50 / p99 / p99.9 / longest");
-    let mut ratios = Vec::new();
+    println!("{}, {rounds} rounds; us: p50 / p99 / p99.9 / longest", deed.join(" "));
+    let mut ratios = [Vec::new(), Vec::new()];
     for round in 1..=rounds {
         let daemon = Daemon::start(&djdns, &core);
-        Importer::start(&daemon, &core, "asked.", ASKED_NAMES).finish();
-        let importer = Importer::start(&daemon, &core, "imported.", names);
+        Worker::start(&daemon, &core, &["import", "asked.", &ASKED_NAMES.to_string()]).finish();
+        let worker = Worker::start(&daemon, &core, deed);
         let idle = Latencies::during(daemon.dns, || thread::sleep(IDLE));
         let mut took = Duration::ZERO;
         let busy = Latencies::during(daemon.dns, || {
             let start = Instant::now();
-            importer.finish();
+            worker.finish();
             took = start.elapsed();
         });
-        let ratio = busy.at(0.999) / idle.at(0.999);
+        let both = [0.99, 0.999].map(|share| busy.at(share) / idle.at(share));
         let took = took.as_secs_f64();
-        println!("round {round}: idle {idle}   import ({took:.1} s) {busy}   {ratio:.2}");
-        ratios.push(ratio);
+        println!(
+            "round {round}: idle {idle}   busy ({took:.1} s) {busy}   {:.2} {:.2}",
+            both[0], both[1]
+        );
+        ratios.iter_mut().zip(both).for_each(|(all, one)| all.push(one));
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("p99.9 during an import / idle, median: {:.2}", ratios[ratios.len() / 2]);
+    for (name, mut ratios) in ["p99", "p99.9"].into_iter().zip(ratios) {
+        ratios.sort_by(f64::total_cmp);
+        println!("{name} during {what} / idle, median: {:.2}", ratios[ratios.len() / 2]);
+    }
 }
 
-/// A program that has a page ready to be imported. It shares the daemon's core, and is nice: what
-/// is measured is how the daemon's own work gets in the way.
-struct Importer(Child);
+/// A program that has something ready to be sent to the daemon. It shares the daemon's core, and is nice:
+/// what is measured is how the daemon's own work gets in the way.
+struct Worker(Child);
 
-impl Importer {
-    fn start(daemon: &Daemon, core: &str, name: &str, names: usize) -> Importer {
+impl Worker {
+    fn start(daemon: &Daemon, core: &str, deed: &[&str]) -> Worker {
         let this = std::env::current_exe().expect("a program knows its file");
         let mut child = Command::new("nice")
             .args(["-n", "19", "taskset", "-c", core])
             .arg(this)
-            .arg("import")
+            .args(["do", deed[0]])
             .arg(daemon.data_dir())
-            .args([name, &names.to_string()])
+            .args(&deed[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("nice and taskset are there");
         let said = child.stdout.take().expect("it is piped");
         BufReader::new(said).read_line(&mut String::new()).expect("it gets ready");
-        Importer(child)
+        Worker(child)
     }
 
     fn finish(mut self) {
@@ -105,14 +135,20 @@ impl Importer {
     }
 }
 
-/// A page with this many addresses, as bytes.
-fn page(name: &str, names: usize) -> RawPage {
+/// Says that everything is ready, and waits for the word.
+fn begin_when_told() {
+    println!("ready");
+    io::stdin().read_line(&mut String::new()).expect("somebody says when");
+}
+
+/// A page with this many addresses.
+fn page(name: &str, names: usize) -> (Page, RawPage) {
     let parent = Name::parse(name).expect("a name");
     let contents = (0..names).map(|n| {
         let owner = Owner::parse(&format!("n{n:07}"), &parent).expect("a name");
         (owner, people::address(n as u32))
     });
-    people::found(name, contents).1
+    people::found(name, contents)
 }
 
 /// Hands a page to the daemon, as `djdns page import` does, and trusts it.
@@ -139,6 +175,34 @@ fn import(data_dir: &Path, raw: RawPage) {
     ask(stage(None, part));
     ask(Request::Commit);
     ask(Request::Join { name: genesis.raw().name.clone(), page: genesis.id() });
+}
+
+/// Submissions that each change the address of one of the first names of [`page`], and are ratified at
+/// once: an operation and two ballots.
+fn changes(name: &str, count: usize) -> Vec<Request> {
+    let (page, _) = page(name, ASKED_NAMES);
+    let change = |n: usize| {
+        let author = demo::NAMES[n % demo::NAMES.len()];
+        let owner = Owner::parse(&format!("n{n:07}"), page.name()).expect("a name");
+        let parent = origin_version(&page.id(), &owner);
+        let slot = (n / demo::NAMES.len()) as u32;
+        let address = people::address(1_000_000 + n as u32);
+        let statement = people::proposal(&page.id(), author, slot, &owner, parent, address);
+        let ballot = |voter| people::approval(&page.id(), voter, n as u64 + 1, &statement.id());
+        people::submission(&[&statement, &ballot("alice"), &ballot("bob")])
+    };
+    (0..count).map(change).collect()
+}
+
+/// Submits one change after another, each when it is due.
+fn change(data_dir: &Path, changes: &[Request]) {
+    let connected = Client::connect(data_dir).expect("the socket is there");
+    let mut client = connected.expect("the daemon listens");
+    let start = Instant::now();
+    for (n, change) in changes.iter().enumerate() {
+        thread::sleep((CHANGE_INTERVAL * n as u32).saturating_sub(start.elapsed()));
+        client.ask(change, &mut |_, _, _| {}).expect("the daemon takes it");
+    }
 }
 
 /// A daemon on one core, in a directory of its own; both end with it.
