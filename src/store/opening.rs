@@ -20,12 +20,15 @@ use crate::id::Id;
 /// Spots that are added to the index at once while it is rebuilt (choice: a few hundred KiB).
 const REBUILD_SPOTS: usize = 10_000;
 
+/// Says whether there is a use for the image of a page.
+type Takes<'a> = &'a mut dyn FnMut(&Id, Bytes) -> bool;
+
 /// See [`Store::open`].
 pub(super) fn open(
     disk: Arc<dyn Disk>,
     dir: &Path,
     holder: &str,
-    mut takes: Option<&mut dyn FnMut(&Id, Bytes) -> bool>,
+    mut takes: Option<Takes>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Store, Vec<Notice>), StoreError> {
     make_dirs(&*disk, dir)?;
