@@ -8,8 +8,10 @@
 # Three spans are measured, each from starting a program to what it promises:
 #   knot start    knotd, zone file to first answer: it parses the text at every start
 #   djdns found   `page create --zone`: parse, check, sign, state root, durable on disk; once
-#   djdns start   `serve`, the founded page to first answer: what an operator waits for
-# The honest comparisons are found + start beside Knot's first start, and start beside every later
+#   djdns start   `serve`, the founded page to first answer: it reads the log, and writes an image at its end
+#   djdns again   `serve` once more, from the image, to first answer: what an operator waits for
+#   djdns whole   the same until the log is read as well, and commands are answered
+# The honest comparisons are found + start beside Knot's first start, and again beside every later
 # one. The first answer is to the last name of the file. Memory is the process's peak (VmHWM).
 #
 # Server on one core, everything else on another; loopback and high ports; all in a scratch
@@ -112,8 +114,9 @@ wait_for_answer() {
 
 peak_kib() { awk '/^VmHWM/ { print $2 }' "/proc/$1/status"; }
 
-# Starts "$@" on the server's core; leaves its time to the first answer in `took` (us) and its
-# peak memory in `peak` (KiB).
+# Starts "$@" on the server's core; leaves its time to the first answer in `took` (us), that until the
+# command `settle` has ended in `whole` (us), and its peak memory after that in `peak` (KiB).
+settle=true
 measure_start() {
     local port=$1 log=$2 started
     shift 2
@@ -122,6 +125,8 @@ measure_start() {
     server=$!
     wait_for_answer "$port" "$log"
     took=$(($(now_us) - started))
+    $settle > /dev/null 2>&1
+    whole=$(($(now_us) - started))
     peak=$(peak_kib "$server")
     kill "$server"
     wait "$server" 2>/dev/null || true
@@ -144,6 +149,18 @@ measure_found() {
     # The name is trusted directly: no page above links it. Not timed, as it is done once.
     own "$djdns" --data-dir "$home/data" page join bench "$(head -n 1 "$home/id")" > "$home/log" 2>&1 \
         || fail "page join: $(tail -n 3 "$home/log")"
+}
+
+# `serve` in the directory of a round.
+measure_serve() {
+    local home=$1
+    measure_start "$djdns_port" "$home/log" env HOME="$home" XDG_CONFIG_HOME="$home/config" \
+        XDG_DATA_HOME="$home/share" "$djdns" --data-dir "$home/data" serve "${serve_args[@]}"
+}
+
+# A command waits until all is read.
+list_pages() {
+    own taskset -c "$client_core" "$djdns" --data-dir "$home/data" page list
 }
 
 # Keeps what else the program listens on, if it does, to loopback.
@@ -188,12 +205,17 @@ for ((round = 1; round <= rounds; round++)); do
         home=$scratch/home$round
         measure_found "$home"
         record djdns_found 0
-        measure_start "$djdns_port" "$home/log" env HOME="$home" XDG_CONFIG_HOME="$home/config" \
-            XDG_DATA_HOME="$home/share" "$djdns" --data-dir "$home/data" serve "${serve_args[@]}"
+        measure_serve "$home"
         record djdns_start "$peak"
+        settle=list_pages
+        measure_serve "$home"
+        settle=true
+        record djdns_again 0
+        took=$whole
+        record djdns_whole "$peak"
         rm -rf "$home"
     fi
-    awk -v round="$round" -v last="$([ "$peer_only" = yes ] && echo 1 || echo 3)" '
+    awk -v round="$round" -v last="$([ "$peer_only" = yes ] && echo 1 || echo 5)" '
         { line[NR] = $1 " " $2 / 1e6 " s" }
         END { printf "round %d:", round; for (i = NR - last + 1; i <= NR; i++) printf "  %s", line[i]; print "" }
     ' "$scratch/results"
@@ -204,10 +226,14 @@ report knot_start
 if [ "$peer_only" = no ]; then
     report djdns_found
     report djdns_start
+    report djdns_again
+    report djdns_whole
     knot=$(column_median knot_start 2)
     found=$(column_median djdns_found 2)
     start=$(column_median djdns_start 2)
-    ratio "djdns start / knot start (less is better)" "$start" "$knot"
+    again=$(column_median djdns_again 2)
+    ratio "djdns again / knot start (less is better)" "$again" "$knot"
+    ratio "djdns start / knot start" "$start" "$knot"
     ratio "djdns found / knot start" "$found" "$knot"
     ratio "djdns found + start / knot start" "$(awk "BEGIN { print $found + $start }")" "$knot"
 fi

@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, Write},
-    net::SocketAddr,
+    net::{SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
@@ -45,6 +45,7 @@ pub mod inbox;
 mod keys;
 mod landing;
 mod ledger;
+mod loading;
 mod manager;
 pub mod many;
 mod mirrors;
@@ -52,6 +53,7 @@ mod neighbours;
 pub mod node;
 mod node_key;
 mod open_files;
+mod others;
 pub mod outbox;
 mod passed;
 mod privileges;
@@ -79,6 +81,7 @@ use certificate::Certificate;
 use doors::Doors;
 use neighbours::Neighbours;
 use node::Node;
+use others::Others;
 use recent::Recent;
 use reload::InForce;
 use running::Running;
@@ -118,8 +121,14 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         let path = crate::control::socket_path(node.data_dir());
         format!("making the control socket {}", path.display())
     })?;
-    let neighbours = look_for_others(node, &mut doors, options);
-    let met = neighbours.clone();
+    let mut sought = Sought::of(&mut doors, options);
+    let may_fetch = sought.is_some();
+    let others = Arc::new(Others::default());
+    // What is said to them of pages is said of all of it.
+    if !node.is_loading() {
+        doors.notes.extend(look_for_others(node, sought.take(), &others));
+    }
+    let met = others.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .thread_name("dns")
         .enable_all()
@@ -141,9 +150,9 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
             .with_access(in_force.access.clone())
             .with_transfers(in_force.mirrors.transfers.clone())
             .with_witness(running.witness.clone());
-        let service = match met {
-            Some(met) => service.with_fetch(met),
-            None => service,
+        let service = match may_fetch {
+            true => service.with_fetch(met.clone()),
+            false => service,
         };
         let serving = listeners.serve(&service).context("serving DNS")?;
         node.run(running);
@@ -156,6 +165,8 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         std::thread::spawn(move || server::serve(&control, &mut || session(&sessions)));
         let host = node.clone();
         std::thread::spawn(move || seal_when_due(&host));
+        let loaded = node.clone();
+        std::thread::spawn(move || load_behind(&loaded, sought, &met));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
         let mut signals = Signals::listen().context("listening for signals")?;
         if certificate.is_some() {
@@ -182,10 +193,35 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         let _ = std::fs::remove_file(crate::control::socket_path(node.data_dir()));
         anyhow::Ok(())
     });
-    neighbours.inspect(|neighbours| neighbours.stop());
-    // A file that is still being read is not waited for.
+    others.get().inspect(|neighbours| neighbours.stop());
+    // A file that is still being read is not waited for, nor a log.
     runtime.shutdown_background();
+    if !node.is_loading() {
+        node.keep_images();
+    }
     served
+}
+
+/// Reads the logs of pages that are answered from their images, and looks for other nodes then if that is
+/// still to be done; writes the images that are lacking. Whatever answers goes first.
+fn load_behind(node: &Arc<Node>, sought: Option<Sought>, others: &Others) {
+    if node.is_loading() {
+        tracing::info!("large pages are answered from their images while their logs are read");
+        let reading = node.clone();
+        let read = std::thread::spawn(move || {
+            server::step_back();
+            reading.finish_loading(&mut |_, _, _| {});
+        });
+        let _ = read.join();
+        tracing::info!("the logs of all pages are read");
+        // On a thread of usual priority, which those that it starts have too.
+        if let Some(note) = look_for_others(node, sought, others) {
+            tracing::warn!("{note}");
+            node.running().inspect(|running| running.note_door(note.clone()));
+        }
+    }
+    server::step_back();
+    node.keep_images();
 }
 
 /// Gives the encrypted doors a certificate, where there are any.
@@ -216,34 +252,43 @@ async fn keep_certificate(in_force: Arc<InForce>) {
     }
 }
 
-/// Looks for other nodes, if there is a door for them; says why not, if that fails.
-fn look_for_others(
-    node: &Arc<Node>,
-    doors: &mut Doors,
-    options: &ServeOptions,
-) -> Option<Arc<Neighbours>> {
-    let sockets = std::mem::take(&mut doors.peers);
-    if sockets.is_empty() {
-        return None;
-    }
-    let Config { peers, .. } = &options.config;
-    let sought = neighbours::Options {
-        contacts: reload::contacts(&options.peers, &options.config),
-        lan: peers.lan.unwrap_or_default(),
-        port_mapping: peers
-            .port_mapping
-            .unwrap_or(true)
-            .then(crate::network::mapping::Routers::default),
-        asked_max: eviction::USUAL_BOUNDS,
-    };
-    match Neighbours::start(node, sockets, sought) {
-        Ok(neighbours) => Some(neighbours),
-        Err(error) => {
-            let error = anyhow::Error::from(error);
-            doors.notes.push(format!("other nodes are not looked for: {error:#}"));
-            None
+/// How other nodes are sought, and at which doors.
+struct Sought {
+    sockets: Vec<UdpSocket>,
+    options: neighbours::Options,
+}
+
+impl Sought {
+    /// None, if there is no door for them.
+    fn of(doors: &mut Doors, options: &ServeOptions) -> Option<Sought> {
+        let sockets = std::mem::take(&mut doors.peers);
+        if sockets.is_empty() {
+            return None;
         }
+        let Config { peers, .. } = &options.config;
+        let options = neighbours::Options {
+            contacts: reload::contacts(&options.peers, &options.config),
+            lan: peers.lan.unwrap_or_default(),
+            port_mapping: peers
+                .port_mapping
+                .unwrap_or(true)
+                .then(crate::network::mapping::Routers::default),
+            asked_max: eviction::USUAL_BOUNDS,
+        };
+        Some(Sought { sockets, options })
     }
+}
+
+/// Looks for other nodes, if they are sought; says why not, if that fails.
+fn look_for_others(node: &Arc<Node>, sought: Option<Sought>, others: &Others) -> Option<String> {
+    let started =
+        sought.map(|sought| Neighbours::start(node, sought.sockets, sought.options)).transpose();
+    let (found, fault) = match started {
+        Ok(found) => (found, None),
+        Err(error) => (None, Some(anyhow::Error::from(error))),
+    };
+    others.find(found);
+    fault.map(|fault| format!("other nodes are not looked for: {fault:#}"))
 }
 
 /// Reads the configuration again, and says what came of it.

@@ -71,7 +71,7 @@ pub use source::{Source, Told};
 pub use special::Special;
 pub use transfer::Transfers;
 pub use upstream::{Overrides, Upstream, Upstreams};
-pub use view::{PageMeta, PageView, Trouble, View};
+pub use view::{ImageFault, PageMeta, PageView, Trouble, View};
 pub use wire::Transport;
 pub use witness::Witness;
 

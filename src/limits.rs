@@ -460,6 +460,15 @@ pub const HTTP_REQUEST_BYTES_MAX: usize = 8 * KIB;
 /// How long no connection is taken after one could not be (choice).
 pub const HTTP_RETRY: Duration = Duration::from_millis(100);
 
+// The image of a page.
+/// Names that a page has at least for an image of it to be kept (choice: reading fewer from the log takes
+/// no longer than a person notices).
+pub const IMAGE_NAMES_MIN: usize = 10_000;
+/// Bytes of an image (choice: a million names have 60 MB).
+pub const IMAGE_BYTES_MAX: usize = 1024 * MIB;
+/// Bytes of an image that are written at once (choice: system calls do not count).
+pub const IMAGE_WRITE_BYTES: usize = MIB;
+
 const _: () = {
     assert!(BATCH_BYTES_MAX + MIB <= NETWORK_ANSWER_BYTES_MAX);
     assert!(MISS_SOUGHT_MAX < MISS_REMEMBERED_MAX);

@@ -225,8 +225,25 @@ impl Page {
         Page::proved(Genesis::decode(&raw.genesis)?, &raw.entries)
     }
 
+    /// [`Page::reopen`] of a genesis and entries that are let go of on the way: a large page is not in
+    /// memory twice.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reopen_taking(genesis: &[u8], entries: Vec<Box<[u8]>>) -> Result<Page, PageRefusal> {
+        let genesis = Genesis::decode(genesis)?;
+        check_entries_read(&entries)?;
+        // An owner that is there twice was refused when the page came (P8).
+        let state = state_of(&genesis, entries.into_iter());
+        Page::with_state(genesis, state)
+    }
+
     fn proved(genesis: Genesis, entries: &[Box<[u8]>]) -> Result<Page, PageRefusal> {
         let state = initial_state(&genesis, entries)?;
+        Page::with_state(genesis, state)
+    }
+
+    fn with_state(genesis: Genesis, state: Trie) -> Result<Page, PageRefusal> {
         let (named, found) = (genesis.raw().state_root, state.root());
         if named != found {
             return Err(PageRefusal::OtherStateRoot { named, found });
@@ -525,10 +542,25 @@ fn check_count(entries: &[Box<[u8]>]) -> Result<(), PageRefusal> {
 
 /// The state at height 0: entries, participants without presence, parameters with T (P9).
 fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageRefusal> {
-    check_count(entries)?;
-    if let Some(n) = entries.iter().position(|bytes| Entry::owner_wire(bytes).is_none()) {
-        return Err(PageRefusal::NoEntry(n));
+    check_entries_read(entries)?;
+    let state = state_of(genesis, entries.iter());
+    if state.len() != entries.len() + genesis.roster().len() + 1 {
+        return Err(PageRefusal::OwnerTwice(first_twice(entries)));
     }
+    Ok(state)
+}
+
+/// Refuses more entries than there may be, and what is none.
+fn check_entries_read(entries: &[Box<[u8]>]) -> Result<(), PageRefusal> {
+    check_count(entries)?;
+    match entries.iter().position(|bytes| Entry::owner_wire(bytes).is_none()) {
+        Some(n) => Err(PageRefusal::NoEntry(n)),
+        None => Ok(()),
+    }
+}
+
+/// The state of a genesis and of entries whose owners read. Of two with one owner the later counts.
+fn state_of(genesis: &Genesis, entries: impl Iterator<Item = impl AsRef<[u8]>>) -> Trie {
     let roster = genesis.roster();
     let participant = |(key, power): (&PublicKey, u32)| {
         let founder = Seat { power, joined_by: None, presence: None };
@@ -538,17 +570,12 @@ fn initial_state(genesis: &Genesis, entries: &[Box<[u8]>]) -> Result<Trie, PageR
     let entry = |bytes: &[u8]| {
         (owner_key(Entry::owner_wire(bytes).unwrap_or_default()), leaf(Leaf::Entry, bytes))
     };
-    let state = Trie::from_pairs(
+    Trie::from_pairs(
         entries
-            .iter()
-            .map(|bytes| entry(bytes))
+            .map(|bytes| entry(bytes.as_ref()))
             .chain(roster.iter().map(participant))
             .chain([(parameters_key(), parameters)]),
-    );
-    if state.len() != entries.len() + roster.len() + 1 {
-        return Err(PageRefusal::OwnerTwice(first_twice(entries)));
-    }
-    Ok(state)
+    )
 }
 
 fn participant_leaf(key: &PublicKey, seat: &Seat) -> Box<[u8]> {

@@ -4,6 +4,7 @@
 //! lock                  who has the data directory open
 //! pages/<page id>/log   every change of a page, checksummed and synced before it counts
 //! pages/<page id>/inbox what the page is asked for, a small file each; no part of the page
+//! pages/<page id>/image what the page's log comes to, as the caller wrote it down; no loss
 //! anchors               a few bytes of the caller's, replaced as a whole
 //! peers, wishes         the same, of what is no loss (see [`Note`])
 //! index/                where each named record is; rebuilt from the logs whenever it does not fit
@@ -17,6 +18,7 @@ mod aside;
 pub mod disk;
 pub mod fake;
 mod frame;
+mod image;
 mod inbox;
 mod index;
 mod journal;
@@ -32,14 +34,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use bytes::Bytes;
+
 use disk::Disk;
-use frame::{FileHead, Records};
+use frame::{FileHead, Place, Records};
 use index::{Index, IndexFault};
 use lock::Lock;
 use log::{Log, Spot};
 use scan::{CHUNK_POINT, CHUNK_STREAM, Scan, Step};
 
 pub use frame::FileHeadFault;
+pub use image::Mark;
 pub use inbox::{Letters, Tray};
 pub use journal::Vote;
 pub use notes::Note;
@@ -113,11 +118,15 @@ struct Owner {
     index: RwLock<Option<Index>>,
     /// Held while a page is founded or forgotten or the anchors are replaced.
     structure: Mutex<()>,
+    /// Held while an image is written.
+    images: Mutex<()>,
     /// Whether the last change found no room.
     is_full: AtomicBool,
 }
 
 enum Page {
+    /// Not read yet, but it ends here: see [`Store::check`].
+    Later(Place),
     Sound {
         log: Mutex<Log>,
         /// Bytes of the log that are acknowledged; readers go so far.
@@ -138,7 +147,44 @@ impl Store {
         holder: &str,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Store, Vec<Notice>), StoreError> {
-        opening::open(disk, dir, holder, progress)
+        opening::open(disk, dir, holder, None, progress)
+    }
+
+    /// [`Store::open`], but for pages with an image of exactly the log that is there, of which `takes`
+    /// is told the image and says whether it has a use for it. Their logs are not read yet: until
+    /// [`Store::check`] nothing of them can be read or changed.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_by_images(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        holder: &str,
+        takes: &mut dyn FnMut(&Id, Bytes) -> bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Store, Vec<Notice>), StoreError> {
+        opening::open(disk, dir, holder, Some(takes), progress)
+    }
+
+    /// Reads the log of a page that [`Store::open_by_images`] did not, and checks it as an opening does.
+    /// Of any other page nothing is done.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchPage`]; [`StoreError::Damaged`] with the first fault, or an error of the disk.
+    pub fn check(
+        &self,
+        page: &Id,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Notice>, StoreError> {
+        let owner = self.owner()?;
+        let _one_at_a_time = lock(&owner.structure);
+        match &*owner.page(page)? {
+            Page::Later(end) => {
+                opening::check_later(&*self.disk, &self.dir, owner, page, *end, progress)
+            }
+            Page::Sound { .. } => Ok(Vec::new()),
+            Page::Damaged(fault) => Err(fault.clone().into()),
+        }
     }
 
     /// Opens a data directory to look at it, beside a running daemon or without one: nothing is
@@ -537,18 +583,20 @@ impl Page {
     }
 
     /// The log, for whoever is to change it.
-    fn log(&self) -> Result<MutexGuard<'_, Log>, LogFault> {
+    fn log(&self) -> Result<MutexGuard<'_, Log>, StoreError> {
         match self {
             Page::Sound { log, .. } => Ok(lock(log)),
-            Page::Damaged(fault) => Err(fault.clone()),
+            Page::Damaged(fault) => Err(fault.clone().into()),
+            Page::Later(_) => Err(StoreError::NotRead),
         }
     }
 
     /// Bytes of the log that are acknowledged.
-    fn acknowledged(&self) -> Result<&AtomicU64, LogFault> {
+    fn acknowledged(&self) -> Result<&AtomicU64, StoreError> {
         match self {
             Page::Sound { acknowledged, .. } => Ok(acknowledged),
-            Page::Damaged(fault) => Err(fault.clone()),
+            Page::Damaged(fault) => Err(fault.clone().into()),
+            Page::Later(_) => Err(StoreError::NotRead),
         }
     }
 }
@@ -589,6 +637,7 @@ fn read_records(scan: &mut Scan, mut visit: impl FnMut(u64, Record)) -> Result<(
 
 const PAGES: &str = "pages";
 const LOG: &str = "log";
+const IMAGE: &str = "image";
 const INDEX: &str = "index";
 const LOCK: &str = "lock";
 /// A page that is being founded.

@@ -7,6 +7,7 @@ mod process {
     pub mod damage;
     pub mod encrypted;
     pub mod examples;
+    pub mod images;
     pub mod kills;
     pub mod load;
     pub mod operations;

@@ -11,12 +11,13 @@ mod golden {
     pub mod book;
     pub mod describe;
     pub mod files;
+    pub mod image;
     pub mod limits;
     pub mod make;
     pub mod refused;
 }
 
-use golden::{book, describe, files, make};
+use golden::{book, describe, files, image, make};
 
 /// Compares what a format's samples are, decode to, and are made of with the frozen files.
 fn check(format: &str, made: Vec<make::Sample>, describe: impl Fn(&[u8]) -> String) {
@@ -118,4 +119,15 @@ fn a_bundle_is_the_page_with_the_state_root_it_ever_was() {
 #[test]
 fn the_log_of_a_page_is_read_as_ever() {
     check("log", make::logs(), describe::log);
+}
+
+/// One that reads otherwise has another version, and is not used.
+#[test]
+fn the_image_of_a_page_is_read_as_ever() {
+    let path = "image-v1/page";
+    let made = image::make();
+    files::bless(path, "hex", &files::write_hex("a page with nodes of every kind", &made));
+    files::bless(path, "expect", &image::describe(&made));
+    assert_eq!(image::describe(&files::read_hex(path)), files::read(path, "expect"));
+    assert_eq!(image::describe(&made), files::read(path, "expect"));
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use djdns::id::Id;
 use djdns::store::fake::{FakeDisk, Operation, Survival};
@@ -180,6 +181,73 @@ fn crash_everywhere(life: &[Deed]) {
             }
         }
     }
+}
+
+/// A store with two changes of a page and an image of the first, which is of no use any more.
+fn with_an_old_image(disk: &FakeDisk) -> Store {
+    let (store, _) = open(disk);
+    let ct = page("ct.");
+    store.found(&ct, NONCE, [named("genesis of ct."), content("a")]).expect("it is founded");
+    let mark = store.mark(&ct).expect("it is sound");
+    store.set_image(&ct, &mark, [&b"an old image"[..]].into_iter()).expect("there is room");
+    store.append(&ct, &[named("one")]).expect("there is room");
+    store
+}
+
+/// The image by which a store would show a page, once it is opened, and the store.
+fn by_images(disk: &FakeDisk) -> (Option<Vec<u8>>, Store) {
+    let mut image = None;
+    let mut takes = |_: &Id, content: bytes::Bytes| {
+        image = Some(content.to_vec());
+        true
+    };
+    let disk = Arc::new(disk.clone());
+    let opened = Store::open_by_images(disk, Path::new(DIR), "a test", &mut takes, &mut |_| {});
+    let (store, _) = opened.expect("the store opens");
+    (image, store)
+}
+
+#[test]
+fn whenever_the_machine_stops_while_an_image_is_written_there_is_all_of_it_or_none() {
+    let ct = page("ct.");
+    let image = b"the new image, in two parts";
+    let write = |disk: &FakeDisk| {
+        let store = with_an_old_image(disk);
+        let before = disk.operations().len();
+        let mark = store.mark(&ct).expect("it is sound");
+        let parts = [&image[..7], &image[7..]];
+        let written = store.set_image(&ct, &mark, parts.into_iter());
+        (before, written.is_ok())
+    };
+    let (operations, before) = {
+        let disk = FakeDisk::new();
+        let (before, _) = write(&disk);
+        (disk.operations(), before)
+    };
+    let (mut seen, mut stories) = ([false; 2], 0);
+    for (at, operation) in operations.into_iter().enumerate().skip(before) {
+        for bytes in crash_bytes(&operation) {
+            let disk = FakeDisk::new();
+            disk.crash_at(at, bytes);
+            let (_, acknowledged) = write(&disk);
+            for survival in Survival::all() {
+                let story = format!("{operation:?} after {bytes} bytes, {survival:?}");
+                let (found, store) = by_images(&disk.reboot(survival));
+                assert!(found.is_none() || found.as_deref() == Some(image), "{story}: {found:?}");
+                assert!(found.is_some() || !acknowledged, "{story}");
+                seen[usize::from(found.is_some())] = true;
+                // Until its log is read, a page can neither be read nor changed.
+                assert_eq!(try_read(&store, &ct).is_err(), found.is_some(), "{story}");
+                assert_eq!(store.append(&ct, &[named("x")]).is_err(), found.is_some(), "{story}");
+                assert_eq!(store.check(&ct, &mut |_| {}).expect(&story), [], "{story}");
+                store.append(&ct, &[named("two")]).expect(&story);
+                assert_eq!(store.find(&id_of("one")).expect(&story), Some(named("one")), "{story}");
+                assert_eq!(store.find(&id_of("two")).expect(&story), Some(named("two")), "{story}");
+                stories += 1;
+            }
+        }
+    }
+    assert!(seen == [true; 2] && stories > 50, "{seen:?} in {stories} stories");
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl Serve {
             let mut progress = context.progress();
             let mut tries = 0;
             loop {
-                let opened = Node::open(&data_dir, HOLDER, &mut |label, done, total| {
+                let opened = Node::open_to_serve(&data_dir, HOLDER, &mut |label, done, total| {
                     progress.tell(label, done, total);
                 });
                 // A command has the directory for a moment; another daemon has it for good.

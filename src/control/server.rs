@@ -172,10 +172,10 @@ fn lock(out: &Mutex<UnixStream>) -> MutexGuard<'_, UnixStream> {
     out.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets everything else go first, above all the thread that answers DNS, from now on and on this
-/// client's thread only: whole pages take seconds of work. It cannot be taken back (setpriority(2)),
-/// so it is for clients who bring pages; those that vote come on connections of their own.
-fn step_back() {
+/// Lets everything else go first, above all the thread that answers DNS, from now on and on the
+/// calling thread only, with those that it starts: whole pages take seconds of work. It cannot be taken back
+/// (setpriority(2)), so it is for clients who bring pages; those that vote come on connections of their own.
+pub fn step_back() {
     // On Linux this means the calling thread, not its process. A refusal costs only the courtesy.
     if let Err(error) = rustix::process::setpriority_process(None, NICE_OF_IMPORTS) {
         tracing::debug!(%error, "an import keeps its usual priority");

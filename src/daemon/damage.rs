@@ -3,12 +3,15 @@
 //! A genesis proves itself, since its hash is the page id (P6): as long as it reads, a damaged page
 //! still has its name; else it goes by the one for which a person trusts it.
 
+use std::sync::Arc;
+
 use super::node::{Node, Reopening};
 use crate::{
     control::{
         report::{PageSummary, UNKNOWN_NAME},
         request::PageSelector,
     },
+    dns::Trouble,
     id::Id,
     page::{genesis::Genesis, name::Name},
     store::StoreError,
@@ -96,6 +99,11 @@ impl Node {
         let mut state = self.state();
         state.notices.push(notice);
         state.damaged.insert(*id, damage);
+        state.images.remove(id);
+        if state.is_shown {
+            let view = self.view.load().without_page(id).with_trouble(id, Trouble::Damaged);
+            self.view.store(Arc::new(view));
+        }
     }
 
     /// The name for which a person trusts this page: it is the page's own, or it would not be trusted.

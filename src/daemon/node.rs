@@ -20,6 +20,7 @@ use super::{
     eviction::{Ties, asked::Asked},
     inbox::Inboxes,
     ledger::OpenSets,
+    loading::{self, Loading},
     node_key::{self, UnfitKey},
     outbox::Outboxes,
     running::Running,
@@ -31,7 +32,7 @@ use super::{
 use crate::{
     ambient,
     control::request::Failure,
-    dns::{Trouble, View},
+    dns::{PageView, Trouble, View},
     governance::{
         Governance, chain::ladder::Ladder, field::Field, jump::Window, seal::SealRecord,
         statement::Statement,
@@ -39,7 +40,7 @@ use crate::{
     id::Id,
     key::{KnownKeys, PublicKey, SecretKey},
     page::name::Owner,
-    store::{Notice, Record, Store, StoreError},
+    store::{self, Notice, Record, Store, StoreError},
 };
 
 mod admission;
@@ -95,10 +96,21 @@ pub struct Node {
     mirrors: OnceLock<Listener>,
     /// How closely each page is followed.
     pub wishes: Wishes,
+    /// Pages of which the images are shown, and the logs are not read yet.
+    pub(super) loading: Loading,
     /// When pages that only questions brought were asked for last.
     asked: Mutex<Asked>,
     /// When it was opened, in milliseconds of a clock that nobody sets.
     pub(super) began: u64,
+}
+
+/// How a data directory is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// Every log is read.
+    Whole,
+    /// The logs of pages with images of them are left for later.
+    ByImages,
 }
 
 /// Is told which page has changed, while the node is locked: it must not ask the node anything.
@@ -129,6 +141,8 @@ pub(super) struct State {
     pub(super) downloads: BTreeMap<Id, Kept>,
     pub(super) anchors: Anchors,
     pub(super) notices: Vec<String>,
+    /// What is shown first of pages whose logs are read later; taken when it is.
+    pub(super) images: BTreeMap<Id, PageView>,
     /// When all pages were looked at for freshness, seconds since 1970 (UTC), and which have changed
     /// since without such a look.
     pub(super) looked: u64,
@@ -148,6 +162,20 @@ impl Node {
         Node::open_in(Surroundings::real(), data_dir, holder, progress)
     }
 
+    /// [`Node::open`] for a daemon: pages with an image of their logs are shown from that, and their logs
+    /// are read when [`Node::finish_loading`] is called. Until then they are answered, and nothing else.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_to_serve(
+        data_dir: &Path,
+        holder: &str,
+        progress: Progress,
+    ) -> anyhow::Result<Arc<Node>> {
+        ambient::check_clock()?;
+        Node::begin(Surroundings::real(), data_dir, holder, Opening::ByImages, progress)
+    }
+
     /// [`Node::open`] with a clock, randomness and a disk that are handed in.
     ///
     /// # Errors
@@ -158,10 +186,28 @@ impl Node {
         holder: &str,
         progress: Progress,
     ) -> anyhow::Result<Arc<Node>> {
+        Node::begin(surroundings, data_dir, holder, Opening::Whole, progress)
+    }
+
+    pub(super) fn begin(
+        surroundings: Surroundings,
+        data_dir: &Path,
+        holder: &str,
+        opening: Opening,
+        progress: Progress,
+    ) -> anyhow::Result<Arc<Node>> {
         let disk = surroundings.disk.clone();
-        let (store, notices) = Store::open(disk, data_dir, holder, &mut |at| {
+        let mut images = BTreeMap::new();
+        let mut tell = |at: store::Progress| {
             progress("checking logs", at.done_bytes, at.total_bytes);
-        })?;
+        };
+        let (store, notices) = match opening {
+            Opening::Whole => Store::open(disk, data_dir, holder, &mut tell)?,
+            Opening::ByImages => {
+                let mut takes = |page: &Id, octets| loading::take(&mut images, page, &octets);
+                Store::open_by_images(disk, data_dir, holder, &mut takes, &mut tell)?
+            }
+        };
         let cut = notices.iter().filter_map(|notice| match notice {
             Notice::TornTail { page, .. } => Some((*page, notice.to_string())),
             _ => None,
@@ -196,7 +242,8 @@ impl Node {
             }
             Err(error) => return Err(error),
         };
-        let state = State { anchors, notices, ..State::default() };
+        let loading = Loading::of(images.keys().copied());
+        let state = State { anchors, notices, images, ..State::default() };
         let node = Arc::new(Node {
             data_dir: data_dir.to_owned(),
             key,
@@ -219,6 +266,7 @@ impl Node {
             listener: OnceLock::new(),
             mirrors: OnceLock::new(),
             wishes,
+            loading,
             asked: Mutex::new(asked),
             began,
         });
@@ -251,6 +299,9 @@ impl Node {
                 .damaged
                 .keys()
                 .fold(view, |view, page| view.with_trouble(page, Trouble::Damaged));
+            let view = mem::take(&mut state.images)
+                .into_values()
+                .fold(view, |view, image| view.with_built(image));
             self.view.store(Arc::new(view));
             state.is_shown = true;
             let now = self.now();

@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{certificate::Certificate, neighbours::Neighbours, recent::Recent};
+use super::{certificate::Certificate, neighbours::Neighbours, others::Others, recent::Recent};
 use crate::{
     ambient,
     beacon::Beacon,
@@ -44,7 +44,7 @@ pub struct Running {
     doors: Mutex<Vec<String>>,
     pub recent: Recent,
     /// Other nodes; none where nothing is listened on for them.
-    neighbours: Option<Arc<Neighbours>>,
+    others: Arc<Others>,
 }
 
 /// Whom to ask, and where that is said.
@@ -65,7 +65,7 @@ impl Running {
         dns: Vec<SocketAddr>,
         forward: Forward,
         recent: Recent,
-        neighbours: Option<Arc<Neighbours>>,
+        others: Arc<Others>,
     ) -> Running {
         Running {
             runtime: Handle::current(),
@@ -77,13 +77,13 @@ impl Running {
             certificate: Mutex::default(),
             doors: Mutex::default(),
             recent,
-            neighbours,
+            others,
         }
     }
 
-    /// Other nodes, if there may be any.
+    /// Other nodes, if there may be any by now.
     pub fn neighbours(&self) -> Option<&Neighbours> {
-        self.neighbours.as_deref()
+        self.others.get()
     }
 
     /// The forwarder asks by these from now on.

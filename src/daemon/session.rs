@@ -51,6 +51,8 @@ struct Reading {
 impl Session for NodeSession {
     fn handle(&mut self, request: Request, progress: Progress) -> Result<Answer, Failure> {
         let node = self.node.clone();
+        // As if the daemon were not there yet: what is said of a page is said of all of it.
+        node.wait_until_loaded();
         Ok(match request {
             Request::Status => Answer::Status(status::status(&node)),
             Request::Stats => Answer::Stats(Box::new(stats::stats(&node, running(&node)?))),

@@ -1,5 +1,7 @@
 //! What DNS answers from, made of pages: the view follows every change of a page.
 
+use std::collections::BTreeSet;
+
 use super::node::Node;
 use crate::{
     config::Config,
@@ -18,6 +20,8 @@ impl Node {
     pub fn serve_by(&self, config: &Config) {
         let allowed = || config.allow_tld.iter().map(|allowed| allowed.0.clone());
         let ruled = || config.rules.keys().map(|suffix| suffix.0.clone());
+        // The view is replaced by whoever has the state, and by nobody else.
+        let _alone = self.state();
         self.view.rcu(|view| view.allowing(allowed()).with_special(Special::except(ruled())));
     }
 
@@ -48,15 +52,32 @@ fn hidden_words(name: &Name, id: &Id) -> String {
 
 /// What the DNS face holds of a page as it is sealed.
 pub fn built(page: &Governance) -> PageView {
-    let meta = PageMeta {
+    let entries = page.page().entries().map(|entry| (entry.owner, entry.sets));
+    PageView::build(meta(page), entries)
+}
+
+fn meta(page: &Governance) -> PageMeta {
+    PageMeta {
         name: page.page().name().clone(),
         id: page.page().id(),
         serial: page.page().height() as u32,
         // What nodes say of it is looked at as soon as it is shown (T6).
         fresh: true,
         absence_ttl: page.page().parameters().soft_ttl_max,
-    };
-    PageView::build(meta, page.page().entries().map(|entry| (entry.owner, entry.sets)))
+    }
+}
+
+/// Whether this is in every node what is shown of a page as it is ratified.
+pub fn shows(shown: &PageView, page: &Governance) -> bool {
+    let soft: BTreeSet<&Owner> = page.soft_owners().collect();
+    let sealed = page.page().entries().filter(|entry| !soft.contains(&entry.owner));
+    let sealed = sealed.map(|entry| (entry.owner, entry.sets, None));
+    let ratified = soft.iter().map(|owner| {
+        let (sets, cap) = served(page, owner);
+        (Owner::clone(owner), sets, cap)
+    });
+    let fresh = shown.meta().fresh;
+    *shown.meta() == PageMeta { fresh, ..meta(page) } && shown.holds(sealed.chain(ratified))
 }
 
 /// The view with a page, as it is ratified.

@@ -41,7 +41,8 @@ pub fn status(node: &Node) -> Status {
     let dns: Vec<String> = running.map_or_else(Vec::new, |running| texts(&running.dns));
     let forwarding = running.map(Running::forwarding);
     let peers = running.and_then(Running::neighbours).map(Neighbours::neighbourhood);
-    let is_held = |id: &Id| pages.iter().any(|page| page.page().id() == *id);
+    let is_held =
+        |id: &Id| pages.iter().any(|page| page.page().id() == *id) || node.loading.has(id);
     let missing = anchors.iter().find(|(_, id)| !is_held(id));
     let forked = node.forked();
     let is_damaged = |id: &Id| node.damaged().iter().any(|damage| damage.page == *id);

@@ -447,7 +447,31 @@ pub fn reopen_watched(
     progress: Progress,
     watch: Watch,
 ) -> Result<Reopened, WholeRefusal> {
-    let Start { page, snapshot } = whole.start(check, progress)?;
+    reopened(whole, whole.start(check, progress)?, check, progress, watch)
+}
+
+/// [`reopen`] that lets go of the initial entries: a large page is not in memory twice.
+///
+/// # Errors
+/// As there.
+pub fn reopen_taking(whole: &mut WholePage, progress: Progress) -> Result<Reopened, WholeRefusal> {
+    let entries = std::mem::take(&mut whole.raw.entries);
+    if entries.is_empty() {
+        return reopen(whole, progress);
+    }
+    let page = Governance::new(Page::reopen_taking(&whole.raw.genesis, entries)?);
+    let start = Start { page, snapshot: None };
+    reopened(whole, start, Check::Trusted, progress, &mut |_| Ok(()))
+}
+
+/// A page that begins so, and all that was said on it since.
+fn reopened(
+    whole: &WholePage,
+    Start { page, snapshot }: Start,
+    check: Check,
+    progress: Progress,
+    watch: Watch,
+) -> Result<Reopened, WholeRefusal> {
     let genesis = page.page().genesis();
     let mut ladder = match &snapshot {
         Some(snapshot) => Ladder::of_snapshot(genesis, &snapshot.proofs, page.page()),

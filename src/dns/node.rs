@@ -1,7 +1,7 @@
-//! One name of a page as the DNS face holds it: prebuilt wire in a single allocation.
+//! One name of a page as the DNS face holds it: prebuilt wire in one piece.
 //!
-//! A page may have a million names, so a node is one piece of octets, which [`super::table`] keeps with
-//! others. Layout, numbers in network order:
+//! A page may have a million names, so `table` keeps a node's octets among those of others. Layout,
+//! numbers in network order:
 //!
 //! ```text
 //! flags u8, owner length u8, children u32, owner,
@@ -60,12 +60,26 @@ const SUBTREE_ALIAS: u8 = 4;
 const LINK: u8 = 8;
 /// The link is ratified and not sealed: its TTL is capped.
 const SOFT: u8 = 16;
+const FLAGS: u8 = DELEGATION | ALIAS | SUBTREE_ALIAS | LINK | SOFT;
 
 impl<'v> Node<'v> {
     /// Builds the octets of the node of `owner`. No TTL is longer than `ttl_cap` seconds.
     pub(super) fn build(owner: &[u8], children: u32, sets: &RecordSets, ttl_cap: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Node::build_in(&mut bytes, owner, children, sets, ttl_cap);
+        bytes
+    }
+
+    /// [`Node::build`], behind what is there already.
+    pub(super) fn build_in(
+        bytes: &mut Vec<u8>,
+        owner: &[u8],
+        children: u32,
+        sets: &RecordSets,
+        ttl_cap: u32,
+    ) {
         let soft = if ttl_cap < u32::MAX && flags(sets) & LINK != 0 { SOFT } else { 0 };
-        let mut bytes = vec![flags(sets) | soft, owner.len() as u8];
+        bytes.extend_from_slice(&[flags(sets) | soft, owner.len() as u8]);
         bytes.extend_from_slice(&children.to_be_bytes());
         bytes.extend_from_slice(owner);
         for set in sets.iter() {
@@ -74,10 +88,23 @@ impl<'v> Node<'v> {
             bytes.extend_from_slice(&(set.rdata.len() as u16).to_be_bytes());
             bytes.extend_from_slice(&(len as u32).to_be_bytes());
             for data in &set.rdata {
-                push_record(&mut bytes, set.rtype, set.ttl.min(ttl_cap), &data.0);
+                push_record(bytes, set.rtype, set.ttl.min(ttl_cap), &data.0);
             }
         }
-        bytes
+    }
+
+    /// A node of octets that may be any; none where [`Node::build`] does not write such.
+    pub(super) fn read(octets: &'v [u8]) -> Option<Node<'v>> {
+        let owner = octets.get(HEAD..HEAD + usize::from(*octets.get(1)?))?;
+        let mut rest = octets.get(HEAD + owner.len()..)?;
+        while !rest.is_empty() {
+            let (head, after) = rest.split_at_checked(SET_HEAD)?;
+            let len = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
+            let (records, after) = after.split_at_checked(len)?;
+            is_set(&head[..2], be16(head, 2), records).then_some(())?;
+            rest = after;
+        }
+        (octets[0] & !FLAGS == 0 && is_owner(owner)).then_some(Node(octets))
     }
 
     /// Notes in the octets of a node how many children it has.
@@ -189,6 +216,31 @@ fn flags(sets: &RecordSets) -> u8 {
     sets.iter().map(flag).fold(0, |all, one| all | one)
 }
 
+/// Whether these are labels in lower-case wire form, without the root's.
+fn is_owner(mut owner: &[u8]) -> bool {
+    while let Some((len, rest)) = owner.split_first() {
+        let Some((label, rest)) = rest.split_at_checked(usize::from(*len)) else { return false };
+        if label.is_empty() || *len > 63 || label.iter().any(u8::is_ascii_uppercase) {
+            return false;
+        }
+        owner = rest;
+    }
+    true
+}
+
+/// Whether these are `count` records of a type, at least one, each as [`push_record`] writes it.
+fn is_set(rtype: &[u8], count: u16, mut records: &[u8]) -> bool {
+    for _ in 0..count {
+        let Some((head, rest)) = records.split_at_checked(RECORD_HEAD) else { return false };
+        let is_head = head[..2] == [0xc0, 0x0c] && head[2..4] == *rtype && head[4..6] == [0, 1];
+        match rest.split_at_checked(usize::from(be16(head, 10))) {
+            Some((_, rest)) if is_head => records = rest,
+            _ => return false,
+        }
+    }
+    count > 0 && records.is_empty()
+}
+
 fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
@@ -197,5 +249,10 @@ impl Node<'_> {
     /// Whether both hold the same in every octet, children included.
     pub fn same(self, other: Node<'_>) -> bool {
         self.0 == other.0
+    }
+
+    /// Whether both hold the same, however many children each has.
+    pub(super) fn says_same(self, other: Node<'_>) -> bool {
+        self.0[..2] == other.0[..2] && self.0[HEAD..] == other.0[HEAD..]
     }
 }

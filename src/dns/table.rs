@@ -6,9 +6,16 @@
 //! ever moves more than two. A table is a value: a clone costs nothing, and a change of it copies one
 //! bucket and the way to it. What the names mean is not known here.
 
-use std::{hash::BuildHasher, sync::Arc};
+use std::{
+    hash::{BuildHasher, Hasher},
+    mem,
+};
 
-use foldhash::quality::RandomState;
+use bytes::Bytes;
+use foldhash::{
+    SharedSeed,
+    quality::{FoldHasher, RandomState},
+};
 use imbl::Vector;
 
 use super::node::Node;
@@ -19,17 +26,29 @@ pub struct Table {
     /// At least one.
     buckets: Vector<Bucket>,
     len: usize,
-    /// Names are chosen by others, and each table hashes them in its own way.
-    hasher: RandomState,
+    hashing: Hashing,
 }
+
+/// How a table hashes names, which others choose: each does it in its own way, by two numbers that
+/// nobody else knows.
+#[derive(Clone)]
+struct Hashing {
+    seeds: Seeds,
+    shared: SharedSeed,
+}
+
+/// What a table's way of hashing follows from.
+pub type Seeds = [u64; 2];
 
 /// Nodes in one piece, numbers in little-endian order:
 ///
 /// ```text
 /// nodes u16, of each node one octet of its hash, of each where it ends u32, the nodes
 /// ```
+///
+/// It may be a part of a larger piece, which is there as long as any part of it.
 #[derive(Clone)]
-struct Bucket(Arc<[u8]>);
+struct Bucket(Bytes);
 
 /// Names a bucket has when a table is built (choice: as many tags as one line of a cache has room for
 /// beside the rest).
@@ -45,16 +64,16 @@ impl Table {
     /// A table without names.
     pub fn new() -> Table {
         let empty = Bucket::of(&[]);
-        Table { buckets: Vector::unit(empty), len: 0, hasher: RandomState::default() }
+        Table { buckets: Vector::unit(empty), len: 0, hashing: Hashing::new() }
     }
 
     /// A table of these nodes. Of two with one owner the later counts.
     pub fn gather(nodes: impl Iterator<Item = Vec<u8>>) -> Table {
-        let hasher = RandomState::default();
+        let hashing = Hashing::new();
         // All in one piece until the number of buckets is known.
         let (mut octets, mut places) = (Vec::new(), Vec::new());
         for node in nodes {
-            places.push((hasher.hash_one(Node(&node).owner()), octets.len()));
+            places.push((hashing.hash(Node(&node).owner()), octets.len()));
             octets.extend_from_slice(&node);
         }
         let count = places.len().div_ceil(BUILT).max(1);
@@ -73,18 +92,50 @@ impl Table {
             let mut kept: Vec<(u8, &[u8])> = Vec::with_capacity(2 * BUILT);
             while let Some((_, hash, start, end)) = rest.next_if(|(index, ..)| *index == number) {
                 let node = &octets[start..end];
-                kept.retain(|(_, other)| Node(other).owner() != Node(node).owner());
-                kept.push((tag(hash), node));
+                let tag = tag(hash);
+                kept.retain(|(other, at)| *other != tag || Node(at).owner() != Node(node).owner());
+                kept.push((tag, node));
             }
             len += kept.len();
             buckets.push_back(Bucket::of(&kept));
         }
-        Table { buckets, len, hasher }
+        Table { buckets, len, hashing }
+    }
+
+    /// A table of buckets that one like it had; none where they are not: each name must be where it is
+    /// looked for, and once.
+    pub fn restore(seeds: Seeds, buckets: impl Iterator<Item = Bytes>) -> Option<Table> {
+        let hashing = Hashing::of(seeds);
+        let buckets: Vector<Bucket> = buckets.map(Bucket).collect();
+        let (mut len, count) = (0, buckets.len());
+        for (place, bucket) in buckets.iter().enumerate() {
+            let is_here = |tag_here, owner: &[u8]| {
+                let hash = hashing.hash(owner);
+                index(hash, count) == place && tag(hash) == tag_here
+            };
+            len += bucket.check(is_here)?;
+        }
+        (count > 0).then_some(Table { buckets, len, hashing })
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// What [`Table::restore`] makes the same table of.
+    pub fn seeds(&self) -> Seeds {
+        self.hashing.seeds
+    }
+
+    /// The octets of each bucket, for [`Table::restore`].
+    pub fn buckets(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.buckets.iter().map(|bucket| &bucket.0[..])
     }
 
     /// The node of this owner (lower-case wire form).
     pub fn get(&self, owner: &[u8]) -> Option<Node<'_>> {
-        let hash = self.hasher.hash_one(owner);
+        let hash = self.hashing.hash(owner);
         let bucket = self.buckets.get(index(hash, self.buckets.len()))?;
         bucket.find(tag(hash), owner).map(|(_, node)| node)
     }
@@ -97,7 +148,7 @@ impl Table {
     /// Puts a node, in place of the one of its owner if there is one.
     pub fn put(&mut self, node: &[u8]) {
         let owner = Node(node).owner();
-        let hash = self.hasher.hash_one(owner);
+        let hash = self.hashing.hash(owner);
         let place = index(hash, self.buckets.len());
         let bucket = &self.buckets[place];
         let known = bucket.find(tag(hash), owner).map(|(n, _)| n);
@@ -118,7 +169,7 @@ impl Table {
 
     /// Takes the node of this owner away, if there is one.
     pub fn remove(&mut self, owner: &[u8]) {
-        let hash = self.hasher.hash_one(owner);
+        let hash = self.hashing.hash(owner);
         let place = index(hash, self.buckets.len());
         let bucket = &self.buckets[place];
         let Some((n, _)) = bucket.find(tag(hash), owner) else { return };
@@ -134,13 +185,16 @@ impl Table {
 
     /// Notes how many children the node of this owner has; false when there is none.
     pub fn set_children(&mut self, owner: &[u8], children: u32) -> bool {
-        let hash = self.hasher.hash_one(owner);
+        let hash = self.hashing.hash(owner);
         let place = index(hash, self.buckets.len());
         let Some(bucket) = self.buckets.get_mut(place) else { return false };
         let Some((n, node)) = bucket.find(tag(hash), owner) else { return false };
+        if node.children() == children {
+            return true;
+        }
         let end = bucket.end(n);
         let start = end - node.octets().len();
-        Node::set_children(&mut Arc::make_mut(&mut bucket.0)[start..end], children);
+        bucket.change(|octets| Node::set_children(&mut octets[start..end], children));
         true
     }
 
@@ -149,7 +203,7 @@ impl Table {
         let new = self.buckets.len();
         let source = index(new as u64, new);
         let parted = self.buckets[source].clone();
-        let hash = |node: &[u8]| self.hasher.hash_one(Node(node).owner());
+        let hash = |node: &[u8]| self.hashing.hash(Node(node).owner());
         let (stay, go): (Vec<_>, Vec<_>) =
             parted.nodes().partition(|(_, node)| index(hash(node), new + 1) == source);
         self.buckets.set(source, Bucket::of(&stay));
@@ -170,6 +224,23 @@ impl Table {
 impl Default for Table {
     fn default() -> Table {
         Table::new()
+    }
+}
+
+impl Hashing {
+    fn new() -> Hashing {
+        let number = || RandomState::default().hash_one(0u8);
+        Hashing::of([number(), number()])
+    }
+
+    fn of(seeds: Seeds) -> Hashing {
+        Hashing { seeds, shared: SharedSeed::from_u64(seeds[1]) }
+    }
+
+    fn hash(&self, owner: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seeds[0], &self.shared);
+        hasher.write(owner);
+        hasher.finish()
     }
 }
 
@@ -207,6 +278,34 @@ impl Bucket {
         let (tags, rest) = self.0[HEAD..].split_at(count);
         let (ends, nodes) = rest.split_at(END * count);
         (tags, ends.as_chunks().0, nodes)
+    }
+
+    /// How many nodes there are, if all is as [`Bucket::of`] writes it and each node is where it belongs.
+    fn check(&self, is_here: impl Fn(u8, &[u8]) -> bool) -> Option<usize> {
+        let (count, rest) = self.0.split_first_chunk()?;
+        let count = usize::from(u16::from_le_bytes(*count));
+        let (tags, rest) = rest.split_at_checked(count)?;
+        let (ends, nodes) = rest.split_at_checked(END * count)?;
+        let (ends, mut start) = (ends.as_chunks::<END>().0, 0);
+        for (n, tag) in tags.iter().enumerate() {
+            let node = Node::read(nodes.get(start..end(ends, n))?)?;
+            // No two of one name: the first would hide the other.
+            if !is_here(*tag, node.owner()) || self.find(*tag, node.owner())?.0 != n {
+                return None;
+            }
+            start = end(ends, n);
+        }
+        (start == nodes.len()).then_some(count)
+    }
+
+    /// Changes the octets where they are, if nobody else has them.
+    fn change(&mut self, change: impl FnOnce(&mut [u8])) {
+        let mut octets = match mem::take(&mut self.0).try_into_mut() {
+            Ok(octets) => octets,
+            Err(shared) => shared[..].into(),
+        };
+        change(&mut octets);
+        self.0 = octets.freeze();
     }
 
     /// The node of this owner, and which of the bucket's it is.

@@ -17,6 +17,10 @@ use std::{
 use foldhash::quality::RandomState;
 use imbl::{GenericHashMap, shared_ptr::DefaultSharedPtr};
 
+mod image;
+
+pub use image::{Image, ImageFault};
+
 use super::{icann, node::Node, path::Path, special::Special, suffix, table::Table};
 use crate::{
     id::Id,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock, atomic::AtomicBool};
 
+use bytes::Bytes;
+
 use super::disk::Disk;
 use super::frame::Place;
 use super::index::{Age, Index, IndexFault};
@@ -12,17 +14,21 @@ use super::log::{self, Log, Spot};
 use super::report::{FaultKind, LogFault, Notice, StoreError, failed};
 use super::scan::{CHUNK_STREAM, Scan, Step};
 use super::{INDEX, LOCK, LOG, NEW_PREFIX, OLD_PREFIX, Owner, PAGES, Page, Progress, Store};
-use super::{anchors, notes, page_of};
+use super::{anchors, image, notes, page_of};
 use crate::id::Id;
 
 /// Spots that are added to the index at once while it is rebuilt (choice: a few hundred KiB).
 const REBUILD_SPOTS: usize = 10_000;
+
+/// Says whether there is a use for the image of a page.
+type Takes<'a> = &'a mut dyn FnMut(&Id, Bytes) -> bool;
 
 /// See [`Store::open`].
 pub(super) fn open(
     disk: Arc<dyn Disk>,
     dir: &Path,
     holder: &str,
+    mut takes: Option<Takes>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Store, Vec<Notice>), StoreError> {
     make_dirs(&*disk, dir)?;
@@ -37,7 +43,23 @@ pub(super) fn open(
     let (index, known) = opening.known(Index::open(index_dir.as_deref()));
     let mut found = BTreeMap::new();
     for page in names {
-        found.insert(page, opening.page(&page, known.get(&page).copied(), progress)?);
+        let known = known.get(&page).copied();
+        let dir = opening.pages.join(page.to_string());
+        image::tidy(&*disk, &dir)?;
+        let taken = takes.as_deref_mut().and_then(|takes| {
+            let (end, content) = image::of_log(&*disk, &dir, &page, known)?;
+            if takes(&page, content) {
+                return Some(Page::Later(end));
+            }
+            // Written by another version, perhaps: one that is of use can take its place.
+            let _ = image::remove(&*disk, &dir);
+            None
+        });
+        let here = match taken {
+            Some(later) => later,
+            None => opening.page(&page, known, progress)?,
+        };
+        found.insert(page, here);
     }
     let index = opening.agree(index, index_dir.as_deref(), known, &found);
     let notices = opening.notices;
@@ -47,6 +69,7 @@ pub(super) fn open(
         pages: RwLock::new(pages),
         index: RwLock::new(index),
         structure: Mutex::new(()),
+        images: Mutex::new(()),
         is_full: AtomicBool::new(false),
     };
     Ok((Store { disk, dir: dir.to_owned(), owner: Some(owner) }, notices))
@@ -101,31 +124,13 @@ impl Opening<'_> {
         known: Option<Place>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Page, StoreError> {
-        let path = self.pages.join(page.to_string()).join(LOG);
-        let (log, opened) = match Log::open(self.disk, &path, page, known, progress) {
-            Ok(found) => found,
-            Err(fault) => return Ok(self.damaged(page, fault)),
-        };
-        let Place { offset, sequence, .. } = log.end();
-        if opened.torn_bytes > 0 {
-            // The index is told of a change only after it was acknowledged.
-            if known.is_some_and(|known| known.offset > offset) {
-                let what = FaultKind::AcknowledgedLost;
-                return Ok(self.damaged(page, LogFault { path, offset, sequence, what }));
-            }
-            log.cut(self.disk)?;
-            let bytes = opened.torn_bytes;
-            self.notices.push(Notice::TornTail { page: *page, offset, bytes });
-        }
-        if !opened.passes {
+        let dir = self.pages.join(page.to_string());
+        let (found, passes) =
+            check_log(self.disk, &dir, page, (known, known), &mut self.notices, progress)?;
+        if !passes {
             self.reason = Some(format!("it did not fit the log of page {page}"));
         }
-        Ok(Page::sound(log))
-    }
-
-    fn damaged(&mut self, page: &Id, fault: LogFault) -> Page {
-        self.notices.push(Notice::Damaged { page: *page, fault: fault.clone() });
-        Page::Damaged(fault)
+        Ok(found)
     }
 
     /// Brings the index up to the logs, from nothing if it does not fit them.
@@ -186,33 +191,99 @@ impl Opening<'_> {
             };
             let from = known.get(id).map_or(0, |place| place.offset);
             if from < end.offset {
-                self.index_page(index, id, from, end)?;
+                let path = self.pages.join(id.to_string()).join(LOG);
+                index_page(self.disk, &path, index, id, from, end)?;
             }
         }
         Ok(())
     }
+}
 
-    fn index_page(
-        &self,
-        index: &Index,
-        page: &Id,
-        from: u64,
-        end: Place,
-    ) -> Result<(), IndexFault> {
-        let path = self.pages.join(page.to_string()).join(LOG);
-        let mut scan = Scan::open(self.disk, &path, page, CHUNK_STREAM)?;
-        scan.limit(end.offset)?;
-        scan.seek(from)?;
-        let mut spots: Vec<(Id, Spot)> = Vec::new();
-        while let Step::Frame { offset, frame } = scan.step()? {
-            spots.extend(log::named(offset, frame));
-            if spots.len() >= REBUILD_SPOTS {
-                index.add(page, &spots, &scan.place())?;
-                spots.clear();
+/// See [`Store::check`].
+pub(super) fn check_later(
+    disk: &dyn Disk,
+    dir: &Path,
+    owner: &Owner,
+    page: &Id,
+    end: Place,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Notice>, StoreError> {
+    let dir = dir.join(PAGES).join(page.to_string());
+    let known = owner.with_index(|index| Ok(index.places()?.get(page).copied())).flatten();
+    let mut notices = Vec::new();
+    let places = (known, Some(end));
+    let (found, passes) = check_log(disk, &dir, page, places, &mut notices, progress)?;
+    let end = found.log().map(|log| log.end());
+    owner.insert(*page, found);
+    let end = end?;
+    let from = known.filter(|_| passes).map_or(0, |place| place.offset);
+    if from < end.offset {
+        owner.with_index(|index| {
+            if !passes {
+                index.forget(page)?;
             }
-        }
-        index.add(page, &spots, &scan.place())
+            index_page(disk, &dir.join(LOG), index, page, from, end)
+        });
     }
+    Ok(notices)
+}
+
+/// Checks the log in the directory of a page, and removes an unfinished last write. Of the places one is
+/// what the index knows, of which is said whether it is a place of the log (a damaged one has none); all
+/// up to the other was acknowledged.
+fn check_log(
+    disk: &dyn Disk,
+    dir: &Path,
+    page: &Id,
+    (known, acknowledged): (Option<Place>, Option<Place>),
+    notices: &mut Vec<Notice>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Page, bool), StoreError> {
+    let path = dir.join(LOG);
+    let mut damaged = |fault: LogFault| {
+        notices.push(Notice::Damaged { page: *page, fault: fault.clone() });
+        // Nothing is answered of it any more. Where this fails, the next opening finds the same.
+        let _ = image::remove(disk, dir);
+        Ok((Page::Damaged(fault), true))
+    };
+    let (log, opened) = match Log::open(disk, &path, page, known, progress) {
+        Ok(found) => found,
+        Err(fault) => return damaged(fault),
+    };
+    let Place { offset, sequence, .. } = log.end();
+    if opened.torn_bytes > 0 {
+        // The index is told of a change only after it was acknowledged, and an image is of no other.
+        if acknowledged.is_some_and(|known| known.offset > offset) {
+            let what = FaultKind::AcknowledgedLost;
+            return damaged(LogFault { path, offset, sequence, what });
+        }
+        log.cut(disk)?;
+        notices.push(Notice::TornTail { page: *page, offset, bytes: opened.torn_bytes });
+    }
+    Ok((Page::sound(log), opened.passes))
+}
+
+/// Adds to the index what a log has from here to its end.
+fn index_page(
+    disk: &dyn Disk,
+    path: &Path,
+    index: &Index,
+    page: &Id,
+    from: u64,
+    end: Place,
+) -> Result<(), IndexFault> {
+    let mut scan = Scan::open(disk, path, page, CHUNK_STREAM)?;
+    scan.limit(end.offset)?;
+    scan.seek(from)?;
+    let mut spots: Vec<(Id, Spot)> = Vec::new();
+    while let Step::Frame { offset, frame } = scan.step()? {
+        spots.extend(log::named(offset, frame));
+        if spots.len() >= REBUILD_SPOTS {
+            index.add(page, &spots, &scan.place())?;
+            spots.clear();
+        }
+    }
+    index.add(page, &spots, &scan.place())
 }
 
 fn take_lock(disk: &dyn Disk, dir: &Path, holder: &str) -> Result<Option<Lock>, StoreError> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::frame::FileHeadFault;
 use crate::id::Id;
-use crate::limits::{LOG_FRAME_BYTES_MAX, NOTE_BYTES_MAX};
+use crate::limits::{IMAGE_BYTES_MAX, LOG_FRAME_BYTES_MAX, NOTE_BYTES_MAX};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,10 @@ pub enum StoreError {
     Poisoned { path: PathBuf },
     #[error("page {0} is not stored here")]
     NoSuchPage(Id),
+    #[error("the log of this page is still being read: try again")]
+    NotRead,
+    #[error("an image of more than {IMAGE_BYTES_MAX} bytes is not kept")]
+    ImageTooLarge,
     #[error("page {0} is stored here already")]
     PageExists(Id),
     #[error("a change of {0} bytes is larger than the {LOG_FRAME_BYTES_MAX} a log takes at once")]

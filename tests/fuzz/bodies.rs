@@ -13,7 +13,7 @@ use djdns::{
     daemon::whole::WholePage,
     discovery::Packet,
     dns::{
-        Client, PageMeta, Service, Transport, Upstream, View,
+        Client, PageMeta, PageView, Service, Transport, Upstream, View,
         forward::{
             exchange::Question,
             reply::{self, Asked, Response},
@@ -62,7 +62,7 @@ use djdns::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 24] = [
     ("codec_decode", codec_decode),
     ("statement_admit", statement_admit),
     ("attestation_admit", attestation_admit),
@@ -72,6 +72,7 @@ pub const TARGETS: [Target; 23] = [
     ("lan_packet", lan_packet),
     ("address_book", address_book),
     ("page_admit", page_admit),
+    ("page_image", page_image),
     ("snapshot_read", snapshot_read),
     ("bundle_read", bundle_read),
     ("zonefile_read", zonefile_read),
@@ -510,6 +511,23 @@ pub fn address_book(bytes: &[u8]) {
         let kept = book.write();
         let again = Book::read(&kept, me, 1).expect("what was written is read");
         assert_eq!(again.write(), kept, "an address book changed while it was kept");
+    }
+}
+
+/// An image of a page is refused, or it is the one spelling of a page that answers any question.
+pub fn page_image(bytes: &[u8]) {
+    let Ok(page) = PageView::of_image(&bytes.to_vec().into()) else { return };
+    let image = page.image(page.meta().fresh).expect("it is no larger than what was read");
+    assert!(image.parts().flatten().eq(bytes), "a second spelling of an image was accepted");
+    let meta = page.meta().clone();
+    let owners: Vec<Vec<u8>> = page.nodes().take(9).map(|node| node.owner().to_vec()).collect();
+    let view = View::new().with_anchor(&meta.name, meta.id).with_built(page);
+    for owner in owners.iter().map(Vec::as_slice).chain([&b"\x01a"[..]]) {
+        for qtype in [1, 2, 5, 28, 255] {
+            let head = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            let query = [&head[..], owner, meta.name.wire(), &[0, qtype, 0, 1]].concat();
+            let _ = (respond(&view, &query, Transport::Udp), respond_at_once(&view, &query));
+        }
     }
 }
 

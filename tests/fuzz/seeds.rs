@@ -41,6 +41,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             [golden, codes, hex_files("golden/outbox-v1")].concat()
         }
         "page_admit" => pages(),
+        "page_image" => hex_files("golden/image-v1"),
         "snapshot_read" => {
             let mut seeds = hex_files("golden/piece-v1");
             for jump in hex_files("golden/jump-v1") {

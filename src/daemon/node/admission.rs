@@ -99,14 +99,16 @@ impl Node {
     pub(in crate::daemon) fn show(&self, page: Governance) {
         let is_shown = self.state().is_shown;
         // Before the state is locked: statements about other pages need not wait for it.
-        let early = is_shown.then(|| built(&page));
+        let early = is_shown.then(|| self.to_show(&page));
         let mut state = self.state();
         // Somebody let go of it since it was written.
         if !self.store.has(&page.page().id()) {
             return;
         }
-        if state.is_shown {
-            let built = early.unwrap_or_else(|| built(&page));
+        state.images.remove(&page.page().id());
+        if state.is_shown
+            && let Some(built) = early.unwrap_or_else(|| Some(built(&page)))
+        {
             self.view.store(Arc::new(with_page(&self.view.load(), built, &page)));
         }
         if !page.seats_of(&self.key.public()).is_empty() {

@@ -68,37 +68,47 @@ impl Node {
         Ok(())
     }
 
-    /// Reads every page from its log, and shows it.
+    /// Reads every page from its log, and shows it; but those whose logs are read later.
     pub(super) fn load(&self, progress: Progress) -> anyhow::Result<()> {
-        let ids = self.store.pages()?;
+        let mut ids = self.store.pages()?;
+        ids.retain(|id| !self.loading.has(id));
         for (n, id) in ids.iter().enumerate() {
             progress("loading pages", n as u64, ids.len() as u64);
-            match self.reopen(id, progress) {
-                Ok(Found::Page { forks, reopened, stashed, field, origin }) => {
-                    let mut state = self.state();
-                    if !forks.is_empty() {
-                        state.forks.insert(*id, forks);
-                    }
-                    state.fields.insert(*id, field);
-                    self.tie(&mut state, id, origin);
-                    state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
-                    drop(state);
-                    self.show_reopened(*reopened);
-                }
-                Ok(Found::Download(stashed)) => {
-                    self.state().downloads.insert(*id, stashed);
-                }
-                Err(error) => self.keep_damage(id, &error),
-            }
+            self.load_page(id, progress);
         }
         Ok(())
+    }
+
+    /// Reads a page from its log, and shows it.
+    pub(in crate::daemon) fn load_page(&self, id: &Id, progress: Progress) {
+        match self.reopen(id, progress) {
+            Ok(Found::Page { forks, reopened, stashed, field, origin }) => {
+                let mut state = self.state();
+                let is_forked = !forks.is_empty();
+                if is_forked {
+                    state.forks.insert(*id, forks);
+                }
+                state.fields.insert(*id, field);
+                self.tie(&mut state, id, origin);
+                state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
+                drop(state);
+                self.show_reopened(*reopened);
+                if is_forked {
+                    self.mark(&self.state(), id);
+                }
+            }
+            Ok(Found::Download(stashed)) => {
+                self.state().downloads.insert(*id, stashed);
+            }
+            Err(error) => self.keep_damage(id, &error),
+        }
     }
 
     fn reopen(&self, id: &Id, progress: Progress) -> Result<Found, Reopening> {
         let mut whole = self.read_whole(id)?;
         let forks = std::mem::take(&mut whole.forks);
         let leaves = std::mem::take(&mut whole.download.leaves);
-        let reopened = match whole::reopen(&whole, progress) {
+        let reopened = match whole::reopen_taking(&mut whole, progress) {
             Err(WholeRefusal::Unfinished) => {
                 return Ok(Found::Download(Kept { genesis: Some(whole.raw.genesis), leaves }));
             }
