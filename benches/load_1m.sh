@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
-# How long until a page of a million names answers, beside Knot with the same zone.
+# How long until a page of a million names answers, how much memory it takes and how many answers a second
+# it gives, beside Knot, NSD and Unbound with the same zone.
 #
 #     benches/load_1m.sh                 five rounds of each, in alternation; medians and ratios
 #     NAMES=10000 ROUNDS=3 benches/load_1m.sh
-#     benches/load_1m.sh --peer-only     only Knot: to see whether the machine is quiet enough
+#     benches/load_1m.sh --peer-only     only the peers: to see whether the machine is quiet enough
 #
-# Three spans are measured, each from starting a program to what it promises:
-#   knot start    knotd, zone file to first answer: it parses the text at every start
-#   djdns found   `page create --zone`: parse, check, sign, state root, durable on disk; once
-#   djdns start   `serve`, the founded page to first answer: it reads the log, and writes an image at its end
-#   djdns again   `serve` once more, from the image, to first answer: what an operator waits for
-#   djdns whole   the same until the log is read as well, and commands are answered
-# The honest comparisons are found + start beside Knot's first start, and again beside every later
-# one. The first answer is to the last name of the file. Memory is the process's peak (VmHWM).
+# These spans are measured, each from starting a program to what it promises:
+#   knot, nsd, unbound   zone file to first answer: they parse the text at every start
+#   djdns found          `page create --zone`: parse, check, sign, state root, durable on disk; once
+#   djdns start          `serve`, the founded page to first answer: it reads the log, and writes an image at its end
+#   djdns again          `serve` once more, from the image, to first answer: what an operator waits for
+#   djdns whole          the same until the log is read as well, and commands are answered
+# The honest comparisons are found + start beside a peer's first start, and again beside every later
+# one. The first answer is to the last name of the file. Memory is the process's peak (VmHWM). Then answers
+# are counted as benches/answers.sh does: at random, one in ten absent, 512 under way.
 #
 # Server on one core, everything else on another; loopback and high ports; all in a scratch
-# directory that is removed. Needs knotd and kdig (Debian: knot knot-dnsutils).
+# directory that is removed. Needs knotd, kdig, nsd and unbound (Debian: knot knot-dnsutils
+# nsd unbound).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,8 +26,10 @@ names=${NAMES:-1000000}
 rounds=${ROUNDS:-5}
 server_core=${SERVER_CORE:-0}
 client_core=${CLIENT_CORE:-1}
-knot_port=${KNOT_PORT:-25301}
-djdns_port=${DJDNS_PORT:-25302}
+djdns_port=${DJDNS_PORT:-25300}
+peers=(knot nsd unbound)
+declare -A ports=([knot]=$((djdns_port + 10)) [nsd]=$((djdns_port + 11)) [unbound]=$((djdns_port + 12)))
+rate_seconds=${RATE_SECONDS:-2}
 djdns=${DJDNS:-target/release/djdns}
 wait_seconds=${WAIT_SECONDS:-300}
 # More on a machine so busy that kdig itself does not start in time.
@@ -40,10 +45,14 @@ esac
 fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
 
 export PATH="$PATH:/usr/sbin:/sbin"
-for tool in knotd kdig taskset awk; do
+for tool in knotd kdig nsd unbound taskset awk; do
     command -v "$tool" >/dev/null || fail "$tool is missing"
 done
 [ "$peer_only" = yes ] || [ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
+
+answers=${ANSWERS:-$(cargo build --release --bench answers --message-format=json 2>/dev/null |
+    sed -n 's/.*"executable":"\([^"]*answers-[^"]*\)".*/\1/p' | tail -n 1)}
+[ -x "$answers" ] || fail "the load generator does not build: cargo build --release --bench answers"
 
 scratch=$(mktemp -d)
 server=
@@ -57,7 +66,7 @@ trap 'exit 130' INT TERM
 
 now_us() { local t=$EPOCHREALTIME; printf '%s' "${t/[.,]/}"; }
 
-# The same names for both; only the SOA and NS that a page makes by itself are added for Knot.
+# The same names for all; only the SOA and NS that a page makes by itself are added for the peers.
 write_zones() {
     printf '$ORIGIN bench.\n$TTL 3600\n' > "$scratch/page.zone"
     awk -v names="$names" 'BEGIN {
@@ -68,7 +77,7 @@ write_zones() {
         printf 'bench. 3600 SOA ns.bench. host.bench. 1 3600 600 86400 60\n'
         printf 'bench. 3600 NS ns.bench.\nns.bench. 3600 A 127.0.0.1\n'
         cat "$scratch/page.zone"
-    } > "$scratch/knot.zone"
+    } > "$scratch/zone"
 }
 
 write_knot_config() {
@@ -76,7 +85,7 @@ write_knot_config() {
     cat > "$scratch/knot.conf" <<CONF
 server:
     rundir: "$scratch/knot"
-    listen: 127.0.0.1@$knot_port
+    listen: 127.0.0.1@${ports[knot]}
     udp-workers: 1
     tcp-workers: 1
     background-workers: 1
@@ -93,8 +102,61 @@ template:
     journal-content: none
 zone:
   - domain: bench
-    file: "$scratch/knot.zone"
+    file: "$scratch/zone"
 CONF
+}
+
+write_nsd_config() {
+    cat > "$scratch/nsd.conf" <<CONF
+server:
+    ip-address: 127.0.0.1@${ports[nsd]}
+    username: ""
+    zonesdir: "$scratch"
+    xfrdir: "$scratch"
+    xfrdfile: "$scratch/xfrd"
+    zonelistfile: "$scratch/zones"
+    pidfile: "$scratch/nsd.pid"
+    server-count: 1
+    rrl-ratelimit: 0
+    minimal-responses: yes
+remote-control:
+    control-enable: no
+zone:
+    name: bench.
+    zonefile: "$scratch/zone"
+CONF
+}
+
+write_unbound_config() {
+    cat > "$scratch/unbound.conf" <<CONF
+server:
+    interface: 127.0.0.1
+    port: ${ports[unbound]}
+    directory: "$scratch"
+    chroot: ""
+    username: ""
+    pidfile: "$scratch/unbound.pid"
+    use-syslog: no
+    num-threads: 1
+    module-config: "iterator"
+    minimal-responses: yes
+remote-control:
+    control-enable: no
+auth-zone:
+    name: "bench."
+    zonefile: "$scratch/zone"
+    for-upstream: no
+    for-downstream: yes
+    fallback-enabled: no
+CONF
+}
+
+start_of() {
+    case $1 in
+        knot) measure_start "${ports[knot]}" "$scratch/knot.log" knotd -c "$scratch/knot.conf" ;;
+        nsd) measure_start "${ports[nsd]}" "$scratch/nsd.log" nsd -d -c "$scratch/nsd.conf" ;;
+        unbound) measure_start "${ports[unbound]}" "$scratch/unbound.log" unbound -d -c "$scratch/unbound.conf" ;;
+    esac
 }
 
 # Asks for the last name until the expected address comes, or the server is gone, or time is up.
@@ -112,11 +174,20 @@ wait_for_answer() {
     done
 }
 
-peak_kib() { awk '/^VmHWM/ { print $2 }' "/proc/$1/status"; }
+# The peak of a process and of those that it started: NSD answers from a child, which shares what it has
+# with its parent, so that the largest counts.
+peak_kib() {
+    local pid
+    for pid in "$1" $(pgrep -P "$1" || true) $(pgrep -P "$(pgrep -d, -P "$1" || echo 0)" || true); do
+        awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null || true
+    done | sort -n | tail -n 1
+}
 
 # Starts "$@" on the server's core; leaves its time to the first answer in `took` (us), that until the
-# command `settle` has ended in `whole` (us), and its peak memory after that in `peak` (KiB).
+# command `settle` has ended in `whole` (us), its peak memory after that in `peak` (KiB), and answers a
+# second in `rate` if they are to be counted.
 settle=true
+counted=no
 measure_start() {
     local port=$1 log=$2 started
     shift 2
@@ -128,6 +199,8 @@ measure_start() {
     $settle > /dev/null 2>&1
     whole=$(($(now_us) - started))
     peak=$(peak_kib "$server")
+    rate=0
+    [ "$counted" = no ] || rate=$(taskset -c "$client_core" "$answers" peak "127.0.0.1:$port" "$names" "$rate_seconds" | awk '{ print $1 }')
     kill "$server"
     wait "$server" 2>/dev/null || true
     server=
@@ -176,13 +249,15 @@ median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR %
 column_median() { awk -v what="$1" -v column="$2" '$1 == what { print $column }' "$scratch/results" | median; }
 
 report() {
-    local what=$1 time peak
+    local what=$1 time peak rate
+    rate=$(column_median "$what" 4)
     time=$(column_median "$what" 2)
     peak=$(column_median "$what" 3)
-    awk -v what="$what" -v us="$time" -v kib="$peak" 'BEGIN {
+    awk -v what="$what" -v us="$time" -v kib="$peak" -v rate="$rate" 'BEGIN {
         gsub("_", " ", what)
         printf "%-12s %9.3f s", what, us / 1e6
         if (kib > 0) printf " %8.1f MiB", kib / 1024
+        if (rate > 0) printf " %9d/s", rate
         print ""
     }'
 }
@@ -191,49 +266,54 @@ ratio() {
     awk -v text="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-52s %.2f\n", text, a / b }'
 }
 
-record() { printf '%s %s %s\n' "$1" "$took" "$2" >> "$scratch/results"; }
+record() { printf '%s %s %s %s\n' "$1" "$took" "$2" "$rate" >> "$scratch/results"; }
 
 write_zones
 write_knot_config
+write_nsd_config
+write_unbound_config
 echo "$names names, $rounds rounds, $(knotd --version)"
 [ "$peer_only" = yes ] || mapfile -t serve_args < <(serve_options)
 
 for ((round = 1; round <= rounds; round++)); do
-    measure_start "$knot_port" "$scratch/knot.log" knotd -c "$scratch/knot.conf"
-    record knot_start "$peak"
+    counted=yes
+    for peer in "${peers[@]}"; do
+        start_of "$peer"
+        record "$peer" "$peak"
+    done
+    counted=no rate=0
     if [ "$peer_only" = no ]; then
         home=$scratch/home$round
         measure_found "$home"
         record djdns_found 0
         measure_serve "$home"
         record djdns_start "$peak"
-        settle=list_pages
+        settle=list_pages counted=yes
         measure_serve "$home"
-        settle=true
+        settle=true counted=no
         record djdns_again 0
         took=$whole
         record djdns_whole "$peak"
         rm -rf "$home"
     fi
-    awk -v round="$round" -v last="$([ "$peer_only" = yes ] && echo 1 || echo 5)" '
+    awk -v round="$round" -v last="$([ "$peer_only" = yes ] && echo 3 || echo 7)" '
         { line[NR] = $1 " " $2 / 1e6 " s" }
         END { printf "round %d:", round; for (i = NR - last + 1; i <= NR; i++) printf "  %s", line[i]; print "" }
     ' "$scratch/results"
 done
 
 echo "medians of $rounds:"
-report knot_start
+for peer in "${peers[@]}"; do report "$peer"; done
 if [ "$peer_only" = no ]; then
     report djdns_found
     report djdns_start
     report djdns_again
     report djdns_whole
-    knot=$(column_median knot_start 2)
-    found=$(column_median djdns_found 2)
-    start=$(column_median djdns_start 2)
-    again=$(column_median djdns_again 2)
-    ratio "djdns again / knot start (less is better)" "$again" "$knot"
-    ratio "djdns start / knot start" "$start" "$knot"
-    ratio "djdns found / knot start" "$found" "$knot"
-    ratio "djdns found + start / knot start" "$(awk "BEGIN { print $found + $start }")" "$knot"
+    for peer in "${peers[@]}"; do
+        ratio "djdns again / $peer start (less is better)" "$(column_median djdns_again 2)" "$(column_median "$peer" 2)"
+        ratio "djdns start / $peer start" "$(column_median djdns_start 2)" "$(column_median "$peer" 2)"
+        ratio "djdns whole / $peer, memory" "$(column_median djdns_whole 3)" "$(column_median "$peer" 3)"
+        ratio "djdns whole / $peer, answers a second (more is better)" "$(column_median djdns_whole 4)" "$(column_median "$peer" 4)"
+    done
+    ratio "djdns found / knot start" "$(column_median djdns_found 2)" "$(column_median knot 2)"
 fi
