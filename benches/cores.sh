@@ -63,7 +63,7 @@ measure() {
         > "$scratch/djdns.log" 2>&1 < /dev/null &
     server=$!
     for ((try = 0; ; try++)); do
-        if said=$(load 0.1 2>&1) && awk '{ exit !($1 > 0 && $3 == 0) }' <<< "$said"; then break; fi
+        if said=$(load 0.1 2> /dev/null) && awk '{ exit !($1 > 0 && $3 == 0) }' <<< "$said"; then break; fi
         [ "$try" -lt 100 ] || fail "djdns does not answer: $said $(cat "$scratch/djdns.log")"
         sleep 0.1
     done
@@ -80,8 +80,11 @@ median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR %
 
 echo "$names names, $rounds rounds of $each s, $cores cores"
 for ((round = 1; round <= rounds; round++)); do
-    one=$(measure "${server_cores%%,*}")
-    two=$(measure "$server_cores")
+    # Not in a shell of their own, which would not end the server when it fails.
+    measure "${server_cores%%,*}" > "$scratch/one"
+    measure "$server_cores" > "$scratch/two"
+    read -r one < "$scratch/one"
+    read -r two < "$scratch/two"
     echo "round $round: one core $one, two cores $two (answers a second, and per second of processor time)"
     awk '{ print $3 / $1, $4 / $2 }' <<< "$one $two" >> "$scratch/ratios"
 done
