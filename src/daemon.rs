@@ -40,6 +40,7 @@ mod explain;
 mod field;
 mod following;
 pub mod freshness;
+mod hearing;
 mod history;
 pub mod inbox;
 mod keys;
@@ -123,6 +124,9 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
     })?;
     let mut sought = Sought::of(&mut doors, options);
     let may_fetch = sought.is_some();
+    if sought.as_ref().is_some_and(|sought| sought.knows_others(node)) {
+        node.hear_first();
+    }
     let others = Arc::new(Others::default());
     // What is said to them of pages is said of all of it.
     if !node.is_loading() {
@@ -276,6 +280,11 @@ impl Sought {
             asked_max: eviction::USUAL_BOUNDS,
         };
         Some(Sought { sockets, options })
+    }
+
+    /// Whether there are others to hear first (S5).
+    fn knows_others(&self, node: &Node) -> bool {
+        !self.options.contacts.is_empty() || neighbours::are_remembered(node)
     }
 }
 

@@ -50,7 +50,7 @@
 //! | S2 | [`governance::seal`] | built |
 //! | S3 | [`governance::seal`] | partly |
 //! | S4 | [`governance::sealing`] | built |
-//! | S5 | `store::journal`, `daemon::sealing` | partly |
+//! | S5 | `store::journal`, `daemon::sealing`, `daemon::hearing` | partly |
 //! | S6 | [`governance::sealing`], `daemon::sealing` | built |
 //! | S7 | [`governance::solo`], `daemon::sealing` | built |
 //! | S8 | [`governance::solo`], `daemon::status` | built |

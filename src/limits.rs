@@ -93,6 +93,10 @@ pub const SEAL_CLOCK_LEAP: Duration = Duration::from_secs(3600);
 /// it seals all the same.
 pub const SEAL_CLOCK_WAIT: Duration = Duration::from_secs(3600);
 
+/// How long a node that knows others waits after its start for one that is in step with it before it seals
+/// (choice: all that can be called are connected by then, and a person still waits for it).
+pub const SEAL_HEARING: Duration = Duration::from_secs(30);
+
 // Attestations and freshness.
 /// Bytes of one attestation, without its envelope: two ids of 34 bytes and two numbers of 9.
 pub const ATTESTATION_BYTES_MAX: usize = 128;

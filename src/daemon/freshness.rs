@@ -108,7 +108,7 @@ impl Node {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         path::Path,
         sync::atomic::{AtomicU64, Ordering},
@@ -133,7 +133,7 @@ mod tests {
         sync::{Ledger, Verdict},
     };
 
-    const BEGIN: u64 = 1_795_132_800;
+    pub(in crate::daemon) const BEGIN: u64 = 1_795_132_800;
     const HOUR: u64 = 3600;
 
     fn person() -> SecretKey {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// A node with a page of one person, whose clock is handed out.
-    fn home() -> (Arc<Node>, Id, Arc<AtomicU64>) {
+    pub(in crate::daemon) fn home() -> (Arc<Node>, Id, Arc<AtomicU64>) {
         let clock = Arc::new(AtomicU64::new(BEGIN));
         let [seconds, ticks] = [clock.clone(), clock.clone()];
         let surroundings = Surroundings {
@@ -164,7 +164,7 @@ mod tests {
         (node, page, clock)
     }
 
-    fn host(node: &Node, page: &Id, of: &PublicKey) {
+    pub(in crate::daemon) fn host(node: &Node, page: &Id, of: &PublicKey) {
         let presence =
             Presence { node: vec![of.raw()], ..Presence::new(person().public().raw(), 1) };
         let said = Statement::sign(page, Body::Presence(presence), &person()).unwrap();
@@ -175,7 +175,7 @@ mod tests {
         node.view().load().page(page).unwrap().meta().fresh
     }
 
-    fn at(node: &Node, clock: &AtomicU64, time: u64) {
+    pub(in crate::daemon) fn at(node: &Node, clock: &AtomicU64, time: u64) {
         clock.store(time, Ordering::Relaxed);
         node.seal_due();
     }

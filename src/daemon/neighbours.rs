@@ -53,6 +53,7 @@ mod router;
 pub mod sightings;
 pub mod sockets;
 
+pub use book::are_remembered;
 use complaints::Complaints;
 use doubles::Doubles;
 pub use fetching::fetched_words;

@@ -18,6 +18,7 @@ use super::{
     anchors::{self, Anchors},
     damage::Damage,
     eviction::{Ties, asked::Asked},
+    hearing::Hearing,
     inbox::Inboxes,
     ledger::OpenSets,
     loading::{self, Loading},
@@ -73,6 +74,8 @@ pub struct Node {
     pub(super) clock_run: Mutex<ClockRun>,
     /// Since when this clock is known to be ahead of those of most other nodes, by itself; 0: it is not.
     pub(super) clock_ahead: AtomicU64,
+    /// Which pages may be sealed since the start.
+    pub(super) hearing: Mutex<Hearing>,
     /// Whether that is the node's own, and no stand-in for one that cannot be used.
     has_key: bool,
     /// Pages whose log was cut at its end when it was opened, with what is said of it.
@@ -255,6 +258,7 @@ impl Node {
                 (surroundings.ticks)(),
             )),
             clock_ahead: AtomicU64::new(0),
+            hearing: Mutex::default(),
             store,
             surroundings,
             state: Mutex::new(ManuallyDrop::new(state)),

@@ -102,6 +102,10 @@ impl Node {
             return false;
         }
         match page.seal_alone(&self.key, now) {
+            Ok(_) if self.hears_first(id) => {
+                tracing::debug!(page = %id, "not sealed: others are heard first");
+                state.due.insert(*id, now.saturating_add(1));
+            }
             Ok((record, proposal)) => {
                 if let Err(why) = self.may_sign(page, &proposal, now) {
                     tracing::debug!(page = %id, "not sealed: {why}");

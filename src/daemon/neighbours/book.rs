@@ -3,10 +3,18 @@
 use super::Shared;
 use crate::{
     ambient,
+    daemon::node::Node,
     id::Id,
     store::Note,
     sync::{Book, Sync},
 };
+
+/// Whether this node remembers others.
+pub fn are_remembered(node: &Node) -> bool {
+    let written = node.store.note(Note::Peers).unwrap_or_default();
+    let book = Book::read(&written, node.key(), 0);
+    book.is_ok_and(|book| !book.is_empty())
+}
 
 impl Shared {
     /// A machine that knows whom this node knew.

@@ -99,6 +99,9 @@ impl Driver {
                 self.handle(Input::Unwant { page });
             }
         }
+        if self.shared.node.is_hearing() {
+            self.note_heard();
+        }
         if now.saturating_sub(self.saved) >= BOOK_SAVED_EVERY.as_millis() as u64 {
             self.save();
         }
@@ -109,6 +112,19 @@ impl Driver {
         for output in outputs {
             self.shared.clone().execute(output);
         }
+    }
+
+    /// Pages that another node is in step with may be sealed.
+    fn note_heard(&self) {
+        let node = &self.shared.node;
+        let is_heard = |page: &Id| {
+            let progress = self.machine.progress(page);
+            progress.is_some_and(|progress| progress.peers > 0 && progress.is_in_step)
+        };
+        node.pages_due()
+            .iter()
+            .filter(|page| is_heard(page))
+            .for_each(|page| node.note_heard(page));
     }
 
     fn want(&mut self, lacking: Lacking, why: Want) {
