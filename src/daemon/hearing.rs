@@ -17,16 +17,23 @@ use crate::{id::Id, limits::SEAL_HEARING};
 pub(super) struct Hearing {
     /// By a clock that nobody sets, in milliseconds; 0: nobody is waited for.
     until: u64,
+    /// Pages that would have been sealed.
+    waiting: BTreeSet<Id>,
     heard: BTreeSet<Id>,
 }
 
 impl Hearing {
-    fn is_over(&self, ticks: u64) -> bool {
-        ticks >= self.until
-    }
-
-    fn waits(&self, page: &Id, ticks: u64) -> bool {
-        !self.is_over(ticks) && !self.heard.contains(page)
+    /// Whether this page, which could be sealed, is not to be yet.
+    fn holds(&mut self, page: &Id, ticks: u64) -> bool {
+        if ticks >= self.until {
+            *self = Hearing::default();
+            return false;
+        }
+        let is_held = !self.heard.contains(page);
+        if is_held {
+            self.waiting.insert(*page);
+        }
+        is_held
     }
 }
 
@@ -37,24 +44,21 @@ impl Node {
         self.hearing().until = self.ticks().saturating_add(SEAL_HEARING.as_millis() as u64);
     }
 
-    /// Whether others are still waited for.
-    pub(super) fn is_hearing(&self) -> bool {
-        !self.hearing().is_over(self.ticks())
-    }
-
     /// Another node is in step with this one there.
     pub(super) fn note_heard(&self, page: &Id) {
-        self.hearing().heard.insert(*page);
+        let mut hearing = self.hearing();
+        hearing.waiting.remove(page);
+        hearing.heard.insert(*page);
     }
 
-    /// Whether this page is not to be sealed yet.
+    /// Whether this page, which could be sealed, is not to be yet.
     pub(super) fn hears_first(&self, page: &Id) -> bool {
-        self.hearing().waits(page, self.ticks())
+        self.hearing().holds(page, self.ticks())
     }
 
-    /// Pages that this node has to look at for a seal.
-    pub(super) fn pages_due(&self) -> Vec<Id> {
-        self.state().due.keys().copied().collect()
+    /// The pages that wait for somebody to be in step.
+    pub(super) fn unheard(&self) -> Vec<Id> {
+        self.hearing().waiting.iter().copied().collect()
     }
 
     fn hearing(&self) -> MutexGuard<'_, Hearing> {

@@ -374,12 +374,17 @@ impl Writer<'_> {
         servers: Prebuilt<'_>,
         start: usize,
     ) -> Option<u16> {
-        let real = suffix::strip(usual.path).unwrap_or(*usual.path);
+        let real = suffix::strip(usual.path);
+        let cut = real.as_ref().unwrap_or(usual.path).suffix(label);
+        let mut found = glue(at.page, servers, cut).peekable();
+        if found.peek().is_none() {
+            return Some(0);
+        }
         let mut names = Names::new();
         names.remember(&self.room[..self.at], HEADER);
         names.remember(&self.room[..self.at], start + RECORD_HEAD);
         let (mut told, mut sets, mut records) = ([&[][..]; ADDITIONAL_SETS_MAX], 0, 0);
-        for Glue { name, set, .. } in glue(at.page, servers, real.suffix(label)) {
+        for Glue { name, set, .. } in found {
             let is_told = told[..sets].iter().any(|told| ptr::eq(*told, set.records));
             if is_told || sets == told.len() {
                 continue;

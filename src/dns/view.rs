@@ -293,8 +293,8 @@ impl View {
         pages
     }
 
-    /// Walks to the page that answers `qtype` at `path`, and notes at those on the way that they were asked for. Labels are counted in `path`, also where it
-    /// has the fixed suffix.
+    /// Walks to the page that answers `qtype` at `path`, and notes at those on the way that they were
+    /// asked for. Labels are counted in `path`, also where it has the fixed suffix.
     pub(super) fn place(&self, path: &Path, qtype: RecordType) -> Place<'_> {
         self.find(path, qtype, PageView::note_asked)
     }

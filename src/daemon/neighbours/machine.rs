@@ -99,9 +99,7 @@ impl Driver {
                 self.handle(Input::Unwant { page });
             }
         }
-        if self.shared.node.is_hearing() {
-            self.note_heard();
-        }
+        self.note_heard();
         if now.saturating_sub(self.saved) >= BOOK_SAVED_EVERY.as_millis() as u64 {
             self.save();
         }
@@ -121,10 +119,7 @@ impl Driver {
             let progress = self.machine.progress(page);
             progress.is_some_and(|progress| progress.peers > 0 && progress.is_in_step)
         };
-        node.pages_due()
-            .iter()
-            .filter(|page| is_heard(page))
-            .for_each(|page| node.note_heard(page));
+        node.unheard().iter().filter(|page| is_heard(page)).for_each(|page| node.note_heard(page));
     }
 
     fn want(&mut self, lacking: Lacking, why: Want) {
