@@ -176,6 +176,9 @@ pub struct PageReport {
     pub parameters: Vec<(String, u32)>,
     /// How closely this copy follows the others (N8).
     pub following: Following,
+    /// What a person decided here between two seals of a height, from the lowest on (T4).
+    #[serde(default)]
+    pub decided: Vec<Decided>,
     /// Who decides. `participants`, in the summary beside it, is how many they are.
     pub roster: Vec<Participant>,
 }
@@ -287,6 +290,24 @@ pub struct Carried {
 
 /// As [`OperationReport::owner`] names participants and parameters.
 pub const ROSTER: &str = "(roster)";
+
+/// `djdns page choose`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Chosen {
+    #[serde(flatten)]
+    pub page: PageSummary,
+    /// Of the seal that is the page's from now on.
+    pub at: Decided,
+    /// Seals that were held here and are let go of; 0: the one that was chosen was held.
+    pub gone: u64,
+}
+
+/// The seal that a person decided for at a height (T4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    pub height: u64,
+    pub seal: String,
+}
 
 /// `djdns page forget`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -712,6 +733,29 @@ impl std::fmt::Display for Power {
 }
 
 #[cfg(test)]
+impl PageSummary {
+    /// A page without anything that is worth a word.
+    pub fn example(name: &str) -> PageSummary {
+        PageSummary {
+            name: name.to_owned(),
+            page_id: "5f0c".to_owned(),
+            height: 0,
+            entries: 0,
+            participants: 1,
+            open_operations: 0,
+            soft_entries: 0,
+            linked: true,
+            forked: None,
+            damaged: None,
+            demonstration: false,
+            stale: false,
+            alongside: None,
+            kept: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -766,6 +810,7 @@ mod tests {
                 bytes_max: None,
                 bytes_per_second_max: None,
             },
+            decided: Vec::new(),
             roster: vec![participant],
         };
         let bytes = rmp_serde::to_vec_named(&report).unwrap();

@@ -217,7 +217,7 @@ fn a_forked_page_stays_as_it_was_until_somebody_decides() {
         assert_eq!((seal.signers.len(), held.signers.len()), (5, 5));
         let status = status(&mut home);
         assert!(status.health.contains("two histories"), "{}", status.health);
-        let is_it = |text: &String| text.contains("is forked") && text.contains("page forget");
+        let is_it = |text: &String| text.contains("is forked") && text.contains("page choose");
         assert!(status.notices.iter().any(is_it), "{:?}", status.notices);
         assert!(home.explain("brick.forked.ct").why.iter().any(is_it));
         let failure = home.carry(&one.bundle()).unwrap_err();

@@ -181,6 +181,10 @@ impl Show {
         if let Some(beside) = &page.alongside {
             row("other nodes", remarks::beside(page, beside));
         }
+        for decided in &report.decided {
+            let seal = short(&decided.seal);
+            row("decided", format!("for the seal {seal} at height {}", decided.height));
+        }
         for (name, value) in &report.parameters {
             row(name, with_unit(name, *value));
         }
