@@ -432,11 +432,7 @@ pub(super) fn jump_between(
 
 /// Refuses to jump over a height at which a person decided between two seals (T4), unless the one that they
 /// decided for is on the way.
-fn check_decided(
-    own: &Governance,
-    forks: &Forks,
-    snapshot: &Snapshot,
-) -> Result<(), AdoptRefusal> {
+fn check_decided(own: &Governance, forks: &Forks, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
     let jumped = |decision: &Decision| decision.height > own.page().height();
     let window = snapshot.window.seals.iter().map(|(seal, _)| seal);
     let shown: HashSet<Id> =

@@ -52,16 +52,17 @@ pub fn choose(node: &Node, page: &PageSelector, digits: &str) -> Result<Chosen, 
         decide(node, &mut state, governance, (note, decision))?;
         0
     } else {
-        let rewritten = Rewritten::of(&log, &forks, note, decision)
-            .map_err(|refusal| Failure::refused(format!("the page cannot be put back: {refusal}")))?;
+        let rewritten = Rewritten::of(&log, &forks, note, decision).map_err(|refusal| {
+            Failure::refused(format!("the page cannot be put back: {refusal}"))
+        })?;
         let to = rewritten.reopened.page.page().height();
         node.put_back(&mut state, &id, rewritten)?;
         before.saturating_sub(to.min(decision.height - 1))
     };
     drop(state);
-    let page = node.page(&id).ok_or_else(|| {
-        Failure::not_found(format!("the page {id} was forgotten meanwhile"))
-    })?;
+    let page = node
+        .page(&id)
+        .ok_or_else(|| Failure::not_found(format!("the page {id} was forgotten meanwhile")))?;
     tracing::info!(page = %id, seal = %decision.seal, height = decision.height, gone, "decided");
     Ok(Chosen { page: status::summary(node, &page), at: decided(&decision), gone })
 }
@@ -188,8 +189,9 @@ fn stays(record: &Record, decision: &Decision) -> bool {
         whole::FORK => SealRecord::decode(&record.bytes).is_ok_and(|fork| {
             fork.seal.height <= decision.height && fork.seal.id() != decision.seal
         }),
-        whole::DECISION => Decision::decode(&record.bytes)
-            .is_ok_and(|earlier| earlier.height < decision.height),
+        whole::DECISION => {
+            Decision::decode(&record.bytes).is_ok_and(|earlier| earlier.height < decision.height)
+        }
         _ => true,
     }
 }
@@ -261,12 +263,7 @@ fn seal_of(record: &Record) -> Option<SealRecord> {
 
 impl Node {
     /// Puts a page back to below the seal that was decided against, on the disk and in memory.
-    fn put_back(
-        &self,
-        state: &mut State,
-        id: &Id,
-        rewritten: Rewritten,
-    ) -> Result<(), Failure> {
+    fn put_back(&self, state: &mut State, id: &Id, rewritten: Rewritten) -> Result<(), Failure> {
         let Rewritten { records, forks, reopened, field } = rewritten;
         self.store.replace(id, self.nonce(), records).map_err(sentence)?;
         let Reopened { page, ladder, window } = reopened;

@@ -22,12 +22,7 @@ use crate::{
 
 /// Keeps a seal as evidence of a fork, once. Unless a person has decided on its height, the page is sealed and
 /// followed no further from now on. Returns whether it was not kept before.
-pub fn keep(
-    node: &Node,
-    state: &mut State,
-    id: &Id,
-    fork: &SealRecord,
-) -> Result<bool, Failure> {
+pub fn keep(node: &Node, state: &mut State, id: &Id, fork: &SealRecord) -> Result<bool, Failure> {
     let mut forks = state.forks_of(id);
     if !Arc::make_mut(&mut forks).keep(fork) {
         return Ok(false);

@@ -48,11 +48,14 @@ pub fn status(node: &Node) -> Status {
     let is_damaged = |id: &Id| node.damaged().iter().any(|damage| damage.page == *id);
     let waiting = waiting(node, &pages);
     let held = node.held().into_iter().map(|(_, why)| why);
-    let awaited = pages.iter().filter_map(|page| {
-        forks::awaited(page, &node.decisions(&page.page().id()))
-    });
-    let unsealed: Vec<String> =
-        pages.iter().filter_map(|page| unsealed_page(node, page)).chain(held).chain(awaited).collect();
+    let awaited =
+        pages.iter().filter_map(|page| forks::awaited(page, &node.decisions(&page.page().id())));
+    let unsealed: Vec<String> = pages
+        .iter()
+        .filter_map(|page| unsealed_page(node, page))
+        .chain(held)
+        .chain(awaited)
+        .collect();
     let dated: Vec<String> = pages.iter().filter_map(|page| dated_ahead(node, page)).collect();
     let stale: Vec<String> = pages.iter().filter_map(|page| stale_page(node, page)).collect();
     let neighbours = running.and_then(Running::neighbours);

@@ -82,15 +82,16 @@ mod tests {
 
     #[test]
     fn what_has_become_of_the_page_is_said() {
-        let check = |height: u64, gone: u64, forked: Option<u64>, said: &str, hinted: Option<&str>| {
-            let page = PageSummary { height, forked, ..PageSummary::example("ff.ct.") };
-            let at = Decided { height: 5, seal: "ab".repeat(32) };
-            let chosen = Chosen { page, at, gone };
-            assert!(sentence(&chosen).contains(said), "{}", sentence(&chosen));
-            let hint = hint(&chosen);
-            assert_eq!(hint.is_some(), hinted.is_some(), "{hint:?}");
-            assert!(hint.is_none_or(|hint| hint.contains(hinted.unwrap_or_default())));
-        };
+        let check =
+            |height: u64, gone: u64, forked: Option<u64>, said: &str, hinted: Option<&str>| {
+                let page = PageSummary { height, forked, ..PageSummary::example("ff.ct.") };
+                let at = Decided { height: 5, seal: "ab".repeat(32) };
+                let chosen = Chosen { page, at, gone };
+                assert!(sentence(&chosen).contains(said), "{}", sentence(&chosen));
+                let hint = hint(&chosen);
+                assert_eq!(hint.is_some(), hinted.is_some(), "{hint:?}");
+                assert!(hint.is_none_or(|hint| hint.contains(hinted.unwrap_or_default())));
+            };
         check(7, 0, None, "goes on with the seal abababababab at height 5, which is held", None);
         check(7, 0, Some(6), "is held here", Some("still forked, at height 6"));
         check(4, 3, None, "is put back to height 4 and waits", Some("djdns page carry"));
