@@ -18,7 +18,7 @@ use super::{
     node::{Node, Progress, Reopening, State, check_no_demonstration, sentence},
     running::Running,
     status,
-    whole::{self, Check, Note, Step, WholePage},
+    whole::{self, CARRIED, Check, Note, Step, WholePage},
 };
 use crate::{
     control::{
@@ -90,6 +90,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
         }
         None => follow_on(node, &mut state, page, &held, &brought)?,
     };
+    node.note_brought(&mut state, &id)?;
     drop(state);
     let page = node.page(&id).unwrap_or(brought.page.clone());
     let (what, statements, seals) = match (outcome, is_taken_over) {
@@ -244,10 +245,11 @@ fn follow_on(
         return Err(Failure::refused(words));
     }
     let (seals, statements) = (followed.seals, followed.records.len() - followed.seals);
-    let note = Note { time: node.now(), what: "carried".to_owned() };
+    let note = Note { time: node.now(), what: CARRIED.to_owned() };
     let records: Vec<Record> =
         [note.record()].into_iter().chain(followed.records.iter().cloned()).collect();
     node.store.append(&id, &records).map_err(sentence)?;
+    state.ties.fetched.remove(&id);
     state.ladders.insert(id, followed.ladder);
     match followed.newest {
         None => node.replace(state, followed.page, &followed.changed),

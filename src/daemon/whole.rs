@@ -44,8 +44,10 @@ pub const FORK: u8 = 0x41;
 /// The kind of a record with what a person decided between two seals of a height (T4). It stays here as well.
 pub const DECISION: u8 = 0x42;
 
-/// What notes say of a page that came from other nodes, and of what was said on this machine.
+/// What notes say of a page that came from other nodes, of one that a person brought though it was here, and of
+/// what was said on this machine.
 pub const FETCHED: &str = "fetched";
+pub const CARRIED: &str = "carried";
 pub const SUBMITTED: &str = "submitted";
 
 /// Everything that a page consists of: what is in a bundle, and in a log.
@@ -68,6 +70,8 @@ pub struct WholePage {
 pub struct Origin {
     /// The first note: the page was founded, brought or fetched.
     first: Option<String>,
+    /// A person brought it by hand later, be there anything new in it or not.
+    is_carried: bool,
     /// Something was said of it on this machine.
     pub is_used: bool,
 }
@@ -76,12 +80,13 @@ impl Origin {
     fn take(&mut self, bytes: &[u8]) {
         let Some(note) = Note::read(bytes) else { return };
         self.is_used |= note.what == SUBMITTED;
+        self.is_carried |= note.what == CARRIED;
         self.first.get_or_insert(note.what);
     }
 
     /// Whether other nodes gave it, and nobody brought it by hand.
     pub fn is_fetched(&self) -> bool {
-        self.first.as_deref() == Some(FETCHED)
+        self.first.as_deref() == Some(FETCHED) && !self.is_carried
     }
 }
 
