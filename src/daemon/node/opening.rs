@@ -29,7 +29,7 @@ pub enum Reopening {
 /// What a log holds.
 enum Found {
     Page {
-        forks: Forks,
+        forks: Arc<Forks>,
         reopened: Box<Reopened>,
         stashed: Option<Kept>,
         field: Field,
@@ -84,8 +84,8 @@ impl Node {
         match self.reopen(id, progress) {
             Ok(Found::Page { forks, reopened, stashed, field, origin }) => {
                 let mut state = self.state();
-                if forks != Forks::default() {
-                    state.forks.insert(*id, Arc::new(forks));
+                if *forks != Forks::default() {
+                    state.forks.insert(*id, forks);
                 }
                 state.fields.insert(*id, field);
                 self.tie(&mut state, id, origin);
@@ -103,7 +103,7 @@ impl Node {
 
     fn reopen(&self, id: &Id, progress: Progress) -> Result<Found, Reopening> {
         let mut whole = self.read_whole(id)?;
-        let forks = std::mem::take(&mut whole.forks);
+        let forks = Arc::new(std::mem::take(&mut whole.forks));
         let leaves = std::mem::take(&mut whole.download.leaves);
         let reopened = match whole::reopen_taking(&mut whole, progress) {
             Err(WholeRefusal::Unfinished) => {
