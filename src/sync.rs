@@ -33,6 +33,7 @@ mod chase;
 mod compare;
 mod due;
 mod early;
+mod later;
 mod loans;
 mod machine;
 mod meet;

@@ -15,6 +15,7 @@ use super::{
     compare::Compare,
     due::Due,
     early::{Early, is_due},
+    later::Later,
     message::{Above, Follow, News, Notice, Request, Standing},
     rate::Room,
     session::{Asked, Shared},
@@ -85,9 +86,7 @@ pub struct Page {
     pub overtaken: BTreeSet<PublicKey>,
     pub due: Due,
     /// Refused as the page is now: not asked for again before the next seal, or before a while.
-    pub later: BTreeSet<Id>,
-    later_at: Option<u64>,
-    later_pauses: u32,
+    pub later: Later,
     is_in_step: bool,
     /// Until when a page that is followed every so often is pulled, and when it is the next time.
     pub pull_until: u64,
@@ -154,9 +153,7 @@ impl Page {
             compares: BTreeMap::new(),
             overtaken: BTreeSet::new(),
             due: Due::default(),
-            later: BTreeSet::new(),
-            later_at: None,
-            later_pauses: 0,
+            later: Later::default(),
             is_in_step: false,
             pull_until: 0,
             pull_at: 0,
@@ -385,10 +382,12 @@ impl Page {
                     new.push(difference.key);
                 }
             });
+            if !new.is_empty() {
+                self.later.changed();
+            }
         } else {
             // What did not count before may count now, here and as others see it (N3).
-            self.later.clear();
-            (self.later_at, self.later_pauses) = (None, 0);
+            self.later = Later::default();
             self.seen.values_mut().for_each(|seen| seen.taken = None);
         }
         // Whoever asks for a batch is given its operations.
@@ -505,26 +504,11 @@ impl Page {
         usable
     }
 
-    /// Something was refused as the page is now.
-    pub fn put_off(&mut self, id: Id, shared: &mut Shared) {
-        if self.later.len() < LATER_MAX {
-            self.later.insert(id);
-        }
-        if self.later_at.is_none() {
-            let span =
-                LATER_FIRST.saturating_mul(1 << self.later_pauses.min(16)).min(LATER_RETRY_MAX);
-            self.later_pauses += 1;
-            self.later_at = Some(shared.after(span));
-        }
-    }
-
-    /// What was put off is looked for again, now and then, also without a new seal: it may have
-    /// waited for another statement.
+    /// What was put off is looked for again also without a new seal: it may have waited for another statement.
     fn retry_later(&mut self, shared: &mut Shared) {
-        let Some(at) = self.later_at else { return };
+        let is_settled = self.due.is_empty() && self.compares.is_empty();
+        let Some(at) = self.later.take(is_settled, shared) else { return };
         if at <= shared.now.ticks {
-            self.later.clear();
-            self.later_at = None;
             self.look_early_again();
             self.seen.values_mut().for_each(|seen| seen.taken = None);
             self.wake(shared.now.ticks + 1);
@@ -558,18 +542,17 @@ impl Page {
             let judged = ledger.forks(&self.id, peer, records);
             verdicts.extend(record_ids.into_iter().zip(judged));
         }
-        let mut is_new = false;
-        for (id, verdict) in verdicts {
-            match verdict {
-                Verdict::New => is_new = true,
-                Verdict::Known => {}
-                Verdict::NotNow(_) => self.put_off(id, shared),
-                Verdict::Fault(what) => shared.lied(peer, what),
-            }
-        }
-        if is_new {
+        if verdicts.iter().any(|(_, verdict)| *verdict == Verdict::New) {
             self.served(peer, shared);
             self.refresh(ledger.held(&self.id).as_ref(), shared, Some(peer));
+        }
+        for (id, verdict) in verdicts {
+            match verdict {
+                Verdict::New | Verdict::Known => {}
+                // It was judged after all that is new of this.
+                Verdict::NotNow(_) => self.later.put_off(id, shared),
+                Verdict::Fault(what) => shared.lied(peer, what),
+            }
         }
     }
 
