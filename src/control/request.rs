@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    history::{AuditRow, Event},
     peers::{Connected, Joining, Peers},
     report::*,
     running::{LogPart, Stats},

@@ -1,7 +1,8 @@
 //! A person decides which of two histories of a page is the page's (T4).
 //!
-//! Where that is the one held here, only the decision is written. Where it is the other, the seals held here go,
-//! from that height on: the log is written anew, up to there and with all that was said since and still counts,
+//! Where that is the one held here, only the decision is written. Where it is the other, the seals held here go
+//! from that height on (the one exception to T3): the log is written anew, up to there and with what was said since
+//! and still counts,
 //! and the page goes on from there with what other nodes have. What went stays as evidence, and the decision
 //! can be taken back by another.
 
@@ -16,7 +17,8 @@ use super::{
 };
 use crate::{
     control::{
-        report::{Chosen, Decided},
+        history::Decided,
+        report::Chosen,
         request::{Failure, PageSelector},
     },
     governance::{

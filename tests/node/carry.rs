@@ -4,7 +4,8 @@ use std::fs;
 
 use djdns::{
     control::{
-        report::{Carried, Event, PageReport, Status, Verified},
+        history::Event,
+        report::{Carried, PageReport, Status, Verified},
         request::{Answer, Failure, FailureKind, Request},
     },
     daemon::whole::{Check, Note, WholePage},

@@ -78,7 +78,7 @@ fn hint(Chosen { page, at, .. }: &Chosen) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::report::{Decided, PageSummary};
+    use crate::control::{history::Decided, report::PageSummary};
 
     #[test]
     fn what_has_become_of_the_page_is_said() {

@@ -16,8 +16,9 @@ use crate::{
         table::{Table, key, number, text},
     },
     control::{
+        history::{Event, SealEvent},
         remarks::{self, count},
-        report::{Event, PageReport, Participant, SealEvent},
+        report::{PageReport, Participant},
         request::{Answer, PageSelector, Request},
     },
     dns::icann,
