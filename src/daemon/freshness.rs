@@ -73,7 +73,7 @@ impl Node {
         let (Some(page), Some(node)) = (state.pages.get(id), self.nameable_key()) else {
             return false;
         };
-        if page.page().is_demonstration() || state.forks.contains_key(id) {
+        if page.page().is_demonstration() || state.is_forked(id) {
             return false;
         }
         let field = state.fields.entry(*id).or_default();
@@ -100,7 +100,7 @@ impl Node {
         let view = self.view.load();
         let (Some(page), Some(shown)) = (state.pages.get(id), view.page(id)) else { return };
         let field = state.fields.get(id).cloned().unwrap_or_default();
-        let fresh = !state.forks.contains_key(id) && field.picture(page, now).is_fresh();
+        let fresh = !state.is_forked(id) && field.picture(page, now).is_fresh();
         if state.is_shown && shown.meta().fresh != fresh {
             self.view.store(Arc::new(view.with_fresh(id, fresh)));
         }

@@ -35,7 +35,7 @@ use crate::{
     control::request::Failure,
     dns::{PageView, Trouble, View},
     governance::{
-        Governance, chain::ladder::Ladder, field::Field, jump::Window, seal::SealRecord,
+        Governance, chain::ladder::Ladder, field::Field, forks::Forks, jump::Window,
         statement::Statement,
     },
     id::Id,
@@ -124,8 +124,8 @@ pub(super) struct State {
     pub(super) pages: BTreeMap<Id, Governance>,
     /// Pages whose logs cannot be read back.
     pub(super) damaged: BTreeMap<Id, Damage>,
-    /// Seals that contradict those held, by page (T4).
-    pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
+    /// Seals that contradict those held, by page, and what was decided (T4).
+    pub(super) forks: BTreeMap<Id, Arc<Forks>>,
     /// What nodes say is the newest seal of each page (T6).
     pub(super) fields: BTreeMap<Id, Field>,
     /// The open sets that were asked for since their pages changed last (N3).

@@ -128,6 +128,12 @@ impl Seen {
         }
     }
 
+    /// Forgets of what use it was, and what it has not.
+    fn begin_anew(&mut self) {
+        (self.pauses, self.not_before) = (0, 0);
+        (self.taken, self.no_seals, self.evidence, self.below) = (None, None, None, None);
+    }
+
     /// When it is behind for long, if it stays where it is, in ticks.
     pub fn behind_at(&self) -> u64 {
         self.since.saturating_add(BEHIND_TIME.as_millis() as u64)
@@ -336,7 +342,7 @@ impl Page {
             standing,
             time: held.governance.page().head().time,
             open: held.open.clone(),
-            is_forked: !held.forks.is_empty(),
+            is_forked: held.forks.is_open(),
         });
         match before {
             None => self.arrived(shared),
@@ -392,8 +398,11 @@ impl Page {
         if new.len() > NEWS_IDS_MAX {
             new.clear();
         }
-        if own.is_forked && !before.is_forked {
-            shared.event(Event::Forked { page: self.id });
+        match (before.is_forked, own.is_forked) {
+            (false, true) => shared.event(Event::Forked { page: self.id }),
+            // A person has decided: whoever was of no use before may be now.
+            (true, false) => self.seen.values_mut().for_each(Seen::begin_anew),
+            _ => {}
         }
         for (peer, seen) in &self.seen {
             if !seen.live || seen.standing == standing {
@@ -588,13 +597,16 @@ impl Page {
         // The lowest that is not held here says it all: above it nothing can be judged by this history.
         let held = ledger.held(&self.id);
         let is_held = |seal: &Id| held.as_ref().is_some_and(|held| leads_here(held, seal, ledger));
+        let above_other = |record: &SealRecord| {
+            held.as_ref().is_some_and(|held| held.forks.has(&record.seal.previous))
+        };
         if let Some(lowest) = records.first().filter(|lowest| !is_held(&lowest.seal.previous)) {
             let height = lowest.seal.height;
             let why = format!("what its seal at height {height} follows is not here");
             self.go_deeper(peer, above, why, shared);
             return self.pause(peer, shared);
         }
-        let judged = records.into_iter().map(|record| {
+        let judged = records.into_iter().take_while(|record| !above_other(record)).map(|record| {
             let verdicts = ledger.forks(&self.id, peer, vec![record]);
             verdicts.into_iter().next().unwrap_or(Verdict::Known)
         });
@@ -676,9 +688,10 @@ impl Standing {
 /// state that was taken over (N5).
 pub fn leads_here(held: &Held, seal: &Id, ledger: &dyn Ledger) -> bool {
     let page = held.governance.page().id();
+    let is_other = held.forks.has(seal);
     *seal == page
         || held.governance.known_seal(seal).is_some()
-        || ledger.stored(&page, seal).is_some()
+        || !is_other && ledger.stored(&page, seal).is_some()
 }
 
 /// Bytes of all leaves of a state.
