@@ -118,7 +118,7 @@ impl Governance {
             return self.past.close(*id, outcome);
         };
         let register = proposal.register();
-        self.past.close_proposal(&proposal, outcome);
+        self.past.note(*id, proposal.ended(outcome));
         if let Some(standing) = self.registers.get_mut(&register) {
             standing.operations.remove(id);
         }
@@ -211,7 +211,8 @@ impl Governance {
             match next.take(&proposal.statement) {
                 Ok(_) | Err(Refusal::Closed(..)) => {}
                 Err(refusal) => {
-                    next.past.close_proposal(proposal, outcome(&refusal, Some(&register)));
+                    let outcome = outcome(&refusal, Some(&register));
+                    next.past.note(proposal.statement.id(), proposal.ended(outcome));
                 }
             }
         }

@@ -461,7 +461,7 @@ impl Governance {
             if let Some(outcome) = superseded(&register).filter(|_| is_past)
                 && next.past.outcome(&id).is_none()
             {
-                next.past.close_proposal(proposal, outcome);
+                next.past.note(id, proposal.ended(outcome));
             }
         }
         let outcome = |refusal: &Refusal, register: Option<&Register>| match refusal {

@@ -5,7 +5,7 @@
 
 use imbl::{OrdMap, OrdSet, Vector};
 
-use super::{Proposal, tally::Tally};
+use super::tally::Tally;
 use crate::{
     id::{Id, Kind},
     key::PublicKey,
@@ -185,13 +185,8 @@ impl Past {
         self.note(id, Ended { outcome, author: None, tally: None });
     }
 
-    /// Remembers how an operation ended, and what had been said of it.
-    pub fn close_proposal(&mut self, proposal: &Proposal, outcome: Outcome) {
-        let (said, tally) = (&proposal.statement, Some(proposal.flow.tally()));
-        self.note(said.id(), Ended { outcome, author: Some(said.author()), tally });
-    }
-
-    fn note(&mut self, id: Id, ended: Ended) {
+    /// The same, with what is known of it.
+    pub fn note(&mut self, id: Id, ended: Ended) {
         if self.closed.insert(id, ended).is_none() {
             self.order.push_back(id);
         }
