@@ -164,6 +164,9 @@ pub const BEACON_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 pub const BEACONS_OF_PAGE_MAX: usize = 256;
 /// Texts of one page that are read as beacons (choice: each costs a signature, 50 ms in all).
 pub const BEACON_TEXTS_READ_MAX: usize = 1024;
+/// Texts of which it is remembered which beacons they are (choice: of four pages with as many as are read;
+/// 2 MB).
+pub const BEACON_TEXTS_KEPT_MAX: usize = 4 * BEACON_TEXTS_READ_MAX;
 /// Entries of one page that are looked through for beacons (choice: 10 ms).
 pub const BEACON_ENTRIES_READ_MAX: usize = 10_000;
 

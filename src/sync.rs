@@ -339,6 +339,9 @@ pub trait Ledger {
     /// One of those.
     fn held(&self, page: &Id) -> Option<Held>;
 
+    /// The beacons that one of those holds (D6).
+    fn beacons(&self, page: &Id) -> Vec<Beacon>;
+
     /// A statement or a seal's record by its id, open or in the log.
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>>;
 

@@ -23,6 +23,7 @@ use super::{
     whole::{self, Check, Note, Step, WholeRefusal},
 };
 use crate::{
+    beacon::{Beacon, beacons_of},
     governance::{
         Governance, Refusal,
         attest::{Attestation, AttestationRefusal},
@@ -59,6 +60,11 @@ impl Ledger for Node {
         let forks = state.forks.get(page).cloned().unwrap_or_default();
         let ladder = ladder(&state, &governance);
         Some(Held { open: open_set(&mut state, &governance), governance, ladder, forks })
+    }
+
+    fn beacons(&self, page: &Id) -> Vec<Beacon> {
+        let page = synced(&self.state(), page).cloned();
+        page.map_or_else(Vec::new, |page| beacons_of(&page, &mut self.verified()))
     }
 
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {

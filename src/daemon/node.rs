@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     ambient,
+    beacon::Verified,
     control::request::Failure,
     dns::{PageView, Trouble, View},
     governance::{
@@ -103,6 +104,8 @@ pub struct Node {
     pub(super) loading: Loading,
     /// When pages that only questions brought were asked for last.
     asked: Mutex<Asked>,
+    /// Beacons that pages hold. Nothing else is locked while it is.
+    verified: Mutex<Verified>,
     /// When it was opened, in milliseconds of a clock that nobody sets.
     pub(super) began: u64,
 }
@@ -272,6 +275,7 @@ impl Node {
             wishes,
             loading,
             asked: Mutex::new(asked),
+            verified: Mutex::default(),
             began,
         });
         node.load(progress)?;
@@ -351,6 +355,11 @@ impl Node {
 
     pub(super) fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The beacons in pages that were read before.
+    pub(super) fn verified(&self) -> MutexGuard<'_, Verified> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seconds since 1970 (UTC), by this node's clock.
