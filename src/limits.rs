@@ -109,9 +109,6 @@ pub const ATTESTATION_AHEAD_MAX: Duration = Duration::from_secs(3600);
 /// How often a node looks whether pages are still fresh, and whether it should attest (choice: what is
 /// measured in hours is told a minute late at most).
 pub const FRESHNESS_LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// Participants up to which a page is looked at with every change, and not a second later (choice: a
-/// millisecond's work).
-pub const FRESHNESS_EAGER_SEATS_MAX: usize = 1000;
 /// Candidates, and voices for each, that `djdns field` tells of (choice: a page of a hundred thousand
 /// seats is sealed by a few dozen nodes).
 pub const FIELD_ROWS_MAX: usize = 1000;

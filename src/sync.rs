@@ -45,7 +45,7 @@ mod session;
 mod snapshot;
 mod sought;
 
-pub use compare::open_set;
+pub use compare::{open_set, open_set_with};
 pub use machine::Sync;
 pub use serve::{Handed, answer};
 

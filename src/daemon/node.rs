@@ -5,7 +5,7 @@
 //! Questions read the view and never wait for any of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     mem::{self, ManuallyDrop},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
@@ -36,7 +36,11 @@ use crate::{
     control::request::Failure,
     dns::{PageView, Trouble, View},
     governance::{
-        Governance, chain::ladder::Ladder, field::Field, jump::Window, seal::SealRecord,
+        Governance,
+        chain::ladder::Ladder,
+        field::{Count, Field},
+        jump::Window,
+        seal::SealRecord,
         statement::Statement,
     },
     id::Id,
@@ -131,6 +135,8 @@ pub(super) struct State {
     pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
     /// What nodes say is the newest seal of each page (T6).
     pub(super) fields: BTreeMap<Id, Field>,
+    /// The same, added up.
+    pub(super) counts: BTreeMap<Id, Count>,
     /// The open sets that were asked for since their pages changed last (N3).
     pub(super) open: OpenSets,
     /// When each page that this node has seats of is to be looked at again for a seal.
@@ -149,10 +155,8 @@ pub(super) struct State {
     pub(super) notices: Vec<String>,
     /// What is shown first of pages whose logs are read later; taken when it is.
     pub(super) images: BTreeMap<Id, PageView>,
-    /// When all pages were looked at for freshness, seconds since 1970 (UTC), and which have changed
-    /// since without such a look.
+    /// When all pages were looked at for freshness, seconds since 1970 (UTC).
     pub(super) looked: u64,
-    pub(super) unlooked: BTreeSet<Id>,
     /// Whether there is a view, kept up to date with every change.
     pub(super) is_shown: bool,
 }
@@ -313,7 +317,9 @@ impl Node {
             self.view.store(Arc::new(view));
             state.is_shown = true;
             let now = self.now();
-            state.pages.keys().for_each(|id| self.refresh(&state, id, now));
+            for id in state.pages.keys().copied().collect::<Vec<Id>>() {
+                self.refresh(&mut state, &id, now);
+            }
             state.forks.keys().for_each(|id| self.mark(&state, id));
         }
         &self.view
@@ -445,12 +451,12 @@ impl Node {
             self.view.store(Arc::new(with_entries(&self.view.load(), &page, changed)));
         }
         let id = page.page().id();
-        if !page.seats_of(&self.key.public()).is_empty() {
+        if page.is_named(&self.key.public()) {
             state.due.insert(id, 0);
         }
         state.pages.insert(id, page);
         state.open.remove(&id);
-        self.keep_fresh_soon(state, &id);
+        self.keep_fresh(state, &id, self.now());
         self.tell_change(&id);
     }
 }
