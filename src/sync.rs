@@ -286,14 +286,12 @@ pub struct Postponed {
 }
 
 /// How far a page is, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The height that is held; none: the page is not held.
     pub height: Option<u64>,
-    /// The highest that a peer says it has.
-    pub best_height: Option<u64>,
     /// Connected peers that have it.
-    pub peers: usize,
+    pub peers: Vec<Beside>,
     pub is_in_step: bool,
     /// Whether its state is being fetched.
     pub is_snapshot: bool,
@@ -304,6 +302,17 @@ pub struct Progress {
     pub lacking: usize,
     /// The seal that keeps it from being in step, for it is not due.
     pub postponed: Option<Postponed>,
+}
+
+/// How a peer stands on a page, by what it said last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    pub key: PublicKey,
+    pub height: u64,
+    /// Whether it has nothing that is to be fetched.
+    pub is_matched: bool,
+    /// Whether it has left what it was asked unanswered for long.
+    pub is_silent: bool,
 }
 
 /// What became of one statement.
