@@ -5,6 +5,7 @@
 //! final one. Who carries requests out is not known here.
 
 pub mod client;
+pub mod history;
 pub mod peers;
 pub mod remarks;
 pub mod report;

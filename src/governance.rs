@@ -30,6 +30,7 @@ pub mod envelope;
 mod evidence;
 pub mod field;
 pub mod flow;
+pub mod forks;
 pub mod jump;
 mod lend;
 mod look;

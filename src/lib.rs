@@ -56,8 +56,8 @@
 //! | S8 | [`governance::solo`], `daemon::status` | built |
 //! | T1 | [`governance::chain`], [`governance::chain::ladder`], `daemon::verify` | built |
 //! | T2 | `daemon::anchors`, `daemon::node::admission`, [`dns::view`] | built |
-//! | T3 | [`governance::jump`], `daemon::carry` | built |
-//! | T4 | `daemon::carry`, `daemon::ledger`, `daemon::sealing`, [`daemon::whole`], [`sync`] | built |
+//! | T3 | [`governance::jump`], `daemon::carry`, `daemon::choosing` | built |
+//! | T4 | [`governance::forks`], `daemon::forks`, `daemon::choosing`, `daemon::carry`, `daemon::ledger`, `daemon::sealing`, [`daemon::whole`], [`sync`] | built |
 //! | T5 | [`sync`], `sync::session` | built |
 //! | T6 | [`governance::attest`], [`governance::field`], `governance::field::picture`, [`daemon::freshness`] | built |
 //! | T7 | [`governance::field`], `daemon::carry`, `daemon::adopt` | built |

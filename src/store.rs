@@ -267,6 +267,61 @@ impl Store {
         Ok(())
     }
 
+    /// Replaces all records of a page by others, all or nothing, durable when this returns. The `nonce` is
+    /// random, and not the one before. Its image goes. Whoever reads meanwhile may find the log damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchPage`], [`StoreError::TooLarge`], [`StoreError::DiskFull`] and others of the disk:
+    /// the page is what it was; but where the last step is not certain, it takes no change until it is opened
+    /// anew.
+    pub fn replace(
+        &self,
+        page: &Id,
+        nonce: [u8; 8],
+        records: impl IntoIterator<Item = Record>,
+    ) -> Result<(), StoreError> {
+        let replaced = self.try_replace(page, nonce, records);
+        self.note_room(replaced)
+    }
+
+    fn try_replace(
+        &self,
+        page: &Id,
+        nonce: [u8; 8],
+        records: impl IntoIterator<Item = Record>,
+    ) -> Result<(), StoreError> {
+        let owner = self.owner()?;
+        let _one_at_a_time = lock(&owner.structure);
+        let _no_image = lock(&owner.images);
+        let found = owner.page(page)?;
+        let mut old = found.log()?;
+        let (dir, path) = (self.page_dir(page), self.log_path(page));
+        let new = log::new_path(&dir);
+        let written = Log::found(&*self.disk, &new, FileHead { page: *page, nonce }, records);
+        let replaced = written.and_then(|written| {
+            image::remove(&*self.disk, &dir)?;
+            self.disk.rename(&new, &path).map_err(failed("replace", &path))?;
+            Ok(written)
+        });
+        if replaced.is_err() {
+            // Gives a full disk its room back; what stays is removed at the next opening.
+            let _ = self.disk.remove(&new);
+        }
+        let (log, named) = replaced?;
+        if let Err(error) = self.disk.sync_dir(&dir) {
+            old.poison();
+            return Err(failed("sync", &dir)(error));
+        }
+        let log = log.moved_to(path);
+        let end = log.end();
+        owner.insert(*page, Page::sound(log));
+        owner.with_index(|index| {
+            index.forget(page)?;
+            index.add(page, &named, &end)
+        });
+        Ok(())
+    }
+
     /// Appends records to a page as one change: all of them are durable when this returns, or
     /// none is stored. No records, no change.
     ///

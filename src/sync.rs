@@ -19,6 +19,7 @@ use crate::{
     governance::{
         Governance,
         chain::ladder::Ladder,
+        forks::Forks,
         jump::{Snapshot, Window},
         seal::SealRecord,
     },
@@ -32,6 +33,7 @@ mod chase;
 mod compare;
 mod due;
 mod early;
+mod later;
 mod loans;
 mod machine;
 mod meet;
@@ -226,8 +228,8 @@ pub struct Held {
     pub governance: Governance,
     /// The certificates that lead to its newest seal.
     pub ladder: Ladder,
-    /// Seals that contradict those held (T4).
-    pub forks: Vec<SealRecord>,
+    /// What is known of other histories (T4).
+    pub forks: Arc<Forks>,
     /// The ids of the open set (N3), attestations and fork evidence among them. Values are empty.
     pub open: Arc<Trie>,
 }

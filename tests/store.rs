@@ -296,6 +296,37 @@ fn an_index_of_another_log_is_rebuilt() {
     assert!(reason.contains("did not fit the log"), "{reason}");
 }
 
+/// A machine that stops after a log was replaced, before the index heard of it.
+#[test]
+fn an_index_of_a_log_that_was_replaced_is_rebuilt() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (index, kept) = (dir.path().join("index"), dir.path().join("kept"));
+    let ct = page("ct.");
+    let (store, _) = open_real(dir.path());
+    store.found(&ct, NONCE, [named("genesis"), named("one")]).expect("it is founded");
+    drop(store);
+    fs::rename(&index, &kept).expect("it is moved");
+    let (store, _) = open_real(dir.path());
+    let records = [named("genesis"), content("a"), named("two")];
+    store.replace(&ct, *b"another.", records.clone()).expect("there is room");
+    let check = |store: &Store| {
+        assert_eq!(read(store, &ct), records);
+        let is_found = |name: &str| store.find(&id_of(name)).expect("it looks").is_some();
+        assert_eq!(["genesis", "one", "two"].map(is_found), [true, false, true]);
+    };
+    check(&store);
+    drop(store);
+    check(&open_real(dir.path()).0);
+    fs::remove_dir_all(&index).expect("it is removed");
+    fs::rename(&kept, &index).expect("it is moved back");
+    let (store, notices) = open_real(dir.path());
+    check(&store);
+    assert!(
+        notices.iter().any(|notice| matches!(notice, Notice::IndexRebuilt { .. })),
+        "{notices:?}"
+    );
+}
+
 #[test]
 fn a_second_opener_is_told_who_holds_the_directory() {
     let dir = tempfile::tempdir().expect("a directory");

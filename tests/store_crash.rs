@@ -19,11 +19,15 @@ mod support {
 use support::store::{DIR, NONCE, content, id_of, log_path, named, open, open_real, page, read};
 use support::store::{try_open, try_read};
 
+/// Of a log that takes the place of another.
+const OTHER_NONCE: [u8; 8] = *b"another.";
+
 /// Something a person does to the store.
 #[derive(Clone, Debug)]
 enum Deed {
     Found(&'static str, Vec<Record>),
     Append(&'static str, Vec<Record>),
+    Replace(&'static str, Vec<Record>),
     Forget(&'static str),
     Anchors(&'static str),
 }
@@ -39,7 +43,9 @@ impl World {
     fn after(&self, deed: &Deed) -> World {
         let mut world = self.clone();
         match deed {
-            Deed::Found(name, records) => drop(world.pages.insert(page(name), records.clone())),
+            Deed::Found(name, records) | Deed::Replace(name, records) => {
+                drop(world.pages.insert(page(name), records.clone()));
+            }
             Deed::Append(name, records) => {
                 world.pages.entry(page(name)).or_default().extend(records.clone());
             }
@@ -62,6 +68,7 @@ fn carry_out(store: &Store, deed: &Deed) -> Result<(), StoreError> {
     match deed {
         Deed::Found(name, records) => store.found(&page(name), NONCE, records.clone()),
         Deed::Append(name, records) => store.append(&page(name), records),
+        Deed::Replace(name, records) => store.replace(&page(name), OTHER_NONCE, records.clone()),
         Deed::Forget(name) => store.forget(&page(name)),
         Deed::Anchors(text) => store.set_anchors(text.as_bytes()),
     }
@@ -79,6 +86,19 @@ fn a_life() -> Vec<Deed> {
         Deed::Append("ff.", vec![named("four")]),
         Deed::Forget("ff."),
         Deed::Append("ct.", vec![named("five"), content("six")]),
+    ]
+}
+
+/// A life in which a log is replaced, by a shorter one and by a longer one.
+fn a_life_with_replacements() -> Vec<Deed> {
+    vec![
+        Deed::Found("ct.", vec![named("genesis of ct."), content("a"), content("b")]),
+        Deed::Append("ct.", vec![named("one"), named("two")]),
+        Deed::Replace("ct.", vec![named("genesis of ct."), named("two")]),
+        Deed::Append("ct.", vec![named("three")]),
+        Deed::Found("ff.", vec![named("genesis of ff.")]),
+        Deed::Replace("ff.", vec![named("genesis of ff."), content("c"), named("four")]),
+        Deed::Append("ff.", vec![named("five")]),
     ]
 }
 
@@ -142,6 +162,11 @@ fn crashes(life: &[Deed]) -> Vec<(usize, usize, Operation)> {
 #[test]
 fn whenever_the_machine_stops_what_was_acknowledged_is_there_and_nothing_is_half_done() {
     crash_everywhere(&a_life());
+}
+
+#[test]
+fn a_log_is_replaced_wholly_or_not_at_all() {
+    crash_everywhere(&a_life_with_replacements());
 }
 
 #[test]

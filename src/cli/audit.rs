@@ -14,7 +14,7 @@ use super::{
 use crate::{
     ambient,
     control::{
-        report::AuditRow,
+        history::AuditRow,
         request::{Answer, PageSelector, Request},
     },
     time,

@@ -6,6 +6,7 @@ use super::{context::Context, fault::Outcome};
 
 pub mod accept;
 mod carry;
+mod choose;
 pub mod create;
 pub mod export;
 mod follow;
@@ -37,6 +38,7 @@ enum What {
     Import(import::Import),
     Export(export::Export),
     Join(look::Join),
+    Choose(choose::Choose),
     Forget(carry::Forget),
     Follow(follow::Follow),
     Carry(carry::Carry),
@@ -55,6 +57,7 @@ impl Page {
             What::Import(command) => command.run(context),
             What::Export(command) => command.run(context),
             What::Join(command) => command.run(context),
+            What::Choose(command) => command.run(context),
             What::Forget(command) => command.run(context),
             What::Follow(command) => command.run(context),
             What::Carry(command) => command.run(context),

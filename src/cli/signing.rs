@@ -504,22 +504,7 @@ pub mod tests {
     /// A page of five, for which nobody named a node.
     pub fn report(own_seats: u64) -> PageReport {
         PageReport {
-            summary: crate::control::report::PageSummary {
-                name: "ct.".into(),
-                page_id: String::new(),
-                height: 0,
-                entries: 0,
-                participants: 5,
-                open_operations: 255,
-                soft_entries: 0,
-                linked: true,
-                forked: None,
-                demonstration: false,
-                stale: false,
-                alongside: None,
-                kept: None,
-                damaged: None,
-            },
+            summary: crate::control::report::PageSummary::example("ct."),
             seal: String::new(),
             sealed: 0,
             strength_bp: 0,
@@ -541,6 +526,7 @@ pub mod tests {
                 bytes_max: None,
                 bytes_per_second_max: None,
             },
+            decided: Vec::new(),
             roster: Vec::new(),
         }
     }

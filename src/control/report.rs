@@ -5,10 +5,11 @@
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
+    history::Decided,
     peers::{Alongside, Neighbourhood},
     running::{EncryptedDoors, Forwarding},
 };
-use crate::{id::Id, limits::POWER_UNITS};
+use crate::limits::POWER_UNITS;
 
 /// Power in units of a millionth; as JSON a number of whole powers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,6 +177,9 @@ pub struct PageReport {
     pub parameters: Vec<(String, u32)>,
     /// How closely this copy follows the others (N8).
     pub following: Following,
+    /// What a person decided here between two seals of a height, from the lowest on (T4).
+    #[serde(default)]
+    pub decided: Vec<Decided>,
     /// Who decides. `participants`, in the summary beside it, is how many they are.
     pub roster: Vec<Participant>,
 }
@@ -212,64 +216,6 @@ pub struct Participant {
     pub contradiction: Option<[String; 2]>,
 }
 
-/// Something that happened to a page.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Event {
-    /// `founded`, `operation`, `ballot`, `batch`, `presence`, `seal`, `fork`.
-    pub kind: String,
-    pub id: String,
-    pub author: Option<String>,
-    pub what: String,
-    /// When this node wrote it, where that is known.
-    pub time: Option<u64>,
-    /// What a seal did.
-    pub seal: Option<SealEvent>,
-}
-
-/// A row of `djdns audit`. Its chain is SHA-256 over the chain of the row before it (64 zeroes
-/// before the first) and the other fields, each followed by a zero octet; keys have a blank between.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditRow {
-    /// Counted from 1.
-    pub number: u64,
-    /// When this node wrote it, seconds since 1970 (UTC).
-    pub time: Option<u64>,
-    /// Why: `founded`, `submitted`, `sealed`, `imported`, …
-    pub cause: String,
-    pub kind: String,
-    pub id: String,
-    /// Who signed it; of a seal all whose seats did.
-    pub by: Vec<String>,
-    pub what: String,
-    pub chain: String,
-}
-
-/// What a seal did to a page.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SealEvent {
-    pub height: u64,
-    /// The seal's own time.
-    pub time: u64,
-    /// The participants whose seats signed.
-    pub signers: Vec<String>,
-    /// The nodes that signed for them.
-    pub nodes: Vec<String>,
-    /// The operations and presences that it applied: id and one line.
-    pub applied: Vec<(String, String)>,
-    /// Of a fork: the seal that is served here.
-    pub contradicts: Option<Contradicted>,
-}
-
-/// The seal held here that another one of the same height contradicts (T4).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Contradicted {
-    pub seal: String,
-    /// The participants whose seats signed it.
-    pub signers: Vec<String>,
-    /// The nodes that signed for them.
-    pub nodes: Vec<String>,
-}
-
 /// `djdns page carry`: what a bundle brought by hand came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Carried {
@@ -287,6 +233,17 @@ pub struct Carried {
 
 /// As [`OperationReport::owner`] names participants and parameters.
 pub const ROSTER: &str = "(roster)";
+
+/// `djdns page choose`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Chosen {
+    #[serde(flatten)]
+    pub page: PageSummary,
+    /// Of the seal that is the page's from now on.
+    pub at: Decided,
+    /// Seals that were held here and are let go of; 0: the one that was chosen was held.
+    pub gone: u64,
+}
 
 /// `djdns page forget`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -670,20 +627,6 @@ pub struct Explanation {
     pub operations: Vec<OperationReport>,
 }
 
-impl AuditRow {
-    /// The chain that this row must have after `before`.
-    pub fn chained_to(&self, before: Option<&AuditRow>) -> String {
-        let before = before.map_or("0".repeat(64), |row| row.chain.clone());
-        let number = self.number.to_string();
-        let time = self.time.map_or(String::new(), |time| time.to_string());
-        let by = self.by.join(" ");
-        let fields = [&before, &number, &time, &self.cause, &self.kind, &self.id, &by, &self.what];
-        let parts: Vec<&[u8]> =
-            fields.iter().flat_map(|field| [field.as_bytes(), &[0][..]]).collect();
-        Id::hash(&parts).to_string()
-    }
-}
-
 impl Serialize for Power {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !serializer.is_human_readable() {
@@ -708,6 +651,29 @@ impl std::fmt::Display for Power {
             return f.pad(&(self.0 / POWER_UNITS).to_string());
         }
         f.pad(&format!("{:.2}", self.0 as f64 / POWER_UNITS as f64))
+    }
+}
+
+#[cfg(test)]
+impl PageSummary {
+    /// A page without anything that is worth a word.
+    pub fn example(name: &str) -> PageSummary {
+        PageSummary {
+            name: name.to_owned(),
+            page_id: "5f0c".to_owned(),
+            height: 0,
+            entries: 0,
+            participants: 1,
+            open_operations: 0,
+            soft_entries: 0,
+            linked: true,
+            forked: None,
+            damaged: None,
+            demonstration: false,
+            stale: false,
+            alongside: None,
+            kept: None,
+        }
     }
 }
 
@@ -766,6 +732,7 @@ mod tests {
                 bytes_max: None,
                 bytes_per_second_max: None,
             },
+            decided: Vec::new(),
             roster: vec![participant],
         };
         let bytes = rmp_serde::to_vec_named(&report).unwrap();

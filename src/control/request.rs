@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    history::{AuditRow, Event},
     peers::{Connected, Joining, Peers},
     report::*,
     running::{LogPart, Stats},
@@ -94,6 +95,8 @@ pub enum Request {
     Inbox { key: RawKey },
     /// Changes how closely a page is followed, and says it (N8).
     Follow { page: PageSelector, change: WishChange },
+    /// Decides for a seal of a forked page, named by the digits with which its id begins (T4).
+    Choose { page: PageSelector, seal: String },
     /// Drops a page.
     Forget { page: PageSelector, untrust: bool },
     /// Trusts a page for a name and everything below it (T2).
@@ -169,6 +172,7 @@ pub enum Answer {
         page: PageSummary,
     },
     Carried(Carried),
+    Chosen(Chosen),
     Forgotten(Forgotten),
     Following(Following),
     Joined,

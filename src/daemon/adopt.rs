@@ -4,9 +4,13 @@
 //! [`Node::stashed`], and never served. The jump is one record at its end: before it is durable the page is
 //! what it was, and afterwards it is the new one.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
+    forks::forked,
     landing,
     node::{Node, State, sentence},
     whole::{FETCHED, Note},
@@ -16,6 +20,7 @@ use crate::{
     governance::{
         Governance,
         chain::{ChainProof, ChainRefusal, ladder::Ladder},
+        forks::{Decision, Forks},
         jump::{JumpRefusal, Snapshot, Trust, Window},
         seal::{Contents, Seal, SealRecord},
         statement::Statement,
@@ -45,6 +50,9 @@ pub enum AdoptRefusal {
     Ahead { seal: u64, clock: u64 },
     #[error("{0}")]
     Forked(String),
+    #[error("a person decided for the seal {} at height {}, and it does not show that one (T4)",
+        .0.seal.short(), .0.height)]
+    Decided(Decision),
     #[error("the page {0} went on here meanwhile")]
     Overtaken(Id),
     #[error("{}", .0.message)]
@@ -172,10 +180,11 @@ impl Node {
     ) -> Result<(), AdoptRefusal> {
         let id = own.page().id();
         let mut state = self.state();
-        if let Some(forks) = state.forks.get(&id) {
-            let words = super::carry::forked(own.page().name(), &id, forks);
+        let (name, forks) = (own.page().name(), state.forks_of(&id));
+        if let Some(words) = forked(name, &id, &forks) {
             return Err(AdoptRefusal::Forked(words));
         }
+        check_decided(own, &forks, snapshot)?;
         // Something may have been said since, and goes on too; a seal makes another way of it.
         let page = state.pages.get(&id).filter(|page| page.page().seal() == own.page().seal());
         let page = page.cloned().ok_or(AdoptRefusal::Overtaken(id))?;
@@ -419,6 +428,17 @@ pub(super) fn jump_between(
     gone.sort_unstable();
     gone.dedup();
     (leaves, gone)
+}
+
+/// Refuses to jump over a height at which a person decided between two seals (T4), unless the one that they
+/// decided for is on the way.
+fn check_decided(own: &Governance, forks: &Forks, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
+    let jumped = |decision: &Decision| decision.height > own.page().height();
+    let window = snapshot.window.seals.iter().map(|(seal, _)| seal);
+    let shown: HashSet<Id> =
+        window.chain(snapshot.proofs.iter().map(|proof| &proof.seal)).map(Seal::id).collect();
+    let missing = forks.decisions().filter(jumped).find(|one| !shown.contains(&one.seal));
+    missing.map_or(Ok(()), |missing| Err(AdoptRefusal::Decided(missing)))
 }
 
 fn refused(refusal: GenesisRefusal) -> AdoptRefusal {

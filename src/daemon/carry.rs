@@ -2,7 +2,7 @@
 //! older changes nothing (T3), and what contradicts a seal held here is kept as evidence (T4).
 //!
 //! A bundle is replayed in full by itself before anything of it is looked at: it is believed as much
-//! as a peer, which is not at all. And letting go of a page, which is how a person decides a fork.
+//! as a peer, which is not at all. And letting go of a page.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,27 +13,28 @@ use std::{
 use super::{
     damage::{self, Damage},
     following::Following,
+    forks::{decided_against, forked, keep},
     landing::Jump,
     node::{Node, Progress, Reopening, State, check_no_demonstration, sentence},
     running::Running,
     status,
-    whole::{self, Check, Note, Step, WholePage},
+    whole::{self, CARRIED, Check, Note, Step, WholePage},
 };
 use crate::{
     control::{
         report::{Carried, Forgotten},
         request::{Failure, PageSelector},
     },
-    dns::Trouble,
     governance::{
         Governance,
         chain::ladder::Ladder,
+        forks::Decision,
         jump::{Snapshot, Window},
         seal::{Seal, SealRecord},
         statement::Statement,
     },
     id::{Id, Kind},
-    limits::{FORKS_KEPT_MAX, SEAL_AHEAD},
+    limits::SEAL_AHEAD,
     page::{genesis::Genesis, name::Name},
     store::{Cursor, Record, StoreError},
     time::date,
@@ -84,10 +85,12 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     let outcome = match contradiction(&held.seals, state.windows.get(&id), &brought.seals) {
         Some(fork) => {
             keep(node, &mut state, &id, fork)?;
+            check_decided(&state, &page, std::slice::from_ref(fork))?;
             ("fork", 0, 0)
         }
         None => follow_on(node, &mut state, page, &held, &brought)?,
     };
+    node.note_brought(&mut state, &id)?;
     drop(state);
     let page = node.page(&id).unwrap_or(brought.page.clone());
     let (what, statements, seals) = match (outcome, is_taken_over) {
@@ -222,31 +225,6 @@ fn contradiction<'b>(
     brought.iter().find(is_other)
 }
 
-/// Keeps a seal as evidence of a fork, once. From now on the page is sealed and followed no further.
-/// Returns whether it was not kept before.
-pub(super) fn keep(
-    node: &Node,
-    state: &mut State,
-    id: &Id,
-    fork: &SealRecord,
-) -> Result<bool, Failure> {
-    let kept = state.forks.get(id).map_or(&[][..], Vec::as_slice);
-    let seal = fork.seal.id();
-    // Whoever can make one can make many, and one says it all.
-    if kept.len() >= FORKS_KEPT_MAX || kept.iter().any(|kept| kept.seal.id() == seal) {
-        return Ok(false);
-    }
-    let note = Note { time: node.now(), what: "contradicted".to_owned() };
-    let records = [note.record(), Record::unnamed(whole::FORK, fork.encode())];
-    node.store.append(id, &records).map_err(sentence)?;
-    tracing::warn!(page = %id, %seal, height = fork.seal.height, "two seals contradict each other");
-    state.forks.entry(*id).or_default().push(fork.clone());
-    state.open.remove(id);
-    node.mark(state, id);
-    node.tell_change(id);
-    Ok(true)
-}
-
 /// Takes in what is new of a page that is held. Returns what that comes to, and how many statements
 /// and seals it is.
 fn follow_on(
@@ -258,18 +236,20 @@ fn follow_on(
 ) -> Result<(&'static str, usize, usize), Failure> {
     let id = page.page().id();
     let ladder = state.ladders.get(&id).cloned().unwrap_or_else(|| Ladder::new(page.page()));
+    check_decided(state, &page, &brought.seals)?;
     let followed = follow(page, ladder, held, brought)?;
     if followed.records.is_empty() {
         return Ok(("nothing", 0, 0));
     }
-    if let Some(forks) = state.forks.get(&id) {
-        return Err(Failure::refused(forked(followed.page.page().name(), &id, forks)));
+    if let Some(words) = forked(followed.page.page().name(), &id, &state.forks_of(&id)) {
+        return Err(Failure::refused(words));
     }
     let (seals, statements) = (followed.seals, followed.records.len() - followed.seals);
-    let note = Note { time: node.now(), what: "carried".to_owned() };
+    let note = Note { time: node.now(), what: CARRIED.to_owned() };
     let records: Vec<Record> =
         [note.record()].into_iter().chain(followed.records.iter().cloned()).collect();
     node.store.append(&id, &records).map_err(sentence)?;
+    state.ties.fetched.remove(&id);
     state.ladders.insert(id, followed.ladder);
     match followed.newest {
         None => node.replace(state, followed.page, &followed.changed),
@@ -278,6 +258,20 @@ fn follow_on(
         }
     }
     Ok(("newer", statements, seals))
+}
+
+/// Refuses seals of heights at which a person decided for others (T4).
+fn check_decided(state: &State, page: &Governance, seals: &[SealRecord]) -> Result<(), Failure> {
+    let forks = state.forks_of(&page.page().id());
+    for seal in seals.iter().map(|record| &record.seal) {
+        let Some(decided) = forks.decided(seal.height) else { continue };
+        if *decided != seal.id() {
+            let decision = Decision { height: seal.height, seal: *decided };
+            let why = decided_against(page.page().name(), &seal.id(), &decision);
+            return Err(Failure::refused(format!("nothing of the bundle is taken in: {why}")));
+        }
+    }
+    Ok(())
 }
 
 /// The page with everything that is new in a bundle of the same history, in the bundle's order.
@@ -316,57 +310,7 @@ fn follow(
     Ok(following)
 }
 
-/// That a page has two histories, and what a person can do.
-pub fn forked(name: &Name, id: &Id, forks: &[SealRecord]) -> String {
-    let lowest = forks.iter().min_by_key(|fork| fork.seal.height);
-    let (height, other) = lowest.map_or((0, Id::ZERO), |fork| (fork.seal.height, fork.seal.id()));
-    let (id, other) = (id.short(), other.short());
-    format!(
-        "{name} is forked: at height {height} its sealers committed to the seal held here and to \
-         {other}. It is served as it was, and neither sealed nor followed, until you decide: see \
-         `djdns page history {id}`, ask its participants which of the two is theirs, keep a copy \
-         with `djdns page export {id} --format bundle -o FILE`, then `djdns page forget {id} \
-         --untrust`, so that neither comes from other nodes meanwhile, `djdns page import {name} FILE` with \
-         the one you choose, and `djdns page join {name} {id}` if you trusted it. That decision is not \
-         remembered: a bundle of the other history, carried here later, forks the page again"
-    )
-}
-
-fn lowest(forks: &[SealRecord]) -> Option<u64> {
-    forks.iter().map(|fork| fork.seal.height).min()
-}
-
 impl Node {
-    /// The lowest height at which seals of a page contradict each other.
-    pub fn forked_at(&self, id: &Id) -> Option<u64> {
-        lowest(self.state().forks.get(id)?)
-    }
-
-    /// What is to be said of a page, if it is forked.
-    pub fn forked_words(&self, id: &Id) -> Option<String> {
-        self.forked().into_iter().find(|(page, _)| page == id).map(|(_, words)| words)
-    }
-
-    /// What is to be said of each forked page.
-    pub fn forked(&self) -> Vec<(Id, String)> {
-        let state = self.state();
-        let name = |id: &Id| state.pages.get(id).map(|page| page.page().name().clone());
-        let words =
-            |(id, forks): (&Id, &Vec<SealRecord>)| Some((*id, forked(&name(id)?, id, forks)));
-        state.forks.iter().filter_map(words).collect()
-    }
-
-    /// Serves a forked page as what it is: not fresh, and so cached for a short time only (T6).
-    pub(super) fn mark(&self, state: &State, id: &Id) {
-        if let Some(height) = state.forks.get(id).and_then(|forks| lowest(forks))
-            && state.is_shown
-        {
-            let view = self.view.load().with_fresh(id, false);
-            let view = view.with_trouble(id, Trouble::Forked(height));
-            self.view.store(Arc::new(view));
-        }
-    }
-
     /// Lets go of everything that is here of a page: its log and all that hangs on it, durably, and what of it is in
     /// memory. Returns what was wrong with it, if anything was.
     ///

@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     node::{Node, State, sentence, way},
+    whole::{CARRIED, Note},
     wishes::USUAL,
 };
 use crate::{
-    control::report::Kept,
+    control::{report::Kept, request::Failure},
     governance::Governance,
     id::Id,
     limits::*,
@@ -31,7 +32,7 @@ pub const USUAL_BOUNDS: Bounds = Bounds { pages: ASKED_PAGES_MAX, bytes: ASKED_B
 /// What ties this node to pages, of all that are here.
 #[derive(Debug, Default)]
 pub struct Ties {
-    /// They came from other nodes, and nobody brought them by hand.
+    /// They came from other nodes, and nobody brought them by hand, before or since.
     pub fetched: BTreeSet<Id>,
     /// Somebody said something of them here, or sent a petition.
     pub used: BTreeSet<Id>,
@@ -115,6 +116,19 @@ impl Node {
     /// Somebody of this machine takes part in a page from now on.
     pub(super) fn note_used(&self, id: &Id) {
         self.state().ties.used.insert(*id);
+    }
+
+    /// Somebody brought a page by hand that questions had brought: it stays from now on, also after a restart.
+    ///
+    /// # Errors
+    /// [`Failure`], and it stays no longer than before.
+    pub(super) fn note_brought(&self, state: &mut State, id: &Id) -> Result<(), Failure> {
+        if state.ties.fetched.contains(id) {
+            let note = Note { time: self.now(), what: CARRIED.to_owned() };
+            self.store.append(id, &[note.record()]).map_err(sentence)?;
+            state.ties.fetched.remove(id);
+        }
+        Ok(())
     }
 
     /// Whether a petition to a page was sent from here. Those that others handed in are no reason to keep it.

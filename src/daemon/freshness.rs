@@ -58,7 +58,7 @@ impl Node {
         let (Some(page), Some(node)) = (state.pages.get(id), self.nameable_key()) else {
             return false;
         };
-        if page.page().is_demonstration() || state.forks.contains_key(id) {
+        if page.page().is_demonstration() || state.is_forked(id) {
             return false;
         }
         let field = state.fields.entry(*id).or_default();
@@ -82,11 +82,12 @@ impl Node {
 
     /// Serves a page as fresh or stale; a forked one is stale whatever is said.
     pub(super) fn refresh(&self, state: &mut State, id: &Id, now: u64) {
+        let is_forked = state.is_forked(id);
         let view = self.view.load();
         let (Some(page), Some(shown)) = (state.pages.get(id), view.page(id)) else { return };
         let field = state.fields.entry(*id).or_default();
         let count = state.counts.entry(*id).or_default();
-        let fresh = count.freshness(field, page, now).is_fresh() && !state.forks.contains_key(id);
+        let fresh = count.freshness(field, page, now).is_fresh() && !is_forked;
         if state.is_shown && shown.meta().fresh != fresh {
             self.view.store(Arc::new(view.with_fresh(id, fresh)));
         }

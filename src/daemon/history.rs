@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     control::{
-        report::{AuditRow, Contradicted, Event, SealEvent},
+        history::{AuditRow, Contradicted, Event, SealEvent},
         request::{Answer, Failure},
     },
     governance::Governance,

@@ -13,8 +13,9 @@ use std::{
 
 use super::{
     adopt::AdoptRefusal,
-    carry::{keep, not_due},
+    carry::not_due,
     following::Following,
+    forks::keep,
     inbox,
     many::{Admitted, admit_each},
     node::{Node, State, sentence},
@@ -58,7 +59,7 @@ impl Ledger for Node {
     fn held(&self, page: &Id) -> Option<Held> {
         let mut state = self.state();
         let governance = synced(&state, page)?.clone();
-        let forks = state.forks.get(page).cloned().unwrap_or_default();
+        let forks = state.forks_of(page);
         let ladder = ladder(&state, &governance);
         Some(Held { open: open_set(&mut state, &governance), governance, ladder, forks })
     }
@@ -77,8 +78,8 @@ impl Ledger for Node {
             if let Some(said) = said {
                 return Some(said.bytes().to_vec());
             }
-            let mut forks = state.forks.get(page).into_iter().flatten();
-            if let Some(fork) = forks.find(|fork| fork.seal.id() == *id) {
+            let forks = state.forks_of(page);
+            if let Some(fork) = forks.evidence().iter().find(|fork| fork.seal.id() == *id) {
                 return Some(fork.encode());
             }
         }
@@ -179,8 +180,7 @@ fn open_set(state: &mut State, page: &Governance) -> Arc<Trie> {
         return open.clone();
     }
     let field = state.fields.get(&id).cloned().unwrap_or_default();
-    let forks = state.forks.get(&id).map(Vec::as_slice).unwrap_or_default();
-    let open = Arc::new(ids_of(page, &field, forks));
+    let open = Arc::new(ids_of(page, &field, &state.forks_of(&id)));
     state.open.insert(id, open.clone());
     open
 }
@@ -221,7 +221,7 @@ impl Node {
         let Some(page) = synced(state, id).cloned() else {
             return vec![not_held(id); read.len()];
         };
-        let is_forked = state.forks.contains_key(id);
+        let is_forked = state.is_forked(id);
         let ladder = ladder(state, &page);
         let mut field = state.fields.get(id).cloned().unwrap_or_default();
         let mut following = Following::new(page, ladder);
@@ -328,8 +328,13 @@ impl Node {
         let Some(page) = synced(&state, id).cloned() else {
             return Err(Refused::NotNow(format!("the page {id} is not here")));
         };
-        if state.forks.contains_key(id) {
+        if state.is_forked(id) {
             return Err(Refused::NotNow("the page is forked (T4)".to_owned()));
+        }
+        let (height, seal) = (record.seal.height, record.seal.id());
+        if !state.forks_of(id).allow(height, &seal) {
+            let why = format!("a person decided for another seal at height {height} (T4)");
+            return Err(Refused::NotNow(why));
         }
         let ladder = ladder(&state, &page);
         let following = self.followed(page, ladder, &record, brought)?;
@@ -414,8 +419,7 @@ impl Node {
     /// Whether a seal is held, or kept as evidence, or was shown when the page was taken over.
     fn knows_seal(&self, id: &Id, seal: &Id) -> bool {
         let state = self.state();
-        let mut forks = state.forks.get(id).into_iter().flatten();
-        let is_kept = forks.any(|fork| fork.seal.id() == *seal);
+        let is_kept = state.forks_of(id).has(seal);
         let mut shown = state.windows.get(id).into_iter().flat_map(|window| &window.seals);
         is_kept
             || shown.any(|(shown, _)| shown.id() == *seal)

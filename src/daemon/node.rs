@@ -39,8 +39,8 @@ use crate::{
         Governance,
         chain::ladder::Ladder,
         field::{Count, Field},
+        forks::Forks,
         jump::Window,
-        seal::SealRecord,
         statement::Statement,
     },
     id::Id,
@@ -131,8 +131,8 @@ pub(super) struct State {
     pub(super) pages: BTreeMap<Id, Governance>,
     /// Pages whose logs cannot be read back.
     pub(super) damaged: BTreeMap<Id, Damage>,
-    /// Seals that contradict those held, by page (T4).
-    pub(super) forks: BTreeMap<Id, Vec<SealRecord>>,
+    /// Seals that contradict those held, by page, and what was decided (T4).
+    pub(super) forks: BTreeMap<Id, Arc<Forks>>,
     /// What nodes say is the newest seal of each page (T6).
     pub(super) fields: BTreeMap<Id, Field>,
     /// The same, added up.

@@ -96,8 +96,13 @@ impl Node {
         }
         let Some(page) = state.pages.get(id) else { return false };
         let again = now.saturating_add(SEAL_LOOK_INTERVAL.as_secs());
-        if state.forks.contains_key(id) {
+        if state.is_forked(id) {
             // A forked page is sealed no further until a person has decided (T4).
+            state.due.remove(id);
+            return false;
+        }
+        if state.forks_of(id).decided(page.page().height() + 1).is_some() {
+            // They decided for a seal that is not here yet.
             state.due.remove(id);
             return false;
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    beacon, carry, explain, field, history, inbox, keys,
+    beacon, carry, choosing, explain, field, history, inbox, keys,
     many::admit_all,
     neighbours::{Neighbours, REFUSED},
     node::{Node, Progress, sentence},
@@ -124,6 +124,9 @@ impl Session for NodeSession {
             }
             Request::Follow { page, change } => {
                 Answer::Following(wishes::follow(&node, &page, &change)?)
+            }
+            Request::Choose { page, seal } => {
+                Answer::Chosen(choosing::choose(&node, &page, &seal)?)
             }
             Request::Forget { page, untrust } => {
                 Answer::Forgotten(carry::forget(&node, &page, untrust)?)

@@ -2,9 +2,9 @@
 
 use super::{
     adopt::NO_ROOM,
-    beacon,
+    beacon, choosing,
     damage::Damage,
-    field, inbox,
+    field, forks, inbox,
     neighbours::{Neighbours, fetched_words},
     node::Node,
     report,
@@ -48,8 +48,14 @@ pub fn status(node: &Node) -> Status {
     let is_damaged = |id: &Id| node.damaged().iter().any(|damage| damage.page == *id);
     let waiting = waiting(node, &pages);
     let held = node.held().into_iter().map(|(_, why)| why);
-    let unsealed: Vec<String> =
-        pages.iter().filter_map(|page| unsealed_page(node, page)).chain(held).collect();
+    let awaited =
+        pages.iter().filter_map(|page| forks::awaited(page, &node.decisions(&page.page().id())));
+    let unsealed: Vec<String> = pages
+        .iter()
+        .filter_map(|page| unsealed_page(node, page))
+        .chain(held)
+        .chain(awaited)
+        .collect();
     let dated: Vec<String> = pages.iter().filter_map(|page| dated_ahead(node, page)).collect();
     let stale: Vec<String> = pages.iter().filter_map(|page| stale_page(node, page)).collect();
     let neighbours = running.and_then(Running::neighbours);
@@ -313,6 +319,7 @@ pub fn page(node: &Node, governance: &Governance) -> PageReport {
         created: page.genesis().raw().created,
         total_power: total,
         parameters: page.parameters().rows().map(|(name, n)| (name.to_owned(), n)).to_vec(),
+        decided: node.decisions(&page.id()).iter().map(choosing::decided).collect(),
         roster: page.roster().iter().map(participant).collect(),
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     control::request::Failure,
     governance::{
         ballot::Ballot,
+        forks::Decision,
         operation::{Change, Operation},
         presence::Presence,
         seal::SealRecord,
@@ -94,6 +95,7 @@ impl Reader {
         match (kind, Kind::from_tag(kind)) {
             (whole::NOTE, _) => self.note(bytes),
             (whole::FORK, _) => self.seal(bytes, "fork"),
+            (whole::DECISION, _) => self.decision(bytes),
             (bundle::LEAVES, _) => {
                 self.leaves += bundle::read_leaves(bytes).map_or(0, |leaves| leaves.len());
             }
@@ -136,6 +138,12 @@ impl Reader {
             landing.height
         );
         self.push("jump", landing.seal, None, what, None);
+    }
+
+    fn decision(&mut self, bytes: &[u8]) {
+        let Ok(Decision { height, seal }) = Decision::decode(bytes) else { return };
+        let what = format!("height {height}: this is the page's seal, as a person said");
+        self.push("decision", seal, None, what, None);
     }
 
     fn statement(&mut self, bytes: &[u8]) {

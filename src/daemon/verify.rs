@@ -88,7 +88,8 @@ fn verify_once(
     let (rest, served) = rest.ok_or_else(|| fault(&"it is gone"))?;
     let rest_said = rest.said.len();
     whole.said.extend(rest.said);
-    whole.forks.extend(rest.forks);
+    rest.forks.evidence().iter().for_each(|fork| whole.forks.restore(fork.clone()));
+    rest.forks.decisions().for_each(|decision| whole.forks.decide(decision));
     let at = whole.said.len() - rest_said;
     let jumps = rest.jumps.into_iter().map(|jump| Jump { at: at + jump.at, ..jump });
     whole.jumps.extend(jumps);
@@ -98,7 +99,7 @@ fn verify_once(
     let replayed = whole.replay_watched(start.page, check, progress, &mut |step| {
         match step {
             Step::Sealed(below, record, page) => {
-                check_forks(&whole.forks, below, record)?;
+                check_forks(whole.forks.evidence(), below, record)?;
                 certificates.seal(record, page.page()).map_err(Box::new)?;
             }
             Step::Jumped(_, snapshot, page) => {
@@ -110,7 +111,10 @@ fn verify_once(
     let replayed = replayed.map_err(|refusal| fault(&refusal))?;
     let certificates = certificates.end().map_err(|refusal| fault(&refusal))?;
     let height = replayed.page().height();
-    let out = whole.forks.iter().map(|fork| fork.seal.height).find(|at| !(1..=height).contains(at));
+    let mut forks = whole.forks.evidence().iter().map(|fork| fork.seal.height);
+    // The seal that a person decided for may not be here yet.
+    let is_out = |at: &u64| !(1..=height).contains(at) && whole.forks.decided(*at).is_none();
+    let out = forks.find(is_out);
     if let Some(at) = out {
         return Err(fault(&WholeRefusal::NoFork(at)));
     }

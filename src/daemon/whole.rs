@@ -15,6 +15,8 @@ use crate::{
         Governance, Refusal,
         chain::ChainRefusal,
         chain::ladder::Ladder,
+        field::Field,
+        forks::{Decision, Forks},
         jump::{JumpRefusal, Snapshot, Trust, Window},
         seal::SealRecord,
         sealing::SealRefusal,
@@ -39,8 +41,13 @@ pub const NOTE: u8 = 0x40;
 /// stays on this machine too.
 pub const FORK: u8 = 0x41;
 
-/// What notes say of a page that came from other nodes, and of what was said on this machine.
+/// The kind of a record with what a person decided between two seals of a height (T4). It stays here as well.
+pub const DECISION: u8 = 0x42;
+
+/// What notes say of a page that came from other nodes, of one that a person brought though it was here, and of
+/// what was said on this machine.
 pub const FETCHED: &str = "fetched";
+pub const CARRIED: &str = "carried";
 pub const SUBMITTED: &str = "submitted";
 
 /// Everything that a page consists of: what is in a bundle, and in a log.
@@ -49,8 +56,8 @@ pub struct WholePage {
     pub raw: RawPage,
     /// Statements and seals with their kinds, in the order in which they were taken in.
     pub said: Vec<(Kind, Vec<u8>)>,
-    /// Seals that contradict seals of this page.
-    pub forks: Vec<SealRecord>,
+    /// Seals that contradict seals of this page, and what was decided.
+    pub forks: Forks,
     /// Where the page was taken over at a seal, in order (N5).
     pub jumps: Vec<Jump>,
     /// What was fetched of a state that is not whole yet.
@@ -63,6 +70,8 @@ pub struct WholePage {
 pub struct Origin {
     /// The first note: the page was founded, brought or fetched.
     first: Option<String>,
+    /// A person brought it by hand later, be there anything new in it or not.
+    is_carried: bool,
     /// Something was said of it on this machine.
     pub is_used: bool,
 }
@@ -71,12 +80,13 @@ impl Origin {
     fn take(&mut self, bytes: &[u8]) {
         let Some(note) = Note::read(bytes) else { return };
         self.is_used |= note.what == SUBMITTED;
+        self.is_carried |= note.what == CARRIED;
         self.first.get_or_insert(note.what);
     }
 
     /// Whether other nodes gave it, and nobody brought it by hand.
     pub fn is_fetched(&self) -> bool {
-        self.first.as_deref() == Some(FETCHED)
+        self.first.as_deref() == Some(FETCHED) && !self.is_carried
     }
 }
 
@@ -174,7 +184,8 @@ impl WholePage {
                     _ => self.jumps.push(jump),
                 }
             }
-            (FORK, _) => self.forks.push(SealRecord::decode(&bytes).map_err(broken)?),
+            (FORK, _) => self.forks.restore(SealRecord::decode(&bytes).map_err(broken)?),
+            (DECISION, _) => self.forks.decide(Decision::decode(&bytes).map_err(broken)?),
             (_, Some(Kind::Genesis)) => self.raw.genesis = bytes,
             (_, Some(kind)) if is_said(kind) => self.said.push((kind, bytes)),
             _ => return Err(WholeRefusal::UnknownKind(kind)),
@@ -275,6 +286,16 @@ impl WholePage {
     /// How many seals there are.
     pub fn seals(&self) -> usize {
         self.said.iter().filter(|(kind, _)| *kind == Kind::Seal).count()
+    }
+
+    /// What those say of the newest seal who committed to it (T6). What nodes attested is asked for anew.
+    pub fn certified(&self, page: &Governance) -> Field {
+        let mut field = Field::default();
+        let newest = self.said.iter().rev().find(|(kind, _)| *kind == Kind::Seal);
+        if let Some(record) = newest.and_then(|(_, bytes)| SealRecord::decode(bytes).ok()) {
+            field.sealed(page, &record.seal, &record.certificate);
+        }
+        field
     }
 
     /// The records of a new log: the genesis, the entries in parts, what was said.
@@ -504,6 +525,11 @@ impl Note {
     pub fn read(bytes: &[u8]) -> Option<Note> {
         codec::decode(bytes, 4096).ok()
     }
+}
+
+/// The record of what a person decided.
+pub fn decision(decision: &Decision) -> Record {
+    Record::unnamed(DECISION, decision.encode())
 }
 
 /// The record of a statement or seal, which are found by their ids.

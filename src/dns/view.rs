@@ -261,6 +261,14 @@ impl View {
         view
     }
 
+    /// Nothing is wrong with a page any more.
+    #[must_use]
+    pub fn without_trouble(&self, page: &Id) -> View {
+        let mut view = self.clone();
+        view.troubles.remove(page);
+        view
+    }
+
     /// What is wrong with a page, if anything is.
     pub fn trouble(&self, page: &Id) -> Option<Trouble> {
         self.troubles.get(page).copied()

@@ -52,6 +52,17 @@ pub fn write(
     disk.sync_dir(dir).map_err(failed("sync", dir))
 }
 
+/// Removes a file if there is one, not durably yet.
+///
+/// # Errors
+/// The disk's.
+pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+    if disk.exists(path).map_err(failed("look for", path))? {
+        disk.remove(path).map_err(failed("remove", path))?;
+    }
+    Ok(())
+}
+
 fn decode(bytes: &[u8], magic: &Magic) -> Option<Vec<u8>> {
     let rest = bytes.strip_prefix(magic)?;
     let (digest, content) = rest.split_first_chunk::<32>()?;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::aside::NEW_SUFFIX;
+use super::aside::{NEW_SUFFIX, remove_if_there};
 use super::disk::{Access, Disk, DiskFile};
 use super::frame::{DIGEST_BYTES, Place};
 use super::report::{StoreError, failed};
@@ -132,13 +132,6 @@ pub fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
 /// The disk's.
 pub fn tidy(disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
     remove_if_there(disk, &new_path(dir))
-}
-
-fn remove_if_there(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
-    if disk.exists(path).map_err(failed("look for", path))? {
-        disk.remove(path).map_err(failed("remove", path))?;
-    }
-    Ok(())
 }
 
 fn new_path(dir: &Path) -> PathBuf {

@@ -5,11 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::aside::{NEW_SUFFIX, remove_if_there};
 use super::disk::{Access, Disk, DiskFile};
 use super::frame::{self, FileHead, FrameBuilder, Place, Records};
 use super::report::{FaultKind, LogFault, StoreError, failed};
 use super::scan::{CHUNK_STREAM, Scan, Step};
-use super::{Progress, Record};
+use super::{LOG, Progress, Record};
 use crate::id::Id;
 use crate::limits::{LOG_FOUNDING_FRAME_BYTES, LOG_FRAME_BYTES_MAX};
 
@@ -148,6 +149,11 @@ impl Log {
         file.sync().map_err(failed("sync", &self.path))
     }
 
+    /// From now on it takes no change, until it is opened anew.
+    pub fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
     /// The end: what the next frame continues.
     pub fn end(&self) -> Place {
         self.end
@@ -164,6 +170,19 @@ impl Log {
         let undone = file.truncate(self.end.offset).and_then(|()| file.sync());
         self.poisoned = undone.is_err();
     }
+}
+
+/// Where a log is written, in the directory of a page, that is to take the place of the one there.
+pub fn new_path(dir: &Path) -> PathBuf {
+    dir.join(format!("{LOG}{NEW_SUFFIX}"))
+}
+
+/// Removes what an interrupted write of such a log left.
+///
+/// # Errors
+/// The disk's.
+pub fn tidy(disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
+    remove_if_there(disk, &new_path(dir))
 }
 
 /// The named records of a frame that begins at `offset`.

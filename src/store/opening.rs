@@ -45,6 +45,7 @@ pub(super) fn open(
     for page in names {
         let known = known.get(&page).copied();
         let dir = opening.pages.join(page.to_string());
+        log::tidy(&*disk, &dir)?;
         image::tidy(&*disk, &dir)?;
         let taken = takes.as_deref_mut().and_then(|takes| {
             let (end, content) = image::of_log(&*disk, &dir, &page, known)?;

@@ -14,7 +14,7 @@ use super::{
     snapshot::Far,
 };
 use crate::{
-    governance::{Governance, field::Field, seal::SealRecord, statement::Statement},
+    governance::{Governance, field::Field, forks::Forks, statement::Statement},
     id::Id,
     key::PublicKey,
     limits::*,
@@ -197,11 +197,12 @@ impl Page {
 }
 
 /// The open set of a page (N3), as a trie of ids: open operations and batches, the ballots that count,
-/// presences that are not sealed, attestations, and evidence of every kind.
-pub fn open_set(page: &Governance, field: &Field, forks: &[SealRecord]) -> Trie {
+/// presences that are not sealed, attestations, and evidence of every kind; of forks that on which no person
+/// has decided here (T4).
+pub fn open_set(page: &Governance, field: &Field, forks: &Forks) -> Trie {
     let said = page.open_set().into_iter().map(Statement::id);
     let attested = field.statements().keys().copied();
-    let forks = forks.iter().map(|record| record.seal.id());
+    let forks = forks.open().map(|record| record.seal.id());
     let ids: BTreeSet<Id> = said.chain(attested).chain(forks).collect();
     Trie::from_pairs(ids.into_iter().map(|id| (id, Box::default())))
 }

@@ -123,7 +123,7 @@ impl Page {
         for record in records {
             let is_lacking = |id: &&Id| {
                 own.open.get(id).is_none()
-                    && !self.later.contains(*id)
+                    && !self.later.contains(id)
                     && ledger.stored(&self.id, id).is_none()
             };
             let mut lacking = ids(&record.contents).filter(is_lacking);

@@ -15,6 +15,7 @@ use super::{
     compare::Compare,
     due::Due,
     early::{Early, is_due},
+    later::Later,
     message::{Above, Follow, News, Notice, Request, Standing},
     rate::Room,
     session::{Asked, Shared},
@@ -85,9 +86,7 @@ pub struct Page {
     pub overtaken: BTreeSet<PublicKey>,
     pub due: Due,
     /// Refused as the page is now: not asked for again before the next seal, or before a while.
-    pub later: BTreeSet<Id>,
-    later_at: Option<u64>,
-    later_pauses: u32,
+    pub later: Later,
     is_in_step: bool,
     /// Until when a page that is followed every so often is pulled, and when it is the next time.
     pub pull_until: u64,
@@ -129,6 +128,12 @@ impl Seen {
         }
     }
 
+    /// Forgets of what use it was, and what it has not.
+    fn begin_anew(&mut self) {
+        (self.pauses, self.not_before) = (0, 0);
+        (self.taken, self.no_seals, self.evidence, self.below) = (None, None, None, None);
+    }
+
     /// When it is behind for long, if it stays where it is, in ticks.
     pub fn behind_at(&self) -> u64 {
         self.since.saturating_add(BEHIND_TIME.as_millis() as u64)
@@ -148,9 +153,7 @@ impl Page {
             compares: BTreeMap::new(),
             overtaken: BTreeSet::new(),
             due: Due::default(),
-            later: BTreeSet::new(),
-            later_at: None,
-            later_pauses: 0,
+            later: Later::default(),
             is_in_step: false,
             pull_until: 0,
             pull_at: 0,
@@ -339,7 +342,7 @@ impl Page {
             standing,
             time: held.governance.page().head().time,
             open: held.open.clone(),
-            is_forked: !held.forks.is_empty(),
+            is_forked: held.forks.is_open(),
         });
         match before {
             None => self.arrived(shared),
@@ -379,10 +382,12 @@ impl Page {
                     new.push(difference.key);
                 }
             });
+            if !new.is_empty() {
+                self.later.changed();
+            }
         } else {
             // What did not count before may count now, here and as others see it (N3).
-            self.later.clear();
-            (self.later_at, self.later_pauses) = (None, 0);
+            self.later = Later::default();
             self.seen.values_mut().for_each(|seen| seen.taken = None);
         }
         // Whoever asks for a batch is given its operations.
@@ -393,8 +398,11 @@ impl Page {
         if new.len() > NEWS_IDS_MAX {
             new.clear();
         }
-        if own.is_forked && !before.is_forked {
-            shared.event(Event::Forked { page: self.id });
+        match (before.is_forked, own.is_forked) {
+            (false, true) => shared.event(Event::Forked { page: self.id }),
+            // A person has decided: whoever was of no use before may be now.
+            (true, false) => self.seen.values_mut().for_each(Seen::begin_anew),
+            _ => {}
         }
         for (peer, seen) in &self.seen {
             if !seen.live || seen.standing == standing {
@@ -496,26 +504,11 @@ impl Page {
         usable
     }
 
-    /// Something was refused as the page is now.
-    pub fn put_off(&mut self, id: Id, shared: &mut Shared) {
-        if self.later.len() < LATER_MAX {
-            self.later.insert(id);
-        }
-        if self.later_at.is_none() {
-            let span =
-                LATER_FIRST.saturating_mul(1 << self.later_pauses.min(16)).min(LATER_RETRY_MAX);
-            self.later_pauses += 1;
-            self.later_at = Some(shared.after(span));
-        }
-    }
-
-    /// What was put off is looked for again, now and then, also without a new seal: it may have
-    /// waited for another statement.
+    /// What was put off is looked for again also without a new seal: it may have waited for another statement.
     fn retry_later(&mut self, shared: &mut Shared) {
-        let Some(at) = self.later_at else { return };
+        let is_settled = self.due.is_empty() && self.compares.is_empty();
+        let Some(at) = self.later.take(is_settled, shared) else { return };
         if at <= shared.now.ticks {
-            self.later.clear();
-            self.later_at = None;
             self.look_early_again();
             self.seen.values_mut().for_each(|seen| seen.taken = None);
             self.wake(shared.now.ticks + 1);
@@ -549,18 +542,17 @@ impl Page {
             let judged = ledger.forks(&self.id, peer, records);
             verdicts.extend(record_ids.into_iter().zip(judged));
         }
-        let mut is_new = false;
-        for (id, verdict) in verdicts {
-            match verdict {
-                Verdict::New => is_new = true,
-                Verdict::Known => {}
-                Verdict::NotNow(_) => self.put_off(id, shared),
-                Verdict::Fault(what) => shared.lied(peer, what),
-            }
-        }
-        if is_new {
+        if verdicts.iter().any(|(_, verdict)| *verdict == Verdict::New) {
             self.served(peer, shared);
             self.refresh(ledger.held(&self.id).as_ref(), shared, Some(peer));
+        }
+        for (id, verdict) in verdicts {
+            match verdict {
+                Verdict::New | Verdict::Known => {}
+                // It was judged after all that is new of this.
+                Verdict::NotNow(_) => self.later.put_off(id, shared),
+                Verdict::Fault(what) => shared.lied(peer, what),
+            }
         }
     }
 
@@ -605,13 +597,16 @@ impl Page {
         // The lowest that is not held here says it all: above it nothing can be judged by this history.
         let held = ledger.held(&self.id);
         let is_held = |seal: &Id| held.as_ref().is_some_and(|held| leads_here(held, seal, ledger));
+        let above_other = |record: &SealRecord| {
+            held.as_ref().is_some_and(|held| held.forks.has(&record.seal.previous))
+        };
         if let Some(lowest) = records.first().filter(|lowest| !is_held(&lowest.seal.previous)) {
             let height = lowest.seal.height;
             let why = format!("what its seal at height {height} follows is not here");
             self.go_deeper(peer, above, why, shared);
             return self.pause(peer, shared);
         }
-        let judged = records.into_iter().map(|record| {
+        let judged = records.into_iter().take_while(|record| !above_other(record)).map(|record| {
             let verdicts = ledger.forks(&self.id, peer, vec![record]);
             verdicts.into_iter().next().unwrap_or(Verdict::Known)
         });
@@ -705,9 +700,10 @@ impl Standing {
 /// state that was taken over (N5).
 pub fn leads_here(held: &Held, seal: &Id, ledger: &dyn Ledger) -> bool {
     let page = held.governance.page().id();
+    let is_other = held.forks.has(seal);
     *seal == page
         || held.governance.known_seal(seal).is_some()
-        || ledger.stored(&page, seal).is_some()
+        || !is_other && ledger.stored(&page, seal).is_some()
 }
 
 /// Bytes of all leaves of a state.

@@ -80,7 +80,7 @@ pub fn answer(
         }
         Request::Forks(_) => {
             let forks = held.map(|held| held.forks).unwrap_or_default();
-            write_items(forks.iter().map(SealRecord::encode), SEAL_BYTES_MAX)
+            write_items(forks.open().map(SealRecord::encode), SEAL_BYTES_MAX)
         }
         Request::Petition(petition) => codec::encode(&ledger.petition(address, &petition.0)),
         Request::Fate(fate) => codec::encode(&ledger.fate(&fate.page, &fate.petition)),

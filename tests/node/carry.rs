@@ -4,7 +4,8 @@ use std::fs;
 
 use djdns::{
     control::{
-        report::{Carried, Event, PageReport, Status, Verified},
+        history::Event,
+        report::{Carried, PageReport, Status, Verified},
         request::{Answer, Failure, FailureKind, Request},
     },
     daemon::whole::{Check, Note, WholePage},
@@ -217,7 +218,7 @@ fn a_forked_page_stays_as_it_was_until_somebody_decides() {
         assert_eq!((seal.signers.len(), held.signers.len()), (5, 5));
         let status = status(&mut home);
         assert!(status.health.contains("two histories"), "{}", status.health);
-        let is_it = |text: &String| text.contains("is forked") && text.contains("page forget");
+        let is_it = |text: &String| text.contains("is forked") && text.contains("page choose");
         assert!(status.notices.iter().any(is_it), "{:?}", status.notices);
         assert!(home.explain("brick.forked.ct").why.iter().any(is_it));
         let failure = home.carry(&one.bundle()).unwrap_err();
@@ -235,14 +236,34 @@ fn a_forked_page_stays_as_it_was_until_somebody_decides() {
         home = home.reopened();
     }
     // The other history is chosen.
+    let chosen = home.choose("forked.ct", &theirs);
+    assert_eq!((chosen.gone, chosen.page.height, chosen.page.forked), (1, 0, None));
+    assert_eq!(came_to(&home.carry(&two.bundle()).unwrap()), ("newer", 2, 6, 2));
+    for _ in 0..2 {
+        assert_eq!(home.resolve("brick.forked.ct"), ["NoError", "30 192.0.2.2"]);
+        assert_eq!(report(&mut home, &id).summary.forked, None);
+        let kinds: Vec<String> =
+            history(&mut home, &id).into_iter().map(|event| event.kind).collect();
+        assert!(
+            ["decision", "fork"].iter().all(|kind| kinds.iter().any(|k| k == kind)),
+            "{kinds:?}"
+        );
+        // What was decided against is not a fork any more, and not followed.
+        let failure = home.carry(&one.bundle()).unwrap_err();
+        assert!(failure.message.contains("`djdns page choose forked.ct. "), "{failure}");
+        assert_eq!(verify(&mut home, &id, true).unwrap().forked, None);
+        home = home.reopened();
+    }
+    // A page that is forgotten is forgotten with what was decided.
     assert!(home.forget("forked.ct").trusted.is_some());
     assert_eq!(home.resolve("brick.forked.ct"), ["ServFail"]);
-    assert_eq!(came_to(&home.carry(&two.bundle()).unwrap()), ("new", 2, 11, 2));
-    let mut home = home.reopened();
-    assert_eq!(home.resolve("brick.forked.ct"), ["NoError", "30 192.0.2.2"]);
-    assert_eq!(report(&mut home, &id).summary.forked, None);
-    // And what was chosen against is a fork from then on.
-    assert_eq!(home.carry(&one.bundle()).unwrap().outcome, "fork");
+    assert_eq!(came_to(&home.carry(&one.bundle()).unwrap()).0, "new");
+    assert_eq!(home.carry(&two.bundle()).unwrap().outcome, "fork");
+    let chosen = home.choose("forked.ct", &one.said_seal(1));
+    assert_eq!((chosen.gone, chosen.page.forked), (0, None));
+    assert_eq!(home.resolve("brick.forked.ct"), ["NoError", "30 192.0.2.1"]);
+    one.seal();
+    assert_eq!(came_to(&home.carry(&one.bundle()).unwrap()).0, "newer");
 }
 
 /// T4 accepts: the same with two nodes that have the same key, and seal by themselves.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use djdns::{
     control::{
-        report::{Carried, Explanation, Forgotten, OperationReport, PageSummary},
+        report::{Carried, Chosen, Explanation, Forgotten, OperationReport, PageSummary},
         request::{Answer, Draft, Failure, Request},
         server::Session,
     },
@@ -245,6 +245,14 @@ impl Home {
         self.ask(Request::Stage { genesis, entries, said })?;
         match self.ask(Request::Carry)? {
             Answer::Carried(carried) => Ok(carried),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn choose(&mut self, page: &str, seal: &str) -> Chosen {
+        let request = Request::Choose { page: page.to_owned(), seal: seal[..10].to_owned() };
+        match self.ask(request).unwrap() {
+            Answer::Chosen(chosen) => chosen,
             other => panic!("{other:?}"),
         }
     }

@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use djdns::{
     control::{
-        report::{Event, Verified},
+        history::Event,
+        report::Verified,
         request::{Answer, Request},
     },
     daemon::{node::Node, surroundings::Surroundings},

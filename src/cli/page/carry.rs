@@ -27,7 +27,7 @@ use crate::{
 ///
 /// It is checked as anything from outside is. Of a page that is held only what is new is taken in; an
 /// older bundle changes nothing. A bundle that contradicts a seal held here is kept as evidence, and
-/// not followed: the page then stays as it was until you decide.
+/// not followed: the page then stays as it was until you decide, with `djdns page choose`.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page carry ct.bundle")]
 pub struct Carry {
@@ -39,11 +39,9 @@ pub struct Carry {
 ///
 /// One that is trusted is fetched again at once, from a node that is connected and has it, or as soon as one
 /// is: --untrust takes the trust back as well, also where nothing is here yet. Others come back when a name
-/// below them is asked for. To decide between two histories of one page, forget it with --untrust, import
-/// the one you choose and trust it again; that is not remembered, and a bundle of the other, carried later,
-/// forks the page again. A node that sealed for somebody on one of them signs twice when it seals on the
-/// other: have its participants name another node first. What was founded, said or sealed on this
-/// machine may be nowhere else: that is asked on a terminal, and elsewhere wants --yes.
+/// below them is asked for. What was decided between two histories of it (`djdns page choose`) goes with it.
+/// What was founded, said or sealed on this machine may be nowhere else: that is asked on a terminal, and
+/// elsewhere wants --yes.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page forget music.ct")]
 pub struct Forget {
@@ -250,22 +248,8 @@ mod tests {
     use super::*;
 
     fn carried(outcome: &str, statements: usize, seals: usize, brought: u64) -> Carried {
-        let page = PageSummary {
-            name: "ct.".to_owned(),
-            page_id: "5f0c".to_owned(),
-            height: 2,
-            entries: 0,
-            participants: 1,
-            open_operations: 0,
-            soft_entries: 0,
-            linked: true,
-            forked: (outcome == "fork").then_some(1),
-            damaged: None,
-            demonstration: false,
-            stale: false,
-            alongside: None,
-            kept: None,
-        };
+        let forked = (outcome == "fork").then_some(1);
+        let page = PageSummary { height: 2, forked, ..PageSummary::example("ct.") };
         Carried { page, outcome: outcome.to_owned(), statements, seals, brought }
     }
 

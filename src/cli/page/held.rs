@@ -67,22 +67,7 @@ mod tests {
     use super::*;
 
     fn page(name: &str, page_id: String) -> PageSummary {
-        PageSummary {
-            name: name.to_owned(),
-            page_id,
-            height: 0,
-            entries: 0,
-            participants: 1,
-            open_operations: 0,
-            soft_entries: 0,
-            linked: true,
-            forked: None,
-            damaged: None,
-            demonstration: false,
-            stale: false,
-            alongside: None,
-            kept: None,
-        }
+        PageSummary { page_id, ..PageSummary::example(name) }
     }
 
     #[test]

@@ -173,22 +173,7 @@ mod tests {
     #[test]
     fn a_page_that_no_name_leads_to_comes_with_a_hint() {
         let check = |name: &str, linked: bool, expect: Option<&str>| {
-            let page = PageSummary {
-                name: name.to_owned(),
-                page_id: "5f0c".to_owned(),
-                height: 0,
-                entries: 0,
-                participants: 1,
-                open_operations: 0,
-                soft_entries: 0,
-                linked,
-                forked: None,
-                damaged: None,
-                demonstration: false,
-                stale: false,
-                alongside: None,
-                kept: None,
-            };
+            let page = PageSummary { linked, ..PageSummary::example(name) };
             assert_eq!(hint(&page).as_deref(), expect, "{name}");
         };
         let begin = "no name leads to it yet; to trust it yourself: ";

@@ -16,8 +16,9 @@ use crate::{
         table::{Table, key, number, text},
     },
     control::{
+        history::{Event, SealEvent},
         remarks::{self, count},
-        report::{Event, PageReport, Participant, SealEvent},
+        report::{PageReport, Participant},
         request::{Answer, PageSelector, Request},
     },
     dns::icann,
@@ -180,6 +181,10 @@ impl Show {
         }
         if let Some(beside) = &page.alongside {
             row("other nodes", remarks::beside(page, beside));
+        }
+        for decided in &report.decided {
+            let seal = short(&decided.seal);
+            row("decided", format!("for the seal {seal} at height {}", decided.height));
         }
         for (name, value) in &report.parameters {
             row(name, with_unit(name, *value));

@@ -9,8 +9,8 @@ use crate::{
         whole::{self, Origin, Reopened, WholePage, WholeRefusal},
     },
     demo,
-    governance::{Governance, field::Field, seal::SealRecord},
-    id::{Id, Kind},
+    governance::{Governance, field::Field, forks::Forks},
+    id::Id,
     page::{bundle, genesis::Genesis, name::Name},
     store::{Cursor, StoreError},
 };
@@ -29,7 +29,7 @@ pub enum Reopening {
 /// What a log holds.
 enum Found {
     Page {
-        forks: Vec<SealRecord>,
+        forks: Arc<Forks>,
         reopened: Box<Reopened>,
         stashed: Option<Kept>,
         field: Field,
@@ -84,8 +84,7 @@ impl Node {
         match self.reopen(id, progress) {
             Ok(Found::Page { forks, reopened, stashed, field, origin }) => {
                 let mut state = self.state();
-                let is_forked = !forks.is_empty();
-                if is_forked {
+                if *forks != Forks::default() {
                     state.forks.insert(*id, forks);
                 }
                 state.fields.insert(*id, field);
@@ -93,9 +92,7 @@ impl Node {
                 state.downloads.extend(stashed.map(|stashed| (*id, stashed)));
                 drop(state);
                 self.show_reopened(*reopened);
-                if is_forked {
-                    self.mark(&self.state(), id);
-                }
+                self.mark(&self.state(), id);
             }
             Ok(Found::Download(stashed)) => {
                 self.state().downloads.insert(*id, stashed);
@@ -106,7 +103,7 @@ impl Node {
 
     fn reopen(&self, id: &Id, progress: Progress) -> Result<Found, Reopening> {
         let mut whole = self.read_whole(id)?;
-        let forks = std::mem::take(&mut whole.forks);
+        let forks = Arc::new(std::mem::take(&mut whole.forks));
         let leaves = std::mem::take(&mut whole.download.leaves);
         let reopened = match whole::reopen_taking(&mut whole, progress) {
             Err(WholeRefusal::Unfinished) => {
@@ -119,7 +116,7 @@ impl Node {
             return Err(Reopening::OtherPage(found));
         }
         let stashed = (!leaves.is_empty()).then_some(Kept { genesis: None, leaves });
-        let field = certified(&whole, &reopened.page);
+        let field = whole.certified(&reopened.page);
         Ok(Found::Page { forks, reopened, stashed, field, origin: whole.origin })
     }
 
@@ -181,14 +178,4 @@ impl Node {
         let Some(page) = state.pages.get(id).cloned() else { return Ok(None) };
         Ok(Some((self.read_from(id, from)?.0, page)))
     }
-}
-
-/// What those say of the newest seal who committed to it (T6). What nodes attested is asked for anew.
-fn certified(whole: &WholePage, page: &Governance) -> Field {
-    let mut field = Field::default();
-    let newest = whole.said.iter().rev().find(|(kind, _)| *kind == Kind::Seal);
-    if let Some(record) = newest.and_then(|(_, bytes)| SealRecord::decode(bytes).ok()) {
-        field.sealed(page, &record.seal, &record.certificate);
-    }
-    field
 }

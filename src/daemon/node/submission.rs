@@ -4,7 +4,7 @@ use super::{Node, State, record, sentence};
 use crate::{
     control::request::{Failure, FailureKind},
     daemon::{
-        carry::forked,
+        forks::forked,
         whole::{Note, SUBMITTED},
     },
     governance::{
@@ -82,10 +82,9 @@ fn check_not_overtaken(page: &Governance, statements: &[Statement]) -> Result<()
 
 /// On a forked page nothing further is said (T4): what would be, one of its histories may not know.
 fn check_not_forked(state: &State, id: &Id) -> Result<(), Failure> {
-    match (state.forks.get(id), state.pages.get(id)) {
-        (Some(forks), Some(page)) => Err(Failure::refused(forked(page.page().name(), id, forks))),
-        _ => Ok(()),
-    }
+    let Some(page) = state.pages.get(id) else { return Ok(()) };
+    let words = forked(page.page().name(), id, &state.forks_of(id));
+    words.map_or(Ok(()), |words| Err(Failure::refused(words)))
 }
 
 fn overtaken(message: &str) -> Failure {

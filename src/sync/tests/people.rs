@@ -58,13 +58,14 @@ pub fn demonstration() -> Governance {
 
 /// The presences by which the first house's node seals for everybody.
 pub fn hosting(page: &Governance) -> Vec<Statement> {
-    let node = node_key(0).public().raw();
-    let hosting = |n: u8| {
-        let mut presence = Presence::new(person(n).public().raw(), 1);
-        presence.node = vec![node];
-        Statement::sign(&page.page().id(), Body::Presence(presence), &person(n)).unwrap()
-    };
-    (0..5).map(hosting).collect()
+    (0..5).map(|n| host(page, n, 1)).collect()
+}
+
+/// The presence of somebody for whom the first house's node seals.
+pub fn host(page: &Governance, who: u8, sequence: u64) -> Statement {
+    let mut presence = Presence::new(person(who).public().raw(), sequence);
+    presence.node = vec![node_key(0).public().raw()];
+    Statement::sign(&page.page().id(), Body::Presence(presence), &person(who)).unwrap()
 }
 
 /// A proposal that this owner have this address.

@@ -17,6 +17,7 @@ use crate::{
         attest::Attestation,
         chain::ladder::Ladder,
         field::Field,
+        forks::Forks,
         jump::{Snapshot, Window},
         seal::SealRecord,
         sealing::SealRefusal,
@@ -53,7 +54,7 @@ struct Volume {
     governance: Governance,
     ladder: Ladder,
     field: Field,
-    forks: Vec<SealRecord>,
+    forks: Arc<Forks>,
     /// Everything that was taken in, by its id.
     log: BTreeMap<Id, Vec<u8>>,
     /// The page at each height that it had.
@@ -131,7 +132,7 @@ impl Shelf {
     }
 
     pub fn forks_of(&self, page: &Id) -> usize {
-        self.books.borrow()[page].forks.len()
+        self.books.borrow()[page].forks.evidence().len()
     }
 
     /// Somebody says something here.
@@ -164,7 +165,7 @@ impl Shelf {
         let Some(volume) = books.get_mut(page) else {
             return Verdict::NotNow("not held".to_owned());
         };
-        if !volume.forks.is_empty() {
+        if volume.forks.is_open() {
             return Verdict::NotNow("forked".to_owned());
         }
         if bytes.get(1) == Some(&(Kind::Attestation as u8)) {
@@ -207,7 +208,7 @@ impl Shelf {
         };
         let (id, height) = (record.seal.id(), record.seal.height);
         let ours = volume.past.get(&height).map(|page| page.page().seal());
-        if ours == Some(id) || volume.forks.contains(&record) {
+        if ours == Some(id) || volume.forks.has(&id) {
             return Verdict::Known;
         }
         let Some(below) = volume.past.get(&(height - 1)).filter(|_| ours.is_some()) else {
@@ -218,7 +219,7 @@ impl Shelf {
             return Verdict::Fault(why.to_string());
         }
         volume.log.insert(id, record.encode());
-        volume.forks.push(record);
+        Arc::make_mut(&mut volume.forks).keep(&record);
         Verdict::New
     }
 }

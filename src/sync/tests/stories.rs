@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{people::*, town::*};
 use crate::{
-    governance::{Governance, statement::Statement},
+    governance::{Governance, attest::Attestation, statement::Statement},
     id::Id,
     limits::NETWORK_SILENT,
     sync::{
@@ -478,4 +478,55 @@ fn what_was_not_told_or_not_heard_is_made_good_soon() {
     };
     check(&|town| town.input(0, Input::Untold { peer: node_key(1).public() }));
     check(&|town| town.input(1, Input::Unheard { peer: node_key(0).public() }));
+}
+
+/// A presence whose id is above this one, so that it is asked for after it.
+fn hosting_after(page: &Governance, id: Id) -> Statement {
+    let later = (1..).map(|sequence| host(page, 1, sequence)).find(|said| said.id() > id);
+    later.unwrap()
+}
+
+/// T6, N8 accepts: what a node attests, though it comes before the presence that names the node, as it may where
+/// statements come one by one.
+#[test]
+fn what_waits_for_a_statement_is_looked_for_when_that_is_here() {
+    let page = page(3);
+    let id = page.page().id();
+    let mut town = town(2, 61, &page);
+    let attested = Attestation::sign(&node_key(0), &id, &page.page().head(), BEGIN).id();
+    town.houses[0].shelf.say(&hosting_after(&page, attested));
+    town.input(0, Input::Wake);
+    town.houses[0].shelf.attest(&id, &node_key(0), BEGIN);
+    let wish = Wish { pace: Pace::Live, bytes_max: None, bytes_per_second_max: Some(700) };
+    town.input(1, Input::Wish { page: id, wish });
+    town.join(0, 1);
+    town.until(15_000, |town| is_equal(town, &page));
+    assert_eq!(town.houses[1].came[&attested], 2, "it came before what names its node");
+    nobody_lied(&town);
+}
+
+/// N6 refuses: to ask for all that was put off again each time that somebody brings one thing that is new.
+#[test]
+fn whoever_brings_one_thing_at_a_time_has_the_rest_asked_for_again_now_and_then() {
+    let page = page(3);
+    let id = page.page().id();
+    let mut town = town(2, 62, &page);
+    // What is said of times to come is refused here, and stays there.
+    town.houses[1].clock_off = -7200;
+    town.houses[0].shelf.say(&host(&page, 1, 1));
+    town.input(0, Input::Wake);
+    town.houses[0].shelf.attest(&id, &node_key(0), BEGIN);
+    let attested = Attestation::sign(&node_key(0), &id, &page.page().head(), BEGIN).id();
+    town.join(0, 1);
+    let said = talk(&page, 100);
+    for said in &said {
+        say(&mut town, 0, said);
+        town.run(3000);
+    }
+    // In fifteen minutes: once a minute, and some more in the first.
+    let came = town.houses[1].came[&attested];
+    assert!((4..=28).contains(&came), "{came}");
+    let each = said.iter().map(|said| town.houses[1].came[&said.id()]);
+    assert!(each.max() == Some(1));
+    nobody_lied(&town);
 }

@@ -8,6 +8,7 @@ use crate::{
     config::peers::Lan,
     control::{report::Kept, request::WishChange},
     daemon::{
+        carry::carry,
         eviction::policy::Bounds,
         neighbours::{Neighbours, Options, remembered},
         wishes,
@@ -232,6 +233,34 @@ fn what_is_here_for_a_reason_stays_and_each_page_says_why_it_is_here() {
     tale.node().set_anchor(&ct, None).unwrap();
     assert_eq!(tale.node().kept(&tale.above), Some(Kept::Asked));
     assert_eq!(tale.node().kept(&tale.below[0]), Some(Kept::Used));
+}
+
+/// N2 accepts: a page that a person brings by hand, after questions brought it, be there anything new in it or not.
+#[test]
+fn a_page_that_questions_brought_stays_once_a_person_brings_it_too() {
+    let mut tale = Tale::begin();
+    (0..3).for_each(|n| assert_eq!(tale.asks(n), NOTHING));
+    let expect = [("nothing", 0), ("newer", 2)];
+    for (n, expect) in expect.into_iter().enumerate() {
+        let (page, giver) = (tale.below[n], &tale.street.sides[0].home);
+        if n == 1 {
+            giver.pass(&page, 9, &[1]);
+        }
+        for expect in [expect, ("nothing", 0)] {
+            let whole = giver.node.read_whole(&page).unwrap();
+            let carried = carry(tale.node(), whole, &mut |_, _, _| {}).unwrap();
+            assert_eq!((carried.outcome.as_str(), carried.statements), expect);
+            assert_eq!(carried.page.kept, Some(Kept::Brought));
+        }
+    }
+    for _ in 0..2 {
+        let kept = tale.node().all_kept();
+        let expect = [Kept::Brought, Kept::Brought, Kept::Asked];
+        assert_eq!([0, 1, 2].map(|n| kept[&tale.below[n]]), expect);
+        tale = tale.restart();
+    }
+    assert_eq!(tale.evicts(NONE), [2]);
+    tale.holds(&[0, 1]);
 }
 
 #[test]

@@ -10,16 +10,16 @@ use crate::{
     time::date,
 };
 
-fn home(number: u8, clock: &Arc<AtomicU64>) -> Home {
+pub fn home(number: u8, clock: &Arc<AtomicU64>) -> Home {
     Home::on(FakeDisk::new(), number, clock)
 }
 
-fn clock() -> Arc<AtomicU64> {
+pub fn clock() -> Arc<AtomicU64> {
     Arc::new(AtomicU64::new(BEGIN + 100))
 }
 
 /// A home that seals the page, at this height.
-fn sealer(number: u8, clock: &Arc<AtomicU64>, raw: &RawPage, id: &Id, height: u8) -> Home {
+pub fn sealer(number: u8, clock: &Arc<AtomicU64>, raw: &RawPage, id: &Id, height: u8) -> Home {
     let home = home(number, clock);
     home.hold(raw);
     home.host(id);
@@ -29,7 +29,7 @@ fn sealer(number: u8, clock: &Arc<AtomicU64>, raw: &RawPage, id: &Id, height: u8
 }
 
 /// One seal more, with an address that ends so.
-fn seal(home: &Home, id: &Id, last: u8) {
+pub fn seal(home: &Home, id: &Id, last: u8) {
     home.clock.fetch_add(61, Ordering::Relaxed);
     home.pass(id, last, &[1, 2, 3]);
 }
@@ -120,70 +120,6 @@ fn every_way_to_take_a_seal_climbs_the_ladder() {
     Ledger::adopt(&*behind.node, snapshot).unwrap();
     check_ladder(&behind, &id);
     check_ladder(&behind.again(), &id);
-}
-
-fn is_forked(street: &Street, at: usize, id: &Id) -> bool {
-    let side = &street.sides[at];
-    let told = side.events.contains(&Event::Forked { page: *id });
-    assert_eq!(told, side.home.node.forked_at(id).is_some());
-    told
-}
-
-/// T4 accepts: the other seal, of a peer that holds another history, wherever the two parted.
-/// T4 refuses: to follow either of them further, and to name who holds the other a liar.
-#[test]
-fn a_node_key_that_was_copied_and_seals_twice_is_found_out() {
-    for seals in [1, 3] {
-        let clock = clock();
-        let (id, raw) = found("club.ct");
-        let a = sealer(11, &clock, &raw, &id, 2);
-        let twin = Home::on(a.disk.reboot(KEPT), 11, &clock);
-        let [b, c, behind, new] = [12, 13, 14, 15].map(|number| home(number, &clock));
-        behind.hold(&raw);
-        carry(&behind.node, a.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
-        let mut one = Street::new([a, b]);
-        let mut two = Street::new([twin, c]);
-        for (street, last) in [(&mut one, 100), (&mut two, 200)] {
-            street.join(0, 1);
-            street.want(1, id, "club.ct");
-            street.run(60);
-            assert_eq!(street.height(1, &id), Some(2));
-            (0..seals).for_each(|n| seal(&street.sides[0].home, &id, last + n));
-            street.run(60);
-            assert_eq!(street.height(1, &id), Some(2 + u64::from(seals)));
-        }
-        let [a, b] = one.sides.try_into().ok().unwrap();
-        let c = two.sides.pop().unwrap();
-        let heads = [&b.home, &c.home].map(|home| home.page(&id).page().head());
-        assert_ne!(heads[0].seal, heads[1].seal);
-        // Two that are each on one side, who sealed it, one that is behind both, and one that is new.
-        let mut street = Street::new([b.home, c.home, a.home, behind, new]);
-        street.join(0, 2);
-        street.join(3, 0);
-        street.join(3, 1);
-        street.join(4, 0);
-        street.join(4, 1);
-        street.want(4, id, "club.ct");
-        street.join(0, 1);
-        street.run(600);
-        for n in 0..4 {
-            assert!(is_forked(&street, n, &id), "{seals}: {n}");
-            assert_eq!(street.sides[n].home.node.forked_at(&id), Some(3), "{seals}: {n}");
-        }
-        for (n, head) in heads.iter().enumerate() {
-            assert_eq!(street.sides[n].home.page(&id).page().head(), *head);
-            assert_eq!(street.sides[n].home.again().node.forked_at(&id), Some(3));
-        }
-        // Whoever took it over where the two had parted cannot judge the other, and says so.
-        assert!(heads.contains(&street.sides[4].home.page(&id).page().head()));
-        let is_told = |event: &Event| matches!(event, Event::Stuck { why, .. } if why.contains("another history"));
-        assert!(street.sides[4].events.iter().any(is_told), "{:?}", street.sides[4].events);
-        // Nothing is sealed further.
-        clock.fetch_add(3600, Ordering::Relaxed);
-        street.sides[2].home.node.seal_due();
-        assert_eq!(street.height(2, &id), Some(2 + u64::from(seals)));
-        street.nobody_lied();
-    }
 }
 
 /// T4 refuses: a seal at a height that was jumped over, which nobody here can judge.

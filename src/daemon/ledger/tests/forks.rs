@@ -1,0 +1,265 @@
+//! Pages that two copies of one node's key sealed apart: found out, stopped, and decided by a person.
+
+use super::{
+    steps::{clock, home, seal, sealer},
+    street::Street,
+    *,
+};
+use crate::{
+    control::{report::Chosen, request::Failure},
+    daemon::{carry::carry, choosing::choose, status, verify::verify},
+    sync::Event,
+};
+
+fn is_forked(street: &Street, at: usize, id: &Id) -> bool {
+    let side = &street.sides[at];
+    let told = side.events.contains(&Event::Forked { page: *id });
+    assert_eq!(told, side.home.node.forked_at(id).is_some());
+    told
+}
+
+/// T4 accepts: the other seal, of a peer that holds another history, wherever the two parted.
+/// T4 refuses: to follow either of them further, and to name who holds the other a liar.
+#[test]
+fn a_node_key_that_was_copied_and_seals_twice_is_found_out() {
+    for seals in [1, 3] {
+        let clock = clock();
+        let (id, raw) = found("club.ct");
+        let a = sealer(11, &clock, &raw, &id, 2);
+        let twin = Home::on(a.disk.reboot(KEPT), 11, &clock);
+        let [b, c, behind, new] = [12, 13, 14, 15].map(|number| home(number, &clock));
+        behind.hold(&raw);
+        carry(&behind.node, a.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
+        let mut one = Street::new([a, b]);
+        let mut two = Street::new([twin, c]);
+        for (street, last) in [(&mut one, 100), (&mut two, 200)] {
+            street.join(0, 1);
+            street.want(1, id, "club.ct");
+            street.run(60);
+            assert_eq!(street.height(1, &id), Some(2));
+            (0..seals).for_each(|n| seal(&street.sides[0].home, &id, last + n));
+            street.run(60);
+            assert_eq!(street.height(1, &id), Some(2 + u64::from(seals)));
+        }
+        let [a, b] = one.sides.try_into().ok().unwrap();
+        let c = two.sides.pop().unwrap();
+        let heads = [&b.home, &c.home].map(|home| home.page(&id).page().head());
+        assert_ne!(heads[0].seal, heads[1].seal);
+        // Two that are each on one side, who sealed it, one that is behind both, and one that is new.
+        let mut street = Street::new([b.home, c.home, a.home, behind, new]);
+        street.join(0, 2);
+        street.join(3, 0);
+        street.join(3, 1);
+        street.join(4, 0);
+        street.join(4, 1);
+        street.want(4, id, "club.ct");
+        street.join(0, 1);
+        street.run(600);
+        for n in 0..4 {
+            assert!(is_forked(&street, n, &id), "{seals}: {n}");
+            assert_eq!(street.sides[n].home.node.forked_at(&id), Some(3), "{seals}: {n}");
+        }
+        for (n, head) in heads.iter().enumerate() {
+            assert_eq!(street.sides[n].home.page(&id).page().head(), *head);
+            assert_eq!(street.sides[n].home.again().node.forked_at(&id), Some(3));
+        }
+        // Whoever took it over where the two had parted cannot judge the other, and says so.
+        assert!(heads.contains(&street.sides[4].home.page(&id).page().head()));
+        let is_told = |event: &Event| matches!(event, Event::Stuck { why, .. } if why.contains("another history"));
+        assert!(street.sides[4].events.iter().any(is_told), "{:?}", street.sides[4].events);
+        // Nothing is sealed further.
+        clock.fetch_add(3600, Ordering::Relaxed);
+        street.sides[2].home.node.seal_due();
+        assert_eq!(street.height(2, &id), Some(2 + u64::from(seals)));
+        street.nobody_lied();
+    }
+}
+
+/// Six on a street, each with the evidence: 0, 2 and 4 hold the seals of one copy of a key, 1 and 5 those of the
+/// other, 3 those of either; 2 has the key. The two parted above height 2, and sealed this often.
+fn parted(seals: u8) -> (Street, Id, [Id; 2], Arc<AtomicU64>) {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &clock, &raw, &id, 2);
+    let twin = Home::on(a.disk.reboot(KEPT), 11, &clock);
+    let others: Vec<Home> = (12..17).map(|number| home(number, &clock)).collect();
+    for other in &others {
+        other.hold(&raw);
+        carry(&other.node, a.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
+    }
+    let [b, c, behind, e, f] = others.try_into().ok().unwrap();
+    let mut firsts = Vec::new();
+    for (sealer, followers, last) in [(&a, [&b, &e], 100), (&twin, [&c, &f], 200)] {
+        (0..seals).for_each(|n| seal(sealer, &id, last + n));
+        for follower in followers {
+            carry(&follower.node, sealer.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
+        }
+        let seals = seals_of(sealer, &id);
+        firsts.push(seals[2].seal.id());
+    }
+    let mut street = Street::new([b, c, a, behind, e, f]);
+    for (one, other) in [(0, 2), (0, 1), (0, 3), (1, 3), (0, 4), (1, 5), (4, 5)] {
+        street.join(one, other);
+    }
+    street.run(600);
+    (0..6).for_each(|n| assert!(is_forked(&street, n, &id), "{n}"));
+    (street, id, firsts.try_into().unwrap(), clock)
+}
+
+fn seals_of(home: &Home, id: &Id) -> Vec<SealRecord> {
+    let whole = home.node.read_whole(id).unwrap();
+    let seals = whole.said.iter().filter(|(kind, _)| *kind == Kind::Seal);
+    seals.map(|(_, bytes)| SealRecord::decode(bytes).unwrap()).collect()
+}
+
+fn decide(home: &Home, page: &Id, seal: &Id) -> Result<Chosen, Failure> {
+    choose(&home.node, &page.to_string(), &seal.to_string()[..12])
+}
+
+fn head(street: &Street, at: usize, id: &Id) -> Id {
+    street.sides[at].home.page(id).page().seal()
+}
+
+/// T4 accepts: what a person decided, for the seal held and for the other one, though others keep spreading
+/// the evidence; it is still there after a start, and the page goes on.
+/// T4 refuses: to stop a page again with what was decided, and to follow what was decided against.
+#[test]
+fn a_decision_holds_while_others_keep_the_evidence() {
+    for seals in [1, 3] {
+        let (mut street, id, [ours, _], clock) = parted(seals);
+        let height = 2 + u64::from(seals);
+        for n in 0..4 {
+            let on_ours = seals_of(&street.sides[n].home, &id)[2].seal.id() == ours;
+            let chosen = decide(&street.sides[n].home, &id, &ours).unwrap();
+            assert_eq!((chosen.gone > 0, chosen.page.forked), (!on_ours, None), "{n}");
+            assert_eq!(chosen.at.seal, ours.to_string());
+        }
+        street.run(600);
+        // The one that sealed them goes on.
+        seal(&street.sides[2].home, &id, 50);
+        street.run(600);
+        for n in 0..4 {
+            let side = &street.sides[n].home;
+            for side in [side, &side.again()] {
+                assert_eq!(side.page(&id).page().height(), height + 1, "{seals}: {n}");
+                assert_eq!(side.node.forked_at(&id), None, "{seals}: {n}");
+                assert_eq!(head(&street, n, &id), head(&street, 2, &id));
+                let verified = verify(&side.node, &side.page(&id), true, &mut |_, _, _| {});
+                assert_eq!(verified.unwrap().height, height + 1);
+                let report = status::page(&side.node, &side.page(&id));
+                assert_eq!(report.decided.len(), 1, "{:?}", report.decided);
+            }
+        }
+        street.check_equal(0, 1, &id);
+        // Who has not decided is stopped as before, and keeps on showing it.
+        for n in [4, 5] {
+            assert_eq!(street.height(n, &id), Some(height));
+            assert_eq!(street.sides[n].home.node.forked_at(&id), Some(3));
+        }
+        // Later as well, and with what only now meets the others.
+        street.part(1, 5);
+        street.join(1, 4);
+        street.join(2, 5);
+        clock.fetch_add(7200, Ordering::Relaxed);
+        street.run(7200);
+        assert!((0..4).all(|n| street.sides[n].home.node.forked_at(&id).is_none()));
+        street.nobody_lied();
+    }
+}
+
+/// T4 accepts: another decision instead of the first, which brings back what went with that.
+#[test]
+fn a_decision_can_be_taken_back_by_another() {
+    let (mut street, id, [ours, theirs], _) = parted(3);
+    let before = head(&street, 1, &id);
+    decide(&street.sides[1].home, &id, &ours).unwrap();
+    street.run(60);
+    assert_eq!(head(&street, 1, &id), head(&street, 4, &id), "those of who has not decided, too");
+    let chosen = decide(&street.sides[1].home, &id, &theirs).unwrap();
+    assert_eq!(chosen.gone, 3);
+    street.run(60);
+    assert_eq!(head(&street, 1, &id), before);
+    assert_eq!(street.sides[1].home.again().page(&id).page().seal(), before);
+    street.nobody_lied();
+}
+
+/// T4, S5: who waits for the seal that a person decided for seals none in its place, and jumps over none.
+#[test]
+fn who_waits_for_the_seal_that_was_chosen_makes_none_and_takes_no_other() {
+    let (street, id, [ours, theirs], clock) = parted(3);
+    // What was fetched only by its seal, and is alone.
+    let home = &street.sides[2].home;
+    let chosen = decide(home, &id, &theirs).unwrap();
+    assert_eq!((chosen.page.height, chosen.gone), (2, 3));
+    clock.fetch_add(7200, Ordering::Relaxed);
+    home.node.seal_due();
+    let home = home.again();
+    home.node.seal_due();
+    assert_eq!(home.page(&id).page().height(), 2);
+    let waits = status::status(&home.node).unsealed;
+    assert!(waits.iter().any(|line| line.contains("waits for the seal")), "{waits:?}");
+    // The bundle of the history that was not chosen, by hand, and a jump over the height.
+    let other = &street.sides[4].home;
+    let whole = || other.node.read_whole(&id).unwrap();
+    let failure = carry(&home.node, whole(), &mut |_, _, _| {}).unwrap_err();
+    assert!(failure.message.contains("this node was told that"), "{failure}");
+    let snapshot = |from: &Home| {
+        let page = from.page(&id);
+        Snapshot {
+            genesis: page.page().genesis().encode(),
+            proofs: from.node.ladder(&id).unwrap().above(0),
+            state: page.page().state().clone(),
+            window: from.node.window(&id).unwrap(),
+        }
+    };
+    let refused = Ledger::adopt(&*home.node, snapshot(other)).unwrap_err();
+    assert!(matches!(&refused, Refused::NotNow(why) if why.contains("decided")), "{refused:?}");
+    assert_eq!(home.page(&id).page().height(), 2);
+    // That of the other comes both ways.
+    let again = home.again();
+    let right = &street.sides[5].home;
+    Ledger::adopt(&*again.node, snapshot(right)).unwrap();
+    carry(&home.node, right.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
+    for home in [home, again] {
+        assert_eq!(home.page(&id).page().seal(), right.page(&id).page().seal());
+    }
+    assert_ne!(ours, theirs);
+}
+
+/// Nothing that counts below is lost with the seals that go.
+#[test]
+fn what_was_said_since_stays_open_where_the_seals_go() {
+    let (street, id, [_, theirs], _) = parted(1);
+    let home = &street.sides[0].home;
+    let sealed = seals_of(home, &id)[2].contents.operations.clone();
+    assert_eq!(sealed.len(), 1);
+    assert!(home.page(&id).proposal(&sealed[0]).is_none());
+    decide(home, &id, &theirs).unwrap();
+    for home in [home, &home.again()] {
+        assert!(home.page(&id).proposal(&sealed[0]).is_some(), "it was approved below as well");
+        verify(&home.node, &home.page(&id), true, &mut |_, _, _| {}).unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_be_chosen_is_said_in_a_sentence() {
+    let (street, id, [ours, theirs], clock) = parted(1);
+    let home = &street.sides[0].home;
+    let check = |digits: &str, expect: &str| {
+        let failure = choose(&home.node, &id.to_string(), digits).unwrap_err();
+        assert!(failure.message.contains(expect), "{digits}: {failure}");
+    };
+    check("000000", "one of these");
+    check("000000", &theirs.short().to_string());
+    check("", "several seals");
+    let (other, raw) = found("other.ct");
+    let fresh = self::home(40, &clock);
+    fresh.hold(&raw);
+    let failure = decide(&fresh, &other, &ours).unwrap_err();
+    assert!(failure.message.contains("is not forked"), "{failure}");
+    // Said twice it is written once.
+    decide(home, &id, &ours).unwrap();
+    let bytes = home.node.store.bytes(&id);
+    decide(home, &id, &ours).unwrap();
+    assert_eq!(home.node.store.bytes(&id), bytes);
+}
