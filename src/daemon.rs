@@ -127,7 +127,7 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
     })?;
     let mut sought = Sought::of(node, &mut doors, options);
     let may_fetch = sought.is_some();
-    if sought.as_ref().is_some_and(|sought| sought.knows_others()) {
+    if sought.as_ref().is_some_and(Sought::knows_others) {
         node.hear_first();
     }
     let others = Arc::new(Others::default());
