@@ -25,11 +25,13 @@ use crate::{
 
 mod code;
 mod pages;
+mod verified;
 
 pub use code::{Code, CodeRefusal, Short};
 pub use pages::{
     beacons_among, beacons_at, beacons_of, beacons_of_link, beacons_of_node, texts_of_record,
 };
+pub use verified::Verified;
 
 /// A well-formed, truly signed beacon: its node says that it can be reached at these addresses.
 /// Cloning one costs nothing.

@@ -25,6 +25,7 @@ use crate::{
     },
     dns::{Cookies, Encrypted, Listeners, Places, Service, Upstream},
     limits::DNS_CERTIFICATE_LOOK,
+    sync::Book,
 };
 
 pub mod adopt;
@@ -124,9 +125,9 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         let path = crate::control::socket_path(node.data_dir());
         format!("making the control socket {}", path.display())
     })?;
-    let mut sought = Sought::of(&mut doors, options);
+    let mut sought = Sought::of(node, &mut doors, options);
     let may_fetch = sought.is_some();
-    if sought.as_ref().is_some_and(|sought| sought.knows_others(node)) {
+    if sought.as_ref().is_some_and(Sought::knows_others) {
         node.hear_first();
     }
     let others = Arc::new(Others::default());
@@ -261,12 +262,14 @@ async fn keep_certificate(in_force: Arc<InForce>) {
 /// How other nodes are sought, and at which doors.
 struct Sought {
     sockets: Vec<UdpSocket>,
+    /// Those that this node knew before.
+    known: Book,
     options: neighbours::Options,
 }
 
 impl Sought {
     /// None, if there is no door for them.
-    fn of(doors: &mut Doors, options: &ServeOptions) -> Option<Sought> {
+    fn of(node: &Node, doors: &mut Doors, options: &ServeOptions) -> Option<Sought> {
         let sockets = std::mem::take(&mut doors.peers);
         if sockets.is_empty() {
             return None;
@@ -281,19 +284,20 @@ impl Sought {
                 .then(crate::network::mapping::Routers::default),
             asked_max: eviction::USUAL_BOUNDS,
         };
-        Some(Sought { sockets, options })
+        Some(Sought { sockets, known: neighbours::remembered(node), options })
     }
 
     /// Whether there are others to hear first (S5).
-    fn knows_others(&self, node: &Node) -> bool {
-        !self.options.contacts.is_empty() || neighbours::are_remembered(node)
+    fn knows_others(&self) -> bool {
+        !self.options.contacts.is_empty() || !self.known.is_empty()
     }
 }
 
 /// Looks for other nodes, if they are sought; says why not, if that fails.
 fn look_for_others(node: &Arc<Node>, sought: Option<Sought>, others: &Others) -> Option<String> {
-    let started =
-        sought.map(|sought| Neighbours::start(node, sought.sockets, sought.options)).transpose();
+    let start =
+        |Sought { sockets, known, options }| Neighbours::start(node, sockets, known, options);
+    let started = sought.map(start).transpose();
     let (found, fault) = match started {
         Ok(found) => (found, None),
         Err(error) => (None, Some(anyhow::Error::from(error))),

@@ -41,6 +41,7 @@ pub mod presence;
 mod roster;
 pub mod seal;
 pub mod sealing;
+pub mod seating;
 mod slots;
 mod soft;
 pub mod solo;
@@ -55,6 +56,7 @@ use evidence::Apart;
 use flow::{Flow, Lending};
 use operation::Register;
 use past::{Outcome, Past};
+use seating::Seating;
 use statement::Statement;
 
 /// Why a statement is not admitted to a page.
@@ -155,6 +157,8 @@ pub struct Governance {
     sealed_presences: OrdMap<PublicKey, Statement>,
     /// Presences newer than the sealed ones.
     presences: OrdMap<PublicKey, Statement>,
+    /// Which nodes speak for whose power, by both.
+    seating: Seating,
     /// Who is away until when, in seal time.
     ends: OrdSet<(u64, PublicKey)>,
     lending: Lending,

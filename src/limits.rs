@@ -112,9 +112,6 @@ pub const ATTESTATION_AHEAD_MAX: Duration = Duration::from_secs(3600);
 /// How often a node looks whether pages are still fresh, and whether it should attest (choice: what is
 /// measured in hours is told a minute late at most).
 pub const FRESHNESS_LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// Participants up to which a page is looked at with every change, and not a second later (choice: a
-/// millisecond's work).
-pub const FRESHNESS_EAGER_SEATS_MAX: usize = 1000;
 /// Candidates, and voices for each, that `djdns field` tells of (choice: a page of a hundred thousand
 /// seats is sealed by a few dozen nodes).
 pub const FIELD_ROWS_MAX: usize = 1000;
@@ -165,6 +162,9 @@ pub const BEACON_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 pub const BEACONS_OF_PAGE_MAX: usize = 256;
 /// Texts of one page that are read as beacons (choice: each costs a signature, 50 ms in all).
 pub const BEACON_TEXTS_READ_MAX: usize = 1024;
+/// Texts of which it is remembered which beacons they are (choice: of four pages with as many as are read;
+/// 2 MB).
+pub const BEACON_TEXTS_KEPT_MAX: usize = 4 * BEACON_TEXTS_READ_MAX;
 /// Entries of one page that are looked through for beacons (choice: 10 ms).
 pub const BEACON_ENTRIES_READ_MAX: usize = 10_000;
 

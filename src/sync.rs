@@ -47,7 +47,7 @@ mod session;
 mod snapshot;
 mod sought;
 
-pub use compare::open_set;
+pub use compare::{open_set, open_set_with};
 pub use machine::Sync;
 pub use serve::{Handed, answer};
 
@@ -288,14 +288,12 @@ pub struct Postponed {
 }
 
 /// How far a page is, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The height that is held; none: the page is not held.
     pub height: Option<u64>,
-    /// The highest that a peer says it has.
-    pub best_height: Option<u64>,
     /// Connected peers that have it.
-    pub peers: usize,
+    pub peers: Vec<Beside>,
     pub is_in_step: bool,
     /// Whether its state is being fetched.
     pub is_snapshot: bool,
@@ -306,6 +304,17 @@ pub struct Progress {
     pub lacking: usize,
     /// The seal that keeps it from being in step, for it is not due.
     pub postponed: Option<Postponed>,
+}
+
+/// How a peer stands on a page, by what it said last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    pub key: PublicKey,
+    pub height: u64,
+    /// Whether it has nothing that is to be fetched.
+    pub is_matched: bool,
+    /// Whether it has left what it was asked unanswered for long.
+    pub is_silent: bool,
 }
 
 /// What became of one statement.
@@ -340,6 +349,9 @@ pub trait Ledger {
 
     /// One of those.
     fn held(&self, page: &Id) -> Option<Held>;
+
+    /// The beacons that one of those holds (D6).
+    fn beacons(&self, page: &Id) -> Vec<Beacon>;
 
     /// A statement or a seal's record by its id, open or in the log.
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>>;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Beacon, Code, Short};
+use super::{Beacon, Short, Verified};
 use crate::{
     governance::{Governance, statement::Statement},
     key::PublicKey,
@@ -22,7 +22,7 @@ use crate::{
 /// most [`BEACONS_OF_PAGE_MAX`]: first those of presences, then those of the page's own name, then
 /// those of other entries and of links. Expired ones are among them: a node may still be there. Of a
 /// page with more than [`BEACON_ENTRIES_READ_MAX`] entries only so many are looked through.
-pub fn beacons_of(page: &Governance) -> Vec<Beacon> {
+pub fn beacons_of(page: &Governance, verified: &mut Verified) -> Vec<Beacon> {
     let presences = page.presences().filter_map(Statement::as_presence);
     let of_presences = presences.flat_map(|presence| presence.beacons.clone());
     let of_apex = texts_at(&page.ratified(&Owner::default()).0);
@@ -30,28 +30,31 @@ pub fn beacons_of(page: &Governance) -> Vec<Beacon> {
     let sealed = page.page().entries().map(|entry| entry.sets);
     let of_entries =
         soft.chain(sealed).take(BEACON_ENTRIES_READ_MAX).flat_map(|sets| texts_at(&sets));
-    beacons_among(of_presences.chain(of_apex).chain(of_entries))
+    beacons_among(of_presences.chain(of_apex).chain(of_entries), verified)
 }
 
 /// The beacons at one name of a page, as ratified: how a node is reached by name.
-pub fn beacons_at(page: &Governance, owner: &Owner) -> Vec<Beacon> {
-    beacons_among(texts_at(&page.ratified(owner).0))
+pub fn beacons_at(page: &Governance, owner: &Owner, verified: &mut Verified) -> Vec<Beacon> {
+    beacons_among(texts_at(&page.ratified(owner).0), verified)
 }
 
 /// The beacons of a link, which name hosts of the page that it leads to.
-pub fn beacons_of_link(link: &PageLink) -> Vec<Beacon> {
-    beacons_among(link.beacons.iter().cloned())
+pub fn beacons_of_link(link: &PageLink, verified: &mut Verified) -> Vec<Beacon> {
+    beacons_among(link.beacons.iter().cloned(), verified)
 }
 
 /// The long beacons among these texts, of each node the one that holds longest, in the order in
 /// which their nodes first appear. Of what looks like one [`BEACON_TEXTS_READ_MAX`] are read: each
-/// costs a signature.
-pub fn beacons_among(texts: impl IntoIterator<Item = String>) -> Vec<Beacon> {
+/// costs a signature, the first time.
+pub fn beacons_among(
+    texts: impl IntoIterator<Item = String>,
+    verified: &mut Verified,
+) -> Vec<Beacon> {
     let long = texts.into_iter().filter(|text| text.contains('/'));
     let mut found: Vec<Beacon> = Vec::new();
     let mut places: BTreeMap<PublicKey, usize> = BTreeMap::new();
     for text in long.take(BEACON_TEXTS_READ_MAX) {
-        let Ok(Code::Long(beacon)) = text.parse() else { continue };
+        let Some(beacon) = verified.read(&text) else { continue };
         match places.get(&beacon.key()) {
             Some(&at) if beacon.expires() > found[at].expires() => found[at] = beacon,
             None if found.len() < BEACONS_OF_PAGE_MAX => {
@@ -66,7 +69,11 @@ pub fn beacons_among(texts: impl IntoIterator<Item = String>) -> Vec<Beacon> {
 
 /// The beacons of one node in the records of a page, with the names at which they stand: of each name
 /// the one that holds longest. Entries are looked through as by [`beacons_of`].
-pub fn beacons_of_node(page: &Governance, key: &PublicKey) -> BTreeMap<Owner, Beacon> {
+pub fn beacons_of_node(
+    page: &Governance,
+    key: &PublicKey,
+    verified: &mut Verified,
+) -> BTreeMap<Owner, Beacon> {
     let mut found: BTreeMap<Owner, Beacon> = BTreeMap::new();
     let soft = page.soft_owners().cloned();
     let sealed = page.page().entries().map(|entry| entry.owner);
@@ -78,7 +85,7 @@ pub fn beacons_of_node(page: &Governance, key: &PublicKey) -> BTreeMap<Owner, Be
             if !short.is_some_and(|short| short.matches(key)) {
                 continue;
             }
-            let Ok(Code::Long(beacon)) = text.parse() else { continue };
+            let Some(beacon) = verified.read(&text) else { continue };
             let older = found.get(&owner).is_none_or(|one| one.expires() < beacon.expires());
             if beacon.key() == *key && older {
                 found.insert(owner.clone(), beacon);

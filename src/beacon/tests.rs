@@ -276,24 +276,29 @@ fn a_page_holds_beacons_in_presences_records_and_links() {
     let mut page = page(records, vec![code(3, EXPIRES)]);
     let keys = |beacons: &[Beacon]| -> Vec<PublicKey> { beacons.iter().map(Beacon::key).collect() };
     let [two, three, five] = [2, 3, 5].map(|n| key(n).public());
-    let found = beacons_of(&page);
+    let verified = &mut Verified::default();
+    let found = beacons_of(&page, verified);
     assert_eq!(keys(&found), [two, three]);
     assert_eq!(found[0].expires(), EXPIRES + 1);
     let said = Presence { beacons: vec![code(5, 9)], ..Presence::new(key(1).public().raw(), 1) };
     let said = Statement::sign(&page.page().id(), Body::Presence(said), &key(1)).unwrap();
     page.admit(&said).unwrap();
-    assert_eq!(keys(&beacons_of(&page)), [five, two, three]);
-    assert_eq!(beacons_at(&page, &owner("@")), [beacon(2, EXPIRES)]);
-    assert_eq!(beacons_at(&page, &owner("nobody")), []);
+    assert_eq!(keys(&beacons_of(&page, verified)), [five, two, three]);
+    assert_eq!(beacons_at(&page, &owner("@"), verified), [beacon(2, EXPIRES)]);
+    assert_eq!(beacons_at(&page, &owner("nobody"), verified), []);
     let link = page.ratified(&owner("sub")).0.page_link().unwrap();
-    assert_eq!(keys(&beacons_of_link(&link)), [three]);
+    assert_eq!(keys(&beacons_of_link(&link, verified)), [three]);
+    let read = verified.read_count();
+    assert_eq!(keys(&beacons_of(&page, verified)), [five, two, three]);
+    assert_eq!(verified.read_count(), read, "each text is read once");
 }
 
 #[test]
 fn so_many_texts_of_a_page_are_read_and_no_more() {
     let texts = |before: usize| {
         let rubbish = std::iter::repeat_n("DMCT:/".to_owned(), before);
-        beacons_among(rubbish.chain([beacon(1, EXPIRES).to_string()])).len()
+        let texts = rubbish.chain([beacon(1, EXPIRES).to_string()]);
+        beacons_among(texts, &mut Verified::default()).len()
     };
     assert_eq!(texts(BEACON_TEXTS_READ_MAX - 1), 1);
     assert_eq!(texts(BEACON_TEXTS_READ_MAX), 0);

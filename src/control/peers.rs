@@ -108,9 +108,11 @@ pub struct Neighbourhood {
 pub struct Alongside {
     /// Connected nodes that follow it.
     pub peers: usize,
-    /// Whether it stands where all of them do.
+    /// Those of them that have not answered for long; nobody knows where they stand by now.
+    pub silent: usize,
+    /// Whether it stands where all others of them do.
     pub in_step: bool,
-    /// The highest seal that one of them says it has.
+    /// The highest seal that one of the others says it has.
     pub best_height: Option<u64>,
     /// Statements that are known of and not here yet.
     pub lacking: usize,

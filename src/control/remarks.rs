@@ -13,18 +13,34 @@ pub fn count(n: usize, one: &str) -> String {
 
 /// How a page stands beside those of other nodes.
 pub fn beside(page: &PageSummary, beside: &Alongside) -> String {
-    let nodes = count(beside.peers, "node");
     if let Some(seal) = &beside.postponed {
         let behind = if seal.here { "" } else { "behind: " };
         return format!("{behind}{}", seal.words());
     }
+    let nodes = answering(beside);
     match (beside.fetched_thousandths, beside.best_height) {
         (Some(thousandths), _) => format!("being fetched, {} %", thousandths / 10),
         _ if beside.peers == 0 => "followed by no other node that is connected".to_owned(),
+        _ if beside.peers == 1 && beside.silent == 1 => {
+            "the one node that follows it does not answer".to_owned()
+        }
+        _ if beside.peers == beside.silent => {
+            format!("none of the {} that follow it answers", count(beside.peers, "node"))
+        }
         _ if beside.in_step => format!("in step with {nodes}"),
         (None, Some(best)) if best > page.height => format!("behind: a node has height {best}"),
         _ if beside.lacking > 0 => format!("{} to be fetched", count(beside.lacking, "statement")),
         _ => format!("not in step yet with {nodes}"),
+    }
+}
+
+/// The nodes that answer, and how many more do not.
+fn answering(beside: &Alongside) -> String {
+    let nodes = count(beside.peers.saturating_sub(beside.silent), "node");
+    match beside.silent {
+        0 => nodes,
+        1 => format!("{nodes}; 1 more does not answer"),
+        silent => format!("{nodes}; {silent} more do not answer"),
     }
 }
 
@@ -65,4 +81,47 @@ pub fn of(page: &PageSummary) -> String {
     let behind = page.alongside.as_ref().filter(|beside| beside.peers > 0 && !beside.in_step);
     let behind = behind.map(|others| beside(page, others));
     forked.into_iter().chain(words).chain(behind).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_in_step_with_those_that_answer() {
+        let check = |peers, silent, in_step, best_height, expect: &str| {
+            let others = Alongside { peers, silent, in_step, best_height, ..Alongside::default() };
+            let page = PageSummary { height: 7, alongside: Some(others.clone()), ..page() };
+            assert_eq!(beside(&page, &others), expect);
+            let remark = if peers == 0 || in_step { "" } else { expect };
+            assert_eq!(of(&page), remark);
+        };
+        check(0, 0, false, None, "followed by no other node that is connected");
+        check(2, 0, true, Some(7), "in step with 2 nodes");
+        check(2, 1, true, Some(7), "in step with 1 node; 1 more does not answer");
+        check(5, 2, true, Some(7), "in step with 3 nodes; 2 more do not answer");
+        check(2, 0, false, Some(8), "behind: a node has height 8");
+        check(2, 1, false, Some(7), "not in step yet with 1 node; 1 more does not answer");
+        check(1, 1, false, None, "the one node that follows it does not answer");
+        check(2, 2, false, None, "none of the 2 nodes that follow it answers");
+    }
+
+    fn page() -> PageSummary {
+        PageSummary {
+            name: "ct.".to_owned(),
+            page_id: String::new(),
+            height: 0,
+            entries: 0,
+            participants: 1,
+            open_operations: 0,
+            soft_entries: 0,
+            linked: true,
+            forked: None,
+            damaged: None,
+            demonstration: false,
+            stale: false,
+            alongside: None,
+            kept: None,
+        }
+    }
 }

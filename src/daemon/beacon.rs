@@ -43,8 +43,8 @@ pub fn report(node: &Node, port: u16, letters: usize) -> Result<BeaconReport, Fa
 pub fn named(node: &Node, name: &Name) -> Vec<Beacon> {
     let view = node.view().load_full();
     match resolve::locate(node, &view, name) {
-        Some((page, owner)) if owner.wire().is_empty() => beacons_of(&page),
-        Some((page, owner)) => beacons_at(&page, &owner),
+        Some((page, owner)) if owner.wire().is_empty() => beacons_of(&page, &mut node.verified()),
+        Some((page, owner)) => beacons_at(&page, &owner, &mut node.verified()),
         None => Vec::new(),
     }
 }
@@ -55,7 +55,8 @@ pub fn reminders(node: &Node) -> Vec<String> {
     let (Some(key), now) = (node.nameable_key(), node.now()) else { return Vec::new() };
     let mut sentences = Vec::new();
     for page in node.pages() {
-        for (owner, beacon) in beacons_of_node(&page, &key) {
+        let beacons = beacons_of_node(&page, &key, &mut node.verified());
+        for (owner, beacon) in beacons {
             if beacon.expires().saturating_sub(now) > BEACON_REMINDED.as_secs() {
                 continue;
             }

@@ -340,7 +340,7 @@ impl Node {
         state.held.remove(id);
         state.fields.remove(id);
         state.open.remove(id);
-        state.unlooked.remove(id);
+        state.counts.remove(id);
         state.ties.forget(id);
         if state.is_shown {
             self.view.store(Arc::new(self.view.load().without_page(id)));

@@ -13,7 +13,7 @@ use crate::{
         field::{Field, Picture},
     },
     id::Id,
-    limits::{FRESHNESS_EAGER_SEATS_MAX, FRESHNESS_LOOK_INTERVAL},
+    limits::FRESHNESS_LOOK_INTERVAL,
 };
 
 impl Node {
@@ -27,18 +27,15 @@ impl Node {
         self.field(&page.page().id()).picture(page, self.now())
     }
 
-    /// Once a minute, and where a page changed, each second: attests what is due, lets go of what is
-    /// over, and serves each page as fresh or stale.
+    /// Once a minute: attests what is due, lets go of what is over, and serves each page as fresh or
+    /// stale.
     pub(super) fn keep_all_fresh(&self, state: &mut State, now: u64) {
         let interval = FRESHNESS_LOOK_INTERVAL.as_secs();
-        let is_time = state.looked.saturating_add(interval) <= now || now < state.looked;
-        let pages: Vec<Id> = if is_time {
-            state.looked = now;
-            state.pages.keys().copied().collect()
-        } else {
-            state.unlooked.iter().copied().collect()
-        };
-        for id in pages {
+        if state.looked.saturating_add(interval) > now && now >= state.looked {
+            return;
+        }
+        state.looked = now;
+        for id in state.pages.keys().copied().collect::<Vec<Id>>() {
             let field = state.fields.get_mut(&id);
             if field.is_some_and(|field| field.expire(now)) {
                 self.field_changed(state, &id, now);
@@ -47,20 +44,8 @@ impl Node {
         }
     }
 
-    /// [`Node::keep_fresh`] for a page that has changed: of one with many seats a second later, since
-    /// all of them are looked at.
-    pub(super) fn keep_fresh_soon(&self, state: &mut State, id: &Id) {
-        let page = state.pages.get(id);
-        if page.is_some_and(|page| page.page().roster().len() > FRESHNESS_EAGER_SEATS_MAX) {
-            state.unlooked.insert(*id);
-        } else {
-            self.keep_fresh(state, id, self.now());
-        }
-    }
-
     /// Attests the newest seal of a page if that is due, and serves the page as what it is.
     pub(super) fn keep_fresh(&self, state: &mut State, id: &Id, now: u64) {
-        state.unlooked.remove(id);
         match self.attest(state, id, now) {
             true => self.field_changed(state, id, now),
             false => self.refresh(state, id, now),
@@ -96,11 +81,13 @@ impl Node {
     }
 
     /// Serves a page as fresh or stale; a forked one is stale whatever is said.
-    pub(super) fn refresh(&self, state: &State, id: &Id, now: u64) {
+    pub(super) fn refresh(&self, state: &mut State, id: &Id, now: u64) {
+        let is_forked = state.is_forked(id);
         let view = self.view.load();
         let (Some(page), Some(shown)) = (state.pages.get(id), view.page(id)) else { return };
-        let field = state.fields.get(id).cloned().unwrap_or_default();
-        let fresh = !state.is_forked(id) && field.picture(page, now).is_fresh();
+        let field = state.fields.entry(*id).or_default();
+        let count = state.counts.entry(*id).or_default();
+        let fresh = count.freshness(field, page, now).is_fresh() && !is_forked;
         if state.is_shown && shown.meta().fresh != fresh {
             self.view.store(Arc::new(view.with_fresh(id, fresh)));
         }

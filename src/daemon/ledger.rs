@@ -24,10 +24,12 @@ use super::{
     whole::{self, Check, Note, Step, WholeRefusal},
 };
 use crate::{
+    beacon::{Beacon, beacons_of},
     governance::{
         Governance, Refusal,
         attest::{Attestation, AttestationRefusal},
         chain::ladder::Ladder,
+        field::Field,
         jump::{Snapshot, Window},
         seal::SealRecord,
         sealing::SealRefusal,
@@ -39,7 +41,7 @@ use crate::{
     store::Record,
     sync::{
         Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer,
-        open_set as ids_of,
+        open_set as ids_of, open_set_with,
     },
 };
 
@@ -62,12 +64,17 @@ impl Ledger for Node {
         Some(Held { open: open_set(&mut state, &governance), governance, ladder, forks })
     }
 
+    fn beacons(&self, page: &Id) -> Vec<Beacon> {
+        let page = synced(&self.state(), page).cloned();
+        page.map_or_else(Vec::new, |page| beacons_of(&page, &mut self.verified()))
+    }
+
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {
         {
             let state = self.state();
             synced(&state, page)?;
             let field = state.fields.get(page);
-            let said = field.and_then(|field| field.statements().get(id).copied().cloned());
+            let said = field.and_then(|field| field.statements().get(id).cloned());
             if let Some(said) = said {
                 return Some(said.bytes().to_vec());
             }
@@ -262,16 +269,33 @@ impl Node {
             return verdicts.into_iter().map(lost).collect();
         }
         self.learn_keys(&authors);
-        if verdicts.contains(&Verdict::New) {
-            state.fields.insert(*id, field);
-            let Following { page, changed, .. } = following;
-            self.replace(state, page, &changed);
-        } else if is_set_apart {
+        let is_said = !following.records.is_empty();
+        let Following { page, changed, .. } = following;
+        match verdicts.contains(&Verdict::New) {
+            true if is_said => {
+                state.fields.insert(*id, field);
+                self.replace(state, page, &changed);
+            }
+            true => self.attested(state, page, field),
             // What does not count may be half of what is evidence with another (G11), which may come in
             // another answer.
-            state.pages.insert(*id, following.page);
+            false if is_set_apart => drop(state.pages.insert(*id, page)),
+            false => {}
         }
         verdicts
+    }
+
+    /// Somebody said which seal of a page is the newest, and nothing else is new.
+    fn attested(&self, state: &mut State, page: Governance, field: Field) {
+        let id = page.page().id();
+        let before = state.fields.get(&id).cloned().unwrap_or_default();
+        if let Some(open) = state.open.get_mut(&id) {
+            *open = Arc::new(open_set_with(open, &before, &field));
+        }
+        state.fields.insert(id, field);
+        state.pages.insert(id, page);
+        self.keep_fresh(state, &id, self.now());
+        self.tell_change(&id);
     }
 
     /// Appends what was taken in from a peer, durably.

@@ -32,7 +32,7 @@ use crate::{
         self, Bounds, Network, NetworkError,
         mapping::{Mapping, Routers},
     },
-    sync::{Event, Handed, Input, Moment, Sync, Want},
+    sync::{Book, Event, Handed, Input, Moment, Sync, Want},
 };
 
 mod book;
@@ -53,7 +53,7 @@ mod router;
 pub mod sightings;
 pub mod sockets;
 
-pub use book::are_remembered;
+pub use book::remembered;
 use complaints::Complaints;
 use doubles::Doubles;
 pub use fetching::fetched_words;
@@ -131,13 +131,15 @@ struct Facts {
 }
 
 impl Neighbours {
-    /// Starts to look for other nodes, and to keep pages in step with them.
+    /// Starts to look for other nodes, and to keep pages in step with them. `known`: those that it knew
+    /// before.
     ///
     /// # Errors
     /// When there is no thread to be had, or the network cannot be opened.
     pub fn start(
         node: &Arc<Node>,
         sockets: Vec<UdpSocket>,
+        known: Book,
         options: Options,
     ) -> Result<Arc<Neighbours>, NetworkError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -184,7 +186,7 @@ impl Neighbours {
             wished.jobs.happened(Input::Wish { page: *page, wish });
         });
         shared.begin_beacon();
-        let machine = machine::start(&shared)?;
+        let machine = machine::start(&shared, known)?;
         shared.want_anchors();
         shared.clone().begin(options);
         Ok(Arc::new(Neighbours {

@@ -5,7 +5,7 @@
 //! Questions read the view and never wait for any of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     mem::{self, ManuallyDrop},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
@@ -32,10 +32,15 @@ use super::{
 };
 use crate::{
     ambient,
+    beacon::Verified,
     control::request::Failure,
     dns::{PageView, Trouble, View},
     governance::{
-        Governance, chain::ladder::Ladder, field::Field, forks::Forks, jump::Window,
+        Governance,
+        chain::ladder::Ladder,
+        field::{Count, Field},
+        forks::Forks,
+        jump::Window,
         statement::Statement,
     },
     id::Id,
@@ -103,6 +108,8 @@ pub struct Node {
     pub(super) loading: Loading,
     /// When pages that only questions brought were asked for last.
     asked: Mutex<Asked>,
+    /// Beacons that pages hold. Nothing else is locked while it is.
+    verified: Mutex<Verified>,
     /// When it was opened, in milliseconds of a clock that nobody sets.
     pub(super) began: u64,
 }
@@ -128,6 +135,8 @@ pub(super) struct State {
     pub(super) forks: BTreeMap<Id, Arc<Forks>>,
     /// What nodes say is the newest seal of each page (T6).
     pub(super) fields: BTreeMap<Id, Field>,
+    /// The same, added up.
+    pub(super) counts: BTreeMap<Id, Count>,
     /// The open sets that were asked for since their pages changed last (N3).
     pub(super) open: OpenSets,
     /// When each page that this node has seats of is to be looked at again for a seal.
@@ -146,10 +155,8 @@ pub(super) struct State {
     pub(super) notices: Vec<String>,
     /// What is shown first of pages whose logs are read later; taken when it is.
     pub(super) images: BTreeMap<Id, PageView>,
-    /// When all pages were looked at for freshness, seconds since 1970 (UTC), and which have changed
-    /// since without such a look.
+    /// When all pages were looked at for freshness, seconds since 1970 (UTC).
     pub(super) looked: u64,
-    pub(super) unlooked: BTreeSet<Id>,
     /// Whether there is a view, kept up to date with every change.
     pub(super) is_shown: bool,
 }
@@ -272,6 +279,7 @@ impl Node {
             wishes,
             loading,
             asked: Mutex::new(asked),
+            verified: Mutex::default(),
             began,
         });
         node.load(progress)?;
@@ -309,7 +317,9 @@ impl Node {
             self.view.store(Arc::new(view));
             state.is_shown = true;
             let now = self.now();
-            state.pages.keys().for_each(|id| self.refresh(&state, id, now));
+            for id in state.pages.keys().copied().collect::<Vec<Id>>() {
+                self.refresh(&mut state, &id, now);
+            }
             state.forks.keys().for_each(|id| self.mark(&state, id));
         }
         &self.view
@@ -351,6 +361,11 @@ impl Node {
 
     pub(super) fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The beacons in pages that were read before.
+    pub(super) fn verified(&self) -> MutexGuard<'_, Verified> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seconds since 1970 (UTC), by this node's clock.
@@ -436,12 +451,12 @@ impl Node {
             self.view.store(Arc::new(with_entries(&self.view.load(), &page, changed)));
         }
         let id = page.page().id();
-        if !page.seats_of(&self.key.public()).is_empty() {
+        if page.is_named(&self.key.public()) {
             state.due.insert(id, 0);
         }
         state.pages.insert(id, page);
         state.open.remove(&id);
-        self.keep_fresh_soon(state, &id);
+        self.keep_fresh(state, &id, self.now());
         self.tell_change(&id);
     }
 }

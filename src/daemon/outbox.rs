@@ -173,7 +173,7 @@ pub fn due(node: &Node, busy: &[PublicKey], now: u64) -> Vec<Delivery> {
         if errands.is_empty() {
             continue;
         }
-        let beacons = beacons_of(&page);
+        let beacons = beacons_of(&page, &mut node.verified());
         deliveries.extend(errands.into_iter().map(|errand| {
             let beacon = beacons.iter().find(|beacon| beacon.key() == errand.host).cloned();
             Delivery { errand, beacon }

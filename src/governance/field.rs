@@ -6,7 +6,7 @@
 //! of its node too, so that a page which is sealed often needs nothing else. Clock and network are
 //! not known here: the time is handed in.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use imbl::{OrdMap, OrdSet};
 
@@ -25,8 +25,10 @@ use crate::{
     page::{Head, genesis::reaches},
 };
 
+mod count;
 mod picture;
 
+pub use count::Count;
 pub use picture::{Candidate, Freshness, Picture, Stale, Voice};
 
 /// What the nodes of a page's seats said last: at most two attestations of each node, and who
@@ -36,6 +38,8 @@ pub struct Field {
     heard: OrdMap<PublicKey, Heard>,
     certified: Option<Certified>,
     evidence: OrdMap<PublicKey, (Attestation, Attestation)>,
+    /// All of these attestations by their ids.
+    said: OrdMap<Id, Attestation>,
 }
 
 /// What one node said.
@@ -112,7 +116,7 @@ impl Field {
             self.forget_unnamed(page);
         }
         let is_new = heard.take(attestation, now);
-        self.heard.insert(node, heard);
+        self.edit(&node, |field| drop(field.heard.insert(node, heard)));
         let is_evidence = contradicted.is_some_and(|other| self.keep_evidence(&other, attestation));
         Ok(is_new || is_evidence)
     }
@@ -141,7 +145,8 @@ impl Field {
         if self.evidence.get(&pair.0.node()).is_some_and(is_kept) {
             return false;
         }
-        self.evidence.insert(pair.0.node(), pair);
+        let node = pair.0.node();
+        self.edit(&node, |field| drop(field.evidence.insert(node, pair)));
         true
     }
 
@@ -156,11 +161,34 @@ impl Field {
     }
 
     fn forget_unnamed(&mut self, page: &Governance) {
-        let named: OrdSet<PublicKey> = page.seats().map(|(_, node)| node).collect();
-        self.heard =
-            self.heard.iter().filter(|(node, _)| named.contains(*node)).map(pair).collect();
-        let evidence = self.evidence.iter().filter(|(node, _)| named.contains(*node));
-        self.evidence = evidence.map(pair).collect();
+        let nodes = self.heard.keys().chain(self.evidence.keys());
+        let unnamed: Vec<PublicKey> = nodes.filter(|node| !page.is_named(node)).copied().collect();
+        for node in unnamed {
+            self.edit(&node, |field| {
+                field.heard.remove(&node);
+                field.evidence.remove(&node);
+            });
+        }
+    }
+
+    /// Changes what is held of a node.
+    fn edit(&mut self, node: &PublicKey, change: impl FnOnce(&mut Field)) {
+        let ids = |field: &Field| -> Vec<Attestation> { field.held_of(node).cloned().collect() };
+        ids(self).iter().for_each(|said| drop(self.said.remove(&said.id())));
+        change(self);
+        self.said.extend(ids(self).into_iter().map(|said| (said.id(), said)));
+    }
+
+    /// All that is held of a node, some of it twice.
+    fn held_of(&self, node: &PublicKey) -> impl Iterator<Item = &Attestation> {
+        let evidence = self.evidence.get(node).into_iter().flat_map(|(one, other)| [one, other]);
+        self.heard_of(node).chain(evidence)
+    }
+
+    /// What this node said last, and what of it is not due yet.
+    fn heard_of(&self, node: &PublicKey) -> impl Iterator<Item = &Attestation> {
+        let heard = self.heard.get(node).into_iter();
+        heard.flat_map(|heard| heard.newest.iter().chain(&heard.ahead))
     }
 
     /// Whether `node` should attest the page's newest seal at `now`: a seat names it, and it has not
@@ -177,8 +205,8 @@ impl Field {
     /// The attestation that `node` makes of the page's newest seal at `now`: later than all that it said
     /// before, so that it never contradicts itself.
     pub fn attest(&self, page: &Governance, node: &SecretKey, now: u64) -> Attestation {
-        let heard = self.heard.get(&node.public());
-        let before = heard.into_iter().flat_map(|heard| heard.newest.iter().chain(&heard.ahead));
+        let public = node.public();
+        let before = self.heard_of(&public);
         let after = before.map(|said| said.time().saturating_add(1)).max();
         let time = now.max(after.unwrap_or(0));
         Attestation::sign(node, &page.page().id(), &page.page().head(), time)
@@ -186,15 +214,13 @@ impl Field {
 
     /// The newest that this node said, due or not.
     fn newest_word(&self, node: &PublicKey) -> Option<Word> {
-        let heard = self.heard.get(node).map(|heard| [&heard.newest, &heard.ahead]);
-        let heard = heard.into_iter().flatten().flatten().map(Word::of);
+        let heard = self.heard_of(node).map(Word::of);
         heard.chain(self.commit(node)).max_by_key(Word::rank)
     }
 
     /// What this node says at `now`.
     fn word(&self, node: &PublicKey, now: u64) -> Option<Word> {
-        let heard = self.heard.get(node).map(|heard| [&heard.newest, &heard.ahead]);
-        let heard = heard.into_iter().flatten().flatten().map(Word::of);
+        let heard = self.heard_of(node).map(Word::of);
         let due = heard.filter(|word| word.time <= now);
         // A seal that is held was due when it came, by the clock that counts for seals (S4).
         let until = now.saturating_add(SEAL_AHEAD.as_secs());
@@ -222,23 +248,27 @@ impl Field {
     }
 
     /// All that is to be handed on: the attestations held and those of the evidence, each once.
-    pub fn statements(&self) -> BTreeMap<Id, &Attestation> {
-        let evidence = self.evidence.values().flat_map(|(one, other)| [one, other]);
-        self.attestations().chain(evidence).map(|said| (said.id(), said)).collect()
+    pub fn statements(&self) -> &OrdMap<Id, Attestation> {
+        &self.said
     }
 
     /// Drops what has expired at `now`, evidence included. Returns whether anything has.
     pub fn expire(&mut self, now: u64) -> bool {
         let is_over = |said: &Attestation| has_expired(said.time(), now);
-        let before = (self.heard.len(), self.evidence.len());
-        let is_kept = |heard: &Heard| {
+        let silent = self.heard.iter().filter(|(_, heard)| {
             let mut all = heard.newest.iter().chain(&heard.ahead);
-            all.any(|said| !is_over(said))
-        };
-        self.heard = self.heard.iter().filter(|(_, heard)| is_kept(heard)).map(pair).collect();
-        let evidence = self.evidence.iter().filter(|(_, (one, _))| !is_over(one));
-        self.evidence = evidence.map(pair).collect();
-        before != (self.heard.len(), self.evidence.len())
+            all.all(is_over)
+        });
+        let silent: Vec<PublicKey> = silent.map(|(node, _)| *node).collect();
+        let past = self.evidence.iter().filter(|(_, (one, _))| is_over(one));
+        let past: Vec<PublicKey> = past.map(|(node, _)| *node).collect();
+        for node in &silent {
+            self.edit(node, |field| drop(field.heard.remove(node)));
+        }
+        for node in &past {
+            self.edit(node, |field| drop(field.evidence.remove(node)));
+        }
+        !silent.is_empty() || !past.is_empty()
     }
 }
 
@@ -279,6 +309,11 @@ impl Word {
         Word { height, seal, time, is_commit: false }
     }
 
+    /// Of two nodes that speak for one seat the newer word counts; of one time the smaller node's.
+    fn of_seat((word, node): &(Word, PublicKey)) -> (impl Ord + use<>, Reverse<PublicKey>) {
+        (word.rank(), Reverse(*node))
+    }
+
     /// The newer counts; of one time the commit, whose seal is held, then the smaller id.
     fn rank(&self) -> (u64, bool, Reverse<Id>) {
         (self.time, self.is_commit, Reverse(self.seal))
@@ -287,10 +322,6 @@ impl Word {
 
 fn has_expired(time: u64, now: u64) -> bool {
     time.saturating_add(ATTESTATION_LIFE.as_secs()) <= now
-}
-
-fn pair<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
-    (key.clone(), value.clone())
 }
 
 #[cfg(test)]

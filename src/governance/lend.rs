@@ -18,10 +18,12 @@ impl Governance {
         let ends = governance.sealed_presences.values().filter_map(end);
         governance.ends = ends.filter(|(until, _)| *until > now).collect();
         governance.lending = governance.count_lending();
+        governance.seating = Seating::of(governance.seat_nodes());
         governance
     }
 
-    /// A page about which nothing has been said; who lends to whom is still to be counted.
+    /// A page about which nothing has been said; who lends to whom, and which nodes speak for whom, is
+    /// still to be counted.
     pub(super) fn silent(
         page: Page,
         past: Past,
@@ -41,6 +43,7 @@ impl Governance {
             newest_ballot: OrdMap::new(),
             sealed_presences,
             presences: OrdMap::new(),
+            seating: Seating::default(),
             ends: OrdSet::new(),
             lending: Lending::new(Arc::new([])),
             evidence: OrdMap::new(),
@@ -112,9 +115,11 @@ impl Governance {
         if let Some(newest) = contradicted {
             let _ = self.keep_evidence(statement, newest, true);
         }
+        let nodes = self.nodes_of(&author);
         self.forget_end(&author);
         self.presences.insert(author, statement.clone());
         self.await_end(&author);
+        self.reseat(&author, nodes);
         Ok(self.lend_anew(&author))
     }
 
@@ -124,6 +129,7 @@ impl Governance {
         let sequence = |presence: &Statement| presence.as_presence().map(|said| said.sequence);
         for statement in sealed {
             let author = statement.author();
+            let nodes = self.nodes_of(&author);
             self.forget_end(&author);
             let other = self.presences.get(&author).filter(|other| *other != statement).cloned();
             if self.presences.get(&author).and_then(sequence) <= sequence(statement) {
@@ -134,7 +140,15 @@ impl Governance {
             }
             self.sealed_presences.insert(author, statement.clone());
             self.await_end(&author);
+            self.reseat(&author, nodes);
         }
+    }
+
+    /// The seat of a participant, for which other nodes spoke before.
+    pub(super) fn reseat(&mut self, author: &PublicKey, before: [Option<PublicKey>; 2]) {
+        let Some(power) = self.page.roster().power(author).map(u64::from) else { return };
+        self.seating.leave(before, power);
+        self.seating.take(self.nodes_of(author), power);
     }
 
     /// A newer presence takes the place of this one: its end closes no window any more (S6).

@@ -1,12 +1,6 @@
 //! What a page says, and what was said about it.
-
-use std::collections::HashMap;
-
 use super::{operation::Operation, tally::Tally, *};
-use crate::{
-    key::RawKey,
-    page::genesis::{Parameters, Roster},
-};
+use crate::page::genesis::{Parameters, Roster};
 
 impl Governance {
     /// The record sets at `owner` as ratified, and whether they are soft (not yet sealed).
@@ -208,30 +202,30 @@ impl Governance {
     pub fn seats(&self) -> impl Iterator<Item = (PublicKey, PublicKey)> {
         let all = self.sealed_presences.iter().chain(self.presences.iter());
         let all = all.filter(|(key, _)| self.page.roster().power(key).is_some());
-        let mut node = nodes();
-        all.filter_map(move |(key, presence)| Some((*key, node(presence)?)))
+        all.filter_map(|(key, presence)| Some((*key, presence.as_presence()?.node()?)))
+    }
+
+    /// The same, added up by nodes.
+    pub fn seating(&self) -> &Seating {
+        &self.seating
     }
 
     /// Whether any seat names this node, in its sealed presence or a newer (S2).
     pub fn is_named(&self, node: &PublicKey) -> bool {
-        let node = node.raw();
-        let names = |presence: &Statement| {
-            presence.as_presence().is_some_and(|presence| presence.node.first() == Some(&node))
-        };
-        let all = self.sealed_presences.iter().chain(self.presences.iter());
-        let mut naming = all.filter(|(_, presence)| names(presence));
-        naming.any(|(key, _)| self.page.roster().power(key).is_some())
+        self.seating.names(node)
     }
 
-    /// The power of each seat that names a node, with the nodes that may speak for it: at most the one
-    /// in its sealed presence and the one in a newer (S2).
-    pub fn seat_nodes(&self) -> impl Iterator<Item = (u64, [Option<PublicKey>; 2])> {
-        let mut node = nodes();
-        let seats = self.page.roster().iter().map(move |(key, power)| {
-            let presences = [self.sealed_presences.get(key), self.presences.get(key)];
-            (u64::from(power), presences.map(|presence| node(presence?)))
-        });
-        seats.filter(|(_, nodes)| nodes.iter().any(Option::is_some))
+    /// The power of each seat, with the nodes that may speak for it.
+    pub(super) fn seat_nodes(&self) -> impl Iterator<Item = (u64, [Option<PublicKey>; 2])> {
+        let roster = self.page.roster().iter();
+        roster.map(|(key, power)| (u64::from(power), self.nodes_of(key)))
+    }
+
+    /// The nodes that may speak for the seat of a participant: the one in its sealed presence, and the
+    /// one in a newer (S2).
+    pub(super) fn nodes_of(&self, key: &PublicKey) -> [Option<PublicKey>; 2] {
+        let presences = [self.sealed_presences.get(key), self.presences.get(key)];
+        presences.map(|presence| presence?.as_presence()?.node())
     }
 
     /// A seal that led to the newest or is it, as far back as that is remembered.
@@ -304,15 +298,6 @@ impl Governance {
     /// Two statements that contradict each other, for each key that signed such (G11).
     pub fn evidence(&self) -> impl Iterator<Item = (&PublicKey, &(Statement, Statement))> {
         self.evidence.iter()
-    }
-}
-
-/// The node that a presence names. Thousands of seats name a few dozen nodes: each key is admitted once.
-fn nodes() -> impl FnMut(&Statement) -> Option<PublicKey> {
-    let mut known: HashMap<RawKey, Option<PublicKey>> = HashMap::new();
-    move |presence| {
-        let raw = *presence.as_presence()?.node.first()?;
-        *known.entry(raw).or_insert_with(|| PublicKey::admit(raw).ok())
     }
 }
 

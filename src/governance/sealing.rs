@@ -391,10 +391,12 @@ impl Governance {
         let mut bare = Governance {
             waits_are_bounded: false,
             lending: self.lending.clone(),
+            seating: self.seating.clone(),
             ..Governance::silent(page, past, self.sealed_presences.clone())
         };
         for key in self.presences.keys() {
             bare.lend_anew(key);
+            bare.reseat(key, self.nodes_of(key));
         }
         bare
     }

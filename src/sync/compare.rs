@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use imbl::ordmap::DiffItem;
+
 use super::{
     Ledger,
     message::{OpenAnswer, Part, Parts, Request},
@@ -199,10 +201,23 @@ impl Page {
 /// has decided here (T4).
 pub fn open_set(page: &Governance, field: &Field, forks: &Forks) -> Trie {
     let said = page.open_set().into_iter().map(Statement::id);
-    let attested = field.statements().into_keys();
+    let attested = field.statements().keys().copied();
     let forks = forks.open().map(|record| record.seal.id());
     let ids: BTreeSet<Id> = said.chain(attested).chain(forks).collect();
     Trie::from_pairs(ids.into_iter().map(|id| (id, Box::default())))
+}
+
+/// The open set of a page of which only the field has changed.
+pub fn open_set_with(open: &Trie, before: &Field, after: &Field) -> Trie {
+    let mut open = open.clone();
+    for item in before.statements().diff(after.statements()) {
+        match item {
+            DiffItem::Add(id, _) => open.insert(*id, []),
+            DiffItem::Remove(id, _) => drop(open.remove(id)),
+            DiffItem::Update { .. } => {}
+        }
+    }
+    open
 }
 
 fn read(bytes: &[u8]) -> Result<Piece, Option<String>> {

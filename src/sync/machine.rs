@@ -75,8 +75,7 @@ impl Sync {
 
     /// Takes in what happened. Returns what is to be done, in order.
     pub fn handle(&mut self, now: Moment, input: Input, ledger: &dyn Ledger) -> Vec<Output> {
-        let ticks = now.ticks.max(self.shared.now.ticks);
-        self.shared.now = Moment { unix: now.unix, ticks };
+        self.set_now(now);
         if !self.has_begun {
             self.has_begun = true;
             self.count_pages(ledger);
@@ -85,6 +84,12 @@ impl Sync {
         self.run_due(ledger);
         self.settle(ledger);
         self.shared.take_outputs()
+    }
+
+    /// What is told of peers and pages is as of now, though nothing happened.
+    pub fn set_now(&mut self, now: Moment) {
+        let ticks = now.ticks.max(self.shared.now.ticks);
+        self.shared.now = Moment { unix: now.unix, ticks };
     }
 
     /// When [`Input::Wake`] is due, in ticks.
@@ -555,12 +560,10 @@ impl Sync {
     /// How far a page is.
     pub fn progress(&self, id: &Id) -> Option<Progress> {
         let page = self.pages.get(id)?;
-        let heights = page.seen.values().map(|seen| seen.standing.height);
         let (bytes, share) = page.far.as_ref().map_or((0, 0), super::snapshot::Far::done);
         Some(Progress {
             height: page.own.as_ref().map(|own| own.standing.height),
-            best_height: heights.max(),
-            peers: page.seen.len(),
+            peers: page.besides(&self.shared),
             is_in_step: page.is_in_step(),
             is_snapshot: page.far.is_some(),
             fetched_bytes: bytes,

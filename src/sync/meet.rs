@@ -9,12 +9,7 @@ use super::{
     message::{Hello, Request},
     page::NEVER,
 };
-use crate::{
-    beacon::{Beacon, beacons_of},
-    id::Id,
-    key::PublicKey,
-    limits::*,
-};
+use crate::{beacon::Beacon, id::Id, key::PublicKey, limits::*};
 
 impl Sync {
     /// A peer says who it is.
@@ -195,7 +190,7 @@ impl Sync {
         let Some(page) = self.pages.get(id) else { return };
         let beacons = match &page.sought {
             Some(sought) => sought.beacons.clone(),
-            None => ledger.held(id).map(|held| beacons_of(&held.governance)).unwrap_or_default(),
+            None => ledger.beacons(id),
         };
         let mut tried = 0;
         for beacon in beacons {

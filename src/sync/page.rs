@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Event, Held, Ledger, Pace, Verdict, Want, Wish,
+    Beside, Event, Held, Ledger, Pace, Verdict, Want, Wish,
     chase::Chase,
     compare::Compare,
     due::Due,
@@ -668,6 +668,18 @@ impl Page {
             self.pull_until =
                 self.pull_until.min(shared.now.ticks + SETTLE_TIME.as_millis() as u64);
         }
+    }
+
+    /// How each peer that has it stands.
+    pub fn besides(&self, shared: &Shared) -> Vec<Beside> {
+        let silent = shared.silent();
+        let beside = |(key, seen): (&PublicKey, &Seen)| Beside {
+            key: *key,
+            height: seen.standing.height,
+            is_matched: self.is_matched(seen, shared.now.unix),
+            is_silent: silent.contains(key),
+        };
+        self.seen.iter().map(beside).collect()
     }
 
     pub fn is_in_step(&self) -> bool {

@@ -301,6 +301,14 @@ impl Shared {
         late
     }
 
+    /// Peers that owe an answer for long, or did not give the last that they were asked for.
+    pub fn silent(&self) -> BTreeSet<PublicKey> {
+        let long = NETWORK_SILENT.as_millis() as u64;
+        let owing = self.late().into_iter().filter(|(_, since)| self.now.ticks - since >= long);
+        let failed = self.peers.iter().filter(|(_, one)| one.silent_of_late(self.now.ticks) > 0);
+        owing.map(|(key, _)| key).chain(failed.map(|(key, _)| *key)).collect()
+    }
+
     /// Requests whose time is over although nobody said so.
     pub fn overdue(&mut self) -> Vec<AskId> {
         let due = self.deadlines.iter().take_while(|(at, _)| *at <= self.now.ticks);

@@ -6,7 +6,7 @@ use super::{
     people,
 };
 use crate::{
-    beacon::{beacons_of, beacons_of_link},
+    beacon::{Verified, beacons_of, beacons_of_link},
     dns::{Answer, Query, View},
     page::name::Name,
     sync::{Input, Want},
@@ -80,8 +80,10 @@ impl World<'_> {
         let beacons = above.map_or_else(Vec::new, |above| {
             let link = people::owner(&above, label).ok();
             let link = link.and_then(|owner| above.ratified(&owner).0.page_link());
-            let of_link = link.iter().flat_map(beacons_of_link);
-            of_link.chain(beacons_of(&above)).collect()
+            let verified = &mut Verified::default();
+            let mut beacons = link.map_or_else(Vec::new, |link| beacons_of_link(&link, verified));
+            beacons.extend(beacons_of(&above, verified));
+            beacons
         });
         self.input_now(n, Input::Want { page: id, name, beacons, why });
     }

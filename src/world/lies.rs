@@ -10,6 +10,7 @@ use std::{
 
 use super::{chance::Chance, people, scenario::Lie};
 use crate::{
+    beacon::Beacon,
     governance::{
         ballot::Choice,
         jump::{Snapshot, Window},
@@ -211,6 +212,10 @@ impl Ledger for Told<'_> {
             held.open = self.tale.open(page, &held.open, is_kept.then_some(self.node));
         }
         Some(held)
+    }
+
+    fn beacons(&self, page: &Id) -> Vec<Beacon> {
+        self.node.beacons(page)
     }
 
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {

@@ -9,35 +9,25 @@ use crate::{
     sync::{Book, Sync},
 };
 
-/// Whether this node remembers others.
-pub fn are_remembered(node: &Node) -> bool {
-    let written = node.store.note(Note::Peers).unwrap_or_default();
-    let book = Book::read(&written, node.key(), 0);
-    book.is_ok_and(|book| !book.is_empty())
+/// Whom this node knew when it wrote that down last; nobody, where that cannot be read.
+pub fn remembered(node: &Node) -> Book {
+    let ([seed, ..], me) = (ambient::random_words(), node.key());
+    let read = node.store.note(Note::Peers).map_err(anyhow::Error::from);
+    let book = read.and_then(|bytes| match bytes.is_empty() {
+        true => Ok(Book::new(me, seed)),
+        false => Ok(Book::read(&bytes, me, seed)?),
+    });
+    book.unwrap_or_else(|error| {
+        tracing::warn!("nodes that were known before are forgotten: {error:#}");
+        Book::new(me, seed)
+    })
 }
 
 impl Shared {
-    /// A machine that knows whom this node knew.
-    pub(super) fn machine(&self) -> Sync {
-        let [seed, book_seed, ..] = ambient::random_words();
-        let me = self.node.key();
-        match self.read_book(book_seed) {
-            Some(book) => Sync::with_book(me, seed, self.own_beacon(), book),
-            None => Sync::new(me, seed, self.own_beacon()),
-        }
-    }
-
-    fn read_book(&self, seed: u64) -> Option<Book> {
-        let me = self.node.key();
-        let read = self.node.store.note(Note::Peers).map_err(anyhow::Error::from);
-        let book = read.and_then(|bytes| match bytes.is_empty() {
-            true => Ok(None),
-            false => Ok(Some(Book::read(&bytes, me, seed)?)),
-        });
-        book.unwrap_or_else(|error| {
-            tracing::warn!("nodes that were known before are forgotten: {error:#}");
-            None
-        })
+    /// A machine that knows these nodes.
+    pub(super) fn machine(&self, known: Book) -> Sync {
+        let [seed, ..] = ambient::random_words();
+        Sync::with_book(self.node.key(), seed, self.own_beacon(), known)
     }
 
     /// Writes down whom the machine knows, unless that is what was written before. Returns what is.

@@ -11,20 +11,23 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, jobs::Job, moment};
+use super::{Shared, book::remembered, jobs::Job, moment};
 use crate::{
     ambient,
     dns::Lacking,
     id::Id,
     limits::{BOOK_SAVED_EVERY, MACHINE_REST},
     network::AskError,
-    sync::{AskFailed, Input, Output, Sync, Want},
+    sync::{AskFailed, Book, Input, Output, Sync, Want},
 };
 
 /// Starts the thread; what it returns tells when it has ended.
-pub fn start(shared: &Arc<Shared>) -> io::Result<(JoinHandle<()>, mpsc::Receiver<()>)> {
+pub fn start(
+    shared: &Arc<Shared>,
+    known: Book,
+) -> io::Result<(JoinHandle<()>, mpsc::Receiver<()>)> {
     let (ending, ended) = mpsc::channel::<()>();
-    let mut driver = Driver::new(shared);
+    let mut driver = Driver::new(shared, known);
     let thread = thread::Builder::new().name("sync".to_owned()).spawn(move || {
         driver.run();
         drop(ending);
@@ -42,8 +45,8 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(shared: &Arc<Shared>) -> Driver {
-        let machine = shared.machine();
+    fn new(shared: &Arc<Shared>, known: Book) -> Driver {
+        let machine = shared.machine(known);
         shared.handed.store(Arc::new(machine.handed()));
         Driver { machine, shared: shared.clone(), saved: ambient::ticks(), written: None }
     }
@@ -85,7 +88,10 @@ impl Driver {
                 self.handle(Input::Changed { page });
             }
             Some(Job::Want(lacking, why)) => self.want(lacking, why),
-            Some(Job::Look(look)) => look(&mut self.machine),
+            Some(Job::Look(look)) => {
+                self.machine.set_now(moment());
+                look(&mut self.machine);
+            }
             Some(Job::Stop) | None => {}
         }
         let now = ambient::ticks();
@@ -117,7 +123,7 @@ impl Driver {
         let node = &self.shared.node;
         let is_heard = |page: &Id| {
             let progress = self.machine.progress(page);
-            progress.is_some_and(|progress| progress.peers > 0 && progress.is_in_step)
+            progress.is_some_and(|progress| !progress.peers.is_empty() && progress.is_in_step)
         };
         node.unheard().iter().filter(|page| is_heard(page)).for_each(|page| node.note_heard(page));
     }
@@ -141,7 +147,7 @@ impl Driver {
     }
 
     fn begin_anew(&mut self) {
-        *self = Driver::new(&self.shared);
+        *self = Driver::new(&self.shared, remembered(&self.shared.node));
         self.wish_all();
         if let Some(network) = self.shared.network() {
             network

@@ -29,8 +29,10 @@ impl Node {
         let labels = std::iter::successors(owner, Owner::parent);
         let links = labels.filter_map(|owner| above.ratified(&owner).0.page_link());
         let link = links.into_iter().find(|link| link.page == *page);
-        let of_link = link.iter().flat_map(beacons_of_link);
-        of_link.chain(beacons_of(&above)).collect()
+        let verified = &mut self.verified();
+        let mut beacons = link.map_or_else(Vec::new, |link| beacons_of_link(&link, verified));
+        beacons.extend(beacons_of(&above, verified));
+        beacons
     }
 
     /// The addresses that the pages here have at a name, IPv6 first; or the name that others must be asked for,
@@ -54,7 +56,8 @@ impl Node {
     pub(super) fn beacons_at_name(&self, name: &Name) -> Vec<Beacon> {
         let view = self.view().load_full();
         let found = resolve::locate(self, &view, name);
-        found.map_or_else(Vec::new, |(page, owner)| beacons_at(&page, &owner))
+        let verified = &mut self.verified();
+        found.map_or_else(Vec::new, |(page, owner)| beacons_at(&page, &owner, verified))
     }
 }
 

@@ -1,6 +1,10 @@
 //! Other nodes as people are told of them.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use super::{Facts, Neighbours};
 use crate::{
@@ -14,7 +18,7 @@ use crate::{
     key::PublicKey,
     limits::{NETWORK_SILENT, PEERS_LOOK_PATIENCE},
     network::{Network, PeerLook},
-    sync::{How, Known, PeerReport, Postponed, Progress},
+    sync::{Beside, How, Known, PeerReport, Postponed, Progress},
     time::lasted,
 };
 
@@ -145,12 +149,13 @@ impl Neighbours {
             progress.filter_map(|(page, one)| Some((page, one?))).collect::<Vec<_>>()
         });
         let looked = looked.into_iter().flatten();
-        looked.map(|(page, progress)| (page, alongside(&progress))).collect()
+        let unheard = self.unheard();
+        looked.map(|(page, progress)| (page, alongside(&progress, &unheard))).collect()
     }
 
     /// The seal of a page that is held until it is due, if one is.
     pub fn postponed(&self, page: &Id) -> Option<PostponedSeal> {
-        alongside(&self.progress(page)?).postponed
+        alongside(&self.progress(page)?, &BTreeSet::new()).postponed
     }
 
     /// Why a page that is trusted and not here does not come, if that is known.
@@ -168,6 +173,12 @@ impl Neighbours {
         let network = self.shared.network();
         let addresses = network.map(Network::addresses).unwrap_or_default();
         addresses.iter().map(ToString::to_string).collect()
+    }
+
+    /// Peers of which nothing was heard for long, though their connections have not ended.
+    fn unheard(&self) -> BTreeSet<PublicKey> {
+        let silent = self.looks().into_iter().filter(|look| look.silent >= NETWORK_SILENT);
+        silent.map(|look| look.key).collect()
     }
 
     fn looks(&self) -> Vec<PeerLook> {
@@ -216,11 +227,16 @@ fn silent_seconds(unheard: Duration, owes: Option<u64>) -> Option<u64> {
     unheard.into_iter().chain(owes).max()
 }
 
-fn alongside(progress: &Progress) -> Alongside {
+/// How a page stands beside those of peers. By now those that do not answer may stand anywhere.
+fn alongside(progress: &Progress, unheard: &BTreeSet<PublicKey>) -> Alongside {
+    let is_silent = |peer: &&Beside| peer.is_silent || unheard.contains(&peer.key);
+    let (silent, others): (Vec<&Beside>, Vec<&Beside>) = progress.peers.iter().partition(is_silent);
+    let is_matched = !others.is_empty() && others.iter().all(|peer| peer.is_matched);
     Alongside {
-        peers: progress.peers,
-        in_step: progress.is_in_step,
-        best_height: progress.best_height,
+        peers: progress.peers.len(),
+        silent: silent.len(),
+        in_step: progress.is_in_step || is_matched && !silent.is_empty(),
+        best_height: others.iter().map(|peer| peer.height).max(),
         lacking: progress.lacking,
         fetched_thousandths: progress.is_snapshot.then_some(progress.fetched_thousandths),
         postponed: progress.postponed.map(|Postponed { height, time, is_here }| PostponedSeal {
@@ -288,7 +304,7 @@ fn clock_words(facts: &Facts) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::OPERATION_LIFE;
+    use crate::{key::SecretKey, limits::OPERATION_LIFE};
 
     #[test]
     fn how_it_stands_with_other_nodes_is_said_in_words() {
@@ -301,6 +317,33 @@ mod tests {
         check(1, 2, 2, "in step with 1 node");
         check(3, 3, 3, "in step with 3 nodes");
         check(3, 3, 2, "connected to 3 nodes; 2 of 3 pages are in step");
+    }
+
+    #[test]
+    fn who_does_not_answer_holds_no_page_back() {
+        let key = |n: u8| SecretKey::from_seed(&[n; 32]).public();
+        let peer =
+            |n, height| Beside { key: key(n), height, is_matched: height <= 7, is_silent: n == 9 };
+        let check = |peers: &[(u8, u64)], silent, in_step, best| {
+            let progress = Progress {
+                height: Some(7),
+                peers: peers.iter().map(|(n, height)| peer(*n, *height)).collect(),
+                is_in_step: false,
+                is_snapshot: false,
+                fetched_bytes: 0,
+                fetched_thousandths: 0,
+                lacking: 0,
+                postponed: None,
+            };
+            let said = alongside(&progress, &[key(8)].into());
+            assert_eq!((said.peers, said.silent), (peers.len(), silent));
+            assert_eq!((said.in_step, said.best_height), (in_step, best), "{peers:?}");
+        };
+        check(&[(1, 7), (9, 8)], 1, true, Some(7));
+        check(&[(1, 7), (8, 8)], 1, true, Some(7));
+        check(&[(1, 8), (9, 9)], 1, false, Some(8));
+        check(&[(8, 8), (9, 7)], 2, false, None);
+        check(&[(1, 7), (2, 7)], 0, false, Some(7));
     }
 
     #[test]

@@ -87,7 +87,7 @@ mod tests {
         beacon::Beacon,
         config::peers::Lan,
         daemon::{
-            neighbours::{Neighbours, Options},
+            neighbours::{Neighbours, Options, remembered},
             node::Node,
             surroundings::Surroundings,
         },
@@ -115,8 +115,10 @@ mod tests {
         socket.set_nonblocking(true).unwrap();
         let port = socket.local_addr().unwrap().port();
         let asked_max = crate::daemon::eviction::USUAL_BOUNDS;
-        let options = Options { contacts: Vec::new(), lan: Lan::Off, port_mapping, asked_max };
-        (Neighbours::start(&node(), vec![socket], options).unwrap(), port)
+        let (node, contacts) = (node(), Vec::new());
+        let known = remembered(&node);
+        let options = Options { contacts, lan: Lan::Off, port_mapping, asked_max };
+        (Neighbours::start(&node, vec![socket], known, options).unwrap(), port)
     }
 
     #[test]

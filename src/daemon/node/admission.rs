@@ -111,7 +111,7 @@ impl Node {
         {
             self.view.store(Arc::new(with_page(&self.view.load(), built, &page)));
         }
-        if !page.seats_of(&self.key.public()).is_empty() {
+        if page.is_named(&self.key.public()) {
             state.due.insert(page.page().id(), 0);
         }
         let id = page.page().id();

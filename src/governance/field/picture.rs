@@ -1,6 +1,9 @@
 //! The picture that a field gives at one time: support, strength, coherence, fresh or not (T6).
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::governance::seating::Bench;
 
 /// What all attestations of a page say together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,38 +75,50 @@ pub enum Stale {
 impl Picture {
     /// Whether the page is answered as fresh.
     pub fn is_fresh(&self) -> bool {
-        !matches!(self.freshness, Freshness::Stale(_))
+        self.freshness.is_fresh()
+    }
+}
+
+impl Freshness {
+    /// Whether the page is answered as fresh.
+    pub fn is_fresh(&self) -> bool {
+        !matches!(self, Freshness::Stale(_))
     }
 }
 
 impl Field {
-    /// What all say together at `now`, in seconds since 1970.
+    /// What all say together at `now`, in seconds since 1970. Costs as much as there are nodes that say
+    /// anything.
     pub fn picture(&self, page: &Governance, now: u64) -> Picture {
         let total = page.page().roster().total();
         let mut sums = Sums::default();
-        let mut named = 0;
-        for (power, nodes) in page.seat_nodes() {
-            named += power;
-            let words = nodes.iter().flatten();
-            let words = words.filter_map(|node| Some((self.word(node, now)?, *node)));
-            // The newest of a seat that two nodes speak for; of one time the smaller.
-            let newest = words.max_by_key(|(word, node)| (word.rank(), Reverse(*node)));
-            if let Some((word, node)) = newest {
-                sums.add(word, node, power);
+        for node in self.speakers() {
+            let Some(word) = self.word(node, now) else { continue };
+            for (other, bench) in page.seating().of_node(node) {
+                let other = other.and_then(|other| Some((self.word(&other, now)?, other)));
+                let own = Word::of_seat(&(word, *node));
+                if other.is_none_or(|other| Word::of_seat(&other) < own) {
+                    sums.add(word, *node, bench);
+                }
             }
         }
         let attested = sums.attested;
-        let candidates = sums.candidates(page);
-        let best = candidates.first().map_or(0, |best| best.support);
-        let freshness = freshness(page, named, candidates.first());
+        let supports = supports(page, &sums.named());
+        let best = supports.first().map_or(0, |best| best.support);
         Picture {
             total,
             attested,
             strength_bp: share(best, total),
             coherence_bp: share(best, attested),
-            candidates,
-            freshness,
+            freshness: freshness(page, supports.first()),
+            candidates: supports.into_iter().map(|support| sums.candidate(support)).collect(),
         }
+    }
+
+    /// Who may have said something, each once.
+    fn speakers(&self) -> impl Iterator<Item = &PublicKey> {
+        let certified = self.certified.iter().flat_map(|certified| certified.nodes.iter());
+        self.heard.keys().chain(certified.filter(|node| !self.heard.contains_key(*node)))
     }
 }
 
@@ -111,51 +126,75 @@ impl Field {
 #[derive(Default)]
 struct Sums {
     attested: u64,
-    voices: BTreeMap<(u64, Id), BTreeMap<PublicKey, Voice>>,
+    voices: BTreeMap<(u64, Id), Vec<Voice>>,
 }
 
 impl Sums {
-    fn add(&mut self, word: Word, node: PublicKey, power: u64) {
+    fn add(&mut self, word: Word, node: PublicKey, bench: Bench) {
         let Word { time, is_commit, .. } = word;
-        let silent = Voice { node, seats: 0, power: 0, time, is_commit };
         let voices = self.voices.entry((word.height, word.seal)).or_default();
-        let voice = voices.entry(node).or_insert(silent);
-        voice.seats += 1;
-        voice.power += power;
-        self.attested += power;
+        self.attested += bench.power;
+        match voices.last_mut().filter(|voice| voice.node == node) {
+            Some(voice) => {
+                voice.seats += bench.seats;
+                voice.power += bench.power;
+            }
+            None => {
+                let Bench { seats, power } = bench;
+                voices.push(Voice { node, seats, power, time, is_commit });
+            }
+        }
     }
 
-    /// The candidates, the best first: by support, then by height, then by the smaller id. A seal that
-    /// is held supports those that led to it. What is not held may follow anything, and stands for
-    /// itself.
-    fn candidates(mut self, page: &Governance) -> Vec<Candidate> {
-        let Head { height, seal, .. } = page.page().head();
-        self.voices.entry((height, seal)).or_default();
-        let mut carried = 0;
-        let mut candidates: Vec<Candidate> = Vec::new();
-        for ((height, seal), voices) in self.voices.into_iter().rev() {
-            let is_held = page.known_seal(&seal).is_some_and(|known| known.height == height);
-            let mut voices: Vec<Voice> = voices.into_values().collect();
-            voices.sort_by_key(|voice| (Reverse(voice.power), voice.node));
-            let mut support = voices.iter().map(|voice| voice.power).sum();
-            if is_held {
-                carried += support;
-                support = carried;
-            }
-            candidates.push(Candidate { height, seal, support, is_held, voices });
-        }
-        candidates.sort_by_key(|c| (Reverse(c.support), Reverse(c.height), c.seal));
-        candidates
+    fn named(&self) -> BTreeMap<(u64, Id), u64> {
+        let power = |voices: &Vec<Voice>| voices.iter().map(|voice| voice.power).sum();
+        self.voices.iter().map(|(seal, voices)| (*seal, power(voices))).collect()
+    }
+
+    fn candidate(&mut self, of: Support) -> Candidate {
+        let Support { height, seal, support, is_held } = of;
+        let mut voices = self.voices.remove(&(height, seal)).unwrap_or_default();
+        voices.sort_by_key(|voice| (Reverse(voice.power), voice.node));
+        Candidate { height, seal, support, is_held, voices }
     }
 }
 
-fn freshness(page: &Governance, named: u64, best: Option<&Candidate>) -> Freshness {
+/// How much power supports a seal.
+pub(super) struct Support {
+    height: u64,
+    seal: Id,
+    support: u64,
+    is_held: bool,
+}
+
+/// The seals that are named by so much power, and the newest one held, the best first: by support, then
+/// by height, then by the smaller id. A seal that is held supports those that led to it. What is not
+/// held may follow anything, and stands for itself.
+pub(super) fn supports(page: &Governance, named: &BTreeMap<(u64, Id), u64>) -> Vec<Support> {
+    let Head { height, seal, .. } = page.page().head();
+    let mut named = named.clone();
+    named.entry((height, seal)).or_default();
+    let mut carried = 0;
+    let mut supports: Vec<Support> = Vec::new();
+    for ((height, seal), mut support) in named.into_iter().rev() {
+        let is_held = page.known_seal(&seal).is_some_and(|known| known.height == height);
+        if is_held {
+            carried += support;
+            support = carried;
+        }
+        supports.push(Support { height, seal, support, is_held });
+    }
+    supports.sort_by_key(|one| (Reverse(one.support), Reverse(one.height), one.seal));
+    supports
+}
+
+pub(super) fn freshness(page: &Governance, best: Option<&Support>) -> Freshness {
     let (roster, parameters) = (page.page().roster(), page.page().parameters());
     let total = roster.total();
     if page.page().is_demonstration() {
         return Freshness::Demonstration;
     }
-    if named < quorum(parameters.track2_bp, total) {
+    if page.seating().power() < quorum(parameters.track2_bp, total) {
         return Freshness::Unsealable;
     }
     match best {

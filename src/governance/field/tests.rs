@@ -17,20 +17,20 @@ use crate::{
     },
 };
 
-const HOUR: u64 = 3600;
+pub(super) const HOUR: u64 = 3600;
 /// When the pages of these stories are sealed.
-const SEALED: u64 = 1_000_000;
+pub(super) const SEALED: u64 = 1_000_000;
 
-fn person(n: u8) -> SecretKey {
+pub(super) fn person(n: u8) -> SecretKey {
     SecretKey::from_seed(&[n + 1; 32])
 }
 
-fn node(n: u8) -> SecretKey {
+pub(super) fn node(n: u8) -> SecretKey {
     SecretKey::from_seed(&[n + 101; 32])
 }
 
 /// A page on which the first participant has the first of these powers, and so on.
-fn page(powers: &[u32]) -> Governance {
+pub(super) fn page(powers: &[u32]) -> Governance {
     let rows = (0..).zip(powers).map(|(n, power)| (person(n).public(), *power));
     let name = Name::parse("ff.ct").unwrap();
     let raw = RawGenesis::new(name, roster_rows(rows), Parameters::default(), 1, Id::ZERO);
@@ -38,7 +38,7 @@ fn page(powers: &[u32]) -> Governance {
 }
 
 /// A participant names a node.
-fn host(page: &mut Governance, who: u8, of: u8) {
+pub(super) fn host(page: &mut Governance, who: u8, of: u8) {
     let key = person(who);
     let sequence = page.next_presence(&key.public());
     let node = vec![node(of).public().raw()];
@@ -48,14 +48,14 @@ fn host(page: &mut Governance, who: u8, of: u8) {
 }
 
 /// Each participant names its own node.
-fn hosted(powers: &[u32]) -> Governance {
+pub(super) fn hosted(powers: &[u32]) -> Governance {
     let mut page = page(powers);
     (0..powers.len() as u8).for_each(|n| host(&mut page, n, n));
     page
 }
 
 /// The page under a seal that one node makes, and what that makes of a field.
-fn sealed(page: &Governance, by: u8, clock: u64, field: &mut Field) -> Governance {
+pub(super) fn sealed(page: &Governance, by: u8, clock: u64, field: &mut Field) -> Governance {
     let (record, proposal) = page.seal_alone(&node(by), clock).unwrap();
     let said = page.said();
     let (page, _) = page.sealed(&proposal, &|id| said.get(id).cloned());
@@ -64,11 +64,11 @@ fn sealed(page: &Governance, by: u8, clock: u64, field: &mut Field) -> Governanc
 }
 
 /// A seal that nobody here has.
-fn foreign(height: u64, which: u8) -> Head {
+pub(super) fn foreign(height: u64, which: u8) -> Head {
     Head { height, seal: Id::hash(&[&[which]]), time: 0 }
 }
 
-fn say(page: &Governance, of: u8, head: &Head, time: u64) -> Attestation {
+pub(super) fn say(page: &Governance, of: u8, head: &Head, time: u64) -> Attestation {
     Attestation::sign(&node(of), &page.page().id(), head, time)
 }
 

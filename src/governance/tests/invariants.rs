@@ -9,6 +9,7 @@ pub(super) fn invariants(page: &Governance) {
     invariant_batches_and_rows_are_indexed(page);
     invariant_nothing_is_open_and_past(page);
     invariant_presences_are_newer_than_sealed(page);
+    invariant_seats_are_added_up(page);
     invariant_the_page_can_be_governed(page);
 }
 
@@ -105,6 +106,13 @@ fn invariant_presences_are_newer_than_sealed(page: &Governance) {
     let ends = newest.map(|presence| (until(presence), presence.author()));
     assert_eq!(ends.filter(|(until, _)| *until > now).collect::<OrdSet<_>>(), page.ends);
     assert_eq!(lending_at_once(page), page.lending);
+}
+
+/// S2: which nodes speak for whom is what presences say, however they came.
+pub(super) fn invariant_seats_are_added_up(page: &Governance) {
+    assert_eq!(page.seating, Seating::of(page.seat_nodes()));
+    let named: OrdSet<PublicKey> = page.seats().map(|(_, node)| node).collect();
+    assert!(named.iter().all(|node| page.is_named(node)));
 }
 
 /// The lending when all presences come at once.

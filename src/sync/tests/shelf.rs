@@ -11,6 +11,7 @@ use super::super::{
     Held, Ledger, Refused, Sealed, Stashed, Verdict, message::PetitionAnswer, open_set,
 };
 use crate::{
+    beacon::{Beacon, Verified, beacons_of},
     governance::{
         Governance, Refusal,
         attest::Attestation,
@@ -245,6 +246,12 @@ impl Ledger for Shelf {
             forks: volume.forks.clone(),
             open: open.clone(),
         })
+    }
+
+    fn beacons(&self, page: &Id) -> Vec<Beacon> {
+        let books = self.books.borrow();
+        let volume = books.get(page);
+        volume.map_or_else(Vec::new, |v| beacons_of(&v.governance, &mut Verified::default()))
     }
 
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {

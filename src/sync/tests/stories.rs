@@ -8,6 +8,7 @@ use super::{people::*, town::*};
 use crate::{
     governance::{Governance, attest::Attestation, statement::Statement},
     id::Id,
+    limits::NETWORK_SILENT,
     sync::{
         Event, Input, Ledger, Moment, Pace, Wish,
         message::{Follow, Notice, Standing},
@@ -419,6 +420,13 @@ fn an_open_set_is_compared_with_another_while_one_is_silent() {
         said[3..].iter().all(|said| town.houses[0].shelf.stored(&id, &said.id()).is_some())
     });
     assert!(owes(&town, 1) && !owes(&town, 2));
+    town.run(NETWORK_SILENT.as_millis() as u64);
+    let sync = &mut town.houses[0].sync;
+    sync.set_now(Moment { unix: 0, ticks: town.ticks });
+    let peers = sync.progress(&id).unwrap().peers;
+    let of = |n| *peers.iter().find(|peer| peer.key == node_key(n).public()).unwrap();
+    assert!(of(1).is_silent && !of(1).is_matched);
+    assert!(!of(2).is_silent && of(2).is_matched, "by what the others say, nothing is lacking");
     nobody_lied(&town);
 }
 

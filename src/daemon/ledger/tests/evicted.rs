@@ -10,7 +10,7 @@ use crate::{
     daemon::{
         carry::carry,
         eviction::policy::Bounds,
-        neighbours::{Neighbours, Options},
+        neighbours::{Neighbours, Options, remembered},
         wishes,
     },
     dns::{Answer, Lacking, path::Path as NamePath},
@@ -313,8 +313,9 @@ fn starts(node: &Arc<Node>, to: Option<&str>, pages: usize) -> (Arc<Neighbours>,
     let at = socket.local_addr().unwrap().to_string();
     let contacts = to.map(|to| to.parse().unwrap()).into_iter().collect();
     let asked_max = Bounds { pages, ..THREE };
+    let known = remembered(node);
     let options = Options { contacts, lan: Lan::Off, port_mapping: None, asked_max };
-    (Neighbours::start(node, vec![socket], options).unwrap(), at)
+    (Neighbours::start(node, vec![socket], known, options).unwrap(), at)
 }
 
 /// The same between real drivers: it is looked by itself whether there is room, and stopping writes what was
