@@ -285,6 +285,9 @@ fn follow(
     let new = |record: &&SealRecord| record.seal.height > height;
     let listed: HashSet<Id> =
         brought.seals.iter().filter(new).flat_map(|seal| seal.contents.ids().copied()).collect();
+    let others = brought.whole.said.iter().filter(|(kind, _)| *kind != Kind::Ballot);
+    let others = others.filter_map(|(_, bytes)| Statement::reopen(bytes).ok());
+    let mut to_come: HashSet<Id> = others.map(|said| said.id()).collect();
     let mut said: HashMap<Id, Statement> = HashMap::new();
     let mut seals = brought.seals.iter();
     let mut following = Following::new(page, ladder);
@@ -301,13 +304,30 @@ fn follow(
         }
         let statement = Statement::reopen(bytes).map_err(Failure::refused)?;
         let id = statement.id();
+        to_come.remove(&id);
         if !held.statements.contains(&id) {
+            let is_listed = listed.contains(&id);
+            let (page, records) = (following.page.clone(), following.records.len());
             // What does not count here is left out, unless a seal rests on it.
-            let _ = following.statement(&statement, listed.contains(&id));
+            let _ = following.statement(&statement, is_listed);
+            if !is_listed && is_idle(&following.page, &statement, &to_come) {
+                following.page = page;
+                following.records.truncate(records);
+            }
         }
         said.insert(id, statement);
     }
     Ok(following)
+}
+
+/// Whether a ballot speaks of nothing that is open here or `to_come`, and proves nothing either: as one on what lost
+/// its slot, which not everybody has who is in step (N3).
+fn is_idle(page: &Governance, statement: &Statement, to_come: &HashSet<Id>) -> bool {
+    let Some(ballot) = statement.as_ballot() else { return false };
+    let is_open = |id: &Id| page.proposal(id).is_some() || page.batch(id).is_some();
+    let is_proof = |(one, other): &(Statement, Statement)| one == statement || other == statement;
+    !ballot.rows.iter().any(|(id, _)| is_open(id) || to_come.contains(id))
+        && !page.evidence().any(|(_, pair)| is_proof(pair))
 }
 
 impl Node {

@@ -139,6 +139,38 @@ fn an_older_bundle_changes_nothing() {
     assert_eq!(report(&mut home, &tale.id()).seal, tale.page.page().seal().to_string());
 }
 
+/// N8 accepts: the same bundle again, wherever its reader stood before; nothing of it is new then.
+#[test]
+fn what_was_carried_once_is_not_new_again() {
+    let mut tale = Tale::of("carried.ct", &sealer());
+    let said = tale.three_in_one_slot("brick");
+    assert!(tale.page.proposal(&said[0]).is_none());
+    [3, 4].iter().for_each(|who| tale.vote(*who, said[0], Choice::Approve));
+    tale.vote(5, said[1], Choice::Approve);
+    tale.vote(4, said[2], Choice::Approve);
+    tale.pass("www", 3);
+    tale.seal();
+    let again = tale.three_in_one_slot("other");
+    tale.vote(3, said[0], Choice::Reject);
+    tale.vote(3, again[0], Choice::Reject);
+    tale.vote(4, said[2], Choice::Reject);
+    tale.pass("www", 4);
+    tale.seal();
+    tale.vote(5, said[0], Choice::Approve);
+    tale.vote(5, said[2], Choice::Reject);
+    let records = tale.records();
+    for held in 2..=records.len() {
+        let mut home = Home::new();
+        home.carry(&write(&records[..held])).unwrap();
+        home.carry(&tale.bundle()).unwrap();
+        for _ in 0..2 {
+            let carried = home.carry(&tale.bundle()).unwrap();
+            assert_eq!(came_to(&carried), ("nothing", 0, 0, 2), "{held}");
+            home = home.reopened();
+        }
+    }
+}
+
 /// What was said on both sides is there afterwards, and a seal may rest on what counts no longer.
 #[test]
 fn what_both_sides_said_comes_together() {

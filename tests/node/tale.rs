@@ -75,6 +75,27 @@ impl Tale {
         id
     }
 
+    /// Three changes of one address by one author in one slot, which is evidence against it (G11); only evidence
+    /// holds the last.
+    pub fn three_in_one_slot(&mut self, at: &str) -> [Id; 3] {
+        let page = self.page.page().clone();
+        let name = page.name().to_string();
+        let author = key(2).public();
+        let slot = self.page.free_slots_at(&author, &author, &page.seal(), [1, 0])[0][0];
+        let mut all = [1, 2, 3].map(|last| {
+            let owner = owner(at, &name);
+            let sets = sets(at, &name, &[&format!("60 A 192.0.2.{last}")]).into_vec();
+            let change = SetEntry { parent: page.version(&owner), owner, sets };
+            let (author, base) = (author.raw(), page.seal());
+            let operation = Operation { author, slot, base, change: Change::SetEntry(change) };
+            Statement::sign(&page.id(), Body::Operation(operation), &key(2)).unwrap()
+        });
+        // Of all pairs that with the smallest ids is kept.
+        all.sort_by_key(|said| std::cmp::Reverse(said.id()));
+        all.iter().for_each(|said| self.say(said));
+        all.map(|said| said.id())
+    }
+
     pub fn vote(&mut self, who: u8, on: Id, choice: Choice) {
         let voter = key(who).public();
         let sequence = self.page.next_sequence(&voter);

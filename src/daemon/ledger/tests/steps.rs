@@ -122,6 +122,66 @@ fn every_way_to_take_a_seal_climbs_the_ladder() {
     check_ladder(&behind.again(), &id);
 }
 
+/// N8 accepts: a bundle of what is in step already, whichever way that came about, once and again.
+#[test]
+fn a_bundle_of_what_is_in_step_has_nothing_new() {
+    let clock = clock();
+    let (id, raw) = found("club.ct");
+    let a = sealer(11, &clock, &raw, &id, 2);
+    let from = key(99).public();
+    // Three operations in one slot, of which the one with the largest id loses it, and ballots on each.
+    let mut three = [201, 202, 203].map(|last| in_slot(&a, &id, last));
+    three.sort_by_key(|said| std::cmp::Reverse(said.id()));
+    let time = a.node.milliseconds();
+    let votes = |n: u64| {
+        let who = 2 + n as u8;
+        [ballot(&id, &key(who), time + n, three[n as usize].id())]
+    };
+    for said in three.iter().cloned().chain((0..3).flat_map(votes)) {
+        assert_eq!(a.node.admit(&id, &from, bytes(&[said])), [Verdict::New]);
+    }
+    let mut street = Street::new([a, home(12, &clock), home(13, &clock)]);
+    street.join(0, 1);
+    street.want(1, id, "club.ct");
+    street.run(60);
+    for n in 0..3 {
+        seal(&street.sides[0].home, &id, 50 + n);
+        street.run(60);
+    }
+    street.sides[0].home.node.admit(
+        &id,
+        &from,
+        bytes(&[ballot(&id, &key(5), time + 9, three[0].id())]),
+    );
+    street.join(0, 2);
+    street.want(2, id, "club.ct");
+    street.run(100);
+    let whole = || street.sides[0].home.node.read_whole(&id).unwrap();
+    for n in [1, 2] {
+        street.check_equal(0, n, &id);
+        let home = &street.sides[n].home;
+        for home in [home, &home.again()] {
+            for _ in 0..2 {
+                let carried = carry(&home.node, whole(), &mut |_, _, _| {}).unwrap();
+                assert_eq!((carried.outcome.as_str(), carried.statements), ("nothing", 0), "{n}");
+            }
+        }
+    }
+}
+
+/// A change by the fourth participant, in its first slot.
+fn in_slot(home: &Home, id: &Id, last: u8) -> Statement {
+    let page = home.page(id);
+    let owner = Owner::parse("slot", page.page().name()).unwrap();
+    let parent = page.version(&Register::Entry(owner.clone()));
+    let rdata = vec![Rdata(Ipv4Addr::new(192, 0, 2, last).octets().into())];
+    let sets = vec![RecordSet { rtype: RecordType::A, ttl: 60, rdata }];
+    let change = Change::SetEntry(SetEntry { owner, parent, sets });
+    let (author, base) = (key(4).public().raw(), page.page().seal());
+    let operation = Operation { author, slot: 0, base, change };
+    Statement::sign(id, Body::Operation(operation), &key(4)).unwrap()
+}
+
 /// T4 refuses: a seal at a height that was jumped over, which nobody here can judge.
 #[test]
 fn what_was_jumped_over_is_no_place_for_a_fork() {
