@@ -143,10 +143,8 @@ pub const INBOX_OPERATIONS_MAX: usize = 1000;
 /// For how long authors are told that something was sealed in place of their operation (choice: who looks
 /// once a week sees it).
 pub const SUPERSEDED_TOLD: Duration = Duration::from_secs(8 * 24 * 3600);
-/// Of how many of an author's operations on one page that is told at once, and how many of all authors' are
-/// looked through for them, the newest first (choice: some lines, and some milliseconds).
+/// Of how many of an author's operations on one page that is told at once, the newest first (choice: some lines).
 pub const SUPERSEDED_TOLD_MAX: usize = 20;
-pub const SUPERSEDED_SOUGHT_MAX: usize = 1000;
 
 // Beacons (D1, D6).
 /// Addresses that one beacon names (choice: IPv4 and IPv6, in the house and outside it, twice).

@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 use super::{node::Node, report};
 use crate::{
     control::report::{Rival, Superseded},
-    governance::{Governance, Proposal, State, past::Outcome, statement::Statement},
+    governance::{
+        Governance, Proposal, State,
+        past::{Ended, Outcome},
+        statement::Statement,
+    },
     id::Id,
     key::PublicKey,
-    limits::{SUPERSEDED_SOUGHT_MAX, SUPERSEDED_TOLD, SUPERSEDED_TOLD_MAX},
+    limits::{SUPERSEDED_TOLD, SUPERSEDED_TOLD_MAX},
 };
 
 /// What of an author's operations on a page something else was sealed in place of within some days, or is
@@ -37,18 +41,25 @@ fn ended<'a>(
         .filter(|head| head.time >= begin)
         .map(|head| (head.height, head.time))
         .collect();
-    let superseded = page.closed().filter_map(|(id, ended)| match ended.outcome {
-        Outcome::Superseded { height, by } => Some((*id, height, by)),
-        _ => None,
-    });
-    let of_late = superseded.filter_map(move |(id, height, by)| {
-        let time = *times.get(&height)?;
-        Some((id, by, (height, time)))
-    });
-    of_late.take(SUPERSEDED_SOUGHT_MAX).filter_map(move |(id, by, sealed)| {
-        let statement = report::stored(node, &id).filter(|said| said.author() == *author)?;
+    of_late(page.closed(), author, times).filter_map(move |(id, by, sealed)| {
+        let statement = report::stored(node, &id)?;
         row(node, page, &statement, &by, Some(sealed))
     })
+}
+
+/// The newest of an author's operations that something was sealed in place of at one of these heights, with what
+/// that was, and its height and time.
+fn of_late<'a>(
+    closed: impl Iterator<Item = (&'a Id, Ended)>,
+    author: &PublicKey,
+    times: BTreeMap<u64, u64>,
+) -> impl Iterator<Item = (Id, Id, (u64, u64))> {
+    let own = closed.filter(move |(_, ended)| ended.author == Some(*author));
+    let of_late = own.filter_map(move |(id, ended)| match ended.outcome {
+        Outcome::Superseded { height, by } => Some((*id, by, (height, *times.get(&height)?))),
+        _ => None,
+    });
+    of_late.take(SUPERSEDED_TOLD_MAX)
 }
 
 /// What will be sealed in place of an open operation, unless ballots change.
@@ -82,4 +93,32 @@ fn row(
         height: sealed.map(|(height, _)| height),
         time: sealed.map(|(_, time)| time),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{key::SecretKey, limits::CLOSED_KEPT_MAX};
+
+    #[test]
+    fn what_others_lost_hides_nothing_of_an_author() {
+        let id = |n: usize| Id::hash(&[&n.to_be_bytes()]);
+        let [ann, ben] = [1, 2].map(|n| SecretKey::from_seed(&[n; 32]).public());
+        let by = id(0);
+        let lost = |author, height| Ended {
+            outcome: Outcome::Superseded { height, by },
+            author: Some(author),
+            tally: None,
+        };
+        let ids: Vec<Id> = (0..CLOSED_KEPT_MAX).map(id).collect();
+        let rows = |who: PublicKey| {
+            let newest = ids.iter().map(|id| (id, lost(ben, 7)));
+            let oldest = ids.iter().take(100).map(|id| (id, lost(ann, 7)));
+            let too_old = ids.iter().map(|id| (id, lost(who, 3)));
+            let closed = too_old.chain(newest).chain(oldest);
+            of_late(closed, &who, BTreeMap::from([(7, 700)])).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(ann).first(), Some(&(ids[0], by, (7, 700))));
+        assert_eq!([ann, ben].map(|who| rows(who).len()), [SUPERSEDED_TOLD_MAX; 2]);
+    }
 }

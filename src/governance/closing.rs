@@ -115,10 +115,10 @@ impl Governance {
     fn end(&mut self, id: &Id, outcome: Outcome, ending: &mut Ending) {
         self.forget_rows(id);
         let Some(proposal) = self.operations.remove(id) else {
-            return self.past.close(*id, outcome, None);
+            return self.past.close(*id, outcome);
         };
         let register = proposal.register();
-        self.past.close(*id, outcome, Some(proposal.flow.tally()));
+        self.past.note(*id, proposal.ended(outcome));
         if let Some(standing) = self.registers.get_mut(&register) {
             standing.operations.remove(id);
         }
@@ -144,7 +144,7 @@ impl Governance {
         self.forget_rows(&id);
         let named = self.forget_batch(&id);
         ending.unnamed.extend(named.into_iter().filter(|id| self.operations.contains_key(id)));
-        self.past.close(id, outcome, None);
+        self.past.close(id, outcome);
         let slot = statement.as_batch().map_or(0, |batch| batch.slot);
         self.leave_slot(statement, slot, ending);
     }
@@ -211,15 +211,15 @@ impl Governance {
             match next.take(&proposal.statement) {
                 Ok(_) | Err(Refusal::Closed(..)) => {}
                 Err(refusal) => {
-                    let (id, tally) = (proposal.statement.id(), proposal.flow.tally());
-                    next.past.close(id, outcome(&refusal, Some(&register)), Some(tally));
+                    let outcome = outcome(&refusal, Some(&register));
+                    next.past.note(proposal.statement.id(), proposal.ended(outcome));
                 }
             }
         }
         for batch in self.batches.values() {
             match next.take(batch) {
-                Err(Refusal::Closed(id, outcome)) => next.past.close(id, outcome, None),
-                Err(refusal) => next.past.close(batch.id(), outcome(&refusal, None), None),
+                Err(Refusal::Closed(id, outcome)) => next.past.close(id, outcome),
+                Err(refusal) => next.past.close(batch.id(), outcome(&refusal, None)),
                 Ok(_) => {}
             }
         }

@@ -228,7 +228,7 @@ impl Window {
         for (seal, contents) in self.seals.iter().rev() {
             past.seal(seal.head());
             for id in &contents.operations {
-                past.close(*id, Outcome::Sealed(seal.height), None);
+                past.close(*id, Outcome::Sealed(seal.height));
                 sealed.insert(*id, seal.time);
             }
         }
@@ -461,7 +461,7 @@ impl Governance {
             if let Some(outcome) = superseded(&register).filter(|_| is_past)
                 && next.past.outcome(&id).is_none()
             {
-                next.past.close(id, outcome, Some(proposal.flow.tally()));
+                next.past.note(id, proposal.ended(outcome));
             }
         }
         let outcome = |refusal: &Refusal, register: Option<&Register>| match refusal {

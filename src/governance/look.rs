@@ -311,6 +311,12 @@ impl Proposal {
         self.statement.as_operation().expect("a proposal is an operation")
     }
 
+    /// How it ends, with what had been said of it.
+    pub(super) fn ended(&self, outcome: Outcome) -> past::Ended {
+        let (author, tally) = (Some(self.statement.author()), Some(self.flow.tally()));
+        past::Ended { outcome, author, tally }
+    }
+
     /// What it replaces.
     pub fn register(&self) -> Register {
         self.operation().change.register()

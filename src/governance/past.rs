@@ -35,6 +35,8 @@ type Used = (Id, PublicKey, Kind, u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub outcome: Outcome,
+    /// Whose operation it was, where that was known here; of a batch none.
+    pub author: Option<PublicKey>,
     /// Of a batch none: each of its operations has its own.
     pub tally: Option<Tally>,
 }
@@ -114,11 +116,9 @@ impl Past {
         std::mem::swap(&mut self.closed, &mut closed);
         for (past, order) in [(&earlier.closed, &earlier.order), (&closed, &newer)] {
             for id in order {
-                if let Some(Ended { outcome, tally }) = past.get(id) {
+                if let Some(ended) = past.get(id) {
                     let known = self.closed.get(id).copied();
-                    let (outcome, tally) =
-                        known.map_or((*outcome, *tally), |known| (known.outcome, known.tally));
-                    self.close(*id, outcome, tally);
+                    self.note(*id, known.unwrap_or(*ended));
                 }
             }
         }
@@ -180,9 +180,14 @@ impl Past {
         self.used.contains(&(base, author, kind, slot))
     }
 
-    /// Remembers how an operation or batch ended.
-    pub fn close(&mut self, id: Id, outcome: Outcome, tally: Option<Tally>) {
-        if self.closed.insert(id, Ended { outcome, tally }).is_none() {
+    /// Remembers how an operation ended, of which nothing else is known, or a batch.
+    pub fn close(&mut self, id: Id, outcome: Outcome) {
+        self.note(id, Ended { outcome, author: None, tally: None });
+    }
+
+    /// The same, with what is known of it.
+    pub fn note(&mut self, id: Id, ended: Ended) {
+        if self.closed.insert(id, ended).is_none() {
             self.order.push_back(id);
         }
         while self.order.len() > CLOSED_KEPT_MAX {
@@ -239,7 +244,7 @@ mod tests {
         let mut past = Past::new(head(0, 0));
         for n in 0..=CLOSED_KEPT_MAX {
             assert_eq!(past.outcome(&id(0)).is_some(), n > 0, "{n}");
-            past.close(id(n), Outcome::Sealed(n as u64), None);
+            past.close(id(n), Outcome::Sealed(n as u64));
         }
         assert_eq!(past.outcome(&id(0)), None);
         assert_eq!(past.outcome(&id(1)), Some(Outcome::Sealed(1)));

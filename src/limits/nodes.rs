@@ -189,6 +189,16 @@ pub const PARTS_ASKED_MAX: usize = 48;
 pub const PART_BYTES_LEAST: u32 = 600;
 pub const STATEMENT_BYTES_LIKELY: u64 = 400;
 pub const OTHER_BYTES_LIKELY: u64 = 1024;
+/// In how many steps what a page may take in a second is asked for (choice: within any two seconds no more than a
+/// tenth too much comes).
+pub const RATE_STEPS: u64 = 10;
+/// Bytes of a packet that are no headers, about (RFC 9000, 14.1: every path carries datagrams of 1200 bytes), and what
+/// each takes beside them, in both directions: IP and UDP (28), the header, frame and tag of QUIC (some 30), and
+/// its acknowledgement, or a part of one (choice, as measured).
+pub const PACKET_BYTES: u64 = 1200;
+pub const PACKET_BESIDE_BYTES: u64 = 100;
+/// Bytes by which a request names a row: an id, or a hash and a path.
+pub const ROW_NAMED_BYTES: u64 = 48;
 /// Bytes of a part of a state that a page with a limited rate asks for at least (choice: with less, more goes to
 /// hashes than to leaves).
 pub const PART_BYTES_SLOW_MIN: u32 = 4 * 1024;

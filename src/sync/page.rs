@@ -308,14 +308,14 @@ impl Page {
 
     /// How many rows of so many bytes may be asked for now, at least one and at most so many.
     pub fn rows_max(&self, bytes: u64, most: usize) -> usize {
-        let rows = self.room.map(|room| room.bytes() / bytes.max(1));
+        let rows = self.room.map(|room| room.rows(bytes));
         rows.map_or(most, |rows| rows.clamp(1, most as u64) as usize)
     }
 
-    /// Bytes that a part of the state should have at most: of a page whose rate is limited those of a second,
-    /// so that its answers leave room for others on the line.
+    /// Bytes that a part of the state should have at most: of a page whose rate is limited those of a step, so
+    /// that its answers leave room for others on the line.
     pub fn part_bytes_max(&self) -> u32 {
-        let bytes = self.room.map(|room| u32::try_from(room.shown_in_a_second()));
+        let bytes = self.room.map(|room| u32::try_from(room.shown_in_a_step()));
         let bytes = bytes.map(|bytes| bytes.unwrap_or(u32::MAX));
         bytes.map_or(PIECE_BYTES_MAX, |bytes| bytes.clamp(PART_BYTES_SLOW_MIN, PIECE_BYTES_MAX))
     }

@@ -45,7 +45,7 @@ pub struct Follow {
     /// The most that the page may take, in bytes or as 500K, 20M or 1G; `none` takes the limit away
     #[arg(long, value_name = "S", value_parser = args::size)]
     max_size: Option<u64>,
-    /// The most that may be fetched in a second, likewise
+    /// The most that fetching it may take of the line in a second, with headers, likewise
     #[arg(long, value_name = "S", value_parser = args::size)]
     max_rate: Option<u64>,
 }

@@ -9,6 +9,7 @@ use super::{
     super::{
         AskFailed, AskId, Event, Handed, Input, Moment, Output, Sync, answer,
         message::{Notice, Request},
+        rate::on_the_wire,
     },
     shelf::Shelf,
 };
@@ -29,8 +30,8 @@ pub struct House {
     /// How often each statement came here.
     pub came: BTreeMap<Id, usize>,
     pub asked: usize,
-    /// When how many bytes were answered to it.
-    pub came_bytes: Vec<(u64, usize)>,
+    /// When how many bytes an answer to it took, with what it asked.
+    pub came_bytes: Vec<(u64, u64)>,
     pub told_bytes: usize,
     pub closed: Vec<(usize, String)>,
     /// Seconds that its clock is ahead.
@@ -260,7 +261,8 @@ impl Town {
                     }
                 }
                 let delay = 10 + self.chance(70) + self.houses[to].lag;
-                self.houses[from].came_bytes.push((self.ticks, given.len()));
+                let bytes = on_the_wire(&read, given.len() as u64);
+                self.houses[from].came_bytes.push((self.ticks, bytes));
                 let answer = match given.len() > read.answer_bytes_max() {
                     true => Err(AskFailed::Oversize),
                     false => Ok(given),
