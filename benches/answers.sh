@@ -11,8 +11,7 @@
 #
 # Server on one core, load on another; loopback and high ports; all in a scratch directory that is
 # removed. Needs nsd and knotd (Debian: nsd knot).
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 
 names=${NAMES:-10000}
 rounds=${ROUNDS:-5}
@@ -20,82 +19,28 @@ each=${SECONDS_EACH:-3}
 server_core=${SERVER_CORE:-0}
 client_core=${CLIENT_CORE:-1}
 port=${PORT:-25320}
-djdns=${DJDNS:-target/release/djdns}
 what=${WHAT:-peak latency flood}
 
-fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
+need nsd knotd taskset awk
+need_djdns
+need_answers
+make_scratch
 
-export PATH="$PATH:/usr/sbin:/sbin"
-for tool in nsd knotd taskset awk; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: install the Debian package"
-done
-[ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
-answers=${ANSWERS:-$(cargo build --release --bench answers --message-format=json 2>/dev/null |
-    sed -n 's/.*"executable":"\([^"]*answers-[^"]*\)".*/\1/p' | tail -n 1)}
-[ -x "$answers" ] || fail "the load generator does not build: cargo build --release --bench answers"
+start() { start_on "$server_core" "$scratch/$1.log" "${@:2}"; }
 
-scratch=$(mktemp -d)
-servers=()
-cleanup() {
-    [ "${#servers[@]}" -eq 0 ] || kill "${servers[@]}" 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-start() { taskset -c "$server_core" "${@:2}" > "$scratch/$1.log" 2>&1 < /dev/null & servers+=("$!"); }
-ours() { HOME="$scratch" XDG_CONFIG_HOME="$scratch" XDG_DATA_HOME="$scratch" "$djdns" --data-dir "$scratch/data" "$@"; }
-
-awk -v names="$names" 'BEGIN {
-    print "$ORIGIN bench.\n$TTL 3600"
-    for (i = 1; i <= names; i++)
-        printf "n%07d A 10.%d.%d.%d\n", i, int(i / 65536), int(i / 256) % 256, i % 256
-}' > "$scratch/page.zone"
-ours key new bench > /dev/null
-id=$(ours page create bench --participant bench --zone "$scratch/page.zone" 2> "$scratch/log" | head -n 1)
-[ -n "$id" ] || fail "the page was not founded: $(cat "$scratch/log")"
-ours page join bench "$id" > /dev/null
+page_zone "$names" > "$scratch/page.zone"
+found "$scratch" "$scratch/page.zone"
 # The peers have what the page has, with its SOA and NS.
-ours page export bench --format zone > "$scratch/zone"
-
-cat > "$scratch/nsd.conf" <<CONF
-server:
-    ip-address: 127.0.0.1@$port
-    username: ""
-    zonesdir: "$scratch"
-    xfrdir: "$scratch"
-    xfrdfile: "$scratch/xfrd"
-    zonelistfile: "$scratch/zones"
-    pidfile: "$scratch/nsd.pid"
-    server-count: 1
-    rrl-ratelimit: 0
-    minimal-responses: yes
-remote-control:
-    control-enable: no
-zone:
-    name: bench.
-    zonefile: "$scratch/zone"
-CONF
-cat > "$scratch/knot.conf" <<CONF
-server:
-    rundir: "$scratch"
-    listen: 127.0.0.1@$((port + 1))
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-database:
-    storage: "$scratch/knot"
-zone:
+own "$scratch" page export bench --format zone > "$scratch/zone"
+write_nsd "$port" bench. "minimal-responses: yes"
+write_knot "$scratch/knot" "$((port + 1))" "zone:
   - domain: bench.
-    file: "$scratch/zone"
-CONF
+    file: \"$scratch/zone\""
 
 start nsd nsd -d -c "$scratch/nsd.conf"
-start knot knotd -c "$scratch/knot.conf"
+start knot knotd -c "$scratch/knot/knot.conf"
 start bare "$answers" bare "127.0.0.1:$((port + 2))"
-start djdns env HOME="$scratch" XDG_CONFIG_HOME="$scratch" XDG_DATA_HOME="$scratch" \
-    "$djdns" --data-dir "$scratch/data" serve --dns "127.0.0.1:$((port + 3))" --listen off
+serve_on "$server_core" "$scratch" serve --dns "127.0.0.1:$((port + 3))" --listen off
 declare -A at=([nsd]=$port [knot]=$((port + 1)) [bare]=$((port + 2)) [djdns]=$((port + 3)))
 order=(nsd djdns knot bare)
 
@@ -107,8 +52,6 @@ for ((try = 0; ; try++)); do
     [ "$try" -lt 50 ] || fail "djdns and NSD do not say the same: $(cat "$scratch/same" "$scratch/nsd.log")"
     sleep 0.2
 done
-
-median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
 
 # Ratios of the first column of two files, line by line.
 ratio() { paste "$scratch/$1" "$scratch/$2" | awk -v c="${3:-1}" '{ split($0, v, "\t"); split(v[1], a, " "); split(v[2], b, " "); print a[c] / b[c] }' | median; }

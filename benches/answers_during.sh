@@ -9,8 +9,7 @@
 # Prints p50, p99, p99.9 and the longest of both, round by round, and the medians of the ratios of p99
 # and p99.9: they should be at most 2. All of the daemon shares one core, which is the hard case: its
 # work is done on the core that answers. The load generator has another.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 
 case "${1:-}" in
     import | changes) ;;
@@ -18,7 +17,7 @@ case "${1:-}" in
 esac
 export SERVER_CORE=${SERVER_CORE:-0}
 client_core=${CLIENT_CORE:-1}
-command -v taskset >/dev/null || { echo "$0: taskset is missing" >&2; exit 1; }
+need taskset
 
 cargo build --release --quiet --bin djdns
 exec taskset -c "$client_core" cargo bench --quiet --bench answers_during -- "$1"

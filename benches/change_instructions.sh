@@ -7,19 +7,15 @@
 # A change is an operation and two ballots, submitted as one: signatures checked, admitted, logged,
 # synced, indexed, shown. Every name is changed from what the page was founded with. Instructions
 # repeat; the last column is what it costs of the first page's and should be at most 2.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 
 read -ra names <<< "${NAMES:-10 1000000}"
 changes=${CHANGES:-40}
-for tool in valgrind callgrind_annotate awk; do
-    command -v "$tool" >/dev/null || { echo "$0: $tool is missing" >&2; exit 1; }
-done
+need valgrind callgrind_annotate awk
 
 bench=$(cargo bench --no-run --bench change 2>&1 | sed -n 's/.*Executable.*(\(.*\)).*/\1/p')
-[ -x "$bench" ] || { echo "$0: benches/change.rs does not build" >&2; exit 1; }
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+[ -x "$bench" ] || fail "benches/change.rs does not build"
+make_scratch
 
 for n in "${names[@]}"; do
     "$bench" prepare "$scratch/$n" "$n"

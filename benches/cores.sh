@@ -10,8 +10,7 @@
 # two cores answer twice as much.
 #
 # Loopback and high ports; all in a scratch directory that is removed.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 
 names=${NAMES:-10000}
 rounds=${ROUNDS:-5}
@@ -20,36 +19,15 @@ cores=$(nproc)
 server_cores=${SERVER_CORES:-0,1}
 client_cores=${CLIENT_CORES:-$([ "$cores" -ge 4 ] && echo 2,3 || echo 1)}
 port=${PORT:-25360}
-djdns=${DJDNS:-target/release/djdns}
-
-fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
 
 [ "$cores" -ge 2 ] || fail "this machine has one core"
-[ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
-answers=${ANSWERS:-$(cargo build --release --bench answers --message-format=json 2>/dev/null |
-    sed -n 's/.*"executable":"\([^"]*answers-[^"]*\)".*/\1/p' | tail -n 1)}
-[ -x "$answers" ] || fail "the load generator does not build: cargo build --release --bench answers"
+need taskset awk
+need_djdns
+need_answers
+make_scratch
 
-scratch=$(mktemp -d)
-server=
-cleanup() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-ours() { HOME="$scratch" XDG_CONFIG_HOME="$scratch" XDG_DATA_HOME="$scratch" "$djdns" --data-dir "$scratch/data" "$@"; }
-awk -v names="$names" 'BEGIN {
-    print "$ORIGIN bench.\n$TTL 3600"
-    for (i = 1; i <= names; i++)
-        printf "n%07d A 10.%d.%d.%d\n", i, int(i / 65536), int(i / 256) % 256, i % 256
-}' > "$scratch/page.zone"
-ours key new bench > /dev/null
-id=$(ours page create bench --participant bench --zone "$scratch/page.zone" 2> "$scratch/log" | head -n 1)
-[ -n "$id" ] || fail "the page was not founded: $(cat "$scratch/log")"
-ours page join bench "$id" > /dev/null
+page_zone "$names" > "$scratch/page.zone"
+found "$scratch" "$scratch/page.zone"
 
 load() { taskset -c "$client_cores" "$answers" peak "127.0.0.1:$port" "$names" "$1"; }
 # Clock ticks that the server worked, in user space and in the kernel.
@@ -58,10 +36,7 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$server/stat"; }
 # One line: answers a second, and answers per second of processor time.
 measure() {
     local before said
-    HOME="$scratch" XDG_CONFIG_HOME="$scratch" XDG_DATA_HOME="$scratch" taskset -c "$1" "$djdns" \
-        --data-dir "$scratch/data" serve --dns "127.0.0.1:$port" --listen off --http off \
-        > "$scratch/djdns.log" 2>&1 < /dev/null &
-    server=$!
+    serve_on "$1" "$scratch" serve --dns "127.0.0.1:$port" --listen off --http off
     for ((try = 0; ; try++)); do
         if said=$(load 0.1 2> /dev/null) && awk '{ exit !($1 > 0 && $3 == 0) }' <<< "$said"; then break; fi
         [ "$try" -lt 100 ] || fail "djdns does not answer: $said $(cat "$scratch/djdns.log")"
@@ -73,10 +48,7 @@ measure() {
         '{ print $1, $1 * each * hertz / ticks }' <<< "$said"
     kill "$server"
     wait "$server" 2>/dev/null || true
-    server=
 }
-
-median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
 
 echo "$names names, $rounds rounds of $each s, $cores cores"
 for ((round = 1; round <= rounds; round++)); do

@@ -10,8 +10,7 @@
 #
 # Server on one core, everything else on another; loopback and high ports; all in a scratch
 # directory that is removed. Needs nsd, unbound and dnsperf (Debian packages of the same names).
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 
 names=${NAMES:-10000}
 rounds=${ROUNDS:-5}
@@ -19,25 +18,10 @@ each=${SECONDS_EACH:-5}
 server_core=${SERVER_CORE:-0}
 client_core=${CLIENT_CORE:-1}
 port=${PORT:-25310}
-djdns=${DJDNS:-target/release/djdns}
 
-fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
-
-export PATH="$PATH:/usr/sbin:/sbin"
-for tool in nsd unbound dnsperf taskset awk; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: install the Debian package of that name"
-done
-[ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
-
-scratch=$(mktemp -d)
-servers=()
-cleanup() {
-    [ "${#servers[@]}" -eq 0 ] || kill "${servers[@]}" 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
+need nsd unbound dnsperf taskset awk
+need_djdns
+make_scratch
 
 # TTLs of a day: nothing is asked anew while it is measured.
 {
@@ -55,51 +39,20 @@ awk -v names="$names" 'BEGIN {
 awk -v names="$names" 'BEGIN { for (i = 1; i <= names; i++) printf "n%07d.bench.lan A\n", i }' \
     > "$scratch/every"
 
-cat > "$scratch/nsd.conf" <<CONF
-server:
-    ip-address: 127.0.0.1@$port
-    username: ""
-    database: ""
-    zonesdir: "$scratch"
-    xfrdir: "$scratch"
-    xfrdfile: "$scratch/xfrd"
-    zonelistfile: "$scratch/zones"
-    pidfile: "$scratch/nsd.pid"
-    server-count: 1
-    rrl-ratelimit: 0
-remote-control:
-    control-enable: no
-zone:
-    name: bench.lan.
-    zonefile: "$scratch/zone"
-CONF
+write_nsd "$port" bench.lan. 'database: ""'
 
 # Unbound as it comes, but for one thread, no validation (djdns validates nothing here) and a cache
 # that is large enough.
-cat > "$scratch/unbound.conf" <<CONF
-server:
-    interface: 127.0.0.1
+write_unbound "    interface: 127.0.0.1
     port: $((port + 1))
-    directory: "$scratch"
-    chroot: ""
-    username: ""
-    pidfile: "$scratch/unbound.pid"
-    use-syslog: no
-    num-threads: 1
     do-not-query-localhost: no
     do-ip6: no
-    module-config: "iterator"
     msg-cache-size: 64m
     rrset-cache-size: 64m
-    so-rcvbuf: 1m
-remote-control:
-    control-enable: no
-forward-zone:
-    name: "."
-    forward-addr: 127.0.0.1@$port
-CONF
+    so-rcvbuf: 1m" "forward-zone:
+    name: \".\"
+    forward-addr: 127.0.0.1@$port"
 
-start() { taskset -c "$1" "${@:2}" > "$scratch/log" 2>&1 < /dev/null & servers+=("$!"); }
 perf() { taskset -c "$client_core" dnsperf -s 127.0.0.1 -p "$1" -d "$2" "${@:3}" 2>&1; }
 
 # Asks for every name until none is lost: then all of them are known.
@@ -108,7 +61,7 @@ warm() {
     while :; do
         lost=$(perf "$1" "$scratch/every" -n 1 -q 50 -t 1 | awk '/Queries lost/ { print $3 }' || true)
         [ "$lost" != 0 ] || return 0
-        [ "$SECONDS" -lt "$until" ] || fail "port $1 does not answer: $(tail -n 3 "$scratch/log")"
+        [ "$SECONDS" -lt "$until" ] || fail "port $1 does not answer: $(tail -qn 3 "$scratch"/*.log)"
         sleep 0.2
     done
 }
@@ -125,14 +78,11 @@ measure() {
     ' <<< "$said" || fail "answers are missing or wrong: $said"
 }
 
-start "$client_core" nsd -d -c "$scratch/nsd.conf"
-start "$server_core" unbound -d -c "$scratch/unbound.conf"
-start "$server_core" env HOME="$scratch" XDG_CONFIG_HOME="$scratch" XDG_DATA_HOME="$scratch" \
-    "$djdns" --data-dir "$scratch/data" serve --dns "127.0.0.1:$((port + 2))" --upstream "127.0.0.1:$port"
+start_on "$client_core" "$scratch/nsd.log" nsd -d -c "$scratch/nsd.conf"
+start_on "$server_core" "$scratch/unbound.log" unbound -d -c "$scratch/unbound.conf"
+serve_on "$server_core" "$scratch" serve --dns "127.0.0.1:$((port + 2))" --upstream "127.0.0.1:$port"
 warm "$((port + 1))"
 warm "$((port + 2))"
-
-median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
 
 echo "$names names, $rounds rounds of $each s, $(unbound -V | head -n 1)"
 for ((round = 1; round <= rounds; round++)); do

@@ -19,8 +19,7 @@
 # Server on one core, everything else on another; loopback and high ports; all in a scratch
 # directory that is removed. Needs knotd, kdig, nsd and unbound (Debian: knot knot-dnsutils
 # nsd unbound).
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 
 names=${NAMES:-1000000}
 rounds=${ROUNDS:-5}
@@ -30,7 +29,6 @@ djdns_port=${DJDNS_PORT:-25300}
 peers=(knot nsd unbound)
 declare -A ports=([knot]=$((djdns_port + 10)) [nsd]=$((djdns_port + 11)) [unbound]=$((djdns_port + 12)))
 rate_seconds=${RATE_SECONDS:-2}
-djdns=${DJDNS:-target/release/djdns}
 wait_seconds=${WAIT_SECONDS:-300}
 # More on a machine so busy that kdig itself does not start in time.
 ask_seconds=${ASK_SECONDS:-0.05}
@@ -42,118 +40,33 @@ case "${1:-}" in
     *) echo "usage: $0 [--peer-only]" >&2; exit 2 ;;
 esac
 
-fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
-
-export PATH="$PATH:/usr/sbin:/sbin"
-for tool in knotd kdig nsd unbound taskset awk; do
-    command -v "$tool" >/dev/null || fail "$tool is missing"
-done
-[ "$peer_only" = yes ] || [ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
-
-answers=${ANSWERS:-$(cargo build --release --bench answers --message-format=json 2>/dev/null |
-    sed -n 's/.*"executable":"\([^"]*answers-[^"]*\)".*/\1/p' | tail -n 1)}
-[ -x "$answers" ] || fail "the load generator does not build: cargo build --release --bench answers"
-
-scratch=$(mktemp -d)
-server=
-cleanup() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$server" ] || wait "$server" 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-now_us() { local t=$EPOCHREALTIME; printf '%s' "${t/[.,]/}"; }
+need knotd kdig nsd unbound taskset awk
+[ "$peer_only" = yes ] || need_djdns
+need_answers
+make_scratch
 
 # The same names for all; only the SOA and NS that a page makes by itself are added for the peers.
-write_zones() {
-    printf '$ORIGIN bench.\n$TTL 3600\n' > "$scratch/page.zone"
-    awk -v names="$names" 'BEGIN {
-        for (i = 1; i <= names; i++)
-            printf "n%07d A 10.%d.%d.%d\n", i, int(i / 65536) % 256, int(i / 256) % 256, i % 256
-    }' >> "$scratch/page.zone"
-    {
-        printf 'bench. 3600 SOA ns.bench. host.bench. 1 3600 600 86400 60\n'
-        printf 'bench. 3600 NS ns.bench.\nns.bench. 3600 A 127.0.0.1\n'
-        cat "$scratch/page.zone"
-    } > "$scratch/zone"
-}
-
-write_knot_config() {
-    mkdir -p "$scratch/knot"
-    cat > "$scratch/knot.conf" <<CONF
-server:
-    rundir: "$scratch/knot"
-    listen: 127.0.0.1@${ports[knot]}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: "$scratch/knot/log"
-    any: warning
-database:
-    storage: "$scratch/knot"
-template:
+write_peers() {
+    page_zone "$names" > "$scratch/page.zone"
+    whole_zone "$scratch/page.zone" > "$scratch/zone"
+    write_knot "$scratch/knot" "${ports[knot]}" "template:
   - id: default
-    storage: "$scratch"
+    storage: \"$scratch\"
     zonefile-load: whole
     zonefile-sync: -1
     journal-content: none
 zone:
   - domain: bench
-    file: "$scratch/zone"
-CONF
-}
-
-write_nsd_config() {
-    cat > "$scratch/nsd.conf" <<CONF
-server:
-    ip-address: 127.0.0.1@${ports[nsd]}
-    username: ""
-    zonesdir: "$scratch"
-    xfrdir: "$scratch"
-    xfrdfile: "$scratch/xfrd"
-    zonelistfile: "$scratch/zones"
-    pidfile: "$scratch/nsd.pid"
-    server-count: 1
-    rrl-ratelimit: 0
-    minimal-responses: yes
-remote-control:
-    control-enable: no
-zone:
-    name: bench.
-    zonefile: "$scratch/zone"
-CONF
-}
-
-write_unbound_config() {
-    cat > "$scratch/unbound.conf" <<CONF
-server:
-    interface: 127.0.0.1
+    file: \"$scratch/zone\""
+    write_nsd "${ports[nsd]}" bench. "minimal-responses: yes"
+    write_unbound "    interface: 127.0.0.1
     port: ${ports[unbound]}
-    directory: "$scratch"
-    chroot: ""
-    username: ""
-    pidfile: "$scratch/unbound.pid"
-    use-syslog: no
-    num-threads: 1
-    module-config: "iterator"
-    minimal-responses: yes
-remote-control:
-    control-enable: no
-auth-zone:
-    name: "bench."
-    zonefile: "$scratch/zone"
-    for-upstream: no
-    for-downstream: yes
-    fallback-enabled: no
-CONF
+    minimal-responses: yes" "$(unbound_zone)"
 }
 
 start_of() {
     case $1 in
-        knot) measure_start "${ports[knot]}" "$scratch/knot.log" knotd -c "$scratch/knot.conf" ;;
+        knot) measure_start "${ports[knot]}" "$scratch/knot.log" knotd -c "$scratch/knot/knot.conf" ;;
         nsd) measure_start "${ports[nsd]}" "$scratch/nsd.log" nsd -d -c "$scratch/nsd.conf" ;;
         unbound) measure_start "${ports[unbound]}" "$scratch/unbound.log" unbound -d -c "$scratch/unbound.conf" ;;
     esac
@@ -161,13 +74,13 @@ start_of() {
 
 # Asks for the last name until the expected address comes, or the server is gone, or time is up.
 wait_for_answer() {
-    local port=$1 log=$2 last address until=$((SECONDS + wait_seconds))
+    local port=$1 log=$2 last expected until=$((SECONDS + wait_seconds))
     last=$(printf 'n%07d.bench.' "$names")
-    address="10.$((names / 65536 % 256)).$((names / 256 % 256)).$((names % 256))"
+    expected=$(address "$names")
     # A server may bind before it has loaded and never answer what came too early; kdig itself
     # would wait a whole second for it. So times are good to about 50 ms, for both alike.
     until [ "$(taskset -c "$client_core" timeout "$ask_seconds" kdig +short +time=1 +retry=0 \
-        @127.0.0.1 -p "$port" "$last" A 2>/dev/null)" = "$address" ]; do
+        @127.0.0.1 -p "$port" "$last" A 2>/dev/null)" = "$expected" ]; do
         kill -0 "$server" 2>/dev/null || fail "the server ended: $(tail -n 3 "$log" 2>/dev/null)"
         [ "$SECONDS" -lt "$until" ] || fail "no answer from port $port in $wait_seconds s"
         sleep 0.005
@@ -192,8 +105,7 @@ measure_start() {
     local port=$1 log=$2 started
     shift 2
     started=$(now_us)
-    taskset -c "$server_core" "$@" > "$log" 2>&1 < /dev/null &
-    server=$!
+    start_on "$server_core" "$log" "$@"
     wait_for_answer "$port" "$log"
     took=$(($(now_us) - started))
     $settle > /dev/null 2>&1
@@ -203,24 +115,22 @@ measure_start() {
     [ "$counted" = no ] || rate=$(taskset -c "$client_core" "$answers" peak "127.0.0.1:$port" "$names" "$rate_seconds" | awk '{ print $1 }')
     kill "$server"
     wait "$server" 2>/dev/null || true
-    server=
 }
 
 # A directory and a home of its own for every round: nothing is found that was left behind.
 measure_found() {
     local home=$1 started
     mkdir -p "$home/data"
-    own() { HOME=$home XDG_CONFIG_HOME=$home/config XDG_DATA_HOME=$home/share "$@" < /dev/null; }
-    own "$djdns" --data-dir "$home/data" key new bench > "$home/log" 2>&1 \
+    own "$home" key new bench > "$home/log" 2>&1 \
         || fail "key new: $(tail -n 3 "$home/log")"
     started=$(now_us)
-    own taskset -c "$server_core" "$djdns" --data-dir "$home/data" \
+    at_home "$home" taskset -c "$server_core" "$djdns" --data-dir "$home/data" \
         page create bench --participant bench --zone "$scratch/page.zone" \
         > "$home/id" 2> "$home/log" \
         || fail "page create: $(tail -n 3 "$home/log")"
     took=$(($(now_us) - started))
     # The name is trusted directly: no page above links it. Not timed, as it is done once.
-    own "$djdns" --data-dir "$home/data" page join bench "$(head -n 1 "$home/id")" > "$home/log" 2>&1 \
+    own "$home" page join bench "$(head -n 1 "$home/id")" > "$home/log" 2>&1 \
         || fail "page join: $(tail -n 3 "$home/log")"
 }
 
@@ -233,7 +143,7 @@ measure_serve() {
 
 # A command waits until all is read.
 list_pages() {
-    own taskset -c "$client_core" "$djdns" --data-dir "$home/data" page list
+    at_home "$home" taskset -c "$client_core" "$djdns" --data-dir "$home/data" page list
 }
 
 # Keeps what else the program listens on, if it does, to loopback.
@@ -245,7 +155,6 @@ serve_options() {
     case "$help" in *--http*) printf '%s\n' --http "127.0.0.1:$((djdns_port + 2))" ;; esac
 }
 
-median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
 column_median() { awk -v what="$1" -v column="$2" '$1 == what { print $column }' "$scratch/results" | median; }
 
 report() {
@@ -268,10 +177,7 @@ ratio() {
 
 record() { printf '%s %s %s %s\n' "$1" "$took" "$2" "$rate" >> "$scratch/results"; }
 
-write_zones
-write_knot_config
-write_nsd_config
-write_unbound_config
+write_peers
 echo "$names names, $rounds rounds, $(knotd --version)"
 [ "$peer_only" = yes ] || mapfile -t serve_args < <(serve_options)
 

@@ -21,46 +21,27 @@
 # where users may make namespaces. The servers that give are on one core, those that take on the other.
 # Needs knotd, knotc (Debian: knot), dig (bind9-dnsutils), git, ip (iproute2), perl, and
 # target/release/djdns.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 
 names=${NAMES:-1000000}
 rounds=${ROUNDS:-5}
 giving_core=${GIVING_CORE:-0}
 taking_core=${TAKING_CORE:-1}
-djdns=${DJDNS:-target/release/djdns}
 wait_seconds=${WAIT_SECONDS:-300}
 
-fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
-
-export PATH="$PATH:/usr/sbin:/sbin"
 if [ -z "${DJDNS_BENCH_NAMESPACE:-}" ]; then
-    for tool in knotd knotc dig git ip perl taskset awk unshare; do
-        command -v "$tool" >/dev/null || fail "$tool is missing"
-    done
-    [ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"
+    need knotd knotc dig git ip perl taskset awk unshare
+    need_djdns
     user=()
     [ "$(id -u)" -eq 0 ] || user=(--map-root-user)
     exec env DJDNS_BENCH_NAMESPACE=1 unshare "${user[@]}" --net "$0" "$@"
 fi
 ip link set lo up
 
-scratch=$(mktemp -d)
-cleanup() {
-    local running
-    running=$(jobs -p)
-    # shellcheck disable=SC2086 # several numbers
-    [ -z "$running" ] || kill $running 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
+make_scratch
 
-now_us() { local t=$EPOCHREALTIME; printf '%s' "${t/[.,]/}"; }
 # Each byte is sent and received on the loopback; what was received is every byte once.
 crossed() { awk '$1 == "lo:" { print $2 }' /proc/net/dev; }
-address() { printf '10.%d.%d.%d' $(($1 / 65536 % 256)) $(($1 / 256 % 256)) $(($1 % 256)); }
 
 # Waits until a server at port $1 says that name number $2 has address $3.
 wait_for() {
@@ -68,41 +49,16 @@ wait_for() {
     until [ "$(dig +short +time=1 +tries=1 @127.0.0.1 -p "$1" "$(printf 'n%07d.bench.' "$2")" A \
         2>/dev/null)" = "$3" ]; do
         [ "$SECONDS" -lt "$until" ] || fail "port $1 does not say $3 for name $2 in $wait_seconds s"
-        kill -0 "$server" 2>/dev/null || fail "a server ended: $(cat "$scratch"/*/log | tail -n 3)"
+        kill -0 "$server" 2>/dev/null || fail "a server ended: $(cat "$scratch"/*/*log | tail -n 3)"
         sleep 0.02
     done
 }
 
 stop() { kill "$1" && wait "$1" 2>/dev/null || true; }
 
-write_zones() {
-    printf '$ORIGIN bench.\n$TTL 3600\n' > "$scratch/page.zone"
-    awk -v names="$names" 'BEGIN {
-        for (i = 1; i <= names; i++)
-            printf "n%07d A 10.%d.%d.%d\n", i, int(i / 65536) % 256, int(i / 256) % 256, i % 256
-    }' >> "$scratch/page.zone"
-    {
-        printf 'bench. 3600 SOA ns.bench. host.bench. 1 3600 600 86400 60\n'
-        printf 'bench. 3600 NS ns.bench.\nns.bench. 3600 A 127.0.0.1\n'
-        cat "$scratch/page.zone"
-    } > "$scratch/knot.zone"
-}
-
-# Knot at port $2 with its files in $1; $3 is what its zone has besides.
-write_knot() {
-    mkdir -p "$1"
-    cat > "$1/knot.conf" <<CONF
-server:
-    rundir: "$1"
-    listen: 127.0.0.1@$2
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: "$1/log"
-    any: warning
-database:
-    storage: "$1"
+# What both have of Knot's configuration; $1 is the directory, $2 what the zone has besides.
+knot_zone() {
+    cat <<CONF
 remote:
   - id: giver
     address: 127.0.0.1@25311
@@ -117,56 +73,39 @@ zone:
     storage: "$1"
     acl: all
     zonefile-sync: -1
-$3
+$2
 CONF
 }
 
 knot_giver() {
-    write_knot "$scratch/giver" 25311 "    file: \"$scratch/knot.zone\"
+    write_knot "$scratch/giver" 25311 "$(knot_zone "$scratch/giver" "    file: \"$scratch/knot.zone\"
     notify: taker
-    journal-content: changes"
-    taskset -c "$giving_core" knotd -c "$scratch/giver/knot.conf" & knot_giver=$!
-    server=$knot_giver
+    journal-content: changes")"
+    start_on "$giving_core" "$scratch/giver/said" knotd -c "$scratch/giver/knot.conf"
     wait_for 25311 "$names" "$(address "$names")"
 }
 
 knot_taker() {
     rm -rf "$scratch/taker"
-    write_knot "$scratch/taker" 25312 "    master: giver
-    journal-content: changes"
-    taskset -c "$taking_core" knotd -c "$scratch/taker/knot.conf" & knot_taker=$!
-    server=$knot_taker
+    write_knot "$scratch/taker" 25312 "$(knot_zone "$scratch/taker" "    master: giver
+    journal-content: changes")"
+    start_on "$taking_core" "$scratch/taker/said" knotd -c "$scratch/taker/knot.conf"
+    knot_taker=$server
     wait_for 25312 "$names" "$(address "$names")"
-}
-
-# The program with a home of its own: $1 is its directory.
-own() {
-    local home=$1
-    shift
-    env HOME="$home" XDG_CONFIG_HOME="$home/config" XDG_DATA_HOME="$home/share" \
-        "$djdns" --data-dir "$home/data" "$@" < /dev/null
 }
 
 # Serves the home $1 on core $2 with DNS at port $3, for peers at the port after it; the rest is added.
 djdns_serve() {
     local home=$1 core=$2 port=$3
     shift 3
-    HOME=$home XDG_CONFIG_HOME=$home/config XDG_DATA_HOME=$home/share taskset -c "$core" \
-        "$djdns" --data-dir "$home/data" --config "$scratch/djdns.toml" serve --dns "127.0.0.1:$port" \
-        --listen "127.0.0.1:$((port + 1))" --http off --upstream 127.0.0.1:9 "$@" \
-        > "$home/log" 2>&1 < /dev/null &
-    server=$!
+    serve_on "$core" "$home" --config "$scratch/djdns.toml" serve --dns "127.0.0.1:$port" \
+        --listen "127.0.0.1:$((port + 1))" --http off --upstream 127.0.0.1:9 "$@"
 }
 
 djdns_giver() {
     local home=$scratch/founder
-    mkdir -p "$home/data"
-    own "$home" key new bench > /dev/null
-    page=$(own "$home" page create bench --participant bench --zone "$scratch/page.zone" \
-        --param seal_interval=1 --param open_operations_max=2000 2> "$home/log" | head -n 1)
-    own "$home" page join bench "$page" > /dev/null
+    found "$home" "$scratch/page.zone" --param seal_interval=1 --param open_operations_max=2000
     djdns_serve "$home" "$giving_core" 25321
-    djdns_giver=$server
     wait_for 25321 "$names" "$(address "$names")"
     own "$home" host bench > /dev/null
 }
@@ -177,8 +116,8 @@ djdns_taker() {
     mkdir -p "$home/data"
     djdns_serve "$home" "$taking_core" 25331 --peer 127.0.0.1:25322
     djdns_taker=$server
-    until grep -qs "answers DNS" "$home/log"; do
-        kill -0 "$djdns_taker" 2>/dev/null || fail "$(tail -n 3 "$home/log")"
+    until grep -qs "answers DNS" "$home/djdns.log"; do
+        kill -0 "$djdns_taker" 2>/dev/null || fail "$(tail -n 3 "$home/djdns.log")"
         sleep 0.02
     done
     own "$home" page join bench "$page" > "$home/join" 2>&1 || fail "$(cat "$home/join")"
@@ -337,14 +276,14 @@ git_change() {
     git -C "$scratch/clone" fetch -q
 }
 
-median() { sort -n | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'; }
 column() { awk -v what="$1" -v column="$2" '$1 == what { print $column }' "$scratch/results" | median; }
 ratio() { awk -v text="$1" -v a="$2" -v b="$3" 'BEGIN { printf "%-58s %.2f\n", text, a / b }'; }
 line() { awk -v what="$1" -v us="$(column "$1" 2)" -v bytes="$(column "$1" 3)" -v turns="$(column "$1" 4)" \
     'BEGIN { gsub("_", " ", what); printf "%-22s %9.3f s %12d bytes %6d turns\n", what, us / 1e6, bytes, turns }'; }
 
 printf '[peers]\nlan = false\nport-mapping = false\n' > "$scratch/djdns.toml"
-write_zones
+page_zone "$names" > "$scratch/page.zone"
+whole_zone "$scratch/page.zone" > "$scratch/knot.zone"
 echo "$names names, $rounds rounds, $(knotd --version), $(git --version)"
 knot_giver
 djdns_giver
