@@ -244,6 +244,9 @@ pub const EVIDENCE_ROWS_MAX: usize = 1024;
 /// Statements of one page that are known of and lacking: in all, and of one peer (choice).
 pub const DUE_MAX: usize = 4096;
 pub const DUE_PER_PEER_MAX: usize = 1024;
+/// Statements at one seal that a peer may say it has and not give, each once, before that costs it credit (choice:
+/// what nodes attest is replaced while it is asked for; more than that at one time is no accident).
+pub const DENIED_MAX: usize = 64;
 /// Peers remembered for one statement that is lacking (choice).
 pub const ANNOUNCERS_MAX: usize = 4;
 /// Statements of a page that are put off until its next seal (choice).

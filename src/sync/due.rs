@@ -90,10 +90,10 @@ impl Due {
         said.for_each(|row| row.may_be_gone = true);
     }
 
-    /// Whether any of these is lacking still, and whoever said it has it.
-    fn is_owed(&self, ids: &[Id]) -> bool {
-        let mut rows = ids.iter().filter_map(|id| self.rows.get(id));
-        rows.any(|row| !row.may_be_gone)
+    /// Those of these that are lacking still, and that whoever said it has them has.
+    fn owed(&self, ids: &[Id]) -> Vec<Id> {
+        let is_owed = |id: &Id| self.rows.get(id).is_some_and(|row| !row.may_be_gone);
+        ids.iter().copied().filter(is_owed).collect()
     }
 
     /// A peer is gone, with what only it has.
@@ -226,8 +226,11 @@ impl Page {
         // An answer that is cut off is gone on with; one with nothing is no answer.
         let is_over = is_answer && ids.is_empty();
         if is_over && shared.peers.contains_key(peer) {
-            // What a seal lists is no longer with who took the state.
-            if self.due.is_owed(&asked.ids) {
+            // What a seal lists is no longer with who took the state; and what a node attested is gone where it
+            // attested anew, word of which may still be under way. Who says it again has it.
+            let owed = self.due.owed(&asked.ids);
+            let seen = self.seen.get_mut(peer);
+            if !owed.is_empty() && seen.is_none_or(|seen| seen.denies(&owed)) {
                 shared.charge(peer, Charge::Withheld);
             }
             // It says that it has them, and its open set is looked at again: another may bring them.

@@ -58,6 +58,8 @@ pub struct Seen {
     since: u64,
     /// Its next seals, if they are held here.
     pub early: Option<Early>,
+    /// What it said it has at its seal and did not give, at most [`DENIED_MAX`].
+    denied: BTreeSet<Id>,
 }
 
 /// Where this node stands on a page that it holds.
@@ -125,7 +127,18 @@ impl Seen {
             below: None,
             since: now,
             early: None,
+            denied: BTreeSet::new(),
         }
+    }
+
+    /// It gives nothing of these, which it said it has. Returns whether that cannot be for what came to it in
+    /// between: it said so of one of them before, or of many.
+    pub fn denies(&mut self, ids: &[Id]) -> bool {
+        let is_again = ids.iter().any(|id| self.denied.contains(id));
+        let is_much = self.denied.len() + ids.len() > DENIED_MAX;
+        let room = DENIED_MAX.saturating_sub(self.denied.len());
+        self.denied.extend(ids.iter().take(room));
+        is_again || is_much
     }
 
     /// Forgets of what use it was, and what it has not.
@@ -434,6 +447,7 @@ impl Page {
         }
         if (seen.standing.seal, seen.standing.height) != (standing.seal, standing.height) {
             (seen.no_seals, seen.taken, seen.since) = (None, None, now);
+            seen.denied.clear();
             if standing.height > seen.standing.height {
                 self.due.moved(peer);
             }

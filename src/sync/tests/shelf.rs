@@ -175,10 +175,7 @@ impl Shelf {
             };
             let taken = volume.field.take(&volume.governance, &said, *self.now.borrow());
             return match taken {
-                Ok(true) => {
-                    volume.log.insert(said.id(), bytes.to_vec());
-                    Verdict::New
-                }
+                Ok(true) => Verdict::New,
                 Ok(false) => Verdict::Known,
                 Err(why) => Verdict::NotNow(why.to_string()),
             };
@@ -255,7 +252,11 @@ impl Ledger for Shelf {
     }
 
     fn stored(&self, page: &Id, id: &Id) -> Option<Vec<u8>> {
-        self.books.borrow().get(page)?.log.get(id).cloned()
+        let books = self.books.borrow();
+        let volume = books.get(page)?;
+        // What nodes attest is in no log: of each the newest is held.
+        let attested = volume.field.statements().get(id).map(|said| said.bytes().to_vec());
+        attested.or_else(|| volume.log.get(id).cloned())
     }
 
     fn window(&self, page: &Id) -> Option<Window> {

@@ -530,3 +530,37 @@ fn whoever_brings_one_thing_at_a_time_has_the_rest_asked_for_again_now_and_then(
     assert!(each.max() == Some(1));
     nobody_lied(&town);
 }
+
+/// T5 accepts: a node that attests anew while what it attested before is asked of it, as whoever has just jumped
+/// does: nobody is charged with that.
+#[test]
+fn who_attests_anew_withholds_nothing() {
+    let page = page(3);
+    let id = page.page().id();
+    let mut lacked = 0;
+    for seed in 0..40 {
+        let mut town = town(2, 400 + seed, &page);
+        hosting(&page).iter().for_each(|said| {
+            town.houses.iter().for_each(|house| house.shelf.say(said));
+        });
+        town.join(0, 1);
+        town.run(3000);
+        let attests = |town: &mut Town, time: u64| {
+            town.input(0, Input::Wake);
+            town.houses[0].shelf.attest(&id, &node_key(0), BEGIN + time);
+            town.input(0, Input::Changed { page: id });
+        };
+        attests(&mut town, 1);
+        let asked = town.houses[1].asked;
+        while town.houses[1].asked == asked {
+            town.run(1);
+        }
+        attests(&mut town, 2);
+        town.until(20_000, |town| is_equal(town, &page));
+        lacked += town.houses[1].came_bytes.iter().filter(|(at, _)| *at > 3000).count();
+        let peers = town.houses[1].sync.peers();
+        assert!(peers.iter().all(|peer| peer.faults.is_empty()), "{seed}: {peers:?}");
+        nobody_lied(&town);
+    }
+    assert!(lacked > 40, "{lacked}");
+}
