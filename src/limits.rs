@@ -79,6 +79,9 @@ pub const CHAIN_WINDOW_SEALS: usize = 256;
 pub const FORKS_KEPT_MAX: usize = 8;
 /// A decision between two seals, encoded: a height and an id with room to spare.
 pub const DECISION_BYTES_MAX: usize = 64;
+/// Keys of this node of which the vote journal of a page knows what they signed last (choice: a new key is made by
+/// hand, by removing the old one, so that nobody comes to so many).
+pub const JOURNAL_KEYS_MAX: usize = 64;
 /// How often a host looks whether a page has something to seal, when nobody said anything (choice:
 /// windows close at most this late).
 pub const SEAL_LOOK_INTERVAL: Duration = Duration::from_secs(60);

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use djdns::limits::LOG_FRAME_BYTES_MAX;
+use djdns::id::Id;
+use djdns::key::RawKey;
+use djdns::limits::{JOURNAL_KEYS_MAX, LOG_FRAME_BYTES_MAX};
 use djdns::store::disk::RealDisk;
 use djdns::store::fake::FakeDisk;
 use djdns::store::{
@@ -378,22 +380,77 @@ fn refusals_name_what_is_wrong() {
 fn the_vote_journal_outlives_its_page_and_is_refused_when_damaged() {
     let disk = FakeDisk::new();
     let (store, _) = open(&disk);
-    let ct = page("ct.");
-    assert_eq!(store.vote(&ct).expect("there is none"), None);
+    let (ct, key) = (page("ct."), RawKey([1; 32]));
+    assert_eq!(store.vote(&ct, &key).expect("there is none"), None);
     for height in [1, 2] {
         let vote = Vote { height, seal: id_of("a seal") };
-        store.note_vote(&ct, vote).expect("there is room");
-        assert_eq!(store.vote(&ct).expect("it reads"), Some(vote));
+        store.note_vote(&ct, &key, vote).expect("there is room");
+        assert_eq!(store.vote(&ct, &key).expect("it reads"), Some(vote));
     }
     store.found(&ct, NONCE, [named("genesis")]).expect("it is founded");
     store.forget(&ct).expect("it is there");
     drop(store);
     let (store, _) = open(&disk);
-    assert_eq!(store.vote(&ct).expect("it reads").map(|vote| vote.height), Some(2));
-    let path = Path::new(DIR).join("votes").join(ct.to_string());
+    assert_eq!(store.vote(&ct, &key).expect("it reads").map(|vote| vote.height), Some(2));
+    let path = journal_of(&ct);
     let bytes = disk.bytes(&path);
     disk.set_bytes(&path, &bytes[..bytes.len() - 1]);
-    assert!(matches!(store.vote(&ct), Err(StoreError::JournalDamaged(_))));
+    assert!(matches!(store.vote(&ct, &key), Err(StoreError::JournalDamaged(_))));
+    let vote = Vote { height: 3, seal: id_of("a seal") };
+    let noted = store.note_vote(&ct, &key, vote);
+    assert!(matches!(noted, Err(StoreError::JournalDamaged(_))), "what it was is not written over");
+}
+
+fn journal_of(page: &Id) -> PathBuf {
+    Path::new(DIR).join("votes").join(page.to_string())
+}
+
+/// What a small file of the store holds, with its hash.
+fn checked(magic: &[u8; 8], content: &[u8]) -> Vec<u8> {
+    [&magic[..], Id::hash(&[content]).as_bytes(), content].concat()
+}
+
+#[test]
+fn a_vote_binds_the_key_that_gave_it_also_after_others_came() {
+    let disk = FakeDisk::new();
+    let (store, _) = open(&disk);
+    let ct = page("ct.");
+    let key = |n: usize| RawKey([n as u8; 32]);
+    let vote = |n: usize| Vote { height: n as u64, seal: id_of("a seal") };
+    for n in 0..JOURNAL_KEYS_MAX {
+        assert_eq!(store.vote(&ct, &key(n)).expect("it reads"), None, "{n}");
+        store.note_vote(&ct, &key(n), vote(n)).expect("there is room");
+    }
+    store.note_vote(&ct, &key(0), vote(99)).expect("it signs again");
+    assert_eq!(store.vote(&ct, &key(1)).expect("it reads"), Some(vote(1)));
+    store.note_vote(&ct, &key(200), vote(7)).expect("there is room");
+    drop(store);
+    let (store, _) = open(&disk);
+    for (n, expect) in [(0, Some(vote(99))), (1, None), (2, Some(vote(2))), (200, Some(vote(7)))] {
+        assert_eq!(store.vote(&ct, &key(n)).expect("it reads"), expect, "{n}");
+    }
+}
+
+#[test]
+fn a_journal_is_stored_in_these_bytes_and_one_without_keys_is_read_as_of_the_key_that_asks() {
+    let disk = FakeDisk::new();
+    let (store, _) = open(&disk);
+    let (ct, keys) = (page("ct."), [1, 2].map(|n| RawKey([n; 32])));
+    let seal = id_of("a seal");
+    let row = |height: u64| [&height.to_be_bytes()[..], seal.as_bytes()].concat();
+    store.note_vote(&ct, &keys[0], Vote { height: 1, seal }).expect("there is room");
+    let old = checked(b"djdnsvo1", &row(7));
+    disk.set_bytes(&journal_of(&ct), &old);
+    for key in &keys {
+        assert_eq!(store.vote(&ct, key).expect("it reads"), Some(Vote { height: 7, seal }));
+    }
+    store.note_vote(&ct, &keys[0], Vote { height: 8, seal }).expect("there is room");
+    assert_eq!(store.vote(&ct, &keys[1]).expect("it reads"), None);
+    store.note_vote(&ct, &keys[1], Vote { height: 9, seal }).expect("there is room");
+    let content = [&keys[1].0[..], &row(9), &keys[0].0, &row(8)].concat();
+    assert_eq!(disk.bytes(&journal_of(&ct)), checked(b"djdnsvo2", &content));
+    disk.set_bytes(&journal_of(&ct), &checked(b"djdnsvo1", &row(7)[1..]));
+    assert!(matches!(store.vote(&ct, &keys[0]), Err(StoreError::JournalDamaged(_))));
 }
 
 #[test]
@@ -415,7 +472,7 @@ fn damaged_anchors_are_refused_at_every_bit() {
 fn any_record() -> impl Strategy<Value = Record> {
     let bytes = proptest::collection::vec(any::<u8>(), 0..200);
     (any::<u8>(), proptest::option::of(0u8..20), bytes).prop_map(|(kind, name, bytes)| {
-        let id = name.map_or(djdns::id::Id::ZERO, |name| id_of(&name.to_string()));
+        let id = name.map_or(Id::ZERO, |name| id_of(&name.to_string()));
         Record { kind, id, bytes }
     })
 }

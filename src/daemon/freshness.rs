@@ -123,7 +123,7 @@ pub(super) mod tests {
     pub(in crate::daemon) const BEGIN: u64 = 1_795_132_800;
     const HOUR: u64 = 3600;
 
-    fn person() -> SecretKey {
+    pub(in crate::daemon) fn person() -> SecretKey {
         SecretKey::from_seed(&[1; 32])
     }
 

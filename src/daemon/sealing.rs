@@ -99,11 +99,13 @@ impl Node {
         if state.is_forked(id) {
             // A forked page is sealed no further until a person has decided (T4).
             state.due.remove(id);
+            state.held.remove(id);
             return false;
         }
         if state.forks_of(id).decided(page.page().height() + 1).is_some() {
             // They decided for a seal that is not here yet.
             state.due.remove(id);
+            state.held.remove(id);
             return false;
         }
         match page.seal_alone(&self.key, now) {
@@ -130,18 +132,24 @@ impl Node {
                 }
                 // After the log: what is in neither was never signed, and what is in the log is seen.
                 let (height, seal) = (record.seal.height, record.seal.id());
-                if let Err(error) = self.store.note_vote(id, Vote { height, seal }) {
+                if let Err(error) =
+                    self.store.note_vote(id, &self.key().raw(), Vote { height, seal })
+                {
                     tracing::error!(page = %id, "a vote could not be noted: {error}");
                 }
                 Node::climb(state, &record, &sealed);
                 self.show_seal(state, sealed, (&record.seal, &record.certificate), &owners);
                 return true;
             }
-            Err(NotAlone::Unready(Unready::TooEarly(at))) => drop(state.due.insert(*id, at)),
-            Err(NotAlone::NoSeat) => drop(state.due.remove(id)),
+            // What held it back is over: others sealed it, or it is not this node's to seal any more.
             Err(why) => {
+                state.held.remove(id);
                 tracing::debug!(page = %id, "not sealed: {why}");
-                state.due.insert(*id, again);
+                match why {
+                    NotAlone::Unready(Unready::TooEarly(at)) => state.due.insert(*id, at),
+                    NotAlone::NoSeat => state.due.remove(id),
+                    _ => state.due.insert(*id, again),
+                };
             }
         }
         false
@@ -177,7 +185,7 @@ impl Node {
             ));
         }
         let height = proposal.seal.height;
-        match self.store.vote(&page.page().id()) {
+        match self.store.vote(&page.page().id(), &self.key().raw()) {
             Ok(Some(vote)) if vote.height >= height && vote.seal != proposal.seal.id() => {
                 Err(format!(
                     "this node signed a seal of {name} at height {} before, and the page stands at \
@@ -228,6 +236,31 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        daemon::freshness::tests::{BEGIN, at, home, person},
+        governance::{
+            presence::Presence,
+            statement::{Body, Statement},
+        },
+        key::SecretKey,
+    };
+
+    /// S5: the sentence goes with its reason.
+    #[test]
+    fn what_is_not_this_nodes_to_seal_any_more_is_not_said_to_be_held_back() {
+        let (node, page, clock) = home();
+        let vote = Vote { height: 7, seal: Id::ZERO };
+        node.store.note_vote(&page, &node.key().raw(), vote).unwrap();
+        let other = SecretKey::from_seed(&[77; 32]).public();
+        for (n, names, expect) in [(1, node.key(), 1), (2, other, 0)] {
+            let named = Presence::new(person().public().raw(), n);
+            let presence = Presence { node: vec![names.raw()], ..named };
+            let said = Statement::sign(&page, Body::Presence(presence), &person()).unwrap();
+            node.submit(&[said]).unwrap();
+            at(&node, &clock, BEGIN + 120 * n);
+            assert_eq!(node.held().len(), expect, "{n}: {:?}", node.held());
+        }
+    }
 
     /// S6: the ten minutes are not those of the clock that they guard against.
     #[test]

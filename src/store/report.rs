@@ -44,7 +44,8 @@ pub enum StoreError {
         .0.display())]
     AnchorsDamaged(PathBuf),
     #[error("{} is damaged, and tells no more what this node signed: it must not seal this page again. \
-        Give the node a new key (remove node.key), and have the page's participants name it",
+        Give the node a new key (remove node.key, and this file with it: it bound the old key), and have the \
+        page's participants name it",
         .0.display())]
     JournalDamaged(PathBuf),
     #[error("{} is damaged: {held} are lost, and it begins anew", path.display())]

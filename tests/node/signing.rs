@@ -46,6 +46,30 @@ fn a_node_that_forgot_a_page_does_not_sign_a_height_again() {
     assert!(held(&home).contains("signed a seal of own.ct. at height 1 before"), "{}", held(&home));
     let carried = home.carry(&newer).unwrap();
     assert_eq!((carried.outcome.as_str(), carried.page.height), ("newer", 1));
+    home.node.seal_due();
+    assert_eq!(held(&home), "", "it is past that height");
+}
+
+/// S5 accepts: a seal by a key that signed nothing at that height, where another key of this directory did.
+/// S5 refuses: another one by the first key, when that comes back.
+#[test]
+fn what_one_key_signed_binds_no_other_key_and_goes_on_to_bind_that_one() {
+    let mut home = Home::new();
+    let (page, raw) = found("own.ct", ZONE, "two keys");
+    let keys = home.node.data_dir().to_owned();
+    let [key, first] = ["node.key", "first.key"].map(|file| keys.join(file));
+    let forget = || Request::Forget { page: page.id().to_string(), untrust: false };
+    assert_eq!(host(&mut home, raw.clone()), [0, 0, 0, 1]);
+    home.ask(forget()).unwrap();
+    std::fs::rename(&key, &first).unwrap();
+    let mut home = home.reopened();
+    assert_eq!(host(&mut home, raw.clone()), [0, 0, 0, 1]);
+    assert_eq!(held(&home), "");
+    home.ask(forget()).unwrap();
+    std::fs::rename(&first, &key).unwrap();
+    let mut home = home.reopened();
+    assert_eq!(host(&mut home, raw), [0, 0, 0, 0]);
+    assert!(held(&home).contains("signed a seal of own.ct. at height 1 before"), "{}", held(&home));
 }
 
 /// A clock that leapt by years ends nothing at once: there is time to set it.
