@@ -219,6 +219,23 @@ impl Service {
         (Reply::Now(response), answer.lasts())
     }
 
+    /// [`Service::reply_for`], written to a datagram; its octets.
+    fn answer_at_length(
+        &self,
+        message: &[u8],
+        client: Client,
+        room: &mut Room,
+    ) -> Result<(usize, bool), NotNow> {
+        match self.reply_for(message, client) {
+            (Reply::Silence, _) => Err(NotNow::Never),
+            (Reply::Later, _) => Err(NotNow::Later),
+            (Reply::Now(answer), lasts) => {
+                room[..answer.len()].copy_from_slice(&answer);
+                Ok((answer.len(), lasts))
+            }
+        }
+    }
+
     /// What answers the questions that came together, from the pages as they are now.
     pub(super) fn sit<'s>(&'s self, replies: &'s mut Replies) -> Sitting<'s> {
         let is_logging = self.witness.as_ref().is_some_and(Witness::is_logging);
@@ -389,13 +406,13 @@ impl Sitting<'_> {
         room: &mut Room,
     ) -> Result<usize, NotNow> {
         let client = Client { address: client, transport: Transport::Udp };
-        if !self.is_short || !self.access.allows(client.address) {
-            return self.answer_at_length(message, client, room).map(|(len, _)| len);
-        }
-        let recursive = self.service.outside.is_some();
-        let Some(usual) = Usual::read(message, &mut self.path) else {
-            return self.answer_at_length(message, client, room).map(|(len, _)| len);
+        let service = self.service;
+        let is_short = self.is_short && self.access.allows(client.address);
+        let usual = if is_short { Usual::read(message, &mut self.path) } else { None };
+        let Some(usual) = usual else {
+            return service.answer_at_length(message, client, room).map(|(len, _)| len);
         };
+        let recursive = service.outside.is_some();
         let written = match fast::look(&self.view, &usual, recursive, room) {
             Short::Written(written) => Some(written),
             Short::Outside => self.replies.find(&usual, self.arrival, room),
@@ -405,31 +422,12 @@ impl Sitting<'_> {
             self.tally.add(written.rcode, written.source);
             return Ok(written.len);
         }
-        let (len, lasts) = self.answer_at_length(message, client, room)?;
+        let (len, lasts) = service.answer_at_length(message, client, room)?;
         // Without a clock nothing ends.
-        if lasts
-            && self.service.witness.is_some()
-            && let Some(usual) = Usual::read(message, &mut self.path)
-        {
+        if lasts && service.witness.is_some() {
             self.replies.keep(&usual, &room[..len], self.arrival);
         }
         Ok(len)
-    }
-
-    fn answer_at_length(
-        &self,
-        message: &[u8],
-        client: Client,
-        room: &mut Room,
-    ) -> Result<(usize, bool), NotNow> {
-        match self.service.reply_for(message, client) {
-            (Reply::Silence, _) => Err(NotNow::Never),
-            (Reply::Later, _) => Err(NotNow::Later),
-            (Reply::Now(answer), lasts) => {
-                room[..answer.len()].copy_from_slice(&answer);
-                Ok((answer.len(), lasts))
-            }
-        }
     }
 
     /// Counts what was answered.

@@ -423,7 +423,7 @@ impl PageView {
     ) -> PageView {
         // Children are counted beside: to look for each name, and for its parent, before it is put takes
         // longer than to put it.
-        let mut counts: std::collections::HashMap<Box<[u8]>, u32> = Default::default();
+        let mut counts = Counts::default();
         let present = entries.into_iter().filter(|(_, sets)| !sets.is_empty());
         let nodes = Table::gather(present.map(|(owner, sets)| {
             count_below(&mut counts, owner.wire());
@@ -435,18 +435,14 @@ impl PageView {
     }
 
     /// Notes how many children each parent has; one that is no entry begins to exist by them.
-    fn count_children(&mut self, counts: std::collections::HashMap<Box<[u8]>, u32>) {
-        // Longest first: a parent is shorter than what is below it.
-        let rows = counts.into_iter().map(|(owner, count)| ((owner.len(), owner), count));
-        let mut rows: BTreeMap<(usize, Box<[u8]>), u32> = rows.collect();
-        while let Some(((_, owner), count)) = rows.pop_last() {
-            if !self.nodes.set_children(&owner, count) {
-                self.nodes.put(&Node::build(&owner, count, &RecordSets::NONE, 0));
-                if let Some(above) = parent(&owner) {
-                    *rows.entry((above.len(), above.into())).or_default() += 1;
-                }
+    fn count_children(&mut self, counts: Counts) {
+        climb(counts, |owner, count| {
+            let is_made = !self.nodes.set_children(owner, count);
+            if is_made {
+                self.nodes.put(&Node::build(owner, count, &RecordSets::NONE, 0));
             }
-        }
+            Some(is_made)
+        });
     }
 
     /// Written only where it is not noted yet: threads on other processors read it as well.
@@ -532,13 +528,31 @@ impl PageView {
     }
 }
 
+/// How many children names have, by their owners.
+type Counts = std::collections::HashMap<Box<[u8]>, u32>;
+
 /// Counts a name below its parent.
-fn count_below(counts: &mut std::collections::HashMap<Box<[u8]>, u32>, owner: &[u8]) {
+fn count_below(counts: &mut Counts, owner: &[u8]) {
     let Some(above) = parent(owner) else { return };
     match counts.get_mut(above) {
         Some(count) => *count += 1,
         None => drop(counts.insert(above.into(), 1)),
     }
+}
+
+/// Looks at each parent with its children, the longest first: a parent is shorter than what is below it. `look` says
+/// whether one exists by them alone, and so is a child itself that was not counted; none ends it.
+fn climb(counts: Counts, mut look: impl FnMut(&[u8], u32) -> Option<bool>) -> Option<()> {
+    let rows = counts.into_iter().map(|(owner, count)| ((owner.len(), owner), count));
+    let mut rows: BTreeMap<(usize, Box<[u8]>), u32> = rows.collect();
+    while let Some(((_, owner), count)) = rows.pop_last() {
+        if look(&owner, count)?
+            && let Some(above) = parent(&owner)
+        {
+            *rows.entry((above.len(), above.into())).or_default() += 1;
+        }
+    }
+    Some(())
 }
 
 /// The owner without its leftmost label. `None` when that is the apex, which is never counted:

@@ -8,14 +8,11 @@
 //! Integers are little-endian. Where the octets are kept, of which state of the page they are, and that
 //! they are as they were written, is not known here; but no octets make this panic.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{PageMeta, PageView, count_below, parent};
+use super::{Counts, PageMeta, PageView, climb, count_below};
 use crate::{
     dns::{
         node::Node,
@@ -110,7 +107,7 @@ impl PageView {
         &self,
         entries: impl IntoIterator<Item = (Owner, RecordSets, Option<u32>)>,
     ) -> bool {
-        let (mut counts, mut names, mut built) = (HashMap::new(), 0, Vec::new());
+        let (mut counts, mut names, mut built) = (Counts::new(), 0, Vec::new());
         for (owner, sets, ttl_cap) in entries.into_iter().filter(|(_, sets, _)| !sets.is_empty()) {
             count_below(&mut counts, owner.wire());
             built.clear();
@@ -125,25 +122,17 @@ impl PageView {
 
     /// Whether there are `names` names and those that exist by others alone, each with as many children
     /// as are counted.
-    fn holds_children(&self, counts: HashMap<Box<[u8]>, u32>, mut names: usize) -> bool {
-        let rows = counts.into_iter().map(|(owner, count)| ((owner.len(), owner), count));
-        let mut rows: BTreeMap<(usize, Box<[u8]>), u32> = rows.collect();
+    fn holds_children(&self, counts: Counts, mut names: usize) -> bool {
         let mut children = 0u64;
-        // Longest first: a parent is shorter than what is below it.
-        while let Some(((_, owner), count)) = rows.pop_last() {
-            let Some(node) = self.node(&owner).filter(|node| node.children() == count) else {
-                return false;
-            };
+        let held = climb(counts, |owner, count| {
+            let node = self.node(owner).filter(|node| node.children() == count)?;
             children += u64::from(count);
-            if node.is_empty() {
-                names += 1;
-                if let Some(above) = parent(&owner) {
-                    *rows.entry((above.len(), above.into())).or_default() += 1;
-                }
-            }
-        }
+            names += usize::from(node.is_empty());
+            Some(node.is_empty())
+        });
         // Nothing else, and nothing else with children.
-        self.names() == names
+        held.is_some()
+            && self.names() == names
             && self.nodes().map(|node| u64::from(node.children())).sum::<u64>() == children
     }
 }
@@ -174,6 +163,8 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
