@@ -77,8 +77,8 @@ pub const CHAIN_WINDOW_SEALS: usize = 256;
 /// Seals of one page that contradict those held and on which nobody has decided, kept as evidence; and as many
 /// of each height on which somebody has (choice: one is enough to see).
 pub const FORKS_KEPT_MAX: usize = 8;
-/// A decision between two seals, encoded: a height and an id with room to spare.
-pub const DECISION_BYTES_MAX: usize = 64;
+/// A decision between two seals, encoded: two heights and two ids with room to spare.
+pub const DECISION_BYTES_MAX: usize = 128;
 /// How often a host looks whether a page has something to seal, when nobody said anything (choice:
 /// windows close at most this late).
 pub const SEAL_LOOK_INTERVAL: Duration = Duration::from_secs(60);
