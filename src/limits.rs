@@ -77,8 +77,8 @@ pub const CHAIN_WINDOW_SEALS: usize = 256;
 /// Seals of one page that contradict those held and on which nobody has decided, kept as evidence; and as many
 /// of each height on which somebody has (choice: one is enough to see).
 pub const FORKS_KEPT_MAX: usize = 8;
-/// A decision between two seals, encoded: a height and an id with room to spare.
-pub const DECISION_BYTES_MAX: usize = 64;
+/// A decision between two seals, encoded: two heights and two ids with room to spare.
+pub const DECISION_BYTES_MAX: usize = 128;
 /// Keys of this node of which the vote journal of a page knows what they signed last (choice: a new key is made by
 /// hand, by removing the old one, so that nobody comes to so many).
 pub const JOURNAL_KEYS_MAX: usize = 64;

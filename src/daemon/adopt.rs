@@ -4,16 +4,13 @@
 //! [`Node::stashed`], and never served. The jump is one record at its end: before it is durable the page is
 //! what it was, and afterwards it is the new one.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     forks::forked,
     landing,
     node::{Node, State, sentence},
-    whole::{FETCHED, Note},
+    whole::{self, FETCHED, Note},
 };
 use crate::{
     control::request::Failure,
@@ -85,6 +82,8 @@ pub(super) struct Kept {
     pub genesis: Option<Vec<u8>>,
     /// In the order in which they came: of one key the last counts.
     pub leaves: Vec<StateLeaf>,
+    /// A person brought the page, and decided for another history of it: it stays when it comes.
+    pub is_brought: bool,
 }
 
 impl Node {
@@ -184,7 +183,7 @@ impl Node {
         if let Some(words) = forked(name, &id, &forks) {
             return Err(AdoptRefusal::Forked(words));
         }
-        check_decided(own, &forks, snapshot)?;
+        check_decided(own.page().height(), &forks, snapshot)?;
         // Something may have been said since, and goes on too; a seal makes another way of it.
         let page = state.pages.get(&id).filter(|page| page.page().seal() == own.page().seal());
         let page = page.cloned().ok_or(AdoptRefusal::Overtaken(id))?;
@@ -217,9 +216,11 @@ impl Node {
             if state.pages.contains_key(&id) {
                 return Err(AdoptRefusal::Overtaken(id));
             }
+            check_decided(0, &state.forks_of(&id), snapshot)?;
             self.store.append(&id, &self.ending(landing)).map_err(here)?;
-            self.arrive(&mut state, id, ladder, snapshot);
-            state.ties.fetched.insert(id);
+            if !self.arrive(&mut state, id, ladder, snapshot) {
+                state.ties.fetched.insert(id);
+            }
             if let Some(ChainProof { seal, certificate, .. }) = snapshot.proofs.last() {
                 state.fields.entry(id).or_default().sealed(&page, seal, certificate);
             }
@@ -233,10 +234,12 @@ impl Node {
         [note.record(), landing::landing_record(landing)]
     }
 
-    fn arrive(&self, state: &mut State, id: Id, ladder: Ladder, snapshot: &Snapshot) {
-        state.downloads.remove(&id);
+    /// Returns whether a person had brought it before.
+    fn arrive(&self, state: &mut State, id: Id, ladder: Ladder, snapshot: &Snapshot) -> bool {
+        let kept = state.downloads.remove(&id);
         state.ladders.insert(id, ladder);
         state.windows.insert(id, Arc::new(snapshot.window.clone()));
+        kept.is_some_and(|kept| kept.is_brought)
     }
 
     /// Keeps leaves of a state that is being fetched, durably. `genesis` is needed for a page that is not
@@ -288,8 +291,11 @@ impl Node {
         }
         let note = Note { time: self.now(), what: FETCHED.to_owned() };
         let founding = [Record::unnamed(Kind::Genesis as u8, genesis.to_vec()), note.record()];
+        // What was decided before is known here, if what was fetched then was given back.
+        let decided = self.state().forks_of(id);
+        let founding = founding.into_iter().chain(whole::of_forks(&decided));
         self.store.found(id, self.nonce(), founding).map_err(sentence)?;
-        let kept = Kept { genesis: Some(genesis.to_vec()), leaves: Vec::new() };
+        let kept = Kept { genesis: Some(genesis.to_vec()), ..Kept::default() };
         self.state().downloads.insert(*id, kept);
         Ok(())
     }
@@ -332,12 +338,14 @@ impl Node {
 
     /// What is there of a page's state that is being fetched: for a new start, or none.
     pub fn stashed(&self, id: &Id) -> Stashed {
-        let (genesis, leaves) = match self.state().downloads.get(id) {
-            Some(kept) => (kept.genesis.clone(), kept.leaves.clone()),
-            None => return Stashed::default(),
+        let (forks, kept) = {
+            let state = self.state();
+            let kept = state.downloads.get(id);
+            (state.forks_of(id), kept.map(|kept| (kept.genesis.clone(), kept.leaves.clone())))
         };
+        let (genesis, leaves) = kept.unwrap_or_default();
         let pairs = leaves.into_iter().map(|(key, Rdata(value))| (key, value));
-        Stashed { genesis, leaves: Trie::from_pairs(pairs) }
+        Stashed { genesis, leaves: Trie::from_pairs(pairs), forks }
     }
 
     /// The certificates that lead to a page's newest seal (T1).
@@ -432,13 +440,17 @@ pub(super) fn jump_between(
 
 /// Refuses to jump over a height at which a person decided between two seals (T4), unless the one that they
 /// decided for is on the way.
-fn check_decided(own: &Governance, forks: &Forks, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
-    let jumped = |decision: &Decision| decision.height > own.page().height();
-    let window = snapshot.window.seals.iter().map(|(seal, _)| seal);
-    let shown: HashSet<Id> =
-        window.chain(snapshot.proofs.iter().map(|proof| &proof.seal)).map(Seal::id).collect();
-    let missing = forks.decisions().filter(jumped).find(|one| !shown.contains(&one.seal));
+fn check_decided(from: u64, forks: &Forks, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
+    let to = snapshot.proofs.last().map_or(0, |proof| proof.seal.height);
+    let shown = shown_by(snapshot).map(Seal::id).collect();
+    let missing = forks.missing(from, to, &shown);
     missing.map_or(Ok(()), |missing| Err(AdoptRefusal::Decided(missing)))
+}
+
+/// The seals that a snapshot shows to be on its way.
+pub fn shown_by(snapshot: &Snapshot) -> impl Iterator<Item = &Seal> {
+    let window = snapshot.window.seals.iter().map(|(seal, _)| seal);
+    window.chain(snapshot.proofs.iter().map(|proof| &proof.seal))
 }
 
 fn refused(refusal: GenesisRefusal) -> AdoptRefusal {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    adopt::{AdoptRefusal, shown_by},
     damage::{self, Damage},
     following::Following,
     forks::{decided_against, forked, keep},
@@ -28,7 +29,7 @@ use crate::{
     governance::{
         Governance,
         chain::ladder::Ladder,
-        forks::Decision,
+        forks::{Decision, Forks},
         jump::{Snapshot, Window},
         seal::{Seal, SealRecord},
         statement::Statement,
@@ -68,6 +69,7 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
         .id();
     check_due(&whole, node.now())?;
     if node.page(&id).is_none() {
+        check_new(node, &id, &whole)?;
         let (statements, seals) = (whole.said.len() - whole.seals(), whole.seals());
         let page = node.admit_page(whole, progress)?;
         return Ok(carried(node, &page, "new", statements, seals, page.page().height()));
@@ -82,14 +84,18 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
     let Some(page) = state.pages.get(&id).cloned() else {
         return Err(Failure::not_found(format!("the page {id} was forgotten meanwhile")));
     };
-    let outcome = match contradiction(&held.seals, state.windows.get(&id), &brought.seals) {
+    let ours = held.ids(state.windows.get(&id));
+    let outcome = match contradiction(&ours, &brought.seals) {
         Some(fork) => {
             keep(node, &mut state, &id, fork)?;
-            check_decided(&state, &page, std::slice::from_ref(fork))?;
+            check_decided(&state.forks_of(&id), page.page().name(), [&fork.seal])?;
             ("fork", 0, 0)
         }
         None => follow_on(node, &mut state, page, &held, &brought)?,
     };
+    if outcome.0 == "nothing" {
+        check_same_history(&ours, &brought)?;
+    }
     node.note_brought(&mut state, &id)?;
     drop(state);
     let page = node.page(&id).unwrap_or(brought.page.clone());
@@ -184,6 +190,13 @@ fn take_over(node: &Node, id: &Id, brought: &Brought) -> Result<bool, Failure> {
 }
 
 impl Held {
+    /// The seals that are held, by height: also those that came with a state that was taken over.
+    fn ids(&self, window: Option<&Arc<Window>>) -> HashMap<u64, Id> {
+        let window = window.iter().flat_map(|window| &window.seals).map(|(seal, _)| seal);
+        let logged = self.seals.iter().map(|record| &record.seal);
+        logged.chain(window).map(|seal| (seal.height, seal.id())).collect()
+    }
+
     /// Reads on from where the last reading ended.
     fn read(&mut self, node: &Node, page: &Id, end: &mut Cursor) -> Result<(), Failure> {
         let mut fault = None;
@@ -207,22 +220,29 @@ impl Held {
 }
 
 /// The first seal brought that is another than the one held at its height.
-fn contradiction<'b>(
-    held: &[SealRecord],
-    window: Option<&Arc<Window>>,
-    brought: &'b [SealRecord],
-) -> Option<&'b SealRecord> {
-    let window = window.iter().flat_map(|window| &window.seals).map(|(seal, _)| seal);
-    let held: HashMap<u64, Id> = held
-        .iter()
-        .map(|record| &record.seal)
-        .chain(window)
-        .map(|seal| (seal.height, seal.id()))
-        .collect();
-    let is_other = |brought: &&SealRecord| {
-        held.get(&brought.seal.height).is_some_and(|held| *held != brought.seal.id())
-    };
-    brought.iter().find(is_other)
+fn contradiction<'b>(held: &HashMap<u64, Id>, brought: &'b [SealRecord]) -> Option<&'b SealRecord> {
+    brought.iter().find(|brought| is_other(held, &brought.seal))
+}
+
+fn is_other(held: &HashMap<u64, Id>, brought: &Seal) -> bool {
+    held.get(&brought.height).is_some_and(|held| *held != brought.id())
+}
+
+/// Refuses what was taken over on another history: it has no record of the seal where the two parted that could
+/// be kept as evidence.
+fn check_same_history(held: &HashMap<u64, Id>, brought: &Brought) -> Result<(), Failure> {
+    let shown = brought.jumps.iter().flat_map(shown_by);
+    let lowest = shown.filter(|seal| is_other(held, seal)).min_by_key(|seal| seal.height);
+    match lowest {
+        None => Ok(()),
+        Some(other) => Err(Failure::refused(format!(
+            "nothing of the bundle is taken in: it is of another history of {}, with the seal {} at height {}, \
+             and has no record of where the two parted",
+            brought.page.page().name(),
+            other.id().short(),
+            other.height
+        ))),
+    }
 }
 
 /// Takes in what is new of a page that is held. Returns what that comes to, and how many statements
@@ -236,7 +256,8 @@ fn follow_on(
 ) -> Result<(&'static str, usize, usize), Failure> {
     let id = page.page().id();
     let ladder = state.ladders.get(&id).cloned().unwrap_or_else(|| Ladder::new(page.page()));
-    check_decided(state, &page, &brought.seals)?;
+    let brought_seals = brought.seals.iter().map(|record| &record.seal);
+    check_decided(&state.forks_of(&id), page.page().name(), brought_seals)?;
     let followed = follow(page, ladder, held, brought)?;
     if followed.records.is_empty() {
         return Ok(("nothing", 0, 0));
@@ -260,14 +281,40 @@ fn follow_on(
     Ok(("newer", statements, seals))
 }
 
+/// Refuses a bundle of a page that is not here, if a person decided for what it does not have (T4).
+fn check_new(node: &Node, id: &Id, whole: &WholePage) -> Result<(), Failure> {
+    let forks = node.state().forks_of(id);
+    if forks.decisions().next().is_none() {
+        return Ok(());
+    }
+    let refused =
+        |why: &dyn std::fmt::Display| Failure::refused(format!("the page is refused: {why}"));
+    let genesis = Genesis::decode(&whole.raw.genesis).map_err(|refusal| refused(&refusal))?;
+    let start = whole.start(Check::Trusted, &mut |_, _, _| {}).map_err(|why| refused(&why))?;
+    let said = whole.said.iter().filter(|(kind, _)| *kind == Kind::Seal);
+    let said = said.filter_map(|(_, bytes)| SealRecord::decode(bytes).ok());
+    let mut seals: Vec<Seal> = said.map(|record| record.seal).collect();
+    seals.extend(start.snapshot.iter().flat_map(shown_by).cloned());
+    check_decided(&forks, &genesis.raw().name, &seals)?;
+    let top = seals.iter().map(|seal| seal.height).max().unwrap_or(0);
+    let shown: HashSet<u64> = seals.iter().map(|seal| seal.height).collect();
+    let jumped = |one: &Decision| one.height <= top && !shown.contains(&one.height);
+    match forks.decisions().find(jumped) {
+        Some(missing) => Err(refused(&AdoptRefusal::Decided(missing))),
+        None => Ok(()),
+    }
+}
+
 /// Refuses seals of heights at which a person decided for others (T4).
-fn check_decided(state: &State, page: &Governance, seals: &[SealRecord]) -> Result<(), Failure> {
-    let forks = state.forks_of(&page.page().id());
-    for seal in seals.iter().map(|record| &record.seal) {
-        let Some(decided) = forks.decided(seal.height) else { continue };
-        if *decided != seal.id() {
-            let decision = Decision { height: seal.height, seal: *decided };
-            let why = decided_against(page.page().name(), &seal.id(), &decision);
+fn check_decided<'s>(
+    forks: &Forks,
+    name: &Name,
+    seals: impl IntoIterator<Item = &'s Seal>,
+) -> Result<(), Failure> {
+    for seal in seals {
+        let (height, id) = (seal.height, seal.id());
+        if let Some(decided) = forks.decided(height).filter(|decided| **decided != id) {
+            let why = decided_against(name, &id, height, decided);
             return Err(Failure::refused(format!("nothing of the bundle is taken in: {why}")));
         }
     }
@@ -350,8 +397,21 @@ impl Node {
         if !matches!(gone, Ok(()) | Err(StoreError::NoSuchPage(_))) {
             return gone.map(|()| None);
         }
-        state.pages.remove(id);
         let damaged = state.damaged.remove(id);
+        self.drop_from(&mut state, id);
+        self.tell_mirrors(id);
+        // Whoever holds these may wait for the state.
+        drop(state);
+        self.tell_change(id);
+        self.inboxes.forget(id);
+        self.outboxes.forget(id);
+        self.asked().forget(id);
+        gone.map(|()| damaged)
+    }
+
+    /// Lets go of what is in memory of a page: nothing is answered from it any more.
+    pub(super) fn drop_from(&self, state: &mut State, id: &Id) {
+        state.pages.remove(id);
         state.forks.remove(id);
         state.ladders.remove(id);
         state.windows.remove(id);
@@ -365,14 +425,6 @@ impl Node {
         if state.is_shown {
             self.view.store(Arc::new(self.view.load().without_page(id)));
         }
-        self.tell_mirrors(id);
-        // Whoever holds these may wait for the state.
-        drop(state);
-        self.tell_change(id);
-        self.inboxes.forget(id);
-        self.outboxes.forget(id);
-        self.asked().forget(id);
-        gone.map(|()| damaged)
     }
 
     /// The page that somebody means, damaged or not.

@@ -6,25 +6,31 @@
 //! and the page goes on from there with what other nodes have. What went stays as evidence, and the decision
 //! can be taken back by another.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
+    adopt::Kept,
     following::Following,
     node::{Node, State, sentence},
+    running::Running,
     shown::{built, with_page},
     status,
-    whole::{self, Note, Reopened, WholePage, WholeRefusal},
+    whole::{self, CARRIED, FETCHED, Note, Reopened, WholePage, WholeRefusal},
 };
 use crate::{
     control::{
         history::Decided,
-        report::Chosen,
+        report::{Chosen, PageSummary},
         request::{Failure, PageSelector},
     },
     governance::{
         Governance,
         field::Field,
         forks::{Decision, Forks},
+        jump::Window,
         seal::SealRecord,
         statement::Statement,
     },
@@ -47,26 +53,32 @@ pub fn choose(node: &Node, page: &PageSelector, digits: &str) -> Result<Chosen, 
     };
     let log = read(node, &id)?;
     let forks = state.forks_of(&id);
-    let (decision, is_held) = meant(&governance, &forks, &log, digits)?;
-    let before = governance.page().height();
+    let window = state.windows.get(&id).cloned().unwrap_or_default();
+    let (decision, is_held) = meant(&governance, &forks, &held(&log, &window), digits)?;
     let note = Note { time: node.now(), what: DECIDED_NOTE.to_owned() };
-    let gone = if is_held {
-        decide(node, &mut state, governance, (note, decision))?;
-        0
+    let is_said = forks.decided(decision.height) == Some(&decision.seal);
+    if is_said {
+        tracing::debug!(page = %id, seal = %decision.seal, "decided before");
+    } else if is_held {
+        decide(node, &mut state, &governance, (note, decision))?;
     } else {
         let rewritten = Rewritten::of(&log, &forks, note, decision).map_err(|refusal| {
             Failure::refused(format!("the page cannot be put back: {refusal}"))
         })?;
-        let to = rewritten.reopened.page.page().height();
         node.put_back(&mut state, &id, rewritten)?;
-        before.saturating_sub(to.min(decision.height - 1))
-    };
+    }
     drop(state);
-    let page = node
-        .page(&id)
-        .ok_or_else(|| Failure::not_found(format!("the page {id} was forgotten meanwhile")))?;
+    let page = node.page(&id);
+    let height = page.as_ref().map_or(0, |page| page.page().height());
+    let went = governance.page().height() - height.min(decision.height - 1);
+    let gone = if is_held || is_said { 0 } else { went };
     tracing::info!(page = %id, seal = %decision.seal, height = decision.height, gone, "decided");
-    Ok(Chosen { page: status::summary(node, &page), at: decided(&decision), gone })
+    let is_here = page.is_some();
+    let page = status::summary(node, &page.unwrap_or(governance));
+    if !is_here {
+        node.want_anew();
+    }
+    Ok(Chosen { page: PageSummary { height, ..page }, at: decided(&decision), gone })
 }
 
 /// A decision as it is told.
@@ -84,22 +96,40 @@ fn read(node: &Node, id: &Id) -> Result<Vec<Record>, Failure> {
     Ok(log)
 }
 
+/// The seals of the history that is held: those in the log, and those that came with a state that was taken over.
+fn held(log: &[Record], window: &Window) -> BTreeMap<u64, Id> {
+    let logged = log.iter().filter_map(seal_of).map(|record| record.seal);
+    let shown = window.seals.iter().map(|(seal, _)| seal.clone());
+    logged.chain(shown).map(|seal| (seal.height, seal.id())).collect()
+}
+
 /// Which seal is meant, of those of one height that are known here, and whether it is the one held.
 fn meant(
     page: &Governance,
     forks: &Forks,
-    log: &[Record],
+    held: &BTreeMap<u64, Id>,
     digits: &str,
 ) -> Result<(Decision, bool), Failure> {
     let name = page.page().name();
-    let is_evident = |height: u64| forks.evidence().iter().any(|fork| fork.seal.height == height);
-    let held = log.iter().filter_map(seal_of).map(|record| record.seal);
-    let held = held.filter(|seal| is_evident(seal.height)).map(|seal| (seal, true));
-    let others = forks.evidence().iter().map(|fork| (fork.seal.clone(), false));
-    let known: Vec<(Decision, bool)> = held
-        .chain(others)
-        .map(|(seal, is_held)| (Decision { height: seal.height, seal: seal.id() }, is_held))
-        .collect();
+    let evidence = forks.records().iter().map(|fork| (fork.seal.height, fork.seal.id()));
+    let left = forks
+        .decisions()
+        .flat_map(|earlier| [earlier.seal, earlier.against].map(|seal| (earlier.height, seal)));
+    let others = evidence.chain(left.filter(|(_, seal)| *seal != Id::ZERO));
+    let others: BTreeSet<(u64, Id)> =
+        others.filter(|(height, seal)| held.get(height) != Some(seal)).collect();
+    let heights: BTreeSet<u64> = others.iter().map(|(height, _)| *height).collect();
+    let decision = |height: u64, seal: Id, against: Id| {
+        let stood = if against == Id::ZERO { 0 } else { page.page().height() };
+        Decision { height, seal, against, stood }
+    };
+    let ours = heights.iter().filter_map(|height| Some((*height, *held.get(height)?)));
+    let ours = ours.map(|(height, seal)| (decision(height, seal, Id::ZERO), true));
+    let others = others.iter().map(|(height, seal)| {
+        let against = held.get(height).copied().unwrap_or(Id::ZERO);
+        (decision(*height, *seal, against), false)
+    });
+    let known: Vec<(Decision, bool)> = ours.chain(others).collect();
     if known.is_empty() {
         return Err(Failure::refused(format!(
             "{name} is not forked, as far as is known here: there is nothing to decide"
@@ -130,18 +160,15 @@ fn meant(
 fn decide(
     node: &Node,
     state: &mut State,
-    page: Governance,
+    page: &Governance,
     (note, decision): (Note, Decision),
 ) -> Result<(), Failure> {
     let id = page.page().id();
     let mut forks = state.forks_of(&id);
-    if forks.decided(decision.height) == Some(&decision.seal) {
-        return Ok(());
-    }
     node.store.append(&id, &[note.record(), whole::decision(&decision)]).map_err(sentence)?;
     Arc::make_mut(&mut forks).decide(decision);
     state.forks.insert(id, forks);
-    node.show_decided(state, &page);
+    node.show_decided(state, page);
     Ok(())
 }
 
@@ -149,8 +176,14 @@ fn decide(
 struct Rewritten {
     records: Vec<Record>,
     forks: Forks,
-    reopened: Reopened,
-    field: Field,
+    comes_to: ComesTo,
+}
+
+/// What is left of a page.
+enum ComesTo {
+    Page(Box<Reopened>, Box<Field>),
+    /// Nothing but how it was founded: the state below was never here. It is fetched anew.
+    Genesis(Kept),
 }
 
 impl Rewritten {
@@ -161,36 +194,77 @@ impl Rewritten {
         note: Note,
         decision: Decision,
     ) -> Result<Rewritten, WholeRefusal> {
-        let is_from = |record: &&Record| {
-            seal_of(record).is_some_and(|record| record.seal.height >= decision.height)
-        };
-        let gone = log.iter().position(|record| is_from(&record)).unwrap_or(log.len());
-        let is_base = |record: &Record| {
-            matches!(record.kind, bundle::ENTRIES | bundle::JUMP)
-                || matches!(Kind::from_tag(record.kind), Some(Kind::Genesis | Kind::Seal))
-        };
+        let gone = log.iter().position(|record| leads_to(record, decision.height));
+        let gone = gone.unwrap_or(log.len());
         let base = log[..gone].iter().rposition(is_base).map_or(0, |last| last + 1);
         let (base, since) = log.split_at(base);
         let mut records: Vec<Record> =
             base.iter().filter(|record| stays(record, &decision)).cloned().collect();
-        let Reopened { page, ladder, .. } = reopened(&records)?.0;
-        let chosen = forks.evidence().iter().find(|fork| fork.seal.id() == decision.seal);
-        let below = Following::new(page, ladder);
-        records.extend(said_since(&below, since, chosen, &decision));
+        let chosen = forks.record(&decision.seal);
+        records.extend(match reopened(&records) {
+            Ok((Reopened { page, ladder, .. }, ..)) => {
+                said_since(&Following::new(page, ladder), since, chosen, &decision)
+            }
+            Err(WholeRefusal::Unfinished) => {
+                since.iter().filter(|record| outlasts(record, &decision)).cloned().collect()
+            }
+            Err(refusal) => return Err(refusal),
+        });
         records.extend([note.record(), whole::decision(&decision)]);
-        let held = log.get(gone).filter(is_from);
+        let is_new = |seal: &Id| forks.record(seal).is_none();
+        let held = log
+            .get(gone)
+            .filter(|record| seal_of(record).is_some_and(|record| is_new(&record.seal.id())));
         records.extend(held.map(|seal| Record::unnamed(whole::FORK, seal.bytes.clone())));
-        let (reopened, forks, field) = reopened(&records)?;
-        Ok(Rewritten { records, forks, reopened, field })
+        let (forks, comes_to) = match reopened(&records) {
+            Ok((reopened, forks, field)) => {
+                (forks, ComesTo::Page(Box::new(reopened), Box::new(field)))
+            }
+            Err(WholeRefusal::Unfinished) => {
+                let whole = whole_of(&records)?;
+                let is_brought = !whole.origin.is_fetched();
+                let genesis = Some(whole.raw.genesis);
+                let kept = Kept { genesis, leaves: Vec::new(), is_brought };
+                (whole.forks, ComesTo::Genesis(kept))
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(Rewritten { records, forks, comes_to })
+    }
+}
+
+/// Whether a page comes to this height, or above it, by a record.
+fn leads_to(record: &Record, height: u64) -> bool {
+    match record.kind {
+        bundle::JUMP => {
+            bundle::read_landing(&record.bytes).is_ok_and(|landing| landing.height >= height)
+        }
+        _ => seal_of(record).is_some_and(|record| record.seal.height >= height),
+    }
+}
+
+/// Whether a page stands on a record, if it leads to it.
+fn is_base(record: &Record) -> bool {
+    matches!(record.kind, bundle::ENTRIES | bundle::JUMP)
+        || matches!(Kind::from_tag(record.kind), Some(Kind::Genesis | Kind::Seal))
+}
+
+/// Whether a record stays though nothing is left that it could be said of.
+fn outlasts(record: &Record, decision: &Decision) -> bool {
+    let is_lasting = |what: &str| [FETCHED, CARRIED].contains(&what);
+    match record.kind {
+        whole::NOTE => Note::read(&record.bytes).is_some_and(|note| is_lasting(&note.what)),
+        whole::FORK | whole::DECISION => stays(record, decision),
+        _ => false,
     }
 }
 
 /// Whether a record stays in a log of which the seals from the height of a decision on go.
 fn stays(record: &Record, decision: &Decision) -> bool {
     match record.kind {
-        whole::FORK => SealRecord::decode(&record.bytes).is_ok_and(|fork| {
-            fork.seal.height <= decision.height && fork.seal.id() != decision.seal
-        }),
+        whole::FORK => {
+            SealRecord::decode(&record.bytes).is_ok_and(|fork| fork.seal.height <= decision.height)
+        }
         whole::DECISION => {
             Decision::decode(&record.bytes).is_ok_and(|earlier| earlier.height < decision.height)
         }
@@ -224,6 +298,7 @@ fn followed(
     let is_listed = |id: &Id| seal.is_some_and(|seal| seal.contents.ids().any(|of| of == id));
     for record in since {
         match (record.kind, Kind::from_tag(record.kind)) {
+            (whole::NOTE, _) if outlasts(record, decision) => records.push(record.clone()),
             (whole::NOTE, _) => note = Some(record),
             (whole::FORK | whole::DECISION, _) if stays(record, decision) => {
                 records.extend(note.take().cloned());
@@ -251,11 +326,16 @@ fn followed(
 
 /// The page that a log comes to, what it says of other histories, and of its newest seal.
 fn reopened(records: &[Record]) -> Result<(Reopened, Forks, Field), WholeRefusal> {
+    let mut whole = whole_of(records)?;
+    let reopened = whole::reopen_taking(&mut whole, &mut |_, _, _| {})?;
+    let field = reopened.certified(&whole);
+    Ok((reopened, whole.forks, field))
+}
+
+fn whole_of(records: &[Record]) -> Result<WholePage, WholeRefusal> {
     let mut whole = WholePage::default();
     records.iter().try_for_each(|record| whole.take(record.kind, record.bytes.clone()))?;
-    let reopened = whole::reopen_taking(&mut whole, &mut |_, _, _| {})?;
-    let field = whole.certified(&reopened.page);
-    Ok((reopened, whole.forks, field))
+    Ok(whole)
 }
 
 fn seal_of(record: &Record) -> Option<SealRecord> {
@@ -266,21 +346,36 @@ fn seal_of(record: &Record) -> Option<SealRecord> {
 impl Node {
     /// Puts a page back to below the seal that was decided against, on the disk and in memory.
     fn put_back(&self, state: &mut State, id: &Id, rewritten: Rewritten) -> Result<(), Failure> {
-        let Rewritten { records, forks, reopened, field } = rewritten;
+        let Rewritten { records, forks, comes_to } = rewritten;
         self.store.replace(id, self.nonce(), records).map_err(sentence)?;
-        let Reopened { page, ladder, window } = reopened;
+        let ties = state.ties.of(id);
+        self.drop_from(state, id);
         state.forks.insert(*id, Arc::new(forks));
-        state.ladders.insert(*id, ladder);
-        state.windows.remove(id);
-        state.windows.extend(window.map(|window| (*id, Arc::new(window))));
-        state.fields.insert(*id, field);
-        state.downloads.remove(id);
-        state.held.remove(id);
-        if state.is_shown {
-            self.view.store(Arc::new(with_page(&self.view.load(), built(&page), &page)));
+        match comes_to {
+            ComesTo::Page(reopened, field) => {
+                let Reopened { page, ladder, window } = *reopened;
+                state.ties.put(id, ties);
+                state.ladders.insert(*id, ladder);
+                state.windows.extend(window.map(|window| (*id, Arc::new(window))));
+                state.fields.insert(*id, *field);
+                if state.is_shown {
+                    self.view.store(Arc::new(with_page(&self.view.load(), built(&page), &page)));
+                }
+                self.show_decided(state, &page);
+            }
+            ComesTo::Genesis(kept) => {
+                state.downloads.insert(*id, kept);
+                self.tell_change(id);
+            }
         }
-        self.show_decided(state, &page);
         Ok(())
+    }
+
+    /// What is trusted and is not here any more is sought again.
+    fn want_anew(&self) {
+        if let Some(neighbours) = self.running().and_then(Running::neighbours) {
+            neighbours.want_anchors();
+        }
     }
 
     /// Serves, seals and follows a page again, unless something else stops it.

@@ -39,6 +39,18 @@ pub struct Ties {
 }
 
 impl Ties {
+    /// Whether a page came from other nodes, and whether somebody used it here.
+    pub fn of(&self, page: &Id) -> (bool, bool) {
+        (self.fetched.contains(page), self.used.contains(page))
+    }
+
+    /// Sets what [`Ties::of`] says.
+    pub fn put(&mut self, page: &Id, (fetched, used): (bool, bool)) {
+        self.forget(page);
+        self.fetched.extend(fetched.then_some(*page));
+        self.used.extend(used.then_some(*page));
+    }
+
     /// Nothing of a page is here any more.
     pub fn forget(&mut self, page: &Id) {
         self.fetched.remove(page);

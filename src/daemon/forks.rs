@@ -53,8 +53,7 @@ pub fn forked(name: &Name, id: &Id, forks: &Forks) -> Option<String> {
 }
 
 /// Why nothing is taken in that leads to another seal of a height than the one that a person decided for.
-pub fn decided_against(name: &Name, seal: &Id, decision: &Decision) -> String {
-    let Decision { height, seal: decided } = decision;
+pub fn decided_against(name: &Name, seal: &Id, height: u64, decided: &Id) -> String {
     let (seal, decided) = (seal.short(), decided.short());
     format!(
         "at height {height} of {name} it has the seal {seal}, and this node was told that {decided} is the \

@@ -61,7 +61,8 @@ impl Ledger for Node {
         let governance = synced(&state, page)?.clone();
         let forks = state.forks_of(page);
         let ladder = ladder(&state, &governance);
-        Some(Held { open: open_set(&mut state, &governance), governance, ladder, forks })
+        let open = self.open_set(&mut state, &governance);
+        Some(Held { open, governance, ladder, forks })
     }
 
     fn beacons(&self, page: &Id) -> Vec<Beacon> {
@@ -79,7 +80,7 @@ impl Ledger for Node {
                 return Some(said.bytes().to_vec());
             }
             let forks = state.forks_of(page);
-            if let Some(fork) = forks.evidence().iter().find(|fork| fork.seal.id() == *id) {
+            if let Some(fork) = forks.record(id) {
                 return Some(fork.encode());
             }
         }
@@ -173,18 +174,6 @@ fn not_held(page: &Id) -> Verdict {
     Verdict::NotNow(format!("the page {page} is not here"))
 }
 
-/// The ids of everything open on a page (N3), computed once for each version of it.
-fn open_set(state: &mut State, page: &Governance) -> Arc<Trie> {
-    let id = page.page().id();
-    if let Some(open) = state.open.get(&id) {
-        return open.clone();
-    }
-    let field = state.fields.get(&id).cloned().unwrap_or_default();
-    let open = Arc::new(ids_of(page, &field, &state.forks_of(&id)));
-    state.open.insert(id, open.clone());
-    open
-}
-
 /// What a peer handed on, read: with its signature checked, or why it is not looked at further.
 enum Read {
     Statement(Statement),
@@ -193,6 +182,24 @@ enum Read {
 }
 
 impl Node {
+    /// The ids of everything open on a page (N3), computed once for each version of it.
+    fn open_set(&self, state: &mut State, page: &Governance) -> Arc<Trie> {
+        let id = page.page().id();
+        if let Some(open) = state.open.get(&id) {
+            return open.clone();
+        }
+        let field = state.fields.get(&id).cloned().unwrap_or_default();
+        let forks = state.forks_of(&id);
+        // Evidence is two seals: whoever has the one that is the other here lacks this one.
+        let heights: HashSet<u64> = forks.open().map(|fork| fork.seal.height).collect();
+        let held = page.known_seals().filter(|head| heights.contains(&head.height));
+        let is_shown = |seal: &Id| self.store.find_in(&id, seal).is_ok_and(|found| found.is_some());
+        let held = held.map(|head| head.seal).filter(is_shown);
+        let open = Arc::new(ids_of(page, &field, &forks, held));
+        state.open.insert(id, open.clone());
+        open
+    }
+
     /// Reads statements and checks their signatures, on all cores. Whoever takes no part in the page is
     /// not worth a signature: anybody can make keys.
     fn read_statements(&self, page: &Governance, all: &[Vec<u8>]) -> Vec<Read> {
@@ -419,7 +426,7 @@ impl Node {
     /// Whether a seal is held, or kept as evidence, or was shown when the page was taken over.
     fn knows_seal(&self, id: &Id, seal: &Id) -> bool {
         let state = self.state();
-        let is_kept = state.forks_of(id).has(seal);
+        let is_kept = state.forks_of(id).record(seal).is_some();
         let mut shown = state.windows.get(id).into_iter().flat_map(|window| &window.seals);
         is_kept
             || shown.any(|(shown, _)| shown.id() == *seal)

@@ -97,7 +97,9 @@ impl Mirrors {
                 // A zone's serial has 32 bits and is compared around (RFC 1982).
                 let sealed = Sealed { serial: page.height() as u32, state: page.state().clone() };
                 let serial = sealed.serial;
-                if self.transfers.put(page.id(), page.name(), sealed) {
+                let stood = self.node.decisions(&page.id()).into_iter().map(|one| one.stood);
+                let other = stood.max().filter(|stood| *stood > 0).map(|stood| stood as u32);
+                if self.transfers.put(page.id(), page.name(), sealed, other) {
                     // With so many that wait, who is not told asks by itself.
                     let _ = news.try_send((page.name().clone(), serial));
                 }

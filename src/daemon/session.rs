@@ -253,7 +253,7 @@ fn bundle(node: &Node, page: &Governance, from: u64) -> Result<Answer, Failure> 
     let (mut number, mut bytes, mut next) = (0, 0, None);
     let id = page.page().id();
     let read = node.store.read(&id, Cursor::START, &mut |record| {
-        if [whole::NOTE, whole::FORK].contains(&record.kind) {
+        if whole::is_local(record.kind) {
             return;
         }
         if number >= from && bytes < CONTROL_PART_BYTES {

@@ -141,7 +141,7 @@ impl Reader {
     }
 
     fn decision(&mut self, bytes: &[u8]) {
-        let Ok(Decision { height, seal }) = Decision::decode(bytes) else { return };
+        let Ok(Decision { height, seal, .. }) = Decision::decode(bytes) else { return };
         let what = format!("height {height}: this is the page's seal, as a person said");
         self.push("decision", seal, None, what, None);
     }

@@ -88,7 +88,7 @@ fn verify_once(
     let (rest, served) = rest.ok_or_else(|| fault(&"it is gone"))?;
     let rest_said = rest.said.len();
     whole.said.extend(rest.said);
-    rest.forks.evidence().iter().for_each(|fork| whole.forks.restore(fork.clone()));
+    rest.forks.records().iter().for_each(|fork| whole.forks.restore(fork.clone()));
     rest.forks.decisions().for_each(|decision| whole.forks.decide(decision));
     let at = whole.said.len() - rest_said;
     let jumps = rest.jumps.into_iter().map(|jump| Jump { at: at + jump.at, ..jump });
@@ -96,10 +96,11 @@ fn verify_once(
     let mut certificates = Certificates::of(&founded, full);
     // Those on the way to a state that was taken over were checked with it.
     certificates.checked = start.snapshot.map_or(0, |snapshot| snapshot.proofs.len());
+    let evidence: Vec<SealRecord> = whole.forks.evidence().cloned().collect();
     let replayed = whole.replay_watched(start.page, check, progress, &mut |step| {
         match step {
             Step::Sealed(below, record, page) => {
-                check_forks(whole.forks.evidence(), below, record)?;
+                check_forks(&evidence, below, record)?;
                 certificates.seal(record, page.page()).map_err(Box::new)?;
             }
             Step::Jumped(_, snapshot, page) => {
@@ -111,7 +112,7 @@ fn verify_once(
     let replayed = replayed.map_err(|refusal| fault(&refusal))?;
     let certificates = certificates.end().map_err(|refusal| fault(&refusal))?;
     let height = replayed.page().height();
-    let mut forks = whole.forks.evidence().iter().map(|fork| fork.seal.height);
+    let mut forks = evidence.iter().map(|fork| fork.seal.height);
     // The seal that a person decided for may not be here yet.
     let is_out = |at: &u64| !(1..=height).contains(at) && whole.forks.decided(*at).is_none();
     let out = forks.find(is_out);

@@ -44,6 +44,11 @@ pub const FORK: u8 = 0x41;
 /// The kind of a record with what a person decided between two seals of a height (T4). It stays here as well.
 pub const DECISION: u8 = 0x42;
 
+/// Whether records of this kind stay on this machine: no bundle has them.
+pub fn is_local(kind: u8) -> bool {
+    [NOTE, FORK, DECISION].contains(&kind)
+}
+
 /// What notes say of a page that came from other nodes, of one that a person brought though it was here, and of
 /// what was said on this machine.
 pub const FETCHED: &str = "fetched";
@@ -288,16 +293,6 @@ impl WholePage {
         self.said.iter().filter(|(kind, _)| *kind == Kind::Seal).count()
     }
 
-    /// What those say of the newest seal who committed to it (T6). What nodes attested is asked for anew.
-    pub fn certified(&self, page: &Governance) -> Field {
-        let mut field = Field::default();
-        let newest = self.said.iter().rev().find(|(kind, _)| *kind == Kind::Seal);
-        if let Some(record) = newest.and_then(|(_, bytes)| SealRecord::decode(bytes).ok()) {
-            field.sealed(page, &record.seal, &record.certificate);
-        }
-        field
-    }
-
     /// The records of a new log: the genesis, the entries in parts, what was said.
     pub fn records(self, note: Note) -> impl Iterator<Item = Record> {
         let genesis = Record::unnamed(Kind::Genesis as u8, self.raw.genesis);
@@ -450,6 +445,24 @@ pub struct Reopened {
     pub window: Option<Window>,
 }
 
+impl Reopened {
+    /// What those say of the newest seal who committed to it (T6). What nodes attested is asked for anew.
+    pub fn certified(&self, whole: &WholePage) -> Field {
+        let mut field = Field::default();
+        let newest = whole.said.iter().rev().find(|(kind, _)| *kind == Kind::Seal);
+        let newest = newest.and_then(|(_, bytes)| SealRecord::decode(bytes).ok());
+        let height = self.page.page().height();
+        let shown = self.ladder.newest().filter(|proof| proof.seal.height == height);
+        match (newest.filter(|record| record.seal.height == height), shown) {
+            (Some(record), _) => field.sealed(&self.page, &record.seal, &record.certificate),
+            // The page was taken over at that seal.
+            (None, Some(proof)) => field.sealed(&self.page, &proof.seal, &proof.certificate),
+            (None, None) => {}
+        }
+        field
+    }
+}
+
 /// A page from its log.
 ///
 /// # Errors
@@ -525,6 +538,13 @@ impl Note {
     pub fn read(bytes: &[u8]) -> Option<Note> {
         codec::decode(bytes, 4096).ok()
     }
+}
+
+/// The records of all that is known of other histories of a page.
+pub fn of_forks(forks: &Forks) -> Vec<Record> {
+    let records = forks.records().iter();
+    let records = records.map(|fork| Record::unnamed(FORK, fork.encode()));
+    records.chain(forks.decisions().map(|one| decision(&one))).collect()
 }
 
 /// The record of what a person decided.

@@ -122,16 +122,17 @@ impl Transfers {
         Option::clone(&self.shared.rules.load())
     }
 
-    /// A page has this newest seal. True where it did not before.
-    pub fn put(&self, page: Id, name: &Name, now: Sealed) -> bool {
+    /// A page has this newest seal; mirrors may have what was sealed in another history of it up to the serial
+    /// `other`. True where it did not before.
+    pub fn put(&self, page: Id, name: &Name, now: Sealed, other: Option<u32>) -> bool {
         let mut zones = HashMap::clone(&self.shared.zones.load());
         let (root, serial) = (now.state.root(), now.serial);
         let zone = match zones.get(&page) {
-            None => Zone::new(name.clone(), now),
+            None => Zone::new(name.clone(), now).above_other(other),
             Some(zone) if zone.now().serial == serial && zone.now().state.root() == root => {
                 return false;
             }
-            Some(zone) => zone.sealed(now),
+            Some(zone) => zone.sealed(now).above_other(other),
         };
         zones.insert(page, Arc::new(zone));
         self.shared.zones.store(Arc::new(zones));

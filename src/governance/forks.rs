@@ -4,7 +4,7 @@
 //! the two is the page's. That is remembered: from then on no other seal of that height stops the page. Whether
 //! a seal is evidence is checked by whoever hands it in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +20,19 @@ use crate::{
 pub struct Decision {
     pub height: u64,
     pub seal: Id,
+    /// The seal that was held instead until then, which may be chosen again; [`Id::ZERO`]: none was.
+    pub against: Id,
+    /// The height at which the page stood when its seals went; 0: none went.
+    pub stood: u64,
 }
 
 /// What is known of other histories of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forks {
-    evidence: Vec<SealRecord>,
-    /// The seals that a person decided for, by height.
-    decided: BTreeMap<u64, Id>,
+    /// One that a person decided for may be among them, until it is held and afterwards.
+    records: Vec<SealRecord>,
+    /// What a person decided, by height.
+    decided: BTreeMap<u64, Decision>,
 }
 
 impl Decision {
@@ -54,32 +59,46 @@ impl Forks {
             Some(_) => kept.seal.height == record.seal.height,
             None => !self.decided.contains_key(&kept.seal.height),
         };
-        let is_full = self.evidence.iter().filter(counts_with).count() >= FORKS_KEPT_MAX;
-        if is_full || self.has(&record.seal.id()) {
+        let is_full = self.records.iter().filter(counts_with).count() >= FORKS_KEPT_MAX;
+        if is_full || self.record(&record.seal.id()).is_some() {
             return false;
         }
-        self.evidence.push(record.clone());
+        self.records.push(record.clone());
         true
     }
 
-    /// Takes evidence in that was kept before.
+    /// Takes a record in that was kept before.
     pub fn restore(&mut self, record: SealRecord) {
-        self.evidence.push(record);
+        if self.record(&record.seal.id()).is_none() {
+            self.records.push(record);
+        }
     }
 
     /// Remembers what a person decided, in place of what was decided on that height before.
     pub fn decide(&mut self, decision: Decision) {
-        self.decided.insert(decision.height, decision.seal);
+        self.decided.insert(decision.height, decision);
     }
 
-    /// All evidence, also where somebody has decided.
-    pub fn evidence(&self) -> &[SealRecord] {
-        &self.evidence
+    /// All that is kept, those that a person decided for among it.
+    pub fn records(&self) -> &[SealRecord] {
+        &self.records
+    }
+
+    /// The record of a seal, if it is kept.
+    pub fn record(&self, seal: &Id) -> Option<&SealRecord> {
+        self.records.iter().find(|record| record.seal.id() == *seal)
+    }
+
+    /// All evidence, also where a person has decided for another seal.
+    pub fn evidence(&self) -> impl Iterator<Item = &SealRecord> {
+        let is_other =
+            |record: &&SealRecord| self.decided(record.seal.height) != Some(&record.seal.id());
+        self.records.iter().filter(is_other)
     }
 
     /// The evidence on which nobody has decided: it stops the page, and is spread.
     pub fn open(&self) -> impl Iterator<Item = &SealRecord> {
-        self.evidence.iter().filter(|record| !self.decided.contains_key(&record.seal.height))
+        self.records.iter().filter(|record| !self.decided.contains_key(&record.seal.height))
     }
 
     /// The evidence on which nobody has decided, of the lowest height.
@@ -94,17 +113,24 @@ impl Forks {
 
     /// Whether a seal is kept as evidence.
     pub fn has(&self, seal: &Id) -> bool {
-        self.evidence.iter().any(|record| record.seal.id() == *seal)
+        self.evidence().any(|record| record.seal.id() == *seal)
     }
 
     /// The seal that a person decided for at a height.
     pub fn decided(&self, height: u64) -> Option<&Id> {
-        self.decided.get(&height)
+        self.decided.get(&height).map(|decision| &decision.seal)
     }
 
     /// All that was decided, from the lowest height on.
     pub fn decisions(&self) -> impl Iterator<Item = Decision> {
-        self.decided.iter().map(|(height, seal)| Decision { height: *height, seal: *seal })
+        self.decided.values().copied()
+    }
+
+    /// What was decided on heights above one and up to another, and is not among the seals that somebody shows.
+    pub fn missing(&self, from: u64, to: u64, shown: &HashSet<Id>) -> Option<Decision> {
+        let passed =
+            self.decided.values().filter(|decision| (from + 1..=to).contains(&decision.height));
+        passed.copied().find(|decision| !shown.contains(&decision.seal))
     }
 
     /// Whether a seal may be taken in: no person decided for another one of its height.
@@ -132,6 +158,10 @@ mod tests {
         SealRecord { seal, contents, certificate: Certificate::default() }
     }
 
+    fn decision(height: u64, seal: Id) -> Decision {
+        Decision { height, seal, against: Id::ZERO, stood: 0 }
+    }
+
     /// T4 accepts: evidence stops a page until a person decides, and other evidence of that height no more.
     /// T4 refuses: to let a decision on one height stand for another.
     #[test]
@@ -140,16 +170,34 @@ mod tests {
         let (held, other) = (seal(4, 0).seal.id(), seal(4, 1));
         assert!(forks.keep(&other) && !forks.keep(&other));
         assert!(forks.is_open() && forks.allow(4, &held) && forks.allow(4, &other.seal.id()));
-        forks.decide(Decision { height: 4, seal: held });
+        forks.decide(decision(4, held));
         assert!(!forks.is_open());
         assert!(forks.allow(4, &held) && !forks.allow(4, &other.seal.id()));
         assert!(forks.keep(&seal(4, 2)), "it is kept all the same");
         assert!(!forks.is_open());
         assert!(forks.keep(&seal(9, 1)) && forks.keep(&seal(7, 1)));
         assert_eq!(forks.lowest(), Some(&seal(7, 1)));
-        assert_eq!(forks.evidence().len(), 4);
-        forks.decide(Decision { height: 4, seal: other.seal.id() });
+        assert_eq!(forks.evidence().count(), 4);
+        forks.decide(decision(4, other.seal.id()));
         assert!(!forks.allow(4, &held) && forks.allow(4, &other.seal.id()));
+        assert!(!forks.has(&other.seal.id()), "it is the page's now");
+        assert_eq!(forks.record(&other.seal.id()), Some(&other));
+    }
+
+    #[test]
+    fn whoever_leads_over_a_decision_must_show_its_seal() {
+        let mut forks = Forks::default();
+        let [ours, other] = [seal(4, 0), seal(4, 1)].map(|record| record.seal.id());
+        forks.decide(decision(4, ours));
+        let check = |from: u64, to: u64, shown: &[Id], expect: bool| {
+            let shown = shown.iter().copied().collect();
+            assert_eq!(forks.missing(from, to, &shown).is_none(), expect, "{from} {to}");
+        };
+        check(3, 9, &[], false);
+        check(3, 4, &[other], false);
+        check(3, 4, &[other, ours], true);
+        check(4, 9, &[other], true);
+        check(0, 3, &[], true);
     }
 
     #[test]
@@ -160,7 +208,7 @@ mod tests {
         };
         assert!(fill(1));
         assert!(!fill(2));
-        forks.decide(Decision { height: 1, seal: Id::ZERO });
+        forks.decide(decision(1, Id::ZERO));
         let kept = (0..20).filter(|n| forks.keep(&seal(1, 100 + n))).count();
         assert_eq!(kept, 0, "as many of a decided height");
         assert!((0..20).filter(|n| forks.keep(&seal(2, *n))).count() == FORKS_KEPT_MAX);

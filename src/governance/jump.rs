@@ -173,7 +173,10 @@ impl Window {
     }
 
     /// Checks that these are the seals down from a known one, and enough of them.
-    fn check(&self, known: &Known) -> Result<(), WindowRefusal> {
+    ///
+    /// # Errors
+    /// The first [`WindowRefusal`].
+    pub fn check(&self, known: &Known) -> Result<(), WindowRefusal> {
         let longest = self.seals.len().max(self.orders.len());
         if self.seals.len() > WINDOW_SEALS_MAX || self.orders.len() > WINDOW_ORDERS_MAX {
             return Err(WindowRefusal::TooLong(longest));
@@ -410,7 +413,10 @@ impl Governance {
     }
 
     /// The own newest seal is the one that the window has at its height, if it reaches down so far.
-    fn check_history(&self, window: &Window) -> Result<(), JumpRefusal> {
+    ///
+    /// # Errors
+    /// [`JumpRefusal::Fork`].
+    pub fn check_history(&self, window: &Window) -> Result<(), JumpRefusal> {
         let Head { height, seal: held, .. } = self.page.head();
         let found = match window.at(height + 1) {
             Some(above) => Some(above.previous),

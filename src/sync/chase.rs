@@ -103,7 +103,11 @@ impl Page {
             _ => {}
         }
         let unix = shared.now.unix;
-        let is_ahead = |seen: &Seen| seen.standing.height > ours.height && !seen.is_early(unix);
+        let is_ahead = |seen: &Seen| {
+            seen.standing.height > ours.height
+                && !seen.is_early(unix)
+                && seen.elsewhere_until <= now
+        };
         let mut peers = self.usable(now, is_ahead);
         if waits.is_some() {
             // It is late: another is asked as well, if there is one that answers.
@@ -116,7 +120,9 @@ impl Page {
         if waits.is_none()
             && (behind > SEALS_REPLAYED_MAX as u64 || seen.no_seals == Some(ours.height))
         {
-            self.far = Some(Far::new(ours.height));
+            let mut far = Far::new(ours.height);
+            far.resume(ledger.stashed(&self.id));
+            self.far = Some(far);
             return self.go_far(Some(held), shared, ledger);
         }
         let (page, height) = (self.id, ours.height);
@@ -135,12 +141,17 @@ impl Page {
     fn find_forks(&mut self, held: &Held, shared: &mut Shared, ledger: &dyn Ledger) {
         let Some(own) = &self.own else { return };
         let ours = own.standing;
+        // Of what lies deeper nothing can be said: a seal that is not here may be one below.
+        let is_remembered = |height: u64| {
+            ours.height - height < SEALS_REPLAYED_MAX as u64
+                || held.governance.known_seals().any(|head| head.height <= height)
+        };
         let other = |seen: &Seen| {
             let theirs = seen.standing;
             theirs.seal != ours.seal
                 && theirs.height <= ours.height
                 && theirs.height > 0
-                && ours.height - theirs.height < SEALS_REPLAYED_MAX as u64
+                && is_remembered(theirs.height)
                 && seen.evidence != Some(theirs.seal)
         };
         let now = shared.now.ticks;
@@ -248,6 +259,14 @@ impl Page {
                 }
                 return self.pause(&peer, shared);
             }
+            if !held.forks.allow(record.seal.height, &record.seal.id()) {
+                self.chase = None;
+                let why =
+                    format!("at height {} it has a seal that was decided against here", height + 1);
+                self.avoid(&peer, why, shared);
+                // Another may have the one that was decided for.
+                return self.wake(shared.now.ticks);
+            }
             if chase.checked != Some(record.seal.id()) {
                 if let Err(why) = check(&record, &held.governance) {
                     self.chase = None;
@@ -295,7 +314,10 @@ impl Page {
     pub fn refused(&mut self, peer: &PublicKey, refused: Refused, shared: &mut Shared) {
         match refused {
             Refused::Fault(what) => shared.lied(peer, what),
-            Refused::NotNow(_) => self.pause(peer, shared),
+            Refused::NotNow(_) => {
+                self.pause(peer, shared);
+                self.wake(shared.now.ticks);
+            }
             Refused::Here(why) => {
                 shared.event(Event::Stuck { page: self.id, why });
                 let until = shared.after(PAUSE_MAX);

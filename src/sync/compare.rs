@@ -198,12 +198,17 @@ impl Page {
 
 /// The open set of a page (N3), as a trie of ids: open operations and batches, the ballots that count,
 /// presences that are not sealed, attestations, and evidence of every kind; of forks that on which no person
-/// has decided here (T4).
-pub fn open_set(page: &Governance, field: &Field, forks: &Forks) -> Trie {
+/// has decided here (T4), with the seals that are `held` of those heights.
+pub fn open_set(
+    page: &Governance,
+    field: &Field,
+    forks: &Forks,
+    held: impl Iterator<Item = Id>,
+) -> Trie {
     let said = page.open_set().into_iter().map(Statement::id);
     let attested = field.statements().keys().copied();
     let forks = forks.open().map(|record| record.seal.id());
-    let ids: BTreeSet<Id> = said.chain(attested).chain(forks).collect();
+    let ids: BTreeSet<Id> = said.chain(attested).chain(forks).chain(held).collect();
     Trie::from_pairs(ids.into_iter().map(|id| (id, Box::default())))
 }
 

@@ -23,7 +23,7 @@ use super::{
     sought::Sought,
 };
 use crate::{
-    governance::seal::SealRecord,
+    governance::{forks::Forks, seal::SealRecord},
     id::Id,
     key::PublicKey,
     limits::*,
@@ -52,6 +52,9 @@ pub struct Seen {
     pub evidence: Option<Id>,
     /// Why what it showed then proves nothing, while it is asked for more.
     unproved: Option<String>,
+    /// It was found on another history: nothing further up is asked of it before this, in ticks; and how often.
+    pub elsewhere_until: u64,
+    elsewhere: u32,
     /// Its seal, if that is one below the newest here.
     pub below: Option<Id>,
     /// Since when it stands at its seal, in ticks.
@@ -69,6 +72,8 @@ pub struct Own {
     pub time: u64,
     pub open: Arc<Trie>,
     pub is_forked: bool,
+    /// What is known of other histories, and what a person decided.
+    forks: Arc<Forks>,
 }
 
 /// One page.
@@ -124,6 +129,8 @@ impl Seen {
             no_seals: None,
             evidence: None,
             unproved: None,
+            elsewhere_until: 0,
+            elsewhere: 0,
             below: None,
             since: now,
             early: None,
@@ -145,6 +152,7 @@ impl Seen {
     fn begin_anew(&mut self) {
         (self.pauses, self.not_before) = (0, 0);
         (self.taken, self.no_seals, self.evidence, self.below) = (None, None, None, None);
+        (self.elsewhere, self.elsewhere_until) = (0, 0);
     }
 
     /// When it is behind for long, if it stays where it is, in ticks.
@@ -356,6 +364,7 @@ impl Page {
             time: held.governance.page().head().time,
             open: held.open.clone(),
             is_forked: held.forks.is_open(),
+            forks: held.forks.clone(),
         });
         match before {
             None => self.arrived(shared),
@@ -411,11 +420,12 @@ impl Page {
         if new.len() > NEWS_IDS_MAX {
             new.clear();
         }
-        match (before.is_forked, own.is_forked) {
-            (false, true) => shared.event(Event::Forked { page: self.id }),
-            // A person has decided: whoever was of no use before may be now.
-            (true, false) => self.seen.values_mut().for_each(Seen::begin_anew),
-            _ => {}
+        if own.is_forked && !before.is_forked {
+            shared.event(Event::Forked { page: self.id });
+        }
+        // A person has decided: whoever was of no use before may be now.
+        if !own.forks.decisions().eq(before.forks.decisions()) {
+            self.seen.values_mut().for_each(Seen::begin_anew);
         }
         for (peer, seen) in &self.seen {
             if !seen.live || seen.standing == standing {
@@ -466,6 +476,20 @@ impl Page {
         seen.pauses += 1;
         seen.not_before = shared.after(span);
         let at = seen.not_before;
+        self.wake(at);
+    }
+
+    /// A peer leads to another history: it is asked for no way further up for longer every time, whatever else it
+    /// is of use for.
+    pub fn avoid(&mut self, peer: &PublicKey, why: String, shared: &mut Shared) {
+        let Some(seen) = self.seen.get_mut(peer) else { return };
+        let span = PAUSE_FIRST.saturating_mul(1 << seen.elsewhere.min(16)).min(PAUSE_MAX);
+        seen.elsewhere += 1;
+        seen.elsewhere_until = shared.after(span);
+        let (at, seal) = (seen.elsewhere_until, seen.standing.seal);
+        let height = self.own.as_ref().map_or(0, |own| own.standing.height);
+        self.ask_evidence(peer, height, seal, shared);
+        self.is_elsewhere(why, shared);
         self.wake(at);
     }
 
@@ -605,7 +629,13 @@ impl Page {
         let unproved = self.seen.get_mut(peer).and_then(|seen| seen.unproved.take());
         if records.is_empty() {
             // Who took the state over at that seal has no record of it (N5), which is no fault.
-            unproved.into_iter().for_each(|why| self.is_elsewhere(why, shared));
+            let seal = self.seen.get(peer).map_or(own.standing, |seen| seen.standing);
+            let why = unproved.unwrap_or_else(|| {
+                format!("it has no record of its seal at height {}", seal.height)
+            });
+            if seal.seal != own.standing.seal {
+                self.is_elsewhere(why, shared);
+            }
             return self.pause(peer, shared);
         }
         // The lowest that is not held here says it all: above it nothing can be judged by this history.
@@ -620,6 +650,14 @@ impl Page {
             self.go_deeper(peer, above, why, shared);
             return self.pause(peer, shared);
         }
+        let is_decided = |record: &SealRecord| {
+            held.as_ref().is_some_and(|held| {
+                held.forks.has(&record.seal.id())
+                    && held.forks.decided(record.seal.height).is_some()
+            })
+        };
+        let decided = records.iter().find(|record| is_decided(record));
+        let decided = decided.map(|record| record.seal.height);
         let judged = records.into_iter().take_while(|record| !above_other(record)).map(|record| {
             let verdicts = ledger.forks(&self.id, peer, vec![record]);
             verdicts.into_iter().next().unwrap_or(Verdict::Known)
@@ -630,7 +668,10 @@ impl Page {
             Some(Verdict::New) => {
                 self.refresh(ledger.held(&self.id).as_ref(), shared, Some(peer));
             }
-            _ => {}
+            _ => decided.into_iter().for_each(|height| {
+                let why = format!("at height {height} it has a seal that was decided against here");
+                self.is_elsewhere(why, shared);
+            }),
         }
         self.pause(peer, shared);
     }
@@ -651,7 +692,11 @@ impl Page {
 
     /// Another history is shown, and nothing proves it here: neither is it followed, nor is that kept quiet.
     fn is_elsewhere(&self, why: String, shared: &mut Shared) {
-        let why = format!("a peer shows another history of it, which is not followed: {why}");
+        let why = format!(
+            "a peer shows another history of it, which is not followed: {why}. If that is the one of its \
+             participants: `djdns page choose` where its seal is known (see `djdns page history`), else \
+             `djdns page forget`, and the other is fetched or imported"
+        );
         shared.event(Event::Stuck { page: self.id, why });
     }
 

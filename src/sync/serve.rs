@@ -192,13 +192,15 @@ pub(super) fn operations_of(bytes: &[u8]) -> Option<Vec<Id>> {
 /// of the named batches that is here.
 fn seals(held: Option<Held>, next: &Next, ledger: &dyn Ledger) -> Vec<u8> {
     let Some(held) = held else { return Vec::new() };
-    let newest = held.governance.page().height();
-    let behind = newest.saturating_sub(next.height);
-    if behind == 0 || behind > SEALS_REPLAYED_MAX as u64 + 1 {
-        return Vec::new();
-    }
+    let newest = held.governance.page().head();
+    let top = newest.height.min(next.height.saturating_add(SEALS_REPLAYED_MAX as u64));
+    let behind = top.saturating_sub(next.height);
+    // Whoever is further behind asks for the state; for evidence (T4) those are wanted that follow.
+    let mut heads = held.governance.known_seals();
+    let head =
+        if top == newest.height { Some(newest) } else { heads.find(|head| head.height == top) };
+    let Some(mut id) = head.filter(|_| behind > 0).map(|head| head.seal) else { return Vec::new() };
     let mut records = Vec::new();
-    let mut id = held.governance.page().seal();
     while (records.len() as u64) < behind {
         let Some(record) = record(&held, ledger, &id) else { return Vec::new() };
         id = record.seal.previous;

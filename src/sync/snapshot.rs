@@ -4,7 +4,7 @@
 //! Each part is named by its hash, so that it can come from whoever has it, also from a node that is at
 //! another seal by now. What came is kept by the ledger, so that a download goes on after a restart.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Event, Held, Ledger, Refused, Stashed,
@@ -21,7 +21,9 @@ use crate::{
             ChainProof, ChainRefusal, Known,
             ladder::{Standpoint, climb},
         },
+        forks::{Decision, Forks},
         jump::{Snapshot, Window},
+        seal::Seal,
     },
     key::PublicKey,
     limits::*,
@@ -48,6 +50,10 @@ pub struct Far {
     loans: Loans,
     /// Who lacks a part of it.
     missed: BTreeSet<PublicKey>,
+    /// What a person decided before the page was here (T4).
+    forks: Arc<Forks>,
+    /// Whose way to their seal was looked at.
+    known_ways: BTreeSet<PublicKey>,
 }
 
 /// Something that one peer gives, and that is asked of another as well while the first is late.
@@ -104,12 +110,14 @@ impl Far {
             window_asked: Hedged::default(),
             loans: Loans::default(),
             missed: BTreeSet::new(),
+            forks: Arc::default(),
+            known_ways: BTreeSet::new(),
         }
     }
 
     /// Goes on with what was fetched before.
     pub fn resume(&mut self, stashed: Stashed) {
-        self.stashed = stashed.leaves;
+        (self.stashed, self.forks) = (stashed.leaves, stashed.forks);
         self.genesis = stashed.genesis.and_then(|bytes| Genesis::decode(&bytes).ok());
     }
 
@@ -156,9 +164,12 @@ impl Page {
         if far.target.is_none() {
             return self.ask_target(held.is_some(), shared);
         }
+        if !self.is_way(held, shared) {
+            return;
+        }
         self.begin_fetch(held);
         self.ask_parts(shared);
-        self.ask_window(shared);
+        self.ask_window(false, shared);
         self.take_over(shared, ledger);
     }
 
@@ -180,7 +191,10 @@ impl Page {
         }
         let fits = |height: u64| height > from || !is_held;
         let unix = shared.now.unix;
-        let leads = |seen: &Seen| fits(seen.standing.height) && !seen.is_early(unix);
+        let now = shared.now.ticks;
+        let leads = |seen: &Seen| {
+            fits(seen.standing.height) && !seen.is_early(unix) && seen.elsewhere_until <= now
+        };
         let peers = self.usable(shared.now.ticks, leads);
         let highest = |peer: &PublicKey| self.seen.get(peer).map_or(0, |s| s.standing.height);
         let top = peers.iter().map(highest).max().unwrap_or(0);
@@ -283,6 +297,51 @@ impl Page {
                 self.pause(peer, shared);
             }
             Err(why) => shared.lied(peer, format!("its certificates: {why}")),
+        }
+    }
+
+    /// Whether the way to the target leads over what is held and what a person decided (T4): by the seals below
+    /// it, before its state is fetched. Of each that gives a target once, for they may be many.
+    fn is_way(&mut self, held: Option<&Held>, shared: &mut Shared) -> bool {
+        let Some(far) = &self.far else { return false };
+        let Some(target) = &far.target else { return false };
+        let forks = held.map_or(&far.forks, |held| &held.forks);
+        let is_new = held.is_none() && forks.decisions().next().is_none();
+        let to = target.known.head.height;
+        if to == 0 || is_new || far.known_ways.contains(&target.giver) {
+            return true;
+        }
+        let Some((window, giver)) = &far.window else {
+            self.ask_window(true, shared);
+            return false;
+        };
+        let (leader, giver) = (target.giver, *giver);
+        if let Err(why) = window.check(&target.known) {
+            self.far.iter_mut().for_each(|far| far.window = None);
+            shared.lied(&giver, format!("the seals of its past: {why}"));
+            return false;
+        }
+        let fork = held.and_then(|held| held.governance.check_history(window).err());
+        let shown = window.seals.iter().map(|(seal, _)| seal);
+        let shown = shown.chain(target.proofs.iter().map(|proof| &proof.seal)).map(Seal::id);
+        let missing = || forks.missing(far.from, to, &shown.collect());
+        let why = fork.map(|fork| fork.to_string()).or_else(|| {
+            let Decision { height, seal, .. } = missing()?;
+            let seal = seal.short();
+            Some(format!(
+                "a person decided for the seal {seal} at height {height}, and it shows another"
+            ))
+        });
+        match why {
+            Some(why) => {
+                self.far = None;
+                self.avoid(&leader, why, shared);
+                false
+            }
+            None => {
+                self.far.iter_mut().for_each(|far| far.known_ways.extend([leader]));
+                true
+            }
         }
     }
 
@@ -456,13 +515,13 @@ impl Page {
         }
     }
 
-    /// Asks for the seals that operations may name.
-    fn ask_window(&mut self, shared: &mut Shared) {
+    /// Asks for the seals that operations may name, once the state is here; or first, to see the way.
+    fn ask_window(&mut self, is_first: bool, shared: &mut Shared) {
         let Some(far) = &self.far else { return };
         let Some(target) = &far.target else { return };
         let head = target.known.head;
         let is_fetched = far.state.is_some() || far.fetch.as_ref().is_some_and(Fetch::is_complete);
-        if head.height == 0 || far.window.is_some() || !is_fetched {
+        if head.height == 0 || far.window.is_some() || !(is_fetched || is_first) {
             return;
         }
         let (giver, waits) = (target.giver, far.window_asked);
@@ -535,7 +594,7 @@ impl Page {
             }
         }
         if target.known.head.height > 0 && far.window.is_none() {
-            return self.ask_window(shared);
+            return self.ask_window(false, shared);
         }
         let (Some(state), Some(genesis)) = (far.state.clone(), &far.genesis) else { return };
         let (window, giver) = match far.window.take() {

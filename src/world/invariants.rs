@@ -87,8 +87,8 @@ fn invariant_bounds(node: &Node, page: &Governance) -> Result<(), String> {
         return Err(format!("an author has {slots} slots"));
     }
     match Ledger::held(node, &page.page().id()) {
-        Some(held) if held.forks.evidence().len() > crate::limits::FORKS_KEPT_MAX => {
-            Err(format!("{} seals are kept as evidence", held.forks.evidence().len()))
+        Some(held) if held.forks.records().len() > crate::limits::FORKS_KEPT_MAX => {
+            Err(format!("{} seals are kept as evidence", held.forks.records().len()))
         }
         _ => Ok(()),
     }

@@ -357,7 +357,7 @@ pub fn signed_request(bytes: &[u8]) {
     transfers.set_rules(Some(Rules::new(key, Vec::new())));
     let page = Name::parse("ct").unwrap();
     for serial in 1..=2 {
-        transfers.put(Id::ZERO, &page, Sealed { serial, state: Trie::default() });
+        transfers.put(Id::ZERO, &page, Sealed { serial, state: Trie::default() }, None);
     }
     let views = std::sync::Arc::new(std::sync::Arc::new(View::new()).into());
     let service = Service::new(views, None).with_transfers(transfers);

@@ -71,7 +71,7 @@ impl Primary {
 
     pub fn seal(&self, page: &Name, serial: u32, rows: &Rows) {
         let sealed = Sealed { serial, state: state(page, rows) };
-        assert!(self.transfers.put(Id::hash(&[page.wire()]), page, sealed));
+        assert!(self.transfers.put(Id::hash(&[page.wire()]), page, sealed, None));
     }
 }
 

@@ -284,6 +284,9 @@ fn a_forked_page_stays_as_it_was_until_somebody_decides() {
         let failure = home.carry(&one.bundle()).unwrap_err();
         assert!(failure.message.contains("`djdns page choose forked.ct. "), "{failure}");
         assert_eq!(verify(&mut home, &id, true).unwrap().forked, None);
+        // What it has can be carried elsewhere.
+        let (bundle, _) = home.bundle("forked.ct");
+        assert_eq!(came_to(&Home::new().carry(&bundle).unwrap()).0, "new");
         home = home.reopened();
     }
     // A page that is forgotten is forgotten with what was decided.

@@ -1,6 +1,11 @@
 //! Two nodes: a page travels, ballots travel, and neither needs the other to go on.
 
-use std::{net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use djdns::{
     ambient,
@@ -50,6 +55,11 @@ impl Node {
         self.daemon.take().expect("it runs").kill();
     }
 
+    /// Ends it, so that others hear of it at once.
+    fn end(&mut self) {
+        self.daemon.take().expect("it runs").terminate();
+    }
+
     /// Types a command there; what it printed, or what it said when it failed.
     fn try_types(&self, words: &[&str]) -> Result<String, String> {
         let mut command = self.home.program(Path::new(PROGRAM));
@@ -66,9 +76,13 @@ impl Node {
 
     /// Founds a page, and trusts it here; its id.
     fn founds(&self, name: &str, zone: &str) -> String {
+        self.founds_with(name, zone, &[])
+    }
+
+    fn founds_with(&self, name: &str, zone: &str, more: &[&str]) -> String {
         let file = self.home.write("zone", zone).display().to_string();
         let founded = ["page", "create", name, "--zone", &file, "--participant", "demo:alice"];
-        let id = self.types(&[&founded[..], &["--participant", "demo:bob", "-q"]].concat());
+        let id = self.types(&[&founded[..], &["--participant", "demo:bob", "-q"], more].concat());
         let id = id.trim().to_owned();
         self.types(&["page", "join", name, &id]);
         id
@@ -78,6 +92,19 @@ impl Node {
     fn proposes(&self, page: &str, change: &[&str]) -> String {
         let said = self.types(&[&["propose", page], change, &["--as", "demo:alice"]].concat());
         said.lines().next().expect("an id").to_owned()
+    }
+
+    /// Both propose and approve this change.
+    fn changes(&self, page: &str, change: &[&str]) {
+        let operation = self.proposes(page, change);
+        self.types(&["vote", page, &operation[..8], "--approve", "--as", "demo:bob"]);
+    }
+
+    /// The id of a page's newest seal.
+    fn seal_of(&self, page: &str) -> String {
+        let shown = self.types(&["page", "show", page]);
+        let line = shown.lines().find_map(|line| line.strip_prefix("seal "));
+        line.expect("it has one").trim().to_owned()
     }
 
     /// Asks its DNS until this is the answer; how long that took.
@@ -340,5 +367,49 @@ fn a_node_is_met_where_a_page_here_says_that_it_is() {
     for nowhere in ["mail.club", "none.club"] {
         let said = two.try_types(&["connect", nowhere]).expect_err("nobody is there");
         assert!(said.contains("no page here has a BEACON or an address there"), "{said}");
+    }
+}
+
+/// T4: a data directory that was copied seals a second time; who learns of both is stopped, and goes on with
+/// what its person decides, though the other evidence is still there.
+#[test]
+fn a_fork_is_decided_on_each_node_and_the_page_goes_on() {
+    let mut one = Node::start(&[]);
+    let page = one.founds_with("club", ZONE, &["--param", "seal_interval=1"]);
+    for who in ["demo:alice", "demo:bob"] {
+        one.types(&["host", "club", "--as", who]);
+    }
+    one.says(&["page", "show", "club"], "1, sealed");
+    one.end();
+    let mut twin = Node { home: Home::new(), daemon: None, reached_at: "127.0.0.1:0".to_owned() };
+    let [from, to] = [&one, &twin].map(|node| node.home.data_dir());
+    assert!(Command::new("cp").arg("-r").args([from, to]).status().expect("cp runs").success());
+    one.run(&[]);
+    let three = Node::start(&[&one.reached_at]);
+    three.types(&["page", "join", "club", &page]);
+    three.says(&["page", "show", "club"], "1, sealed");
+    one.changes("club", &["set", "www", "A", "192.0.2.1"]);
+    three.says(&["page", "show", "club"], "2, sealed");
+    one.end();
+    twin.run(&[]);
+    twin.changes("club", &["set", "www", "A", "192.0.2.2"]);
+    twin.says(&["page", "show", "club"], "2, sealed");
+    twin.types(&["connect", &three.reached_at]);
+    for node in [&twin, &three] {
+        node.says(&["status"], "club. is forked: at height 2");
+    }
+    let seal = three.seal_of("club");
+    assert!(three.types(&["page", "choose", "club", &seal]).contains("which is held here"));
+    // The other has shown it again by now, if it ever does; and it is a matter of its own person.
+    twin.says(&["status"], "club. is forked: at height 2");
+    assert!(!three.types(&["status"]).contains("is forked"));
+    assert!(twin.types(&["page", "choose", "club", &seal]).contains("is put back to height 1"));
+    twin.answers("www.club.", "192.0.2.1");
+    twin.says(&["page", "show", "club"], "2, sealed");
+    twin.changes("club", &["set", "new", "A", "192.0.2.3"]);
+    three.answers("new.club.", "192.0.2.3");
+    for node in [&twin, &three] {
+        node.says(&["page", "show", "club"], "3, sealed");
+        assert!(!node.types(&["status"]).contains("is forked"));
     }
 }

@@ -21,10 +21,13 @@ use crate::{
 /// participants and said which of the two is theirs; `djdns page history P` shows both. That is remembered on
 /// this machine, and has to be said on every node that says the page is forked. If it is the seal held here,
 /// the page goes on. If it is the other one, the seals held here go from that height on, what was said since is
-/// kept as far as it counts, and the page goes on with the seal that was chosen as soon as a node or a bundle
-/// brings it. What goes stays as evidence, and can be chosen later in the same way. A node that sealed on the
+/// kept as far as it counts below them, and the page goes on with the seal that was chosen as soon as a node or a
+/// bundle brings it. Of what goes the lowest seal stays as evidence, and can be chosen later in the same way; what
+/// followed it comes back only from a node or a bundle that has it, so keep a copy first, with `djdns page export P
+/// --format bundle -o FILE`. What was proposed on seals that go is to be proposed anew. A node that sealed on the
 /// side that was not chosen seals no height again: where the page needs it, its participants name another node
-/// (`djdns host`).
+/// (`djdns host`). Mirrors (AXFR) that took more seals of the other side than the page has now keep those until it
+/// has more: have them transfer it anew (`knotc zone-retransfer`, `nsd-control force_transfer`, `rndc retransfer`).
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page choose ff.ct 3fa2c1")]
 pub struct Choose {

@@ -318,7 +318,7 @@ fn evidence_of_a_fork_is_checked_and_kept() {
     let again = b.again();
     for home in [&b, &again] {
         let held = Ledger::held(&*home.node, &id).unwrap();
-        assert_eq!(held.forks.evidence(), std::slice::from_ref(&evidence));
+        assert_eq!(held.forks.records(), std::slice::from_ref(&evidence));
         assert_eq!(home.node.stored(&id, &evidence.seal.id()), Some(evidence.encode()));
         assert!(held.open.get(&evidence.seal.id()).is_some());
         clock.fetch_add(1, Ordering::Relaxed);

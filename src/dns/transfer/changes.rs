@@ -19,6 +19,8 @@ pub struct Zone {
     now: Sealed,
     /// The ones before, the oldest first.
     past: Vec<Past>,
+    /// Up to this serial a mirror may have what was sealed in another history.
+    other: Option<u32>,
 }
 
 /// A state as of a seal.
@@ -48,7 +50,14 @@ pub enum Lacking {
 impl Zone {
     /// The page with this name as of a seal.
     pub fn new(name: Name, now: Sealed) -> Zone {
-        Zone { name, now, past: Vec::new() }
+        Zone { name, now, past: Vec::new(), other: None }
+    }
+
+    /// The same, where states of another history may be had up to this serial.
+    #[must_use]
+    pub fn above_other(self, other: Option<u32>) -> Zone {
+        let newer = |one: u32| self.other.is_none_or(|before| is_newer(one, before));
+        Zone { other: other.filter(|one| newer(*one)).or(self.other), ..self }
     }
 
     /// The same with its newest seal. One that is not newer is of another history, as after a page was
@@ -59,7 +68,8 @@ impl Zone {
             return self.clone();
         }
         if !is_newer(new.serial, self.now.serial) {
-            return Zone::new(self.name.clone(), new);
+            let zone = Zone::new(self.name.clone(), new).above_other(self.other);
+            return zone.above_other(Some(self.now.serial));
         }
         let mut bytes = 0;
         self.now.state.diff(&new.state, &mut |change| {
@@ -76,7 +86,7 @@ impl Zone {
             kept += 1;
         }
         past.drain(..past.len() - kept);
-        Zone { name: self.name.clone(), now: new, past }
+        Zone { name: self.name.clone(), now: new, past, other: self.other }
     }
 
     /// The page's name.
@@ -94,6 +104,9 @@ impl Zone {
         // RFC 1995 section 2: nothing where theirs is the same or newer.
         if serial == self.now.serial || is_newer(serial, self.now.serial) {
             return Lacking::Nothing;
+        }
+        if self.other.is_some_and(|other| !is_newer(serial, other)) {
+            return Lacking::Everything;
         }
         let Some(past) = self.past.iter().find(|past| past.sealed.serial == serial) else {
             return Lacking::Everything;
@@ -150,6 +163,23 @@ mod tests {
             Lacking::Nothing => 0,
             Lacking::Changes(_, keys) => keys.len() as isize,
             Lacking::Everything => -1,
+        }
+    }
+
+    /// A mirror may have a serial of a history that was decided against.
+    #[test]
+    fn whoever_may_have_another_history_gets_the_whole_page() {
+        let rows = |n: u8| [("a", 1), ("b", 1), ("c", 1), ("d", n)];
+        let page = Name::parse("ct").unwrap();
+        let old = Zone::new(page.clone(), sealed(5, &rows(1)));
+        // Put back, or started anew by who knows that it was.
+        let back = old.sealed(sealed(2, &rows(2)));
+        let anew = Zone::new(page, sealed(2, &rows(2))).above_other(Some(5));
+        for zone in [back, anew] {
+            let zone = (3..=8).fold(zone, |zone, n| zone.sealed(sealed(n, &rows(n as u8))));
+            assert_eq!([4, 5, 6, 7, 8].map(|serial| since(&zone, serial)), [-1, -1, 1, 1, 0]);
+            let zone = zone.clone().above_other(Some(3)).above_other(None);
+            assert_eq!(since(&zone, 5), -1, "it is not forgotten");
         }
     }
 

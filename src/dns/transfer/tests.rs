@@ -55,7 +55,7 @@ fn transfers() -> Transfers {
 fn put(transfers: &Transfers, page: &str, serial: u32, lines: &[&str]) {
     let name = Name::parse(page).unwrap();
     let sealed = Sealed { serial, state: state(page, lines) };
-    transfers.put(Id::hash(&[name.wire()]), &name, sealed);
+    transfers.put(Id::hash(&[name.wire()]), &name, sealed, None);
 }
 
 /// A request for a transfer, before it is signed; of changes since `serial`.
@@ -211,7 +211,7 @@ fn what_other_servers_refuse_stays_here_and_private_types_go_as_they_are() {
     let (key, value) = leaf(&owner, RecordSets::NONE);
     gone.insert(key, value);
     let name = Name::parse("ct").unwrap();
-    transfers.put(Id::hash(&[name.wire()]), &name, Sealed { serial: 2, state: gone });
+    transfers.put(Id::hash(&[name.wire()]), &name, Sealed { serial: 2, state: gone }, None);
     assert_eq!(transferred(&transfers, "ct", None).len(), 4);
 }
 
@@ -299,7 +299,7 @@ fn a_long_transfer_is_of_one_state_and_fits_its_messages() {
     };
     let mut state = Trie::from_pairs((0..100_000).map(sets));
     let id = Id::hash(&[b"long"]);
-    transfers.put(id, &name, Sealed { serial: 1, state: state.clone() });
+    transfers.put(id, &name, Sealed { serial: 1, state: state.clone() }, None);
     let request = signed(request("ct", RecordType::AXFR, None), key(), NOW);
     let Handled::Transfer(mut transfer) = handle(&transfers, &request, CLIENT) else {
         panic!("it is allowed");
@@ -308,7 +308,7 @@ fn a_long_transfer_is_of_one_state_and_fits_its_messages() {
     while let Some(message) = transfer.next(NOW) {
         if messages == 1 {
             (0..100).for_each(|n| assert!(state.remove(&sets(n).0)));
-            transfers.put(id, &name, Sealed { serial: 2, state: state.clone() });
+            transfers.put(id, &name, Sealed { serial: 2, state: state.clone() }, None);
         }
         let answers = u16::from_be_bytes([message[6], message[7]]);
         assert!(message.len() <= 65535 && tsig::take(&message).unwrap().is_some());
@@ -333,9 +333,9 @@ fn a_record_that_is_too_long_for_any_message_is_left_out() {
         let sets = RecordSets::gather([long(len)], &owner, &name).unwrap();
         Sealed { serial: len as u32, state: Trie::from_pairs([leaf(&owner, sets)]) }
     };
-    transfers.put(Id::ZERO, &name, sealed(65_300));
+    transfers.put(Id::ZERO, &name, sealed(65_300), None);
     assert_eq!(transferred(&transfers, "ct", None).len(), 4);
-    transfers.put(Id::ZERO, &name, sealed(65_450));
+    transfers.put(Id::ZERO, &name, sealed(65_450), None);
     assert_eq!(transferred(&transfers, "ct", None).len(), 3);
 }
 

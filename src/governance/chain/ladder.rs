@@ -167,6 +167,11 @@ impl Ladder {
         above.map(|rung| rung.proof().clone()).collect()
     }
 
+    /// What shows the newest seal from below, if a rung stands there.
+    pub fn newest(&self) -> Option<&ChainProof> {
+        self.rungs.last().map(|rung| rung.proof())
+    }
+
     /// How many rungs there are.
     pub fn len(&self) -> usize {
         self.rungs.len()

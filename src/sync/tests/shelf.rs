@@ -132,7 +132,7 @@ impl Shelf {
     }
 
     pub fn forks_of(&self, page: &Id) -> usize {
-        self.books.borrow()[page].forks.evidence().len()
+        self.books.borrow()[page].forks.evidence().count()
     }
 
     /// Somebody says something here.
@@ -235,7 +235,10 @@ impl Ledger for Shelf {
         let volume = books.get(page).filter(|v| !v.governance.page().is_demonstration())?;
         let mut opens = self.opens.borrow_mut();
         let open = opens.entry(*page).or_insert_with(|| {
-            Arc::new(open_set(&volume.governance, &volume.field, &volume.forks))
+            let forks = volume.forks.open().map(|fork| fork.seal.height);
+            let held = forks.filter_map(|height| volume.past.get(&height));
+            let held = held.map(|page| page.page().seal());
+            Arc::new(open_set(&volume.governance, &volume.field, &volume.forks, held))
         });
         Some(Held {
             governance: volume.governance.clone(),
@@ -350,7 +353,7 @@ impl Ledger for Shelf {
     fn stashed(&self, page: &Id) -> Stashed {
         let (genesis, leaves) = self.stash.borrow().get(page).cloned().unwrap_or_default();
         let pairs = leaves.into_iter().map(|(key, value)| (key, value.into()));
-        Stashed { genesis, leaves: Trie::from_pairs(pairs) }
+        Stashed { genesis, leaves: Trie::from_pairs(pairs), ..Stashed::default() }
     }
 
     fn forks(&self, page: &Id, _: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {

@@ -8,6 +8,8 @@ use super::{
 use crate::{
     control::{report::Chosen, request::Failure},
     daemon::{carry::carry, choosing::choose, status, verify::verify},
+    limits::SEALS_REPLAYED_MAX,
+    page::entry::RecordSets,
     sync::Event,
 };
 
@@ -75,11 +77,29 @@ fn a_node_key_that_was_copied_and_seals_twice_is_found_out() {
     }
 }
 
+/// A page with something in it from its founding on: without that its genesis alone is the page.
+fn furnished() -> (Id, RawPage) {
+    let name = Name::parse("club.ct").unwrap();
+    let owner = Owner::parse("home", &name).unwrap();
+    let loose = [(RecordType::A, 60, vec![192, 0, 2, 99])];
+    let sets = RecordSets::gather(loose, &owner, &name).unwrap();
+    let roster = roster_rows((1..=5).map(|n| (key(n).public(), 1)));
+    let genesis = RawGenesis::new(name, roster, Parameters::default(), BEGIN, Id::ZERO);
+    let (page, raw) = Page::found(genesis, [(owner, sets)]).unwrap();
+    (page.id(), raw)
+}
+
 /// Six on a street, each with the evidence: 0, 2 and 4 hold the seals of one copy of a key, 1 and 5 those of the
 /// other, 3 those of either; 2 has the key. The two parted above height 2, and sealed this often.
 fn parted(seals: u8) -> (Street, Id, [Id; 2], Arc<AtomicU64>) {
+    let (street, _, id, firsts, clock) = parted_with_twin(seals);
+    (street, id, firsts, clock)
+}
+
+/// [`parted`], and the other copy of the key, which is not on the street.
+fn parted_with_twin(seals: u8) -> (Street, Home, Id, [Id; 2], Arc<AtomicU64>) {
     let clock = clock();
-    let (id, raw) = found("club.ct");
+    let (id, raw) = furnished();
     let a = sealer(11, &clock, &raw, &id, 2);
     let twin = Home::on(a.disk.reboot(KEPT), 11, &clock);
     let others: Vec<Home> = (12..17).map(|number| home(number, &clock)).collect();
@@ -103,7 +123,7 @@ fn parted(seals: u8) -> (Street, Id, [Id; 2], Arc<AtomicU64>) {
     }
     street.run(600);
     (0..6).for_each(|n| assert!(is_forked(&street, n, &id), "{n}"));
-    (street, id, firsts.try_into().unwrap(), clock)
+    (street, twin, id, firsts.try_into().unwrap(), clock)
 }
 
 fn seals_of(home: &Home, id: &Id) -> Vec<SealRecord> {
@@ -203,27 +223,72 @@ fn who_waits_for_the_seal_that_was_chosen_makes_none_and_takes_no_other() {
     let whole = || other.node.read_whole(&id).unwrap();
     let failure = carry(&home.node, whole(), &mut |_, _, _| {}).unwrap_err();
     assert!(failure.message.contains("this node was told that"), "{failure}");
-    let snapshot = |from: &Home| {
-        let page = from.page(&id);
-        Snapshot {
-            genesis: page.page().genesis().encode(),
-            proofs: from.node.ladder(&id).unwrap().above(0),
-            state: page.page().state().clone(),
-            window: from.node.window(&id).unwrap(),
-        }
-    };
-    let refused = Ledger::adopt(&*home.node, snapshot(other)).unwrap_err();
+    let refused = Ledger::adopt(&*home.node, snapshot(other, &id)).unwrap_err();
     assert!(matches!(&refused, Refused::NotNow(why) if why.contains("decided")), "{refused:?}");
     assert_eq!(home.page(&id).page().height(), 2);
     // That of the other comes both ways.
     let again = home.again();
     let right = &street.sides[5].home;
-    Ledger::adopt(&*again.node, snapshot(right)).unwrap();
+    Ledger::adopt(&*again.node, snapshot(right, &id)).unwrap();
     carry(&home.node, right.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
     for home in [home, again] {
         assert_eq!(home.page(&id).page().seal(), right.page(&id).page().seal());
     }
     assert_ne!(ours, theirs);
+}
+
+/// T4 accepts: to change one's mind while the seal that was chosen first is still awaited.
+#[test]
+fn who_waits_can_choose_again() {
+    let (street, id, [ours, theirs], _) = parted(3);
+    let home = &street.sides[0].home;
+    let waits = decide(home, &id, &theirs).unwrap();
+    assert_eq!((waits.gone, waits.page.height), (3, 2));
+    let again = decide(home, &id, &theirs).unwrap();
+    assert_eq!((again.gone, again.page.height), (0, 2), "it is said twice");
+    let back = decide(home, &id, &ours).unwrap();
+    // The first of those that went is kept whole, with what it lists.
+    assert_eq!(back.page.height, 3);
+    for home in [home, &home.again()] {
+        assert_eq!(home.page(&id).page().seal(), ours);
+        verify(&home.node, &home.page(&id), true, &mut |_, _, _| {}).unwrap();
+    }
+    assert_eq!(decide(home, &id, &theirs).unwrap().page.height, 2);
+}
+
+/// T4 accepts: to come over to the others at once, however long they were avoided for another decision.
+#[test]
+fn whoever_decides_as_the_others_did_is_with_them_at_once() {
+    let (mut street, id, [ours, theirs], _) = parted(1);
+    for (n, seal) in [(0, ours), (2, ours), (3, ours), (1, theirs), (5, theirs)] {
+        decide(&street.sides[n].home, &id, &seal).unwrap();
+    }
+    for n in 0..10 {
+        seal(&street.sides[2].home, &id, 20 + n);
+        street.run(60);
+    }
+    assert_eq!((street.height(0, &id), street.height(1, &id)), (Some(13), Some(3)));
+    // Who decided otherwise is told that others did not.
+    let told = |event: &Event| matches!(event, Event::Stuck { why, .. } if why.contains("decided"));
+    assert!(street.sides[1].events.iter().any(told), "{:?}", street.sides[1].events);
+    decide(&street.sides[1].home, &id, &ours).unwrap();
+    street.run(5);
+    assert_eq!(head(&street, 1, &id), head(&street, 0, &id));
+    street.nobody_lied();
+}
+
+/// A bundle of a state that was taken over on the other side has nothing that could be judged, and is refused.
+#[test]
+fn a_bundle_of_another_history_that_was_taken_over_is_refused() {
+    let (street, id, _, clock) = parted(3);
+    let jumped = home(90, &clock);
+    Ledger::adopt(&*jumped.node, snapshot(&street.sides[5].home, &id)).unwrap();
+    let clean = home(91, &clock);
+    clean.hold(&furnished().1);
+    Ledger::adopt(&*clean.node, snapshot(&street.sides[0].home, &id)).unwrap();
+    let whole = jumped.node.read_whole(&id).unwrap();
+    let failure = carry(&clean.node, whole, &mut |_, _, _| {}).unwrap_err();
+    assert!(failure.message.contains("of another history of club.ct."), "{failure}");
 }
 
 /// Nothing that counts below is lost with the seals that go.
@@ -262,4 +327,120 @@ fn what_cannot_be_chosen_is_said_in_a_sentence() {
     let bytes = home.node.store.bytes(&id);
     decide(home, &id, &ours).unwrap();
     assert_eq!(home.node.store.bytes(&id), bytes);
+}
+
+/// A snapshot of a page as it is somewhere.
+fn snapshot(from: &Home, id: &Id) -> Snapshot {
+    let page = from.page(id);
+    Snapshot {
+        genesis: page.page().genesis().encode(),
+        proofs: from.node.ladder(id).unwrap().above(0),
+        state: page.page().state().clone(),
+        window: from.node.window(id).unwrap(),
+    }
+}
+
+/// T4 accepts: both seals of a height that was jumped over, as far as something below is here; and where nothing
+/// is, the page is fetched anew, by what was decided.
+#[test]
+fn seals_of_a_height_that_was_jumped_over_are_chosen_like_others() {
+    let (street, id, [ours, theirs], clock) = parted(3);
+    let [left, right] = [0, 1].map(|n| &street.sides[n].home);
+    let genesis = |number: u8| {
+        let home = home(number, &clock);
+        home.hold(&furnished().1);
+        home
+    };
+    // One knows the founding state below, the other nothing.
+    for (number, below) in [(60, true), (61, false)] {
+        let home = if below { genesis(number) } else { home(number, &clock) };
+        Ledger::adopt(&*home.node, snapshot(left, &id)).unwrap();
+        assert_eq!(home.page(&id).page().height(), 5);
+        let whole = |from: &Home| from.node.read_whole(&id).unwrap();
+        let carried = carry(&home.node, whole(right), &mut |_, _, _| {}).unwrap();
+        assert_eq!(carried.outcome, "fork");
+        // The one that is held, and not in the log.
+        let home = home.again();
+        let chosen = decide(&home, &id, &ours).unwrap();
+        assert_eq!((chosen.gone, chosen.page.forked, chosen.page.height), (0, None, 5));
+        // And then the other: what was jumped to is gone.
+        let chosen = decide(&home, &id, &theirs).unwrap();
+        assert_eq!((chosen.gone, chosen.page.height), (5, 0));
+        for home in [&home, &home.again()] {
+            assert_eq!(home.node.page(&id).is_some(), below);
+            let refused = Ledger::adopt(&*home.node, snapshot(left, &id)).unwrap_err();
+            assert!(
+                matches!(&refused, Refused::NotNow(why) if why.contains("decided")),
+                "{refused:?}"
+            );
+            let failure = carry(&home.node, whole(left), &mut |_, _, _| {}).unwrap_err();
+            assert!(failure.message.contains("this node was told that"), "{failure}");
+        }
+        let again = home.again();
+        carry(&home.node, whole(right), &mut |_, _, _| {}).unwrap();
+        Ledger::adopt(&*again.node, snapshot(right, &id)).unwrap();
+        for home in [&home, &home.again(), &again, &again.again()] {
+            assert_eq!(home.page(&id).page().seal(), right.page(&id).page().seal());
+            assert_eq!((home.node.forked_at(&id), home.node.decisions(&id).len()), (None, 1));
+        }
+        // Back to the first: it was not evidence with a certificate, and is chosen all the same.
+        let chosen = decide(&again, &id, &ours).unwrap();
+        assert_eq!(chosen.at.seal, ours.to_string());
+        carry(&again.node, whole(left), &mut |_, _, _| {}).unwrap();
+        assert_eq!(again.page(&id).page().seal(), left.page(&id).page().seal());
+    }
+}
+
+/// T4 refuses: to fetch a state that cannot be taken over, again and again; who is on another history is told of.
+/// T4 accepts: the same state where a person decided for it.
+#[test]
+fn the_state_of_another_history_is_not_fetched_in_vain() {
+    let (old, ahead, id, [ours, theirs], clock) = parted_with_twin(1);
+    let left = &old.sides[0].home;
+    let decided = Home::on(left.disk.reboot(KEPT), 70, &clock);
+    decide(&decided, &id, &ours).unwrap();
+    let undone = Home::on(old.sides[4].home.disk.reboot(KEPT), 71, &clock);
+    decide(&undone, &id, &theirs).unwrap();
+    let jumped = home(72, &clock);
+    Ledger::adopt(&*jumped.node, snapshot(left, &id)).unwrap();
+    // The other history goes far ahead, with the key that made it.
+    let seals = SEALS_REPLAYED_MAX as u8 + 2;
+    (0..seals).for_each(|n| seal(&ahead, &id, n));
+    let top = 3 + u64::from(seals);
+    assert_eq!(ahead.page(&id).page().height(), top);
+    let mut street = Street::new([ahead, decided, undone, jumped]);
+    (1..4).for_each(|n| street.join(0, n));
+    street.run(60);
+    assert_eq!(
+        (1..4).map(|n| street.height(n, &id)).collect::<Vec<_>>(),
+        [Some(3), Some(top), Some(3)]
+    );
+    let bytes = |street: &Street| [1, 3].map(|n| street.sides[n].home.node.store.bytes(&id));
+    let before = bytes(&street);
+    // By now it knows what the others hold.
+    assert!(is_forked(&street, 0, &id));
+    decide(&street.sides[0].home, &id, &theirs).unwrap();
+    for n in 0..20 {
+        seal(&street.sides[0].home, &id, 100 + n);
+        street.run(60);
+    }
+    assert_eq!(bytes(&street), before, "nothing more was written");
+    street.nobody_lied();
+}
+
+/// T4 accepts: two whole histories, however far one has gone ahead: both learn of the other's seal.
+#[test]
+fn a_fork_is_found_however_far_one_side_has_gone() {
+    let clock = clock();
+    let (id, raw) = furnished();
+    let a = sealer(11, &clock, &raw, &id, 2);
+    let twin = Home::on(a.disk.reboot(KEPT), 11, &clock);
+    seal(&a, &id, 1);
+    let left = home(80, &clock);
+    left.hold(&raw);
+    carry(&left.node, a.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
+    (0..SEALS_REPLAYED_MAX as u8 + 6).for_each(|n| seal(&twin, &id, 100 + n));
+    let mut street = Street::new([twin, left]);
+    street.join(0, 1);
+    street.run(600);
 }
