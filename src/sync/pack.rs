@@ -15,8 +15,6 @@
 //! Numbers are lengths as [`super::parts`] writes them. What the items are is not known here, but that
 //! statements have ids.
 
-use std::collections::HashMap;
-
 use super::parts::{PartsRefusal, read_length, take, write_length};
 use crate::{
     governance::{envelope::Envelope, seal::SealRecord},
@@ -50,6 +48,9 @@ pub struct Common {
 
 /// Fewer equal bytes are cheaper told than copied.
 const COPY_BYTES_MIN: usize = 5;
+/// Places that are remembered while items are packed, at least and at most: powers of two (choice: half a MiB).
+const PLACES_MIN: usize = 1 << 8;
+const PLACES_MAX: usize = 1 << 17;
 /// An id, and what stands before it in a list.
 const ID_HEAD: [u8; 2] = [0xc4, 32];
 
@@ -110,19 +111,52 @@ impl History {
 
 /// Packs items.
 pub fn pack<'i>(items: impl IntoIterator<Item = &'i [u8]>, common: Common) -> Vec<u8> {
-    let mut packer =
-        Packer { history: History::new(common), places: HashMap::new(), seen: 0, out: Vec::new() };
+    let items: Vec<&[u8]> = items.into_iter().collect();
+    let history = History::new(common);
+    let bytes = history.bytes.len() + items.iter().map(|item| item.len()).sum::<usize>();
+    let mut packer = Packer { history, places: Places::for_bytes(bytes), seen: 0, out: Vec::new() };
     items.into_iter().for_each(|item| packer.item(item));
     packer.out
 }
 
 struct Packer {
     history: History,
-    /// Where so many bytes stood last.
-    places: HashMap<[u8; COPY_BYTES_MIN], usize>,
+    places: Places,
     /// Up to where places are known.
     seen: usize,
     out: Vec<u8>,
+}
+
+/// Where each few bytes stood last. Two that share a slot forget each other: a copy is missed then, and whoever
+/// makes bytes so that they do makes their own longer.
+struct Places {
+    /// A place and one, or 0.
+    slots: Vec<u32>,
+}
+
+impl Places {
+    /// With a slot for every one of so many bytes, within bounds.
+    fn for_bytes(bytes: usize) -> Places {
+        Places { slots: vec![0; bytes.next_power_of_two().clamp(PLACES_MIN, PLACES_MAX)] }
+    }
+
+    fn slot(&self, head: [u8; COPY_BYTES_MIN]) -> usize {
+        let [a, b, c, d, e] = head;
+        let word = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
+        // Multiplicative hashing (Knuth, TAOCP 6.4): the upper bits depend on all of the word.
+        let hash = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        hash as usize & (self.slots.len() - 1)
+    }
+
+    /// Where these bytes may have stood last.
+    fn of(&self, head: [u8; COPY_BYTES_MIN]) -> Option<usize> {
+        (self.slots[self.slot(head)] as usize).checked_sub(1)
+    }
+
+    fn put(&mut self, head: [u8; COPY_BYTES_MIN], place: usize) {
+        let slot = self.slot(head);
+        self.slots[slot] = u32::try_from(place + 1).unwrap_or(0);
+    }
 }
 
 impl Packer {
@@ -169,10 +203,10 @@ impl Packer {
         if let Some(owner) = self.owner_before(rest) {
             return (VERSION, owner, 0);
         }
-        let found = rest.first_chunk().and_then(|head| self.places.get(head));
+        let found = rest.first_chunk().and_then(|head| self.places.of(*head));
         let Some(from) = found else { return (NEW, 0, 0) };
-        let equal = history[*from..].iter().zip(rest).take_while(|(a, b)| a == b).count();
-        (COPY, equal, history.len() - from)
+        let equal = history[from..].iter().zip(rest).take_while(|(a, b)| a == b).count();
+        if equal < COPY_BYTES_MIN { (NEW, 0, 0) } else { (COPY, equal, history.len() - from) }
     }
 
     /// The octets of an owner that was told right before its origin version, which follows.
@@ -193,7 +227,7 @@ impl Packer {
     fn learn(&mut self) {
         let history = &self.history.bytes;
         while let Some(head) = history[self.seen..].first_chunk() {
-            self.places.insert(*head, self.seen);
+            self.places.put(*head, self.seen);
             self.seen += 1;
         }
     }
