@@ -315,6 +315,8 @@ pub struct Beside {
     pub height: u64,
     /// Whether it has nothing that is to be fetched.
     pub is_matched: bool,
+    /// Whether its seal is known to be of another history.
+    pub is_elsewhere: bool,
     /// Whether it has left what it was asked unanswered for long.
     pub is_silent: bool,
 }

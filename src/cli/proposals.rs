@@ -254,6 +254,10 @@ fn details(operation: &OperationReport, known: &Acquaintances, style: Style) -> 
 /// Why an operation stands where it stands, and when the next seal is due if it waits for that.
 pub fn standing(operation: &OperationReport) -> String {
     let now = ambient::now();
+    let unsealed = operation.unsealed.as_ref().filter(|_| operation.seal_due.is_some());
+    if let Some(why) = unsealed {
+        return format!("{}; {why}", operation.reason);
+    }
     match operation.seal_due {
         None => operation.reason.clone(),
         Some(at) if at > now => format!("{}; next seal due {}", operation.reason, date(at)),
@@ -428,6 +432,7 @@ pub mod tests {
                 to: vec![(alice.clone(), 6000)],
             }],
             seal_due: None,
+            unsealed: None,
             warning: String::new(),
             ballots: vec![BallotReport {
                 voter: alice,
@@ -519,6 +524,12 @@ BATCH     YES  NO  MISSING  EXPIRES  BY          OPERATIONS
         check(None, "");
         check(Some(4_107_542_399), "; next seal due 2100-02-28T23:59:59Z");
         check(Some(1), "; a seal is due, and made where `djdns serve` runs");
+        let held = OperationReport {
+            seal_due: Some(1),
+            unsealed: Some("the clock leapt".to_owned()),
+            ..operation()
+        };
+        assert_eq!(standing(&held), "one more voter is missing; the clock leapt");
     }
 
     #[test]

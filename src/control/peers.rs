@@ -110,6 +110,9 @@ pub struct Alongside {
     pub peers: usize,
     /// Those of them that have not answered for long; nobody knows where they stand by now.
     pub silent: usize,
+    /// Those that answer and stand on another history of it.
+    #[serde(default)]
+    pub elsewhere: usize,
     /// Whether it stands where all others of them do.
     pub in_step: bool,
     /// The highest seal that one of the others says it has.

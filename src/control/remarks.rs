@@ -27,6 +27,7 @@ pub fn beside(page: &PageSummary, beside: &Alongside) -> String {
         _ if beside.peers == beside.silent => {
             format!("none of the {} that follow it answers", count(beside.peers, "node"))
         }
+        _ if beside.peers == beside.silent + beside.elsewhere => nodes,
         _ if beside.in_step => format!("in step with {nodes}"),
         (None, Some(best)) if best > page.height => format!("behind: a node has height {best}"),
         _ if beside.lacking > 0 => format!("{} to be fetched", count(beside.lacking, "statement")),
@@ -34,13 +35,27 @@ pub fn beside(page: &PageSummary, beside: &Alongside) -> String {
     }
 }
 
-/// The nodes that answer, and how many more do not.
+/// The nodes that answer, and how many more do not, or stand on another history.
 fn answering(beside: &Alongside) -> String {
-    let nodes = count(beside.peers.saturating_sub(beside.silent), "node");
+    let left_out = beside.silent.saturating_add(beside.elsewhere);
+    let nodes = match (beside.peers.saturating_sub(left_out), elsewhere(beside)) {
+        (0, Some(others)) => others,
+        (nodes, Some(others)) => format!("{}; {others}", count(nodes, "node")),
+        (nodes, None) => count(nodes, "node"),
+    };
     match beside.silent {
         0 => nodes,
         1 => format!("{nodes}; 1 more does not answer"),
         silent => format!("{nodes}; {silent} more do not answer"),
+    }
+}
+
+/// How many nodes stand on another history of a page, if any do.
+fn elsewhere(beside: &Alongside) -> Option<String> {
+    match beside.elsewhere {
+        0 => None,
+        1 => Some("1 node stands on another history".to_owned()),
+        nodes => Some(format!("{nodes} nodes stand on another history")),
     }
 }
 
@@ -74,11 +89,13 @@ pub fn of(page: &PageSummary) -> String {
     let linked = (!page.linked).then_some(unused);
     let demonstration = page.demonstration.then_some("demonstration");
     let stale = (page.stale && page.forked.is_none()).then_some("stale");
+    let awaited = page.awaited.clone();
     let forked = page.forked.map(|height| format!("forked at height {height}"));
     let words = linked.into_iter().chain(demonstration).chain(stale).map(str::to_owned);
     let asked = (page.kept == Some(Kept::Asked)).then_some("only asked for");
-    let words = words.chain(asked.map(str::to_owned));
-    let behind = page.alongside.as_ref().filter(|beside| beside.peers > 0 && !beside.in_step);
+    let words = words.chain(awaited).chain(asked.map(str::to_owned));
+    let is_told = |beside: &&Alongside| !beside.in_step || beside.elsewhere > 0;
+    let behind = page.alongside.as_ref().filter(|beside| beside.peers > 0).filter(is_told);
     let behind = behind.map(|others| beside(page, others));
     forked.into_iter().chain(words).chain(behind).collect::<Vec<_>>().join(", ")
 }
@@ -104,6 +121,24 @@ mod tests {
         check(2, 1, false, Some(7), "not in step yet with 1 node; 1 more does not answer");
         check(1, 1, false, None, "the one node that follows it does not answer");
         check(2, 2, false, None, "none of the 2 nodes that follow it answers");
+        let check = |peers, silent, elsewhere, in_step, says: &str| {
+            let best_height = Some(7);
+            let others = Alongside {
+                peers,
+                silent,
+                elsewhere,
+                in_step,
+                best_height,
+                ..Alongside::default()
+            };
+            let page = PageSummary { height: 7, alongside: Some(others.clone()), ..page() };
+            assert_eq!((beside(&page, &others).as_str(), of(&page).as_str()), (says, says));
+        };
+        let one = "1 node stands on another history";
+        check(1, 0, 1, false, one);
+        check(3, 0, 1, true, &format!("in step with 2 nodes; {one}"));
+        let two = "2 nodes stand on another history; 1 more does not answer";
+        check(3, 1, 2, false, two);
     }
 
     fn page() -> PageSummary {
@@ -120,6 +155,7 @@ mod tests {
             damaged: None,
             demonstration: false,
             stale: false,
+            awaited: None,
             alongside: None,
             kept: None,
         }

@@ -120,6 +120,9 @@ pub struct PageSummary {
     pub demonstration: bool,
     /// Whether what it says may be old (T6).
     pub stale: bool,
+    /// The seal that a person decided for and that is not here yet, in a few words (T4).
+    #[serde(default)]
+    pub awaited: Option<String>,
     /// How it stands beside the page as other nodes have it, if a daemon runs and any follow it.
     pub alongside: Option<Alongside>,
     /// Why it is here; none: it is damaged.
@@ -328,6 +331,9 @@ pub struct OperationReport {
     pub awaited_away: Vec<Away>,
     /// When the next seal is due, of what waits for it on a page that somebody can seal.
     pub seal_due: Option<u64>,
+    /// Why this node makes no such seal though it could, in a sentence; none: that is not so, or not known.
+    #[serde(default)]
+    pub unsealed: Option<String>,
     /// What its participants should know before it takes effect; empty: nothing in particular.
     pub warning: String,
     pub ballots: Vec<BallotReport>,
@@ -671,6 +677,7 @@ impl PageSummary {
             damaged: None,
             demonstration: false,
             stale: false,
+            awaited: None,
             alongside: None,
             kept: None,
         }
@@ -697,6 +704,7 @@ mod tests {
             damaged: None,
             demonstration: false,
             stale: false,
+            awaited: None,
             alongside: None,
             kept: Some(Kept::Way),
         };

@@ -45,6 +45,7 @@ impl Damage {
             damaged: Some(self.what.clone()),
             demonstration: self.demonstration,
             stale: false,
+            awaited: None,
             alongside: None,
             kept: None,
         }

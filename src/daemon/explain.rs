@@ -59,6 +59,9 @@ pub fn explain(node: &Node, name: &Name) -> Explanation {
     if !seats.are_enough() && operations.iter().any(is_waiting) {
         why.push(seats.missing(&governance, &node.key()));
     }
+    if operations.iter().any(is_waiting) {
+        why.extend(report::unsealed(node, &governance));
+    }
     let forked = node.forked();
     let is_on_way = |id: &Id| view.walk(name).iter().any(|page| page.meta().id == *id);
     why.extend(forked.into_iter().filter(|(id, _)| is_on_way(id)).map(|(_, words)| words));

@@ -43,7 +43,8 @@ pub fn report(node: &Node, governance: &Governance) -> FieldReport {
 pub fn stale(node: &Node, page: &Governance, picture: &Picture) -> Option<String> {
     let forked = node.forked_at(&page.page().id());
     let forked = forked.map(|height| format!("two seals of height {height} contradict each other"));
-    forked.or_else(|| match picture.freshness {
+    let awaited = || Some(format!("it {}, which you decided for", node.awaited_words(page)?));
+    forked.or_else(awaited).or_else(|| match picture.freshness {
         Freshness::Stale(_) if is_ahead(node, page) => Some(ahead_words(page)),
         Freshness::Stale(why @ Stale::Behind(_)) => {
             Some(format!("{why}{}", last_heard(node, picture).unwrap_or_default()))

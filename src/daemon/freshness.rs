@@ -11,6 +11,7 @@ use crate::{
     governance::{
         Governance,
         field::{Field, Picture},
+        forks::Decision,
     },
     id::Id,
     limits::FRESHNESS_LOOK_INTERVAL,
@@ -53,12 +54,13 @@ impl Node {
     }
 
     /// Says that the newest seal here is the newest known, if a seat names this node and it has not said
-    /// so lately. Of a forked page nothing is said (T4), and nothing of a demonstration (P6).
+    /// so lately. Of a forked page nothing is said (T4), of one that waits for the seal that a person decided for
+    /// neither, and nothing of a demonstration (P6).
     fn attest(&self, state: &mut State, id: &Id, now: u64) -> bool {
         let (Some(page), Some(node)) = (state.pages.get(id), self.nameable_key()) else {
             return false;
         };
-        if page.page().is_demonstration() || state.is_forked(id) {
+        if page.page().is_demonstration() || state.is_forked(id) || state.awaits(page).is_some() {
             return false;
         }
         let field = state.fields.entry(*id).or_default();
@@ -80,17 +82,35 @@ impl Node {
         self.tell_change(id);
     }
 
-    /// Serves a page as fresh or stale; a forked one is stale whatever is said.
+    /// Serves a page as fresh or stale; a forked one is stale whatever is said, and one that waits for the seal
+    /// that a person decided for.
     pub(super) fn refresh(&self, state: &mut State, id: &Id, now: u64) {
-        let is_forked = state.is_forked(id);
+        let awaits = state.pages.get(id).and_then(|page| state.awaits(page));
+        let is_other = state.is_forked(id) || awaits.is_some();
         let view = self.view.load();
         let (Some(page), Some(shown)) = (state.pages.get(id), view.page(id)) else { return };
         let field = state.fields.entry(*id).or_default();
         let count = state.counts.entry(*id).or_default();
-        let fresh = count.freshness(field, page, now).is_fresh() && !is_forked;
+        let fresh = count.freshness(field, page, now).is_fresh() && !is_other;
         if state.is_shown && shown.meta().fresh != fresh {
             self.view.store(Arc::new(view.with_fresh(id, fresh)));
         }
+    }
+}
+
+impl State {
+    /// The seal above those held that a person decided for, and that is not here yet (T4).
+    fn awaits(&self, page: &Governance) -> Option<Decision> {
+        let (id, height) = (page.page().id(), page.page().height());
+        self.forks_of(&id).decisions().find(|decision| decision.height > height)
+    }
+}
+
+impl Node {
+    /// For which seal a page waits since a person decided, in a few words.
+    pub fn awaited_words(&self, page: &Governance) -> Option<String> {
+        let awaited = self.state().awaits(page)?;
+        Some(format!("waits for the seal {} at height {}", awaited.seal.short(), awaited.height))
     }
 }
 

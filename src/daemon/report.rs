@@ -1,6 +1,6 @@
 //! Operations as people read them: what changes, who said what, and what is missing.
 
-use super::{batch, node::Node, seats::Seats};
+use super::{batch, forks, node::Node, seats::Seats};
 use crate::{
     control::{
         report::{Away, BallotReport, OperationReport, Power, ROSTER, Rival},
@@ -46,6 +46,7 @@ pub fn proposals(node: &Node, page: &Governance, all: bool, after: usize) -> Ans
     let room = REPORTED_MAX - operations.len();
     let ended_ones = ended_ids.iter().skip(after.saturating_sub(open.len())).take(room);
     operations.extend(ended_ones.filter_map(|id| ended(node, page, id)));
+    note_unsealed(node, page, &mut operations);
     let more = (open.len() + ended_ids.len()).saturating_sub(after.saturating_add(REPORTED_MAX));
     let page = page.page().name().to_string();
     Answer::Proposals { page, batches, operations, more, batch: None }
@@ -113,12 +114,14 @@ fn named(
         .as_ref()
         .and_then(|statement| Some((statement, &statement.as_batch()?.operations)))
     else {
-        let operations = report(&id).into_iter().collect();
+        let mut operations: Vec<OperationReport> = report(&id).into_iter().collect();
+        note_unsealed(node, page, &mut operations);
         let batches = Vec::new();
         return Ok(Answer::Proposals { page: name, batches, operations, more: 0, batch: None });
     };
-    let operations: Vec<OperationReport> =
+    let mut operations: Vec<OperationReport> =
         ids.iter().take(reported_max).filter_map(report).collect();
+    note_unsealed(node, page, &mut operations);
     let more = ids.len() - operations.len();
     let batch = Some(batch::report(node, page, statement, ids));
     Ok(Answer::Proposals { page: name, batches: Vec::new(), operations, more, batch })
@@ -147,6 +150,20 @@ fn ending(outcome: &Outcome) -> &'static str {
 /// A statement of this node's logs.
 pub fn stored(node: &Node, id: &Id) -> Option<Statement> {
     Statement::reopen(&node.store.find(id).ok()??.bytes).ok()
+}
+
+/// Says of what waits for a seal why this node makes none, where that is known.
+fn note_unsealed(node: &Node, page: &Governance, operations: &mut [OperationReport]) {
+    let Some(why) = unsealed(node, page) else { return };
+    let waiting = operations.iter_mut().filter(|operation| operation.seal_due.is_some());
+    waiting.for_each(|operation| operation.unsealed = Some(why.clone()));
+}
+
+/// Why this node does not seal a page that it could, or waits for another seal.
+pub fn unsealed(node: &Node, page: &Governance) -> Option<String> {
+    let id = page.page().id();
+    let awaited = forks::awaited(page, &node.decisions(&id));
+    awaited.or_else(|| node.held_back(&id))
 }
 
 /// One open operation with its tally.
@@ -247,6 +264,7 @@ fn outline(
         awaited_more: 0,
         awaited_away: Vec::new(),
         seal_due: None,
+        unsealed: None,
         warning: String::new(),
         ballots: Vec::new(),
     }

@@ -205,6 +205,11 @@ impl Node {
         self.state().held.iter().map(|(id, why)| (*id, why.clone())).collect()
     }
 
+    /// Why one page that this node could seal is not sealed.
+    pub fn held_back(&self, id: &Id) -> Option<String> {
+        self.state().held.get(id).cloned()
+    }
+
     /// The ladder of a page one seal higher, which is not shown yet.
     pub(super) fn climb(state: &mut State, record: &SealRecord, sealed: &Governance) {
         let id = sealed.page().id();

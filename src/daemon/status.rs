@@ -257,7 +257,8 @@ fn outline(node: &Node, governance: &Governance, kept: Option<Kept>) -> PageSumm
         forked: node.forked_at(&page.id()),
         damaged: None,
         demonstration: page.is_demonstration(),
-        stale: !node.picture(governance).is_fresh(),
+        stale: field::stale(node, governance, &node.picture(governance)).is_some(),
+        awaited: node.awaited_words(governance),
         alongside: None,
         kept,
     }

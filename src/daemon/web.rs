@@ -110,6 +110,7 @@ fn pages_shown(pages: &[PageSummary]) -> List {
     let row = |page: &PageSummary| {
         let remarks = remarks::of(page);
         let beside = page.alongside.as_ref().filter(|beside| beside.peers > 0 && beside.in_step);
+        let beside = beside.filter(|beside| beside.elsewhere == 0);
         let beside = beside.map(|beside| remarks::beside(page, beside));
         let remarks = [Some(remarks).filter(|words| !words.is_empty()), beside];
         let remarks: Vec<String> = remarks.into_iter().flatten().collect();

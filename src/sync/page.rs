@@ -710,6 +710,14 @@ impl Page {
                 && (theirs.open == ours.open || seen.taken == Some(theirs.open)))
     }
 
+    /// Whether its seal is no higher than the newest here, and known to be of another history.
+    fn is_other(&self, seen: &Seen) -> bool {
+        let (theirs, seal) = (seen.standing.height, Some(seen.standing.seal));
+        let is_asked = seen.evidence == seal && seen.below != seal;
+        let ours = self.own.as_ref().map(|own| own.standing);
+        is_asked && ours.is_some_and(|ours| theirs <= ours.height && Some(ours.seal) != seal)
+    }
+
     /// Says once when nothing is left to fetch.
     fn note_step(&mut self, shared: &mut Shared) {
         let is_idle = self.chase.is_none()
@@ -735,7 +743,8 @@ impl Page {
         let beside = |(key, seen): (&PublicKey, &Seen)| Beside {
             key: *key,
             height: seen.standing.height,
-            is_matched: self.is_matched(seen, shared.now.unix),
+            is_matched: self.is_matched(seen, shared.now.unix) && !self.is_other(seen),
+            is_elsewhere: self.is_other(seen),
             is_silent: silent.contains(key),
         };
         self.seen.iter().map(beside).collect()

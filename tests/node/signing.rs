@@ -8,7 +8,7 @@ use djdns::{
 };
 
 use super::{
-    home::{Home, found, key},
+    home::{Home, found, key, name},
     tale::Tale,
 };
 
@@ -44,6 +44,13 @@ fn a_node_that_forgot_a_page_does_not_sign_a_height_again() {
     let mut home = home.reopened();
     assert_eq!(host(&mut home, raw), [0, 0, 0, 0]);
     assert!(held(&home).contains("signed a seal of own.ct. at height 1 before"), "{}", held(&home));
+    let trusted = Request::Join { name: name("own.ct"), page: page.id() };
+    home.ask(trusted).unwrap();
+    let change = home.propose("own.ct", &key(1), "brick", &["60 A 192.0.2.77"]);
+    home.vote("own.ct", &key(2), change, Approve);
+    let unsealed = home.operation("own.ct", change).unsealed.unwrap();
+    let why = home.explain("brick.own.ct").why;
+    assert!(unsealed.contains("at height 1 before") && why.contains(&unsealed), "{why:?}");
     let carried = home.carry(&newer).unwrap();
     assert_eq!((carried.outcome.as_str(), carried.page.height), ("newer", 1));
     home.node.seal_due();

@@ -231,11 +231,17 @@ fn silent_seconds(unheard: Duration, owes: Option<u64>) -> Option<u64> {
 fn alongside(progress: &Progress, unheard: &BTreeSet<PublicKey>) -> Alongside {
     let is_silent = |peer: &&Beside| peer.is_silent || unheard.contains(&peer.key);
     let (silent, others): (Vec<&Beside>, Vec<&Beside>) = progress.peers.iter().partition(is_silent);
+    // Nothing is to be had from those on another history, and nothing is in step with them.
+    let (elsewhere, others): (Vec<&Beside>, Vec<&Beside>) =
+        others.into_iter().partition(|peer| peer.is_elsewhere);
     let is_matched = !others.is_empty() && others.iter().all(|peer| peer.is_matched);
+    let is_left_out = !silent.is_empty() || !elsewhere.is_empty();
+    let is_alone = others.is_empty() && !elsewhere.is_empty();
     Alongside {
         peers: progress.peers.len(),
         silent: silent.len(),
-        in_step: progress.is_in_step || is_matched && !silent.is_empty(),
+        elsewhere: elsewhere.len(),
+        in_step: progress.is_in_step && !is_alone || is_matched && is_left_out,
         best_height: others.iter().map(|peer| peer.height).max(),
         lacking: progress.lacking,
         fetched_thousandths: progress.is_snapshot.then_some(progress.fetched_thousandths),
@@ -322,13 +328,18 @@ mod tests {
     #[test]
     fn who_does_not_answer_holds_no_page_back() {
         let key = |n: u8| SecretKey::from_seed(&[n; 32]).public();
-        let peer =
-            |n, height| Beside { key: key(n), height, is_matched: height <= 7, is_silent: n == 9 };
+        let peer = |n, height| Beside {
+            key: key(n),
+            height,
+            is_matched: height <= 7 && n != 5,
+            is_elsewhere: n == 5,
+            is_silent: n == 9,
+        };
         let check = |peers: &[(u8, u64)], silent, in_step, best| {
             let progress = Progress {
                 height: Some(7),
                 peers: peers.iter().map(|(n, height)| peer(*n, *height)).collect(),
-                is_in_step: false,
+                is_in_step: peers.iter().all(|(n, _)| *n == 5),
                 is_snapshot: false,
                 fetched_bytes: 0,
                 fetched_thousandths: 0,
@@ -344,6 +355,10 @@ mod tests {
         check(&[(1, 8), (9, 9)], 1, false, Some(8));
         check(&[(8, 8), (9, 7)], 2, false, None);
         check(&[(1, 7), (2, 7)], 0, false, Some(7));
+        check(&[(1, 7), (5, 6)], 0, true, Some(7));
+        check(&[(1, 8), (5, 6)], 0, false, Some(8));
+        check(&[(5, 6)], 0, false, None);
+        check(&[(5, 6), (9, 7)], 1, false, None);
     }
 
     #[test]

@@ -6,8 +6,12 @@ use super::{
     *,
 };
 use crate::{
-    control::{report::Chosen, request::Failure},
-    daemon::{carry::carry, choosing::choose, status, verify::verify},
+    control::{
+        remarks,
+        report::Chosen,
+        request::{Answer, Failure},
+    },
+    daemon::{carry::carry, choosing::choose, field, report, status, verify::verify},
     limits::SEALS_REPLAYED_MAX,
     page::entry::RecordSets,
     sync::Event,
@@ -171,6 +175,15 @@ fn a_decision_holds_while_others_keep_the_evidence() {
             }
         }
         street.check_equal(0, 1, &id);
+        // Who stands lower is in step on the same history only.
+        for (at, peer, is_elsewhere) in [(0, 4, false), (1, 0, false), (1, 5, true)] {
+            let key = street.sides[peer].home.node.key();
+            let progress = street.sides[at].sync.progress(&id).unwrap();
+            let beside = progress.peers.iter().find(|beside| beside.key == key).unwrap();
+            let found = (beside.is_elsewhere, beside.is_matched);
+            assert_eq!(found, (is_elsewhere, !is_elsewhere), "{seals}: {at} {peer}");
+            assert!(progress.is_in_step, "{seals}: {at}");
+        }
         // Who has not decided is stopped as before, and keeps on showing it.
         for n in [4, 5] {
             assert_eq!(street.height(n, &id), Some(height));
@@ -218,6 +231,20 @@ fn who_waits_for_the_seal_that_was_chosen_makes_none_and_takes_no_other() {
     assert_eq!(home.page(&id).page().height(), 2);
     let waits = status::status(&home.node).unsealed;
     assert!(waits.iter().any(|line| line.contains("waits for the seal")), "{waits:?}");
+    home.pass(&id, 60, &[1, 2, 3]);
+    let page = home.page(&id);
+    assert!(!home.node.view().load().page(&id).unwrap().meta().fresh, "a better one is known");
+    let words = format!("waits for the seal {} at height 3", theirs.short());
+    let freshness = field::report(&home.node, &page).freshness;
+    let shown = status::page(&home.node, &page);
+    let Answer::Proposals { operations, .. } = report::proposals(&home.node, &page, false, 0)
+    else {
+        panic!("no proposals");
+    };
+    let unsealed = operations.iter().find_map(|operation| operation.unsealed.clone());
+    for said in [freshness, shown.freshness, remarks::of(&shown.summary), unsealed.unwrap()] {
+        assert!(said.contains(&words), "{said}");
+    }
     // The bundle of the history that was not chosen, by hand, and a jump over the height.
     let other = &street.sides[4].home;
     let whole = || other.node.read_whole(&id).unwrap();
@@ -233,6 +260,7 @@ fn who_waits_for_the_seal_that_was_chosen_makes_none_and_takes_no_other() {
     carry(&home.node, right.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
     for home in [home, again] {
         assert_eq!(home.page(&id).page().seal(), right.page(&id).page().seal());
+        assert_eq!(status::summary(&home.node, &home.page(&id)).awaited, None);
     }
     assert_ne!(ours, theirs);
 }

@@ -3,7 +3,7 @@
 use super::{street::Street, *};
 use crate::{
     control::{report::Superseded, request::Answer},
-    daemon::{carry::carry, field, inbox, status},
+    daemon::{carry::carry, field, inbox, report, status},
     governance::chain::ladder::{Standpoint, climb},
     limits::SUPERSEDED_TOLD,
     sync::Event,
@@ -371,6 +371,14 @@ fn who_shifts_what_time_it_is_does_not_stop_seals_for_ever() {
     home.node.note_clock(-7200);
     seal(&home, &id, 1);
     assert_eq!((home.page(&id).page().height(), home.node.held().len()), (2, 1));
+    let page = home.page(&id);
+    let passed = page.proposals().next().unwrap().statement().id().to_string();
+    let Ok(Answer::Proposals { operations, .. }) = report::proposal(&home.node, &page, &passed)
+    else {
+        panic!("it is there");
+    };
+    let why = operations[0].unsealed.as_ref().unwrap();
+    assert!(why.contains("clock is ahead"), "{why}");
     clock.fetch_add(1800, Ordering::Relaxed);
     home.node.note_clock(-7300);
     home.node.seal_due();
