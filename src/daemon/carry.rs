@@ -399,6 +399,7 @@ impl Node {
         }
         let damaged = state.damaged.remove(id);
         self.drop_from(&mut state, id);
+        self.hide(&state, id);
         self.tell_mirrors(id);
         // Whoever holds these may wait for the state.
         drop(state);
@@ -409,7 +410,14 @@ impl Node {
         gone.map(|()| damaged)
     }
 
-    /// Lets go of what is in memory of a page: nothing is answered from it any more.
+    /// Answers nothing from a page any more.
+    pub(super) fn hide(&self, state: &State, id: &Id) {
+        if state.is_shown {
+            self.view.store(Arc::new(self.view.load().without_page(id)));
+        }
+    }
+
+    /// Lets go of what is in memory of a page, but for what is answered.
     pub(super) fn drop_from(&self, state: &mut State, id: &Id) {
         state.pages.remove(id);
         state.forks.remove(id);
@@ -422,9 +430,6 @@ impl Node {
         state.open.remove(id);
         state.counts.remove(id);
         state.ties.forget(id);
-        if state.is_shown {
-            self.view.store(Arc::new(self.view.load().without_page(id)));
-        }
     }
 
     /// The page that somebody means, damaged or not.

@@ -2,12 +2,11 @@
 //!
 //! Where that is the one held here, only the decision is written. Where it is the other, the seals held here go
 //! from that height on (the one exception to T3): the log is written anew, up to there and with what was said since
-//! and still counts,
-//! and the page goes on from there with what other nodes have. What went stays as evidence, and the decision
-//! can be taken back by another.
+//! and still counts, and the page goes on from there with what other nodes have. The lowest seal that went stays as
+//! evidence, and the decision can be taken back by another.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -70,7 +69,7 @@ pub fn choose(node: &Node, page: &PageSelector, digits: &str) -> Result<Chosen, 
     drop(state);
     let page = node.page(&id);
     let height = page.as_ref().map_or(0, |page| page.page().height());
-    let went = governance.page().height() - height.min(decision.height - 1);
+    let went = governance.page().height().saturating_sub(height.min(decision.height - 1));
     let gone = if is_held || is_said { 0 } else { went };
     tracing::info!(page = %id, seal = %decision.seal, height = decision.height, gone, "decided");
     let is_here = page.is_some();
@@ -119,9 +118,10 @@ fn meant(
     let others: BTreeSet<(u64, Id)> =
         others.filter(|(height, seal)| held.get(height) != Some(seal)).collect();
     let heights: BTreeSet<u64> = others.iter().map(|(height, _)| *height).collect();
+    let stood = forks.decisions().map(|earlier| earlier.stood).max().unwrap_or(0);
     let decision = |height: u64, seal: Id, against: Id| {
-        let stood = if against == Id::ZERO { 0 } else { page.page().height() };
-        Decision { height, seal, against, stood }
+        let stands = if against == Id::ZERO { 0 } else { page.page().height() };
+        Decision { height, seal, against, stood: stood.max(stands) }
     };
     let ours = heights.iter().filter_map(|height| Some((*height, *held.get(height)?)));
     let ours = ours.map(|(height, seal)| (decision(height, seal, Id::ZERO), true));
@@ -295,7 +295,7 @@ fn followed(
     let mut following = Following::new(page.clone(), ladder.clone());
     let (mut records, mut note) = (Vec::new(), None);
     let mut said: HashMap<Id, Statement> = HashMap::new();
-    let is_listed = |id: &Id| seal.is_some_and(|seal| seal.contents.ids().any(|of| of == id));
+    let listed: HashSet<&Id> = seal.iter().flat_map(|seal| seal.contents.ids()).collect();
     for record in since {
         match (record.kind, Kind::from_tag(record.kind)) {
             (whole::NOTE, _) if outlasts(record, decision) => records.push(record.clone()),
@@ -308,7 +308,7 @@ fn followed(
             _ => {
                 let Ok(statement) = Statement::reopen(&record.bytes) else { continue };
                 // What counts only on what goes is let go of.
-                let _ = following.statement(&statement, is_listed(&statement.id()));
+                let _ = following.statement(&statement, listed.contains(&statement.id()));
                 said.insert(statement.id(), statement);
                 if !following.records.is_empty() {
                     records.extend(note.take().cloned());
@@ -364,6 +364,7 @@ impl Node {
                 self.show_decided(state, &page);
             }
             ComesTo::Genesis(kept) => {
+                self.hide(state, id);
                 state.downloads.insert(*id, kept);
                 self.tell_change(id);
             }

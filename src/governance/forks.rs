@@ -22,7 +22,8 @@ pub struct Decision {
     pub seal: Id,
     /// The seal that was held instead until then, which may be chosen again; [`Id::ZERO`]: none was.
     pub against: Id,
-    /// The height at which the page stood when its seals went; 0: none went.
+    /// The greatest height at which the page stood when seals of it went, for this decision or one before; 0: none
+    /// went.
     pub stood: u64,
 }
 

@@ -282,6 +282,7 @@ fn who_waits_can_choose_again() {
         verify(&home.node, &home.page(&id), true, &mut |_, _, _| {}).unwrap();
     }
     assert_eq!(decide(home, &id, &theirs).unwrap().page.height, 2);
+    assert_eq!(home.node.decisions(&id)[0].stood, 5, "what mirrors may have of the first");
 }
 
 /// T4 accepts: to come over to the others at once, however long they were avoided for another decision.
@@ -409,7 +410,9 @@ fn seals_of_a_height_that_was_jumped_over_are_chosen_like_others() {
         Ledger::adopt(&*again.node, snapshot(right, &id)).unwrap();
         for home in [&home, &home.again(), &again, &again.again()] {
             assert_eq!(home.page(&id).page().seal(), right.page(&id).page().seal());
-            assert_eq!((home.node.forked_at(&id), home.node.decisions(&id).len()), (None, 1));
+            let decisions = home.node.decisions(&id);
+            assert_eq!((home.node.forked_at(&id), decisions.len()), (None, 1));
+            assert_eq!(decisions[0].stood, 5, "what mirrors may have");
         }
         // Back to the first: it was not evidence with a certificate, and is chosen all the same.
         let chosen = decide(&again, &id, &ours).unwrap();
