@@ -247,8 +247,6 @@ pub struct Sealed {
 pub struct Stashed {
     pub genesis: Option<Vec<u8>>,
     pub leaves: Trie,
-    /// What a person decided of it before (T4).
-    pub forks: Arc<Forks>,
 }
 
 /// A connected peer, for people.

@@ -10,7 +10,7 @@ use super::{
     forks::forked,
     landing,
     node::{Node, State, sentence},
-    whole::{self, FETCHED, Note},
+    whole::{FETCHED, Note},
 };
 use crate::{
     control::request::Failure,
@@ -82,8 +82,6 @@ pub(super) struct Kept {
     pub genesis: Option<Vec<u8>>,
     /// In the order in which they came: of one key the last counts.
     pub leaves: Vec<StateLeaf>,
-    /// A person brought the page, and decided for another history of it: it stays when it comes.
-    pub is_brought: bool,
 }
 
 impl Node {
@@ -216,11 +214,9 @@ impl Node {
             if state.pages.contains_key(&id) {
                 return Err(AdoptRefusal::Overtaken(id));
             }
-            check_decided(0, &state.forks_of(&id), snapshot)?;
             self.store.append(&id, &self.ending(landing)).map_err(here)?;
-            if !self.arrive(&mut state, id, ladder, snapshot) {
-                state.ties.fetched.insert(id);
-            }
+            self.arrive(&mut state, id, ladder, snapshot);
+            state.ties.fetched.insert(id);
             if let Some(ChainProof { seal, certificate, .. }) = snapshot.proofs.last() {
                 state.fields.entry(id).or_default().sealed(&page, seal, certificate);
             }
@@ -234,12 +230,10 @@ impl Node {
         [note.record(), landing::landing_record(landing)]
     }
 
-    /// Returns whether a person had brought it before.
-    fn arrive(&self, state: &mut State, id: Id, ladder: Ladder, snapshot: &Snapshot) -> bool {
-        let kept = state.downloads.remove(&id);
+    fn arrive(&self, state: &mut State, id: Id, ladder: Ladder, snapshot: &Snapshot) {
+        state.downloads.remove(&id);
         state.ladders.insert(id, ladder);
         state.windows.insert(id, Arc::new(snapshot.window.clone()));
-        kept.is_some_and(|kept| kept.is_brought)
     }
 
     /// Keeps leaves of a state that is being fetched, durably. `genesis` is needed for a page that is not
@@ -291,11 +285,8 @@ impl Node {
         }
         let note = Note { time: self.now(), what: FETCHED.to_owned() };
         let founding = [Record::unnamed(Kind::Genesis as u8, genesis.to_vec()), note.record()];
-        // What was decided before is known here, if what was fetched then was given back.
-        let decided = self.state().forks_of(id);
-        let founding = founding.into_iter().chain(whole::of_forks(&decided));
         self.store.found(id, self.nonce(), founding).map_err(sentence)?;
-        let kept = Kept { genesis: Some(genesis.to_vec()), ..Kept::default() };
+        let kept = Kept { genesis: Some(genesis.to_vec()), leaves: Vec::new() };
         self.state().downloads.insert(*id, kept);
         Ok(())
     }
@@ -338,14 +329,12 @@ impl Node {
 
     /// What is there of a page's state that is being fetched: for a new start, or none.
     pub fn stashed(&self, id: &Id) -> Stashed {
-        let (forks, kept) = {
-            let state = self.state();
-            let kept = state.downloads.get(id);
-            (state.forks_of(id), kept.map(|kept| (kept.genesis.clone(), kept.leaves.clone())))
+        let (genesis, leaves) = match self.state().downloads.get(id) {
+            Some(kept) => (kept.genesis.clone(), kept.leaves.clone()),
+            None => return Stashed::default(),
         };
-        let (genesis, leaves) = kept.unwrap_or_default();
         let pairs = leaves.into_iter().map(|(key, Rdata(value))| (key, value));
-        Stashed { genesis, leaves: Trie::from_pairs(pairs), forks }
+        Stashed { genesis, leaves: Trie::from_pairs(pairs) }
     }
 
     /// The certificates that lead to a page's newest seal (T1).

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    adopt::{AdoptRefusal, shown_by},
+    adopt::shown_by,
     damage::{self, Damage},
     following::Following,
     forks::{decided_against, forked, keep},
@@ -29,7 +29,7 @@ use crate::{
     governance::{
         Governance,
         chain::ladder::Ladder,
-        forks::{Decision, Forks},
+        forks::Forks,
         jump::{Snapshot, Window},
         seal::{Seal, SealRecord},
         statement::Statement,
@@ -69,7 +69,6 @@ pub fn carry(node: &Node, whole: WholePage, progress: Progress) -> Result<Carrie
         .id();
     check_due(&whole, node.now())?;
     if node.page(&id).is_none() {
-        check_new(node, &id, &whole)?;
         let (statements, seals) = (whole.said.len() - whole.seals(), whole.seals());
         let page = node.admit_page(whole, progress)?;
         return Ok(carried(node, &page, "new", statements, seals, page.page().height()));
@@ -279,30 +278,6 @@ fn follow_on(
         }
     }
     Ok(("newer", statements, seals))
-}
-
-/// Refuses a bundle of a page that is not here, if a person decided for what it does not have (T4).
-fn check_new(node: &Node, id: &Id, whole: &WholePage) -> Result<(), Failure> {
-    let forks = node.state().forks_of(id);
-    if forks.decisions().next().is_none() {
-        return Ok(());
-    }
-    let refused =
-        |why: &dyn std::fmt::Display| Failure::refused(format!("the page is refused: {why}"));
-    let genesis = Genesis::decode(&whole.raw.genesis).map_err(|refusal| refused(&refusal))?;
-    let start = whole.start(Check::Trusted, &mut |_, _, _| {}).map_err(|why| refused(&why))?;
-    let said = whole.said.iter().filter(|(kind, _)| *kind == Kind::Seal);
-    let said = said.filter_map(|(_, bytes)| SealRecord::decode(bytes).ok());
-    let mut seals: Vec<Seal> = said.map(|record| record.seal).collect();
-    seals.extend(start.snapshot.iter().flat_map(shown_by).cloned());
-    check_decided(&forks, &genesis.raw().name, &seals)?;
-    let top = seals.iter().map(|seal| seal.height).max().unwrap_or(0);
-    let shown: HashSet<u64> = seals.iter().map(|seal| seal.height).collect();
-    let jumped = |one: &Decision| one.height <= top && !shown.contains(&one.height);
-    match forks.decisions().find(jumped) {
-        Some(missing) => Err(refused(&AdoptRefusal::Decided(missing))),
-        None => Ok(()),
-    }
 }
 
 /// Refuses seals of heights at which a person decided for others (T4).

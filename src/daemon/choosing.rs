@@ -11,10 +11,8 @@ use std::{
 };
 
 use super::{
-    adopt::Kept,
     following::Following,
     node::{Node, State, sentence},
-    running::Running,
     shown::{built, with_page},
     status,
     whole::{self, CARRIED, FETCHED, Note, Reopened, WholePage, WholeRefusal},
@@ -22,7 +20,7 @@ use super::{
 use crate::{
     control::{
         history::Decided,
-        report::{Chosen, PageSummary},
+        report::Chosen,
         request::{Failure, PageSelector},
     },
     governance::{
@@ -61,23 +59,33 @@ pub fn choose(node: &Node, page: &PageSelector, digits: &str) -> Result<Chosen, 
     } else if is_held {
         decide(node, &mut state, &governance, (note, decision))?;
     } else {
-        let rewritten = Rewritten::of(&log, &forks, note, decision).map_err(|refusal| {
-            Failure::refused(format!("the page cannot be put back: {refusal}"))
-        })?;
+        let rewritten = Rewritten::of(&log, &forks, note, decision)
+            .map_err(|refusal| not_put_back(&governance, decision.height, &refusal))?;
         node.put_back(&mut state, &id, rewritten)?;
     }
     drop(state);
-    let page = node.page(&id);
-    let height = page.as_ref().map_or(0, |page| page.page().height());
-    let went = governance.page().height().saturating_sub(height.min(decision.height - 1));
+    let page = node
+        .page(&id)
+        .ok_or_else(|| Failure::not_found(format!("the page {id} was forgotten meanwhile")))?;
+    let below = page.page().height().min(decision.height - 1);
+    let went = governance.page().height().saturating_sub(below);
     let gone = if is_held || is_said { 0 } else { went };
     tracing::info!(page = %id, seal = %decision.seal, height = decision.height, gone, "decided");
-    let is_here = page.is_some();
-    let page = status::summary(node, &page.unwrap_or(governance));
-    if !is_here {
-        node.want_anew();
-    }
-    Ok(Chosen { page: PageSummary { height, ..page }, at: decided(&decision), gone })
+    Ok(Chosen { page: status::summary(node, &page), at: decided(&decision), gone })
+}
+
+/// Why a page is not put back, and what a person can do.
+fn not_put_back(page: &Governance, height: u64, refusal: &WholeRefusal) -> Failure {
+    let name = page.page().name();
+    Failure::refused(match refusal {
+        WholeRefusal::Unfinished => format!(
+            "nothing of {name} below height {height} is here, since it was taken over further up, so that it \
+             cannot be put back: keep a copy with `djdns page export {name} --format bundle -o FILE`, then \
+             `djdns page forget {name}`, and fetch the other from a node that has it, or `djdns page import \
+             {name} FILE` with a bundle of it"
+        ),
+        refusal => format!("the page cannot be put back: {refusal}"),
+    })
 }
 
 /// A decision as it is told.
@@ -176,18 +184,15 @@ fn decide(
 struct Rewritten {
     records: Vec<Record>,
     forks: Forks,
-    comes_to: ComesTo,
-}
-
-/// What is left of a page.
-enum ComesTo {
-    Page(Box<Reopened>, Box<Field>),
-    /// Nothing but how it was founded: the state below was never here. It is fetched anew.
-    Genesis(Kept),
+    reopened: Reopened,
+    field: Field,
 }
 
 impl Rewritten {
     /// Takes the seal held at the height of a decision, and those above it, out of a log.
+    ///
+    /// # Errors
+    /// [`WholeRefusal::Unfinished`] where nothing below is in it.
     fn of(
         log: &[Record],
         forks: &Forks,
@@ -201,35 +206,17 @@ impl Rewritten {
         let mut records: Vec<Record> =
             base.iter().filter(|record| stays(record, &decision)).cloned().collect();
         let chosen = forks.record(&decision.seal);
-        records.extend(match reopened(&records) {
-            Ok((Reopened { page, ladder, .. }, ..)) => {
-                said_since(&Following::new(page, ladder), since, chosen, &decision)
-            }
-            Err(WholeRefusal::Unfinished) => {
-                since.iter().filter(|record| outlasts(record, &decision)).cloned().collect()
-            }
-            Err(refusal) => return Err(refusal),
-        });
+        let Reopened { page, ladder, .. } = reopened(&records)?.0;
+        let below = Following::new(page, ladder);
+        records.extend(said_since(&below, since, chosen, &decision));
         records.extend([note.record(), whole::decision(&decision)]);
         let is_new = |seal: &Id| forks.record(seal).is_none();
         let held = log
             .get(gone)
             .filter(|record| seal_of(record).is_some_and(|record| is_new(&record.seal.id())));
         records.extend(held.map(|seal| Record::unnamed(whole::FORK, seal.bytes.clone())));
-        let (forks, comes_to) = match reopened(&records) {
-            Ok((reopened, forks, field)) => {
-                (forks, ComesTo::Page(Box::new(reopened), Box::new(field)))
-            }
-            Err(WholeRefusal::Unfinished) => {
-                let whole = whole_of(&records)?;
-                let is_brought = !whole.origin.is_fetched();
-                let genesis = Some(whole.raw.genesis);
-                let kept = Kept { genesis, leaves: Vec::new(), is_brought };
-                (whole.forks, ComesTo::Genesis(kept))
-            }
-            Err(refusal) => return Err(refusal),
-        };
-        Ok(Rewritten { records, forks, comes_to })
+        let (reopened, forks, field) = reopened(&records)?;
+        Ok(Rewritten { records, forks, reopened, field })
     }
 }
 
@@ -249,14 +236,11 @@ fn is_base(record: &Record) -> bool {
         || matches!(Kind::from_tag(record.kind), Some(Kind::Genesis | Kind::Seal))
 }
 
-/// Whether a record stays though nothing is left that it could be said of.
-fn outlasts(record: &Record, decision: &Decision) -> bool {
-    let is_lasting = |what: &str| [FETCHED, CARRIED].contains(&what);
-    match record.kind {
-        whole::NOTE => Note::read(&record.bytes).is_some_and(|note| is_lasting(&note.what)),
-        whole::FORK | whole::DECISION => stays(record, decision),
-        _ => false,
-    }
+/// Whether a record is a note that says of the whole page how it came here.
+fn is_of_origin(record: &Record) -> bool {
+    record.kind == whole::NOTE
+        && Note::read(&record.bytes)
+            .is_some_and(|note| [FETCHED, CARRIED].contains(&note.what.as_str()))
 }
 
 /// Whether a record stays in a log of which the seals from the height of a decision on go.
@@ -298,7 +282,7 @@ fn followed(
     let listed: HashSet<&Id> = seal.iter().flat_map(|seal| seal.contents.ids()).collect();
     for record in since {
         match (record.kind, Kind::from_tag(record.kind)) {
-            (whole::NOTE, _) if outlasts(record, decision) => records.push(record.clone()),
+            (whole::NOTE, _) if is_of_origin(record) => records.push(record.clone()),
             (whole::NOTE, _) => note = Some(record),
             (whole::FORK | whole::DECISION, _) if stays(record, decision) => {
                 records.extend(note.take().cloned());
@@ -326,16 +310,11 @@ fn followed(
 
 /// The page that a log comes to, what it says of other histories, and of its newest seal.
 fn reopened(records: &[Record]) -> Result<(Reopened, Forks, Field), WholeRefusal> {
-    let mut whole = whole_of(records)?;
+    let mut whole = WholePage::default();
+    records.iter().try_for_each(|record| whole.take(record.kind, record.bytes.clone()))?;
     let reopened = whole::reopen_taking(&mut whole, &mut |_, _, _| {})?;
     let field = reopened.certified(&whole);
     Ok((reopened, whole.forks, field))
-}
-
-fn whole_of(records: &[Record]) -> Result<WholePage, WholeRefusal> {
-    let mut whole = WholePage::default();
-    records.iter().try_for_each(|record| whole.take(record.kind, record.bytes.clone()))?;
-    Ok(whole)
 }
 
 fn seal_of(record: &Record) -> Option<SealRecord> {
@@ -346,37 +325,21 @@ fn seal_of(record: &Record) -> Option<SealRecord> {
 impl Node {
     /// Puts a page back to below the seal that was decided against, on the disk and in memory.
     fn put_back(&self, state: &mut State, id: &Id, rewritten: Rewritten) -> Result<(), Failure> {
-        let Rewritten { records, forks, comes_to } = rewritten;
+        let Rewritten { records, forks, reopened, field } = rewritten;
         self.store.replace(id, self.nonce(), records).map_err(sentence)?;
         let ties = state.ties.of(id);
         self.drop_from(state, id);
+        let Reopened { page, ladder, window } = reopened;
+        state.ties.put(id, ties);
         state.forks.insert(*id, Arc::new(forks));
-        match comes_to {
-            ComesTo::Page(reopened, field) => {
-                let Reopened { page, ladder, window } = *reopened;
-                state.ties.put(id, ties);
-                state.ladders.insert(*id, ladder);
-                state.windows.extend(window.map(|window| (*id, Arc::new(window))));
-                state.fields.insert(*id, *field);
-                if state.is_shown {
-                    self.view.store(Arc::new(with_page(&self.view.load(), built(&page), &page)));
-                }
-                self.show_decided(state, &page);
-            }
-            ComesTo::Genesis(kept) => {
-                self.hide(state, id);
-                state.downloads.insert(*id, kept);
-                self.tell_change(id);
-            }
+        state.ladders.insert(*id, ladder);
+        state.windows.extend(window.map(|window| (*id, Arc::new(window))));
+        state.fields.insert(*id, field);
+        if state.is_shown {
+            self.view.store(Arc::new(with_page(&self.view.load(), built(&page), &page)));
         }
+        self.show_decided(state, &page);
         Ok(())
-    }
-
-    /// What is trusted and is not here any more is sought again.
-    fn want_anew(&self) {
-        if let Some(neighbours) = self.running().and_then(Running::neighbours) {
-            neighbours.want_anchors();
-        }
     }
 
     /// Serves, seals and follows a page again, unless something else stops it.

@@ -540,13 +540,6 @@ impl Note {
     }
 }
 
-/// The records of all that is known of other histories of a page.
-pub fn of_forks(forks: &Forks) -> Vec<Record> {
-    let records = forks.records().iter();
-    let records = records.map(|fork| Record::unnamed(FORK, fork.encode()));
-    records.chain(forks.decisions().map(|one| decision(&one))).collect()
-}
-
 /// The record of what a person decided.
 pub fn decision(decision: &Decision) -> Record {
     Record::unnamed(DECISION, decision.encode())

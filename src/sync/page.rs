@@ -680,7 +680,8 @@ impl Page {
     /// two parted. Whoever took the page over may have no more; where none is to be had a person is told.
     fn go_deeper(&mut self, peer: &PublicKey, above: Above, why: String, shared: &mut Shared) {
         let theirs = self.seen.get(peer).map_or(0, |seen| seen.standing.height);
-        let deepest = theirs.saturating_sub(SEALS_REPLAYED_MAX as u64);
+        let ours = self.own.as_ref().map_or(0, |own| own.standing.height);
+        let deepest = theirs.min(ours).saturating_sub(SEALS_REPLAYED_MAX as u64);
         let lower = above.height.saturating_sub(1);
         let further = Request::Seals(Above { page: self.id, height: lower }.into());
         if (deepest..above.height).contains(&lower) && self.ask(peer, further, shared) {

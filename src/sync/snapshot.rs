@@ -4,7 +4,7 @@
 //! Each part is named by its hash, so that it can come from whoever has it, also from a node that is at
 //! another seal by now. What came is kept by the ledger, so that a download goes on after a restart.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use super::{
     Event, Held, Ledger, Refused, Stashed,
@@ -21,7 +21,7 @@ use crate::{
             ChainProof, ChainRefusal, Known,
             ladder::{Standpoint, climb},
         },
-        forks::{Decision, Forks},
+        forks::Decision,
         jump::{Snapshot, Window},
         seal::Seal,
     },
@@ -50,8 +50,6 @@ pub struct Far {
     loans: Loans,
     /// Who lacks a part of it.
     missed: BTreeSet<PublicKey>,
-    /// What a person decided before the page was here (T4).
-    forks: Arc<Forks>,
     /// Whose way to their seal was looked at.
     known_ways: BTreeSet<PublicKey>,
 }
@@ -110,14 +108,13 @@ impl Far {
             window_asked: Hedged::default(),
             loans: Loans::default(),
             missed: BTreeSet::new(),
-            forks: Arc::default(),
             known_ways: BTreeSet::new(),
         }
     }
 
     /// Goes on with what was fetched before.
     pub fn resume(&mut self, stashed: Stashed) {
-        (self.stashed, self.forks) = (stashed.leaves, stashed.forks);
+        self.stashed = stashed.leaves;
         self.genesis = stashed.genesis.and_then(|bytes| Genesis::decode(&bytes).ok());
     }
 
@@ -305,12 +302,11 @@ impl Page {
     fn is_way(&mut self, held: Option<&Held>, shared: &mut Shared) -> bool {
         let Some(far) = &self.far else { return false };
         let Some(target) = &far.target else { return false };
-        let forks = held.map_or(&far.forks, |held| &held.forks);
-        let is_new = held.is_none() && forks.decisions().next().is_none();
         let to = target.known.head.height;
-        if to == 0 || is_new || far.known_ways.contains(&target.giver) {
+        // Of a page that is new here nothing is known yet.
+        let Some(held) = held.filter(|_| to > 0 && !far.known_ways.contains(&target.giver)) else {
             return true;
-        }
+        };
         let Some((window, giver)) = &far.window else {
             self.ask_window(true, shared);
             return false;
@@ -321,15 +317,16 @@ impl Page {
             shared.lied(&giver, format!("the seals of its past: {why}"));
             return false;
         }
-        let fork = held.and_then(|held| held.governance.check_history(window).err());
+        let fork = held.governance.check_history(window).err();
         let shown = window.seals.iter().map(|(seal, _)| seal);
         let shown = shown.chain(target.proofs.iter().map(|proof| &proof.seal)).map(Seal::id);
-        let missing = || forks.missing(far.from, to, &shown.collect());
+        let missing = || held.forks.missing(far.from, to, &shown.collect());
         let why = fork.map(|fork| fork.to_string()).or_else(|| {
             let Decision { height, seal, .. } = missing()?;
             let seal = seal.short();
             Some(format!(
-                "a person decided for the seal {seal} at height {height}, and it shows another"
+                "a person decided for the seal {seal} at height {height}, which its seals do not show; where \
+                 they only reach down no further, a bundle of a node that has held the page since then does"
             ))
         });
         match why {

@@ -81,17 +81,14 @@ impl Node {
         if self.page(&id).is_some() {
             return Err(Failure::refused(format!("the page {id} is here already")));
         }
-        // What was fetched of it so far is not needed any more; what was decided of it is.
-        let decided = self.state().forks_of(&id);
+        // What was fetched of it so far is not needed any more.
         if self.state().downloads.remove(&id).is_some() {
             self.store.forget(&id).map_err(sentence)?;
         }
         let total = whole.raw.entries.len() as u64;
         progress("writing", 0, total);
         let note = Note { time: self.now(), what: cause.to_owned() };
-        self.store
-            .found(&id, self.nonce(), whole.records(note).chain(whole::of_forks(&decided)))
-            .map_err(sentence)?;
+        self.store.found(&id, self.nonce(), whole.records(note)).map_err(sentence)?;
         self.state().ties.forget(&id);
         progress("showing", 0, total);
         self.show_reopened(reopened);

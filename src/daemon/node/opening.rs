@@ -36,7 +36,7 @@ enum Found {
         origin: Origin,
     },
     /// A page that is still being fetched.
-    Download(Kept, Arc<Forks>),
+    Download(Kept),
 }
 
 impl Node {
@@ -94,10 +94,8 @@ impl Node {
                 self.show_reopened(*reopened);
                 self.mark(&self.state(), id);
             }
-            Ok(Found::Download(stashed, forks)) => {
-                let mut state = self.state();
-                state.downloads.insert(*id, stashed);
-                state.forks.insert(*id, forks);
+            Ok(Found::Download(stashed)) => {
+                self.state().downloads.insert(*id, stashed);
             }
             Err(error) => self.keep_damage(id, &error),
         }
@@ -109,9 +107,7 @@ impl Node {
         let leaves = std::mem::take(&mut whole.download.leaves);
         let reopened = match whole::reopen_taking(&mut whole, progress) {
             Err(WholeRefusal::Unfinished) => {
-                let is_brought = !whole.origin.is_fetched();
-                let kept = Kept { genesis: Some(whole.raw.genesis), leaves, is_brought };
-                return Ok(Found::Download(kept, forks));
+                return Ok(Found::Download(Kept { genesis: Some(whole.raw.genesis), leaves }));
             }
             reopened => Box::new(reopened?),
         };
@@ -119,7 +115,7 @@ impl Node {
         if found != *id {
             return Err(Reopening::OtherPage(found));
         }
-        let stashed = (!leaves.is_empty()).then_some(Kept { leaves, ..Kept::default() });
+        let stashed = (!leaves.is_empty()).then_some(Kept { genesis: None, leaves });
         let field = reopened.certified(&whole);
         Ok(Found::Page { forks, reopened, stashed, field, origin: whole.origin })
     }

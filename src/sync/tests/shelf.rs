@@ -353,7 +353,7 @@ impl Ledger for Shelf {
     fn stashed(&self, page: &Id) -> Stashed {
         let (genesis, leaves) = self.stash.borrow().get(page).cloned().unwrap_or_default();
         let pairs = leaves.into_iter().map(|(key, value)| (key, value.into()));
-        Stashed { genesis, leaves: Trie::from_pairs(pairs), ..Stashed::default() }
+        Stashed { genesis, leaves: Trie::from_pairs(pairs) }
     }
 
     fn forks(&self, page: &Id, _: &PublicKey, evidence: Vec<SealRecord>) -> Vec<Verdict> {

@@ -369,57 +369,55 @@ fn snapshot(from: &Home, id: &Id) -> Snapshot {
     }
 }
 
-/// T4 accepts: both seals of a height that was jumped over, as far as something below is here; and where nothing
-/// is, the page is fetched anew, by what was decided.
+/// T4 accepts: both seals of a height that was jumped over, as far as something below is here.
+/// T4 refuses: to let go of the only state there is.
 #[test]
 fn seals_of_a_height_that_was_jumped_over_are_chosen_like_others() {
     let (street, id, [ours, theirs], clock) = parted(3);
     let [left, right] = [0, 1].map(|n| &street.sides[n].home);
-    let genesis = |number: u8| {
+    let whole = |from: &Home| from.node.read_whole(&id).unwrap();
+    let jumped = |number: u8, below: bool| {
         let home = home(number, &clock);
-        home.hold(&furnished().1);
-        home
-    };
-    // One knows the founding state below, the other nothing.
-    for (number, below) in [(60, true), (61, false)] {
-        let home = if below { genesis(number) } else { home(number, &clock) };
+        if below {
+            home.hold(&furnished().1);
+        }
         Ledger::adopt(&*home.node, snapshot(left, &id)).unwrap();
-        assert_eq!(home.page(&id).page().height(), 5);
-        let whole = |from: &Home| from.node.read_whole(&id).unwrap();
-        let carried = carry(&home.node, whole(right), &mut |_, _, _| {}).unwrap();
-        assert_eq!(carried.outcome, "fork");
-        // The one that is held, and not in the log.
-        let home = home.again();
-        let chosen = decide(&home, &id, &ours).unwrap();
-        assert_eq!((chosen.gone, chosen.page.forked, chosen.page.height), (0, None, 5));
-        // And then the other: what was jumped to is gone.
-        let chosen = decide(&home, &id, &theirs).unwrap();
-        assert_eq!((chosen.gone, chosen.page.height), (5, 0));
-        for home in [&home, &home.again()] {
-            assert_eq!(home.node.page(&id).is_some(), below);
-            let refused = Ledger::adopt(&*home.node, snapshot(left, &id)).unwrap_err();
-            assert!(
-                matches!(&refused, Refused::NotNow(why) if why.contains("decided")),
-                "{refused:?}"
-            );
-            let failure = carry(&home.node, whole(left), &mut |_, _, _| {}).unwrap_err();
-            assert!(failure.message.contains("this node was told that"), "{failure}");
-        }
-        let again = home.again();
-        carry(&home.node, whole(right), &mut |_, _, _| {}).unwrap();
-        Ledger::adopt(&*again.node, snapshot(right, &id)).unwrap();
-        for home in [&home, &home.again(), &again, &again.again()] {
-            assert_eq!(home.page(&id).page().seal(), right.page(&id).page().seal());
-            let decisions = home.node.decisions(&id);
-            assert_eq!((home.node.forked_at(&id), decisions.len()), (None, 1));
-            assert_eq!(decisions[0].stood, 5, "what mirrors may have");
-        }
-        // Back to the first: it was not evidence with a certificate, and is chosen all the same.
-        let chosen = decide(&again, &id, &ours).unwrap();
-        assert_eq!(chosen.at.seal, ours.to_string());
-        carry(&again.node, whole(left), &mut |_, _, _| {}).unwrap();
-        assert_eq!(again.page(&id).page().seal(), left.page(&id).page().seal());
+        assert_eq!(carry(&home.node, whole(right), &mut |_, _, _| {}).unwrap().outcome, "fork");
+        home.again()
+    };
+    // The founding state below is held.
+    let home = jumped(60, true);
+    let chosen = decide(&home, &id, &ours).unwrap();
+    assert_eq!((chosen.gone, chosen.page.forked, chosen.page.height), (0, None, 5));
+    let chosen = decide(&home, &id, &theirs).unwrap();
+    assert_eq!((chosen.gone, chosen.page.height), (5, 0));
+    for home in [&home, &home.again()] {
+        let refused = Ledger::adopt(&*home.node, snapshot(left, &id)).unwrap_err();
+        assert!(matches!(&refused, Refused::NotNow(why) if why.contains("decided")), "{refused:?}");
+        let failure = carry(&home.node, whole(left), &mut |_, _, _| {}).unwrap_err();
+        assert!(failure.message.contains("this node was told that"), "{failure}");
     }
+    let again = home.again();
+    carry(&home.node, whole(right), &mut |_, _, _| {}).unwrap();
+    Ledger::adopt(&*again.node, snapshot(right, &id)).unwrap();
+    for home in [&home, &home.again(), &again, &again.again()] {
+        assert_eq!(home.page(&id).page().seal(), right.page(&id).page().seal());
+        let decisions = home.node.decisions(&id);
+        assert_eq!((home.node.forked_at(&id), decisions.len()), (None, 1));
+        assert_eq!(decisions[0].stood, 5, "what mirrors may have");
+    }
+    // Back to the first: it was not evidence with a certificate, and is chosen all the same.
+    assert_eq!(decide(&again, &id, &ours).unwrap().at.seal, ours.to_string());
+    carry(&again.node, whole(left), &mut |_, _, _| {}).unwrap();
+    assert_eq!(again.page(&id).page().seal(), left.page(&id).page().seal());
+    // Nothing below is held.
+    let home = jumped(61, false);
+    let bytes = home.node.store.bytes(&id);
+    let failure = decide(&home, &id, &theirs).unwrap_err();
+    assert!(failure.message.contains("`djdns page forget club.ct.`"), "{failure}");
+    assert_eq!((home.node.store.bytes(&id), home.node.forked_at(&id)), (bytes, Some(3)));
+    decide(&home, &id, &ours).unwrap();
+    assert_eq!(home.again().node.forked_at(&id), None);
 }
 
 /// T4 refuses: to fetch a state that cannot be taken over, again and again; who is on another history is told of.
@@ -466,7 +464,7 @@ fn a_fork_is_found_however_far_one_side_has_gone() {
     let (id, raw) = furnished();
     let a = sealer(11, &clock, &raw, &id, 2);
     let twin = Home::on(a.disk.reboot(KEPT), 11, &clock);
-    seal(&a, &id, 1);
+    (0..3).for_each(|n| seal(&a, &id, n));
     let left = home(80, &clock);
     left.hold(&raw);
     carry(&left.node, a.node.read_whole(&id).unwrap(), &mut |_, _, _| {}).unwrap();
