@@ -48,9 +48,9 @@ pub struct Common {
 
 /// Fewer equal bytes are cheaper told than copied.
 const COPY_BYTES_MIN: usize = 5;
-/// Places that are remembered while items are packed, at least and at most: powers of two (choice: half a MiB).
-const PLACES_MIN: usize = 1 << 8;
-const PLACES_MAX: usize = 1 << 17;
+/// Places that are remembered while items are packed, at least and at most: powers of two (choice: sixteen KiB to four MiB).
+const PLACES_MIN: usize = 1 << 12;
+const PLACES_MAX: usize = 1 << 20;
 /// An id, and what stands before it in a list.
 const ID_HEAD: [u8; 2] = [0xc4, 32];
 
@@ -135,9 +135,10 @@ struct Places {
 }
 
 impl Places {
-    /// With a slot for every one of so many bytes, within bounds.
+    /// With sixteen slots or more for every one of so many bytes, within bounds.
     fn for_bytes(bytes: usize) -> Places {
-        Places { slots: vec![0; bytes.next_power_of_two().clamp(PLACES_MIN, PLACES_MAX)] }
+        let slots = bytes.saturating_mul(16).checked_next_power_of_two().unwrap_or(PLACES_MAX);
+        Places { slots: vec![0; slots.clamp(PLACES_MIN, PLACES_MAX)] }
     }
 
     fn slot(&self, head: [u8; COPY_BYTES_MIN]) -> usize {

@@ -292,6 +292,9 @@ impl Page {
                 let seal = self.seen.get(peer).map(|seen| seen.standing.seal);
                 seal.into_iter().for_each(|seal| self.ask_evidence(peer, at, seal, shared));
                 self.pause(peer, shared);
+                // Others may have the seals that follow, which are more than a state.
+                self.far = None;
+                self.wake(shared.now.ticks);
             }
             Err(why) => shared.lied(peer, format!("its certificates: {why}")),
         }
