@@ -48,9 +48,9 @@ pub struct Common {
 
 /// Fewer equal bytes are cheaper told than copied.
 const COPY_BYTES_MIN: usize = 5;
-/// Places that are remembered while items are packed, at least and at most: powers of two (choice: sixteen KiB to four MiB).
-const PLACES_MIN: usize = 1 << 12;
-const PLACES_MAX: usize = 1 << 20;
+/// Places that are remembered while items are packed, at least and at most: powers of two (choice: two KiB to two MiB).
+const PLACES_MIN: usize = 1 << 8;
+const PLACES_MAX: usize = 1 << 18;
 /// An id, and what stands before it in a list.
 const ID_HEAD: [u8; 2] = [0xc4, 32];
 
@@ -127,18 +127,18 @@ struct Packer {
     out: Vec<u8>,
 }
 
-/// Where each few bytes stood last. Two that share a slot forget each other: a copy is missed then, and whoever
-/// makes bytes so that they do makes their own longer.
+/// Where each few bytes stood last. Of more than two that share a slot the oldest is forgotten: a copy is missed
+/// then, and whoever makes bytes so that they do makes their own longer.
 struct Places {
-    /// A place and one, or 0.
-    slots: Vec<u32>,
+    /// The last two places, the newer first; each and one, or 0.
+    slots: Vec<[u32; 2]>,
 }
 
 impl Places {
-    /// With sixteen slots or more for every one of so many bytes, within bounds.
+    /// With two slots or more for every one of so many bytes, within bounds.
     fn for_bytes(bytes: usize) -> Places {
-        let slots = bytes.saturating_mul(16).checked_next_power_of_two().unwrap_or(PLACES_MAX);
-        Places { slots: vec![0; slots.clamp(PLACES_MIN, PLACES_MAX)] }
+        let slots = bytes.saturating_mul(2).checked_next_power_of_two().unwrap_or(PLACES_MAX);
+        Places { slots: vec![[0; 2]; slots.clamp(PLACES_MIN, PLACES_MAX)] }
     }
 
     fn slot(&self, head: [u8; COPY_BYTES_MIN]) -> usize {
@@ -149,14 +149,16 @@ impl Places {
         hash as usize & (self.slots.len() - 1)
     }
 
-    /// Where these bytes may have stood last.
-    fn of(&self, head: [u8; COPY_BYTES_MIN]) -> Option<usize> {
-        (self.slots[self.slot(head)] as usize).checked_sub(1)
+    /// Where these bytes stood last in a history.
+    fn of(&self, head: [u8; COPY_BYTES_MIN], history: &[u8]) -> Option<usize> {
+        let places = self.slots[self.slot(head)].iter();
+        let mut places = places.filter_map(|place| (*place as usize).checked_sub(1));
+        places.find(|place| history[*place..].starts_with(&head))
     }
 
     fn put(&mut self, head: [u8; COPY_BYTES_MIN], place: usize) {
         let slot = self.slot(head);
-        self.slots[slot] = u32::try_from(place + 1).unwrap_or(0);
+        self.slots[slot] = [u32::try_from(place + 1).unwrap_or(0), self.slots[slot][0]];
     }
 }
 
@@ -204,10 +206,10 @@ impl Packer {
         if let Some(owner) = self.owner_before(rest) {
             return (VERSION, owner, 0);
         }
-        let found = rest.first_chunk().and_then(|head| self.places.of(*head));
+        let found = rest.first_chunk().and_then(|head| self.places.of(*head, history));
         let Some(from) = found else { return (NEW, 0, 0) };
         let equal = history[from..].iter().zip(rest).take_while(|(a, b)| a == b).count();
-        if equal < COPY_BYTES_MIN { (NEW, 0, 0) } else { (COPY, equal, history.len() - from) }
+        (COPY, equal, history.len() - from)
     }
 
     /// The octets of an owner that was told right before its origin version, which follows.

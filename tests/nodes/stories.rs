@@ -154,8 +154,9 @@ impl Node {
 
 #[test]
 fn a_page_founded_on_one_resolves_on_the_other_also_when_the_first_is_gone() {
-    let mut one = Node::start(&[]);
-    let two = Node::start(&[&one.reached_at]);
+    // The one that is started anew is the one that calls, both times: the other sees at once that it was lost.
+    let two = Node::start(&[]);
+    let mut one = Node::start(&[&two.reached_at]);
     let page = one.founds("club", ZONE);
     let said = two.types(&["page", "join", "club", &page]);
     assert!(said.contains("fetched: it is here"), "{said}");
