@@ -3,6 +3,7 @@
 //! where only a process shows what they do.
 
 mod process {
+    pub mod bounds;
     pub mod commands;
     pub mod damage;
     pub mod encrypted;

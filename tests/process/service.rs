@@ -1,18 +1,15 @@
 //! What a service manager and a second starter see: the lock, signals, sockets passed in.
 
 use std::{
-    io::{Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
+    net::{Ipv4Addr, TcpListener, UdpSocket},
     os::{
         fd::OwnedFd,
         unix::net::{UnixDatagram, UnixStream},
     },
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
 };
 
-use djdns::limits::OPEN_FILES_MAX;
 use rustix::process::Signal;
 
 use crate::support::daemon::{Home, PATIENCE, Resolver};
@@ -238,52 +235,4 @@ fn a_daemon_that_answers_has_given_up_its_rights() {
         let said = home.errors_until("need not be root");
         assert!(said.contains("djdns.service"), "{said}");
     }
-}
-
-/// The usual soft limit is less than what all who may wait for an upstream take.
-#[test]
-fn a_daemon_may_open_as_many_files_as_the_hard_limit_allows() {
-    let home = Home::new();
-    let script = "ulimit -S -n 64; exec \"$0\" \"$@\"";
-    let serve = home.serve();
-    let mut command = home.program(Path::new("/bin/sh"));
-    command.args(["-c", script]).arg(serve.get_program()).args(serve.get_args());
-    let daemon = home.start_as(&mut command);
-    let limits =
-        std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).expect("it runs");
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let words: Vec<&str> = line.expect("there is such a limit").split_whitespace().collect();
-    let enough = words[1].parse().map_or(OPEN_FILES_MAX, |hard: u64| hard.min(OPEN_FILES_MAX));
-    assert_eq!(words[0], enough.to_string(), "{limits}");
-}
-
-/// With as few files as there are, those who ask over UDP are answered, those over TCP when one of the
-/// others makes room, and the processor rests.
-#[test]
-fn a_daemon_without_files_for_more_connections_neither_spins_nor_falls_silent() {
-    let home = Home::new();
-    let script = "ulimit -n 40; exec \"$0\" \"$@\"";
-    let serve = home.serve();
-    let mut command = home.program(Path::new("/bin/sh"));
-    command.args(["-c", script]).arg(serve.get_program()).args(serve.get_args());
-    let daemon = home.start_as(&mut command);
-    let resolver = daemon.resolver();
-    let silent: Vec<TcpStream> = (0..200)
-        .map(|_| TcpStream::connect(daemon.dns()).expect("the system accepts for it"))
-        .collect();
-    assert_eq!(resolver.addresses("localhost."), [Ipv4Addr::LOCALHOST]);
-    // The last of them is served, though it waits behind those before it.
-    let mut last = silent.last().expect("two hundred");
-    last.set_read_timeout(Some(PATIENCE)).expect("a time");
-    last.write_all(
-        b"\x00\x1bdj\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x09localhost\x00\x00\x01\x00\x01",
-    )
-    .expect("it is open");
-    let mut length = [0; 2];
-    last.read_exact(&mut length).expect("an answer");
-    let before = daemon.processor_ticks();
-    djdns::ambient::pause(Duration::from_millis(500));
-    // Ticks of 10 ms (proc_pid_stat(5)).
-    assert!(daemon.processor_ticks() - before < 25, "it spins");
-    assert_eq!(resolver.addresses("localhost."), [Ipv4Addr::LOCALHOST]);
 }
