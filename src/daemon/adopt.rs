@@ -431,15 +431,9 @@ pub(super) fn jump_between(
 /// decided for is on the way.
 fn check_decided(from: u64, forks: &Forks, snapshot: &Snapshot) -> Result<(), AdoptRefusal> {
     let to = snapshot.proofs.last().map_or(0, |proof| proof.seal.height);
-    let shown = shown_by(snapshot).map(Seal::id).collect();
+    let shown = snapshot.window.shown(&snapshot.proofs).map(Seal::id).collect();
     let missing = forks.missing(from, to, &shown);
     missing.map_or(Ok(()), |missing| Err(AdoptRefusal::Decided(missing)))
-}
-
-/// The seals that a snapshot shows to be on its way.
-pub fn shown_by(snapshot: &Snapshot) -> impl Iterator<Item = &Seal> {
-    let window = snapshot.window.seals.iter().map(|(seal, _)| seal);
-    window.chain(snapshot.proofs.iter().map(|proof| &proof.seal))
 }
 
 fn refused(refusal: GenesisRefusal) -> AdoptRefusal {

@@ -11,7 +11,6 @@ use std::{
 };
 
 use super::{
-    adopt::shown_by,
     damage::{self, Damage},
     following::Following,
     forks::{decided_against, forked, keep},
@@ -230,7 +229,7 @@ fn is_other(held: &HashMap<u64, Id>, brought: &Seal) -> bool {
 /// Refuses what was taken over on another history: it has no record of the seal where the two parted that could
 /// be kept as evidence.
 fn check_same_history(held: &HashMap<u64, Id>, brought: &Brought) -> Result<(), Failure> {
-    let shown = brought.jumps.iter().flat_map(shown_by);
+    let shown = brought.jumps.iter().flat_map(|jump| jump.window.shown(&jump.proofs));
     let lowest = shown.filter(|seal| is_other(held, seal)).min_by_key(|seal| seal.height);
     match lowest {
         None => Ok(()),

@@ -192,7 +192,10 @@ impl Node {
         let forks = state.forks_of(&id);
         // Evidence is two seals: whoever has the one that is the other here lacks this one.
         let heights: HashSet<u64> = forks.open().map(|fork| fork.seal.height).collect();
-        let held = page.known_seals().filter(|head| heights.contains(&head.height));
+        // Of a page without a fork nothing is looked through: thirty days of seals may be remembered.
+        let is_forked = !heights.is_empty();
+        let remembered = is_forked.then(|| page.known_seals()).into_iter().flatten();
+        let held = remembered.filter(|head| heights.contains(&head.height));
         let is_shown = |seal: &Id| self.store.find_in(&id, seal).is_ok_and(|found| found.is_some());
         let held = held.map(|head| head.seal).filter(is_shown);
         let open = Arc::new(ids_of(page, &field, &forks, held));

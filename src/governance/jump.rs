@@ -172,6 +172,12 @@ impl Window {
         self.seals.get(place).map(|(seal, _)| seal).filter(|seal| seal.height == height)
     }
 
+    /// The seals that it shows, with those that lead to the newest of them.
+    pub fn shown<'s>(&'s self, proofs: &'s [ChainProof]) -> impl Iterator<Item = &'s Seal> {
+        let below = self.seals.iter().map(|(seal, _)| seal);
+        below.chain(proofs.iter().map(|proof| &proof.seal))
+    }
+
     /// Checks that these are the seals down from a known one, and enough of them.
     ///
     /// # Errors

@@ -321,8 +321,7 @@ impl Page {
             return false;
         }
         let fork = held.governance.check_history(window).err();
-        let shown = window.seals.iter().map(|(seal, _)| seal);
-        let shown = shown.chain(target.proofs.iter().map(|proof| &proof.seal)).map(Seal::id);
+        let shown = window.shown(&target.proofs).map(Seal::id);
         let missing = || held.forks.missing(far.from, to, &shown.collect());
         let why = fork.map(|fork| fork.to_string()).or_else(|| {
             let Decision { height, seal, .. } = missing()?;

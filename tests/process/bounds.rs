@@ -9,18 +9,23 @@ use std::{
 
 use djdns::limits::OPEN_FILES_MAX;
 
-use crate::support::daemon::{Home, PATIENCE};
+use crate::support::daemon::{Daemon, Home, PATIENCE};
+
+/// Starts a daemon that may open so many files, as ulimit takes it.
+fn with_files(home: &Home, limit: &str) -> Daemon {
+    let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
+    let serve = home.serve();
+    let mut command = home.program(Path::new("/bin/sh"));
+    command.args(["-c", &script]).arg(serve.get_program()).args(serve.get_args());
+    home.start_as(&mut command)
+}
 
 /// With as few files as there are, those who ask over UDP are answered, those over TCP when one of the
 /// others makes room, and the processor rests.
 #[test]
 fn a_daemon_without_files_for_more_connections_neither_spins_nor_falls_silent() {
     let home = Home::new();
-    let script = "ulimit -n 40; exec \"$0\" \"$@\"";
-    let serve = home.serve();
-    let mut command = home.program(Path::new("/bin/sh"));
-    command.args(["-c", script]).arg(serve.get_program()).args(serve.get_args());
-    let daemon = home.start_as(&mut command);
+    let daemon = with_files(&home, "-n 40");
     let resolver = daemon.resolver();
     let silent: Vec<TcpStream> = (0..200)
         .map(|_| TcpStream::connect(daemon.dns()).expect("the system accepts for it"))
@@ -46,11 +51,7 @@ fn a_daemon_without_files_for_more_connections_neither_spins_nor_falls_silent() 
 #[test]
 fn a_daemon_may_open_as_many_files_as_the_hard_limit_allows() {
     let home = Home::new();
-    let script = "ulimit -S -n 64; exec \"$0\" \"$@\"";
-    let serve = home.serve();
-    let mut command = home.program(Path::new("/bin/sh"));
-    command.args(["-c", script]).arg(serve.get_program()).args(serve.get_args());
-    let daemon = home.start_as(&mut command);
+    let daemon = with_files(&home, "-S -n 64");
     let limits =
         std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).expect("it runs");
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
