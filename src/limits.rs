@@ -383,6 +383,9 @@ pub const DNS_REPLIES_PER_WORKER: usize = 32 * 1024;
 pub const DNS_REPLY_BYTES_MAX: usize = 512;
 /// Threads that answer over UDP; as many as there are processors, if that is less (choice).
 pub const DNS_WORKERS_MAX: usize = 64;
+/// How long such a thread wants to work at a time (choice: the least that Linux takes; hundreds of answers,
+/// shorter than any change of a page).
+pub const DNS_WORKER_TURN: Duration = Duration::from_micros(100);
 
 // Transfers to mirrors.
 /// Transfers at a time; the next is told to try again (choice: each may hold a state that is served no
