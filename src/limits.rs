@@ -479,6 +479,8 @@ pub const IMAGE_NAMES_MIN: usize = 10_000;
 pub const IMAGE_BYTES_MAX: usize = 1024 * MIB;
 /// Bytes of an image that are written at once (choice: system calls do not count).
 pub const IMAGE_WRITE_BYTES: usize = MIB;
+/// Bytes of the disk that no image takes, so that a change finds room while one is written (choice).
+pub const IMAGE_SPARES: u64 = 64 * MIB as u64;
 
 const _: () = {
     assert!(BATCH_BYTES_MAX + MIB <= NETWORK_ANSWER_BYTES_MAX);
