@@ -325,6 +325,9 @@ pub const DNS_TLS_HANDSHAKES_MAX: usize = 64;
 pub const DNS_STREAMS_MAX: u32 = 100;
 /// Bytes of a question by DoH or DoQ (choice: as over UDP).
 pub const DNS_STREAM_QUERY_BYTES_MAX: usize = DNS_UDP_QUERY_BYTES_MAX;
+/// Bytes of a refused request by DoH that are taken and thrown away, so that its client reads why (choice: what
+/// clients send by mistake).
+pub const DNS_HTTP_REFUSED_BYTES_MAX: usize = MIB;
 /// Answers of one connection of DoQ that wait to be sent; the others are not made yet (choice: with the
 /// longest 256 KiB).
 pub const DNS_QUIC_TURNS: usize = 4;
