@@ -36,7 +36,7 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$server/stat"; }
 
 start() {
     case $1 in
-        djdns) serve_on "$2" "$scratch" serve --dns "127.0.0.1:$port" --listen off --http off ;;
+        djdns) serve_on "$2" "$scratch" serve --dns "127.0.0.1:$port" "${alone[@]}" ;;
         bare) start_on "$2" "$scratch/bare.log" "$answers" bare "127.0.0.1:$port" ;;
     esac
 }
