@@ -26,6 +26,7 @@ use crate::{
     dns::{Cookies, Encrypted, Listeners, Places, Service, Upstream},
     limits::DNS_CERTIFICATE_LOOK,
     sync::Book,
+    time::date,
 };
 
 pub mod adopt;
@@ -308,19 +309,25 @@ fn look_for_others(node: &Arc<Node>, sought: Option<Sought>, others: &Others) ->
 
 /// Reads the configuration again, and says what came of it.
 fn reload(in_force: &InForce) -> String {
-    match in_force.reload() {
+    let (said, refused) = match in_force.reload() {
         Ok(reloaded) => {
             match reloaded.restart.is_empty() {
                 true => tracing::info!("the configuration was read again: {reloaded}"),
                 false => tracing::warn!("the configuration was read again: {reloaded}"),
             }
-            format!("reloaded, {reloaded}")
+            (format!("reloaded, {reloaded}"), None)
         }
         Err(refusal) => {
             tracing::error!("nothing was changed: {refusal}");
-            format!("nothing was changed: {refusal}")
+            let at = date(ambient::now());
+            let told = format!(
+                "the configuration was not read again ({at}), and all is as before: {refusal}"
+            );
+            (format!("nothing was changed: {refusal}"), Some(told))
         }
-    }
+    };
+    in_force.tell_refused(refused);
+    said
 }
 
 /// Seals what is due, second by second: an interval is a minute, so nobody waits longer for that.

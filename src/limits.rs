@@ -342,10 +342,13 @@ pub const DNS_QUIC_IDLE: Duration = Duration::from_secs(20);
 /// Octets of which answers have a multiple by DoT, DoH and DoQ, if the query is padded (RFC 8467
 /// section 4.1).
 pub const DNS_PADDING_BLOCK: usize = 468;
-/// How long our own certificate for them is valid (choice: the longest that the systems of Apple take).
+/// How long our own certificate for them is valid, from its beginning (choice: the longest that the systems
+/// of Apple take).
 pub const DNS_CERTIFICATE_LIFE: Duration = Duration::from_secs(825 * 86_400);
 /// How long before its end it is made anew (choice: a machine may sleep for weeks).
 pub const DNS_CERTIFICATE_AHEAD: Duration = Duration::from_secs(60 * 86_400);
+/// How long before its end a certificate of the owner is told of (choice: what renews it has tried for weeks).
+pub const DNS_CERTIFICATE_TOLD: Duration = Duration::from_secs(14 * 86_400);
 /// How often that is looked at (choice).
 pub const DNS_CERTIFICATE_LOOK: Duration = Duration::from_secs(86_400);
 /// How long ago it begins, for clients whose clocks are behind (choice).
@@ -370,6 +373,9 @@ pub const COOKIE_AHEAD_MAX: Duration = Duration::from_secs(300);
 pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(86_400);
 /// Receive buffer of a UDP socket, bytes: answered 1.8 times as much under overload (measured).
 pub const DNS_UDP_BUFFER_BYTES: usize = MIB;
+/// Send buffer of a UDP socket, bytes: answers to addresses that nobody has wait in it for seconds, and those
+/// to others are lost when it is full (choice: as other servers have it).
+pub const DNS_UDP_SEND_BYTES: usize = 4 * MIB;
 /// Datagrams that are received and answered together (choice: more save nothing that can be measured,
 /// and the first waits for the last).
 pub const DNS_UDP_BATCH: usize = 64;
