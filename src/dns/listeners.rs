@@ -44,7 +44,7 @@ use crate::limits::{
 /// Sockets that are bound and wait to be served.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// For each address its sockets: one for each worker, or one that somebody else bound.
+    /// For each address its sockets: one for each worker, or those that somebody else bound.
     udp: Vec<Vec<UdpSocket>>,
     tcp: Vec<TcpListener>,
     encrypted: Option<(Encrypted, Tls)>,
@@ -100,13 +100,18 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Sockets that were bound by somebody else, as systemd does.
+    /// Sockets that were bound by somebody else, as systemd does: of UDP as many for an address as share it.
     pub fn passed(udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) -> Listeners {
-        Listeners {
-            udp: udp.into_iter().map(|socket| vec![socket]).collect(),
-            tcp,
-            encrypted: None,
+        let mut by_address: Vec<(Option<SocketAddr>, Vec<UdpSocket>)> = Vec::new();
+        for socket in udp {
+            let address = socket.local_addr().ok();
+            match by_address.iter_mut().find(|(known, _)| *known == address) {
+                Some((_, sockets)) => sockets.push(socket),
+                None => by_address.push((address, vec![socket])),
+            }
         }
+        let udp = by_address.into_iter().map(|(_, sockets)| sockets).collect();
+        Listeners { udp, tcp, encrypted: None }
     }
 
     /// These and others.
@@ -187,8 +192,8 @@ impl Listeners {
     }
 }
 
-/// For each worker its socket of every address. Of what somebody else bound there is one socket each,
-/// and they go round.
+/// For each worker its socket of every address. Of what somebody else bound there may be fewer or more: they go
+/// round.
 fn spread(udp: Vec<Vec<UdpSocket>>) -> io::Result<Vec<Vec<UdpSocket>>> {
     let mut workers: Vec<Vec<UdpSocket>> = (0..workers::count()).map(|_| Vec::new()).collect();
     for (n, sockets) in udp.into_iter().enumerate() {
