@@ -62,7 +62,8 @@ pub enum StoreError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the log {} is damaged at byte {offset} (change {sequence}): {what}; \
-     restore it from a backup, or forget the page and fetch it again",
+     put it back from a backup while djdns is stopped; or if another node has the page, forget it here, and it \
+     is fetched again",
     path.display()
 )]
 pub struct LogFault {
