@@ -213,8 +213,7 @@ impl Connection {
         let stop = farewell.told();
         tokio::pin!(listening, reading, stop);
         loop {
-            // Not after the end: what is half a message then stays so.
-            let heard = !self.last && self.take_messages();
+            let heard = self.take_messages();
             let is_sending = self.go_on();
             self.set_deadlines(heard, listening.as_mut(), reading.as_mut());
             if self.last && !self.state.owed {
@@ -223,6 +222,10 @@ impl Connection {
             if heard || is_sending {
                 // Who asks much at a time takes turns with all others, datagrams among them.
                 yield_now().await;
+            }
+            if is_sending && self.transfer.is_none() {
+                // What was asked behind the transfer is here, perhaps, and nobody says it again.
+                continue;
             }
             let open = !self.last && self.may_write();
             let is_untaken = self.is_untaken();

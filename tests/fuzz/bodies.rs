@@ -394,7 +394,7 @@ pub fn upstream_response(bytes: &[u8]) {
     let Some(question) = bytes.get(12..16 + name.wire().len()) else { return };
     message[2] |= 0x80;
     let asked = Asked { id: u16::from_be_bytes([bytes[0], bytes[1]]), question: question.to_vec() };
-    let Ok(Response::Whole(mut kept)) = reply::read(&message, &asked) else { return };
+    let Ok(Response::Whole(mut kept)) = reply::read(&mut message, &asked) else { return };
     for record in kept.answer.iter().chain(&kept.authority) {
         let owner = Path::read(&record.owner).expect("an owner is a name");
         assert_eq!(owner.wire().len(), record.owner.len());

@@ -231,7 +231,7 @@ async fn over_udp(
         if let Some(refusal) = bare_refusal(&buffer[..len], asked) {
             return Ok(Some(refusal));
         }
-        match reply::read(&buffer[..len], asked) {
+        match reply::read(&mut buffer[..len], asked) {
             Ok(Response::Whole(kept)) => return Ok(Some(kept)),
             Ok(Response::Truncated) => return Ok(None),
             // Over TCP letters need not tell a response from a guess.

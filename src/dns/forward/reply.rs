@@ -82,14 +82,15 @@ const HEADER: usize = 12;
 /// Aliases that are followed in one response (choice: as in pages).
 const CHAIN_MAX: usize = crate::limits::CNAME_CHAIN_MAX;
 
-/// Reads a message as the response to `asked`.
+/// Reads a message as the response to `asked`. The letters of the question are lower-case afterwards: names in
+/// records are often compressed into it, and nobody else need see how it was asked.
 ///
 /// # Errors
 /// The first [`Fault`] found: with [`Fault::OtherId`], [`Fault::OtherQuestion`] and
 /// [`Fault::BesideTheQuestion`] the true response may still come; with [`Fault::OtherCase`] it is a
 /// server that writes names in its own way, or a guess.
-pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
-    let header = message.first_chunk::<HEADER>().ok_or(Fault::Malformed)?;
+pub fn read(message: &mut [u8], asked: &Asked) -> Result<Response, Fault> {
+    let header = *message.first_chunk::<HEADER>().ok_or(Fault::Malformed)?;
     // QR, and the opcode of a query.
     if header[2] & 0xf8 != 0x80 {
         return Err(Fault::NoResponse);
@@ -106,6 +107,9 @@ pub fn read(message: &[u8], asked: &Asked) -> Result<Response, Fault> {
         }
         _ => return Err(Fault::OtherQuestion),
     }
+    // Type and class, which follow the name, are no letters.
+    message[HEADER..end.saturating_sub(4).max(HEADER)].make_ascii_lowercase();
+    let message = &*message;
     if header[2] & 0x02 != 0 {
         return Ok(Response::Truncated);
     }
@@ -479,10 +483,16 @@ mod tests {
     const BAIT: &[u8] = b"\x04bank\0\0\x01\0\x01\0\0\x01\x2c\0\x04\xcb\0\x71\x01";
 
     fn whole(message: &[u8]) -> Kept {
-        match read(message, &asked()).unwrap() {
+        match read(&mut message.to_vec(), &asked()).unwrap() {
             Response::Whole(kept) => kept,
             Response::Truncated => panic!("it is whole"),
         }
+    }
+
+    #[test]
+    fn the_letters_in_which_it_was_asked_are_in_no_record() {
+        let kept = whole(&response([0x81, 0xa0], [1, 0, 0], &[ALIAS]));
+        assert_eq!(*kept.answer[0].rdata, *b"\x03web\x07example\0");
     }
 
     #[test]
@@ -499,7 +509,7 @@ mod tests {
         let target = b"\x03WEB\x07example\0\0\x01\0\x01\0\0\0\x09\0\x04\xc0\0\x02\x02";
         let kept = whole(&response([0x81, 0x80], [3, 0, 0], &[target, ALIAS, BAIT]));
         assert_eq!(kept.answer.len(), 2);
-        assert_eq!(&*kept.answer[1].rdata, b"\x03web\x07eXample\0");
+        assert_eq!(&*kept.answer[1].rdata, b"\x03web\x07example\0");
         assert_eq!(kept.ttl(), 9);
     }
 
@@ -559,7 +569,7 @@ mod tests {
         let signed = |covered| signature(b"\xc0\x0c", covered, b"\x07example\0");
         let kept = |records: &[&[u8]]| {
             let message = response([0x81, 0x80], [records.len() as u8, 0, 0], records);
-            let kept = match read(&message, &asked())? {
+            let kept = match read(&mut message.to_vec(), &asked())? {
                 Response::Whole(kept) => kept,
                 Response::Truncated => panic!("it is whole"),
             };
@@ -598,7 +608,7 @@ mod tests {
         let check = |at: usize, to: u8, expect: Fault| {
             let mut message = good.clone();
             message[at] = to;
-            assert_eq!(read(&message, &asked()), Err(expect), "{at}");
+            assert_eq!(read(&mut message.to_vec(), &asked()), Err(expect), "{at}");
         };
         check(2, 0x01, Fault::NoResponse);
         check(2, 0xa9, Fault::NoResponse);
@@ -608,20 +618,20 @@ mod tests {
         check(5, 0, Fault::OtherQuestion);
         check(7, 2, Fault::Malformed);
         for len in 0..good.len() {
-            assert!(read(&good[..len], &asked()).is_err(), "{len}");
+            assert!(read(&mut good[..len].to_vec(), &asked()).is_err(), "{len}");
         }
         let cut = response([0x83, 0x80], [0, 0, 0], &[]);
-        assert_eq!(read(&cut, &asked()), Ok(Response::Truncated));
+        assert_eq!(read(&mut cut.to_vec(), &asked()), Ok(Response::Truncated));
     }
 
     #[test]
     fn pointers_go_back_only() {
         let forwards = b"\xc0\x30\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x01";
         let message = response([0x81, 0x80], [1, 0, 0], &[forwards]);
-        assert_eq!(read(&message, &asked()), Err(Fault::Malformed));
+        assert_eq!(read(&mut message.to_vec(), &asked()), Err(Fault::Malformed));
         let to_itself = b"\xc0\x1d\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x01";
         let message = response([0x81, 0x80], [1, 0, 0], &[to_itself]);
-        assert_eq!(read(&message, &asked()), Err(Fault::Malformed));
+        assert_eq!(read(&mut message.to_vec(), &asked()), Err(Fault::Malformed));
     }
 
     #[test]
