@@ -44,6 +44,14 @@ pub struct Transfer {
 #[serde(try_from = "String")]
 pub struct KeyName(pub Name);
 
+impl KeyName {
+    /// As people write it: without the dot of the root.
+    pub fn called(&self) -> String {
+        let name = self.0.to_string();
+        name.strip_suffix('.').unwrap_or(&name).to_owned()
+    }
+}
+
 /// The name of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
