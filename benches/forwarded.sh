@@ -80,7 +80,7 @@ measure() {
 
 start_on "$client_core" "$scratch/nsd.log" nsd -d -c "$scratch/nsd.conf"
 start_on "$server_core" "$scratch/unbound.log" unbound -d -c "$scratch/unbound.conf"
-serve_on "$server_core" "$scratch" serve --dns "127.0.0.1:$((port + 2))" --upstream "127.0.0.1:$port"
+serve_on "$server_core" "$scratch" serve "${alone[@]}" --dns "127.0.0.1:$((port + 2))" --upstream "127.0.0.1:$port"
 warm "$((port + 1))"
 warm "$((port + 2))"
 

@@ -47,6 +47,8 @@ pub struct Running {
     doors: Mutex<Vec<String>>,
     /// Who is told of new seals.
     mirrors: OnceLock<Arc<Telling>>,
+    /// Why the configuration was not read again when somebody asked for that, if it was not.
+    refused: Mutex<Option<String>>,
     pub recent: Recent,
     /// Other nodes; none where nothing is listened on for them.
     others: Arc<Others>,
@@ -82,6 +84,7 @@ impl Running {
             certificate: Mutex::default(),
             doors: Mutex::default(),
             mirrors: OnceLock::new(),
+            refused: Mutex::default(),
             recent,
             others,
         }
@@ -108,10 +111,18 @@ impl Running {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
     }
 
+    /// What somebody should know of the doors, of what was not taken over from the configuration, and of mirrors.
     pub fn doors(&self) -> Vec<String> {
         let mut all = self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.extend(self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        all.extend(self.certificate().iter().flat_map(|one| one.troubles(ambient::now())));
         all.extend(self.mirrors().into_iter().flatten().flat_map(|mirror| mirror.troubles));
         all
+    }
+
+    /// The configuration was not read again, and why; or it was.
+    pub fn set_refused(&self, why: Option<String>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Pages go to mirrors in this way.
@@ -137,10 +148,13 @@ impl Running {
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = certificate;
     }
 
+    fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Where DNS is answered by TLS, HTTPS and QUIC, and what to trust there.
     pub fn encrypted(&self) -> Option<EncryptedDoors> {
-        let certificate =
-            self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let certificate = self.certificate()?;
         let (places, shown) = (certificate.places(), certificate.shown());
         Some(EncryptedDoors {
             dot: texts(&places.dot),
@@ -149,6 +163,7 @@ impl Running {
             certificate: shown.file.display().to_string(),
             pin: shown.pin,
             own: shown.is_own,
+            ends: shown.ends,
         })
     }
 
