@@ -427,6 +427,9 @@ pub const NOTIFY_FIRST_WAIT: Duration = Duration::from_secs(1);
 pub const NOTIFY_TRIES_MAX: u32 = 6;
 /// Pages and mirrors to be told of at a time (choice: a thousand pages, and some mirrors of each).
 pub const NOTIFY_PENDING_MAX: usize = 4096;
+/// How often a mirror says without a signature that it does not have a page until that is believed (choice: who
+/// has it has signed its answer by then).
+pub const NOTIFY_UNSIGNED_TAKEN: u32 = 2;
 /// How long a mirror answers nothing until that is said (choice: it was told four times by then).
 pub const NOTIFY_SILENCE: Duration = Duration::from_secs(15);
 /// How long it has answered all until it is said how it takes that (choice: the pages of a start come one

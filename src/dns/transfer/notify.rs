@@ -30,6 +30,8 @@ struct Pending {
     due: u64,
     /// Of what was sent last.
     mac: Vec<u8>,
+    /// The last time that was answered without a right signature, and how many were.
+    unsigned: (u32, u32),
 }
 
 /// What came of a message that somebody sent.
@@ -37,11 +39,20 @@ struct Pending {
 pub enum Heard {
     /// It answers nothing that was asked.
     Nothing,
-    /// It may be the answer of this mirror, and nobody knows: it is not signed as it should be. The response
-    /// code, and the error of the signature if it says one.
-    Unsigned(Rcode, Option<u16>),
+    /// It may be what this mirror says of this page, and nobody knows: it is not signed as it should be.
+    Unsigned(Name, Unsigned),
     /// This mirror was told of this page, and said this.
     Answered(Name, Rcode),
+}
+
+/// An answer without the right signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsigned {
+    pub rcode: Rcode,
+    /// What the signature says that is wrong; none: there is no signature.
+    pub error: Option<u16>,
+    /// How many times the mirror was told of the page and this came, or something like it.
+    pub times: u32,
 }
 
 /// What goes where.
@@ -61,7 +72,8 @@ impl Notifier {
         if self.pending.len() >= NOTIFY_PENDING_MAX && !self.pending.contains_key(&key) {
             return false;
         }
-        let pending = Pending { id: 0, serial, tries: 0, due: now, mac: Vec::new() };
+        let pending =
+            Pending { id: 0, serial, tries: 0, due: now, mac: Vec::new(), unsigned: (0, 0) };
         self.pending.insert(key, pending);
         true
     }
@@ -70,6 +82,11 @@ impl Notifier {
     pub fn waits_for(&self, mirror: SocketAddr) -> bool {
         let mut of_it = self.pending.range((mirror, Name::root())..);
         of_it.next().is_some_and(|((one, _), _)| *one == mirror)
+    }
+
+    /// This mirror has answered of this page, as far as it will.
+    pub fn end(&mut self, mirror: SocketAddr, page: &Name) {
+        self.pending.remove(&(mirror, page.clone()));
     }
 
     /// Nobody is to be told of this page any more.
@@ -116,13 +133,17 @@ impl Notifier {
         let Some(place) = asked.into_iter().next().filter(|_| is_answer) else {
             return Heard::Nothing;
         };
-        let Some(pending) = self.pending.get(&place) else { return Heard::Nothing };
+        let Some(pending) = self.pending.get_mut(&place) else { return Heard::Nothing };
         // Whoever does not know the key cannot sign its refusal, and anybody can say that: it is asked
         // again.
         let rcode = Rcode(u16::from(header[3] & 0x0f));
         let signed = tsig::take(message).ok().flatten();
         if signed.as_ref().is_none_or(|one| one.check(key, &pending.mac, seconds).is_err()) {
-            return Heard::Unsigned(rcode, signed.map(|signed| signed.record.error));
+            let (last, times) = pending.unsigned;
+            let times = times + u32::from(last < pending.tries);
+            pending.unsigned = (pending.tries, times);
+            let error = signed.map(|signed| signed.record.error);
+            return Heard::Unsigned(place.1, Unsigned { rcode, error, times });
         }
         self.pending.remove(&place);
         Heard::Answered(place.1, rcode)
@@ -205,9 +226,11 @@ mod tests {
         check(mirror, &[], Heard::Nothing);
         check(mirror, message, Heard::Nothing);
         check(other, &good, Heard::Nothing);
-        let signed = Some(0);
-        check(mirror, &answer(message, strange, 0), Heard::Unsigned(Rcode::NOERROR, signed));
-        check(mirror, &good[..good.len() - 60], Heard::Unsigned(Rcode::NOERROR, None));
+        let unsigned = |error| {
+            Heard::Unsigned(page.clone(), Unsigned { rcode: Rcode::NOERROR, error, times: 1 })
+        };
+        check(mirror, &answer(message, strange, 0), unsigned(Some(0)));
+        check(mirror, &good[..good.len() - 60], unsigned(None));
         check(mirror, &answer(message, key(), 5), Heard::Answered(page.clone(), Rcode::REFUSED));
         check(mirror, &good, Heard::Nothing);
         assert_eq!(notifier.next(), None);

@@ -2,7 +2,8 @@
 //! said to people.
 //!
 //! A mirror is told of every page, until it says that it does not have it; then no more of that one, unless
-//! its address asks for it with the key. How it stands is said when it has answered all, once, and again when
+//! its address asks for it with the key. NSD and Knot do not sign that: it counts when they say it again.
+//! Whoever else says so for a mirror that is there comes too late. How it stands is said when it has answered all, once, and again when
 //! that changes. Pure: messages and the time are handed in; what is to be sent and said comes out.
 
 use std::{
@@ -12,12 +13,12 @@ use std::{
 };
 
 use super::{
-    notify::{Heard, Messages, Notifier},
+    notify::{Heard, Messages, Notifier, Unsigned},
     tsig::{Fault, Key},
 };
 use crate::{
     dns::Rcode,
-    limits::{MIRROR_REFUSED_TOLD, NOTIFY_CALM, NOTIFY_SILENCE},
+    limits::{MIRROR_REFUSED_TOLD, NOTIFY_CALM, NOTIFY_SILENCE, NOTIFY_UNSIGNED_TAKEN},
     page::name::Name,
     time::since,
 };
@@ -118,9 +119,15 @@ impl Word {
     }
 }
 
-/// Whether that says that the mirror does not have a page, or does not want to hear of it.
+/// Whether that says that the mirror does not have a page, or does not want to hear of it. NSD says NXDOMAIN.
 fn declines(rcode: Rcode) -> bool {
-    [Rcode::NOTAUTH, Rcode::REFUSED].contains(&rcode)
+    [Rcode::NOTAUTH, Rcode::REFUSED, Rcode::NXDOMAIN].contains(&rcode)
+}
+
+/// Whether an answer without a signature is one that declines, and was given so often that it is taken for
+/// the mirror's. Where a signature is and is wrong, the keys differ.
+fn is_taken(unsigned: Unsigned) -> bool {
+    unsigned.error.is_none() && declines(unsigned.rcode) && unsigned.times >= NOTIFY_UNSIGNED_TAKEN
 }
 
 impl Told {
@@ -181,17 +188,27 @@ impl Told {
     /// A message came from there.
     pub fn heard(&mut self, from: SocketAddr, message: &[u8], now: Moment, key: &Key) {
         let heard = self.notifier.heard(from, message, now.seconds, key);
-        let is_busy = self.notifier.waits_for(from);
         let Some(mirror) = self.mirrors.get_mut(&from) else { return };
-        match heard {
-            Heard::Nothing => {}
-            Heard::Unsigned(rcode, error) => mirror.unsigned = Some((rcode, error)),
-            Heard::Answered(page, rcode) => {
-                let word = Word { answered: Some(rcode), wanted: false };
-                mirror.pages.insert(page, word);
-                mirror.silent_since = is_busy.then_some(now.ticks);
-                (mirror.unsigned, mirror.moved) = (None, now.ticks);
+        let (page, rcode, is_signed) = match heard {
+            Heard::Nothing => return,
+            Heard::Unsigned(page, said) if is_taken(said) => {
+                self.notifier.end(from, &page);
+                (page, said.rcode, false)
             }
+            Heard::Unsigned(_, said) => {
+                mirror.unsigned = Some((said.rcode, said.error));
+                return;
+            }
+            Heard::Answered(page, rcode) => (page, rcode, true),
+        };
+        let word = Word { answered: Some(rcode), wanted: false };
+        mirror.pages.insert(page, word);
+        mirror.moved = now.ticks;
+        let is_busy = self.notifier.waits_for(from);
+        let since = if is_signed { Some(now.ticks) } else { mirror.silent_since };
+        mirror.silent_since = since.filter(|_| is_busy);
+        if is_signed || !is_busy {
+            mirror.unsigned = None;
         }
     }
 

@@ -1,5 +1,7 @@
 //! Mirrors that take pages, do not have them, fail, and are silent.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use super::{
     super::tsig::{self, Algorithm},
     *,
@@ -38,7 +40,8 @@ impl Story {
 
     /// Messages that are due, each with the name of its page.
     fn sent(&mut self, now: u64) -> Vec<(String, Vec<u8>)> {
-        let messages = self.told.due(at(now), &key(), || 9);
+        static ID: AtomicU16 = AtomicU16::new(0);
+        let messages = self.told.due(at(now), &key(), || ID.fetch_add(1, Ordering::Relaxed));
         let name = |message: &[u8]| {
             let len = 1 + message[12..].iter().position(|octet| *octet == 0).unwrap();
             Name::from_wire(&message[12..12 + len]).unwrap().to_string()
@@ -48,7 +51,6 @@ impl Story {
 
     /// It answers all that is due, each page as is said of it.
     fn answers(&mut self, now: u64, says: impl Fn(&str) -> u8) -> Vec<String> {
-        // All have the same id here, which answers one after the other.
         let mut names = Vec::new();
         for (name, message) in self.sent(now) {
             let asked = tsig::take(&message).unwrap().unwrap();
@@ -163,26 +165,62 @@ fn a_silent_mirror_is_told_of_once_until_it_answers() {
     assert!(story.sent(130_000).is_empty());
 }
 
+/// Answers a message without a signature, or with what is wrong with that of the question.
+fn unsigned(message: &[u8], rcode: u8, fault: Option<Fault>) -> Vec<u8> {
+    let asked = tsig::take(message).unwrap().unwrap();
+    let mut answer = asked.message.clone();
+    (answer[2], answer[3]) = (answer[2] | 0x80, rcode);
+    fault.inspect(|fault| asked.refuse(*fault, &key(), at(0).seconds, &mut answer));
+    answer
+}
+
 #[test]
 fn what_is_answered_without_a_signature_is_a_hint_and_no_answer() {
-    let check = |fault: Option<Fault>, expect: &str| {
+    let check = |rcode: u8, fault: Option<Fault>, expect: &str| {
         let mut story = Story::new(&["ct"]);
-        let (_, message) = story.sent(0).remove(0);
-        let asked = tsig::take(&message).unwrap().unwrap();
-        let mut answer = asked.message.clone();
-        (answer[2], answer[3]) = (answer[2] | 0x80, 9);
-        fault.inspect(|fault| asked.refuse(*fault, &key(), at(0).seconds, &mut answer));
-        story.told.heard(story.mirror, &answer, at(0), &key());
-        assert_eq!(story.sent(1000).len(), 1, "it is told again");
+        for now in [0, 1000, 3000, 7000] {
+            let (_, message) = story.sent(now).remove(0);
+            let answer = unsigned(&message, rcode, fault);
+            story.told.heard(story.mirror, &answer, at(now), &key());
+        }
+        assert_eq!(story.sent(SILENCE).len(), 1, "it is told again");
         let line = story.said(SILENCE).remove(0);
-        assert!(
-            line.contains("answers NOTAUTH since 08:00 UTC") && line.contains(expect),
-            "{line}"
-        );
+        let words = format!("answers {} since 08:00 UTC", Rcode(rcode.into()));
+        assert!(line.contains(&words) && line.contains(expect), "{line}");
     };
-    check(None, "does it have the key mirror with the same secret?");
-    check(Some(Fault::BadSignature), "it has another secret for the key mirror (BADSIG)");
-    check(Some(Fault::BadKey), "it has no key mirror of hmac-sha256 (BADKEY)");
+    check(0, None, "does it have the key mirror with the same secret?");
+    check(9, Some(Fault::BadSignature), "it has another secret for the key mirror (BADSIG)");
+    check(9, Some(Fault::BadKey), "it has no key mirror of hmac-sha256 (BADKEY)");
+}
+
+/// As NSD and Knot do.
+#[test]
+fn a_mirror_that_signs_only_for_what_it_has_says_that_twice() {
+    for rcode in [Rcode::NXDOMAIN, Rcode::NOTAUTH] {
+        let mut story = Story::new(&["ct", "ff.ct", "new"]);
+        for now in [0, 1000] {
+            for (name, message) in story.sent(now) {
+                let answer = match &*name {
+                    "ff.ct." => {
+                        let asked = tsig::take(&message).unwrap().unwrap();
+                        let mut answer = asked.message.clone();
+                        answer[2] |= 0x80;
+                        asked.signer(key()).sign(&mut answer, at(now).seconds);
+                        answer
+                    }
+                    _ => unsigned(&message, rcode.0 as u8, None),
+                };
+                // Once more changes nothing.
+                for _ in 0..2 {
+                    story.told.heard(story.mirror, &answer, at(now), &key());
+                }
+            }
+        }
+        assert_eq!(story.told.next(), Some(1000 + CALM));
+        let line = story.said(1000 + CALM).remove(0);
+        assert!(line.starts_with("false") && line.contains("takes 1 of 3 pages"), "{line}");
+        assert_eq!((story.troubles(30_000), story.told.next()), (vec![], None));
+    }
 }
 
 #[test]
