@@ -372,11 +372,15 @@ pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
 /// Says where DNS is answered, with a line to try.
 fn announce(node: &Node, addresses: &[SocketAddr], quiet: bool) {
     tracing::info!(dns = %list(addresses), "ready");
+    let status = status::status(node);
+    if status.root.is_none() {
+        tracing::warn!("{}", status.health);
+    }
     if quiet {
         return;
     }
     // Whoever started this may have stopped reading, which is no reason to stop answering.
-    let _ = io::stdout().write_all(greeting(&status::status(node), addresses).as_bytes());
+    let _ = io::stdout().write_all(greeting(&status, addresses).as_bytes());
 }
 
 fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {
