@@ -68,7 +68,8 @@ pub enum TransferError {
     )]
     Exposed(PathBuf, u32),
     #[error(
-        "the secret file {0} of [transfer] is no base64: make one with `head -c 32 /dev/urandom | base64`"
+        "the secret file {0} of [transfer] is no base64: it has the secret alone, without the key's name and \
+         quotes, as `head -c 32 /dev/urandom | base64` makes one"
     )]
     NotBase64(PathBuf),
     #[error("the secret file {0} of [transfer]: {1}")]

@@ -134,8 +134,19 @@ impl Service {
         client: Client,
     ) -> Result<Reply, Box<Transfer>> {
         match self.handled(message, client) {
-            Handled::Transfer(transfer) => Err(transfer),
+            Handled::Transfer(transfer) => {
+                self.saw_transfer(message, client);
+                Err(transfer)
+            }
             handled => Ok(self.reply_handled(handled, message, client).0),
+        }
+    }
+
+    /// Counts a question that many messages answer, as one answer.
+    fn saw_transfer(&self, message: &[u8], client: Client) {
+        let answer = Answer { source: Source::Page, ..Answer::default() };
+        if let (Some(witness), Some(query)) = (&self.witness, Query::read(message)) {
+            witness.answered(&query, &answer, client, &[], self.arrival());
         }
     }
 

@@ -11,7 +11,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    Access, Answer, Client, Query, Rcode, Transport, View,
+    Access, Answer, Client, Query, Rcode, Source, Transport, View,
     access::Prefix,
     answer::{EDE_NOT_SUPPORTED, EDE_OTHER, EDE_PROHIBITED, Part},
     query::Question,
@@ -314,7 +314,12 @@ impl Transfers {
         self.seen.told_serial(client.address, zone.name(), zone.now().serial);
         let rdata = apex::soa_rdata(zone.now().serial);
         let part = Part::made(None, RecordType::SOA, apex::MADE_TTL, &rdata);
-        Answer { authoritative: true, answer: vec![part], ..Answer::default() }
+        Answer {
+            authoritative: true,
+            answer: vec![part],
+            source: Source::Page,
+            ..Answer::default()
+        }
     }
 
     /// The page of this name: the one that is served under it, or else one that is here.

@@ -52,10 +52,16 @@ fn a_daemon_tells_its_mirrors_and_gives_them_its_pages() {
     assert!(count(&found) > 10 && found[0][3] & 15 == 0);
     let strange = Key::new(key().name().clone(), key().algorithm(), &[6; 32]).expect("long enough");
     assert_eq!(rcode(axfr(&page)), 5);
-    assert_eq!(rcode(signed(axfr(&page), strange, now)), 9);
+    assert_eq!(rcode(signed(axfr(&page), strange.clone(), now)), 9);
     assert_eq!(rcode(signed(axfr(&page), key(), now - 1000)), 9);
     let unknown = Name::parse("no.such.page").expect("a name");
     assert_eq!(rcode(signed(axfr(&unknown), key(), now)), 9);
+    // Another secret in the same file.
+    home.write("mirror.key", &data_encoding::BASE64.encode(&[6; 32]));
+    daemon.signal(Signal::HUP);
+    logged(&daemon, "the configuration was read again: changed: the secret of [transfer]");
+    assert_eq!(rcode(signed(axfr(&page), key(), now)), 9);
+    assert_eq!(rcode(signed(axfr(&page), strange, now)), 0);
     // Nobody may any more, once the section is gone.
     fs::write(&config, "").expect("it is ours");
     daemon.signal(Signal::HUP);
