@@ -3,7 +3,7 @@
 //! `benches/answers.sh` starts all of it; by hand:
 //!
 //! ```text
-//! answers bare ADDRESS                        answers every question with one fixed address
+//! answers bare ADDRESS                        answers every question with one fixed address, on each core
 //! answers peak ADDRESS NAMES SECONDS          as many answers as come, 10 % of the names absent
 //! answers latency ADDRESS NAMES SECONDS RATE  so many questions a second, evenly; how long answers take
 //! answers flood ADDRESS NAMES SECONDS RATE    so many a second in bursts, whatever comes back
@@ -23,9 +23,11 @@ use std::{
     io,
     net::{SocketAddr, UdpSocket},
     os::fd::{AsFd, AsRawFd},
-    ptr,
+    ptr, thread,
     time::{Duration, Instant},
 };
+
+use socket2::{Domain, Socket, Type};
 
 use djdns::{
     dns::{PageMeta, View, batch::Batch, fast, path::Path},
@@ -73,13 +75,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Answers every question with the address 192.0.2.1, reading nothing of it but where it ends.
+/// Answers every question with the address 192.0.2.1, reading nothing of it but where it ends: on every
+/// processor that it may use, with a socket for each.
 fn bare(address: SocketAddr) -> io::Result<()> {
-    let socket = UdpSocket::bind(address)?;
-    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(1 << 20);
+    let processors = thread::available_parallelism()?.get();
+    let sockets = (0..processors).map(|_| bare_socket(address)).collect::<io::Result<Vec<_>>>()?;
+    let all = sockets.into_iter().map(|socket| thread::spawn(move || bare_loop(&socket)));
+    let all: Vec<_> = all.collect();
+    for one in all {
+        one.join().map_err(|_| io::Error::other("it panicked"))??;
+    }
+    Ok(())
+}
+
+fn bare_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    socket.set_reuse_port(true)?;
+    let _ = socket.set_recv_buffer_size(1 << 20);
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn bare_loop(socket: &UdpSocket) -> io::Result<()> {
     let mut batch = Batch::new();
     loop {
-        let mut polled = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
+        let mut polled = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut polled, None)?;
         while let Ok(received) = batch.receive(socket.as_fd()) {
             for n in 0..received {

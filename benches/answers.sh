@@ -40,7 +40,7 @@ write_knot "$scratch/knot" "$((port + 1))" "zone:
 start nsd nsd -d -c "$scratch/nsd.conf"
 start knot knotd -c "$scratch/knot/knot.conf"
 start bare "$answers" bare "127.0.0.1:$((port + 2))"
-serve_on "$server_core" "$scratch" serve --dns "127.0.0.1:$((port + 3))" --listen off
+serve_on "$server_core" "$scratch" serve --dns "127.0.0.1:$((port + 3))" "${alone[@]}"
 declare -A at=([nsd]=$port [knot]=$((port + 1)) [bare]=$((port + 2)) [djdns]=$((port + 3)))
 order=(nsd djdns knot bare)
 

@@ -216,7 +216,8 @@ impl Daemon {
     fn start(djdns: &str, core: &str) -> Daemon {
         let home = tempfile::tempdir().expect("a directory");
         let mut child = Command::new("taskset")
-            .args(["-c", core, djdns, "serve", "--dns", "127.0.0.1:0", "--data-dir"])
+            .args(["-c", core, djdns, "serve", "--dns", "127.0.0.1:0"])
+            .args(["--listen", "off", "--http", "off", "--data-dir"])
             .arg(home.path().join("data"))
             .env("HOME", home.path())
             .stdout(Stdio::piped())

@@ -17,7 +17,7 @@ case "${1:-}" in
 esac
 export SERVER_CORE=${SERVER_CORE:-0}
 client_core=${CLIENT_CORE:-1}
-need taskset
+need cargo taskset
 
 cargo build --release --quiet --bin djdns
 exec taskset -c "$client_core" cargo bench --quiet --bench answers_during -- "$1"

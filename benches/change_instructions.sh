@@ -11,10 +11,10 @@
 
 read -ra names <<< "${NAMES:-10 1000000}"
 changes=${CHANGES:-40}
-need valgrind callgrind_annotate awk
+need cargo valgrind callgrind_annotate awk
 
-bench=$(cargo bench --no-run --bench change 2>&1 | sed -n 's/.*Executable.*(\(.*\)).*/\1/p')
-[ -x "$bench" ] || fail "benches/change.rs does not build"
+bench=$(built change)
+[ -x "$bench" ] || fail "benches/change.rs does not build: see cargo bench --no-run --bench change"
 make_scratch
 
 for n in "${names[@]}"; do

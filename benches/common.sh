@@ -12,21 +12,41 @@ djdns=${DJDNS:-target/release/djdns}
 
 fail() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
 
-# Ends where one of these programs is missing.
+# Ends where some of these programs are missing.
 need() {
-    local tool
+    local tool missing=() packages=()
     for tool in "$@"; do
-        command -v "$tool" >/dev/null || fail "$tool is missing: install its Debian package"
+        command -v "$tool" > /dev/null && continue
+        missing+=("$tool")
+        case $tool in
+            cargo) fail "cargo is missing: install Rust, or have it in PATH" ;;
+            awk) packages+=(mawk) ;;
+            callgrind_annotate) packages+=(valgrind) ;;
+            dig) packages+=(bind9-dnsutils) ;;
+            ip) packages+=(iproute2) ;;
+            kdig) packages+=(knot-dnsutils) ;;
+            knotc | knotd) packages+=(knot) ;;
+            pdns_server) packages+=(pdns-server pdns-backend-bind) ;;
+            taskset | unshare) packages+=(util-linux) ;;
+            *) packages+=("$tool") ;;
+        esac
     done
+    [ ${#missing[@]} -eq 0 ] ||
+        fail "missing: ${missing[*]}. On Debian: sudo apt install$(printf '%s\n' "${packages[@]}" | sort -u | xargs printf ' %s')"
+}
+
+# The program that cargo builds of the bench $1, if it does.
+built() {
+    cargo bench --no-run --bench "$1" 2>&1 | sed -n 's/.*Executable.*(\(.*\)).*/\1/p' | tail -n 1 || true
 }
 
 need_djdns() { [ -x "$djdns" ] || fail "$djdns is missing: cargo build --release"; }
 
 # Leaves the load generator, benches/answers.rs, in `answers`.
 need_answers() {
-    answers=${ANSWERS:-$(cargo build --release --bench answers --message-format=json 2>/dev/null |
-        sed -n 's/.*"executable":"\([^"]*answers-[^"]*\)".*/\1/p' | tail -n 1)}
-    [ -x "$answers" ] || fail "the load generator does not build: cargo build --release --bench answers"
+    [ -n "${ANSWERS:-}" ] || need cargo
+    answers=${ANSWERS:-$(built answers)}
+    [ -x "$answers" ] || fail "the load generator does not build: see cargo bench --no-run --bench answers"
 }
 
 # Makes a directory, `scratch`, which is removed at the end, when everything that was started has ended.
@@ -107,6 +127,9 @@ serve_on() {
     HOME=$home XDG_CONFIG_HOME=$home/config XDG_DATA_HOME=$home/share start_on "$cores" "$home/djdns.log" \
         "$djdns" --data-dir "$home/data" "$@"
 }
+
+# What `serve` is told so that it listens to nobody else.
+alone=(--listen off --http off)
 
 # NSD for the zone $2 in the file `zone`, at port $1; $3 is what its server has besides.
 write_nsd() {

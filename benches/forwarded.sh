@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Cached answers for names in no page, per second, beside Unbound.
+# Answers for names in no page, per second, beside Unbound: cached ones, and such as nobody asked for before.
 #
-#     benches/forwarded.sh                  five rounds of each, in alternation; medians and a ratio
+#     benches/forwarded.sh                  five rounds of each, in alternation; medians and ratios
 #     ROUNDS=7 SECONDS_EACH=10 benches/forwarded.sh
 #
 # djdns and Unbound forward to one NSD with 10,000 names; each is asked for all of them once, so that
 # the NSD has nothing to do afterwards, and then by dnsperf at random, with 200 questions under way.
-# Every other round has EDNS. `bench.lan.` is in no page and is not special.
+# Every other round has EDNS. Then each round has 7,000 names of its own, asked for once, 20 at a time.
+# `bench.lan.` is in no page and is not special.
 #
 # Server on one core, everything else on another; loopback and high ports; all in a scratch
 # directory that is removed. Needs nsd, unbound and dnsperf (Debian packages of the same names).
@@ -18,6 +19,7 @@ each=${SECONDS_EACH:-5}
 server_core=${SERVER_CORE:-0}
 client_core=${CLIENT_CORE:-1}
 port=${PORT:-25310}
+new=7000
 
 need nsd unbound dnsperf taskset awk
 need_djdns
@@ -30,6 +32,9 @@ make_scratch
     awk -v names="$names" 'BEGIN {
         for (i = 1; i <= names; i++)
             printf "n%07d.bench.lan. 86400 A 10.%d.%d.%d\n", i, int(i / 65536), int(i / 256) % 256, i % 256
+    }'
+    awk -v names="$((new * rounds))" 'BEGIN {
+        for (i = 0; i < names; i++) printf "new%07d.bench.lan. 86400 A 192.0.2.%d\n", i, i % 256
     }'
 } > "$scratch/zone"
 awk -v names="$names" 'BEGIN {
@@ -49,6 +54,8 @@ write_unbound "    interface: 127.0.0.1
     do-ip6: no
     msg-cache-size: 64m
     rrset-cache-size: 64m
+    outgoing-range: 4096
+    num-queries-per-thread: 2048
     so-rcvbuf: 1m" "forward-zone:
     name: \".\"
     forward-addr: 127.0.0.1@$port"
@@ -66,10 +73,16 @@ warm() {
     done
 }
 
+# Names that nobody asked for before this round, $1.
+new_names() {
+    awk -v from="$((($1 - 1) * new))" -v count="$new" \
+        'BEGIN { for (i = from; i < from + count; i++) printf "new%07d.bench.lan A\n", i }'
+}
+
 # Answers per second; void when some are lost or are no addresses.
 measure() {
     local said
-    said=$(perf "$1" "$scratch/queries" -l "$each" -q 200 "${@:2}")
+    said=$(perf "$@")
     awk '
         /Queries lost/ { lost = $3 } /Queries sent/ { sent = $3 }
         /Response codes/ { good = ($4 == sent - lost) }
@@ -80,20 +93,31 @@ measure() {
 
 start_on "$client_core" "$scratch/nsd.log" nsd -d -c "$scratch/nsd.conf"
 start_on "$server_core" "$scratch/unbound.log" unbound -d -c "$scratch/unbound.conf"
-serve_on "$server_core" "$scratch" serve --dns "127.0.0.1:$((port + 2))" --upstream "127.0.0.1:$port"
+serve_on "$server_core" "$scratch" serve "${alone[@]}" --dns "127.0.0.1:$((port + 2))" --upstream "127.0.0.1:$port"
 warm "$((port + 1))"
 warm "$((port + 2))"
+
+# Both at one kind of question; $1 is its name.
+compare() {
+    local kind=$1 unbound ours
+    shift
+    unbound=$(measure "$((port + 1))" "$@")
+    ours=$(measure "$((port + 2))" "$@")
+    echo "$unbound" >> "$scratch/$kind.unbound"
+    echo "$ours" >> "$scratch/$kind.djdns"
+    awk -v ours="$ours" -v unbound="$unbound" 'BEGIN { print ours / unbound }' >> "$scratch/$kind.ratios"
+    printf 'round %d, %s: unbound %.0f/s, djdns %.0f/s\n' "$round" "$kind" "$unbound" "$ours"
+}
 
 echo "$names names, $rounds rounds of $each s, $(unbound -V | head -n 1)"
 for ((round = 1; round <= rounds; round++)); do
     edns=()
     [ $((round % 2)) -eq 0 ] || edns=(-e)
-    unbound=$(measure "$((port + 1))" "${edns[@]}")
-    ours=$(measure "$((port + 2))" "${edns[@]}")
-    echo "$unbound" >> "$scratch/unbound"
-    echo "$ours" >> "$scratch/djdns"
-    awk -v ours="$ours" -v unbound="$unbound" 'BEGIN { print ours / unbound }' >> "$scratch/ratios"
-    printf 'round %d: unbound %.0f/s, djdns %.0f/s\n' "$round" "$unbound" "$ours"
+    compare cached "$scratch/queries" -l "$each" -q 200 "${edns[@]}"
+    new_names "$round" > "$scratch/new"
+    compare new "$scratch/new" -n 1 -q 20 -t 2
 done
-printf 'medians: unbound %.0f/s, djdns %.0f/s\n' "$(median < "$scratch/unbound")" "$(median < "$scratch/djdns")"
-printf 'djdns / unbound (more is better) %.2f\n' "$(median < "$scratch/ratios")"
+for kind in cached new; do
+    printf '%s, medians: unbound %.0f/s, djdns %.0f/s; djdns / unbound (more is better) %.2f\n' "$kind" \
+        "$(median < "$scratch/$kind.unbound")" "$(median < "$scratch/$kind.djdns")" "$(median < "$scratch/$kind.ratios")"
+done

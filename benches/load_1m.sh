@@ -138,21 +138,12 @@ measure_found() {
 measure_serve() {
     local home=$1
     measure_start "$djdns_port" "$home/log" env HOME="$home" XDG_CONFIG_HOME="$home/config" \
-        XDG_DATA_HOME="$home/share" "$djdns" --data-dir "$home/data" serve "${serve_args[@]}"
+        XDG_DATA_HOME="$home/share" "$djdns" --data-dir "$home/data" serve --dns "127.0.0.1:$djdns_port" "${alone[@]}"
 }
 
 # A command waits until all is read.
 list_pages() {
     at_home "$home" taskset -c "$client_core" "$djdns" --data-dir "$home/data" page list
-}
-
-# Keeps what else the program listens on, if it does, to loopback.
-serve_options() {
-    local help
-    help=$("$djdns" serve --help 2>/dev/null)
-    printf '%s\n' --dns "127.0.0.1:$djdns_port"
-    case "$help" in *--listen*) printf '%s\n' --listen "127.0.0.1:$((djdns_port + 1))" ;; esac
-    case "$help" in *--http*) printf '%s\n' --http "127.0.0.1:$((djdns_port + 2))" ;; esac
 }
 
 column_median() { awk -v what="$1" -v column="$2" '$1 == what { print $column }' "$scratch/results" | median; }
@@ -179,7 +170,6 @@ record() { printf '%s %s %s %s\n' "$1" "$took" "$2" "$rate" >> "$scratch/results
 
 write_peers
 echo "$names names, $rounds rounds, $(knotd --version)"
-[ "$peer_only" = yes ] || mapfile -t serve_args < <(serve_options)
 
 for ((round = 1; round <= rounds; round++)); do
     counted=yes

@@ -68,7 +68,7 @@ start nsd nsd -d -c "$scratch/nsd.conf"
 start knot knotd -c "$scratch/knot/knot.conf"
 start powerdns pdns_server --config-dir="$scratch/pdns" --daemon=no --guardian=no
 start unbound unbound -d -c "$scratch/unbound.conf"
-serve_on "$server_core" "$scratch" serve --listen off --http off --dns "127.0.0.1:$((port + 5))" \
+serve_on "$server_core" "$scratch" serve "${alone[@]}" --dns "127.0.0.1:$((port + 5))" \
     --dot "127.0.0.1:$((port + 6))" --doh "127.0.0.1:$((port + 7))"
 
 declare -A at=(

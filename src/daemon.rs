@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
+use tokio::runtime::Runtime;
 
 use crate::{
     ambient,
@@ -26,6 +27,7 @@ use crate::{
     dns::{Cookies, Encrypted, Listeners, Places, Service, Upstream},
     limits::DNS_CERTIFICATE_LOOK,
     sync::Book,
+    time::date,
 };
 
 pub mod adopt;
@@ -89,7 +91,7 @@ use others::Others;
 use recent::Recent;
 use reload::InForce;
 use running::Running;
-use signals::{Asked, Signals};
+use signals::{Asked, Hangup, Signals};
 
 /// How `djdns serve` was called.
 #[derive(Clone, Debug)]
@@ -114,11 +116,40 @@ pub struct ServeOptions {
     pub recent: Recent,
 }
 
+/// What is there before the pages are read, which takes seconds for large ones.
+pub struct Ground {
+    runtime: Runtime,
+    hangup: Hangup,
+}
+
+impl Ground {
+    /// From now on SIGHUP ends nothing: the configuration is read again once everything serves.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn lay() -> anyhow::Result<Ground> {
+        // Threads are started by neither.
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.thread_name("dns").enable_all().build();
+        let runtime = runtime.context("starting the DNS runtime")?;
+        let hangup = {
+            let _within = runtime.enter();
+            Hangup::listen().context("listening for signals")?
+        };
+        Ok(Ground { runtime, hangup })
+    }
+}
+
 /// Serves the node until SIGINT or SIGTERM, at doors that [`doors::open`] opened.
 ///
 /// # Errors
 /// When the sockets cannot be served, or the control socket cannot be made.
-pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyhow::Result<()> {
+pub fn serve(
+    node: &Arc<Node>,
+    mut doors: Doors,
+    options: &ServeOptions,
+    Ground { runtime, hangup }: Ground,
+) -> anyhow::Result<()> {
     // How many connections are taken depends on it.
     open_files::allow_enough();
     let control = server::bind(node.data_dir()).with_context(|| {
@@ -136,11 +167,6 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         doors.notes.extend(look_for_others(node, sought.take(), &others));
     }
     let met = others.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .thread_name("dns")
-        .enable_all()
-        .build()
-        .context("starting the DNS runtime")?;
     let served = runtime.block_on(async {
         doors.tell();
         let (http, notes) = (doors.http, doors.notes);
@@ -175,7 +201,7 @@ pub fn serve(node: &Arc<Node>, mut doors: Doors, options: &ServeOptions) -> anyh
         let loaded = node.clone();
         std::thread::spawn(move || load_behind(&loaded, sought, &met));
         // Before anybody is told that the node runs: who hears of it may stop it at once.
-        let mut signals = Signals::listen().context("listening for signals")?;
+        let mut signals = Signals::listen(hangup).context("listening for signals")?;
         if certificate.is_some() {
             tokio::spawn(keep_certificate(in_force.clone()));
         }
@@ -308,19 +334,25 @@ fn look_for_others(node: &Arc<Node>, sought: Option<Sought>, others: &Others) ->
 
 /// Reads the configuration again, and says what came of it.
 fn reload(in_force: &InForce) -> String {
-    match in_force.reload() {
+    let (said, refused) = match in_force.reload() {
         Ok(reloaded) => {
             match reloaded.restart.is_empty() {
                 true => tracing::info!("the configuration was read again: {reloaded}"),
                 false => tracing::warn!("the configuration was read again: {reloaded}"),
             }
-            format!("reloaded, {reloaded}")
+            (format!("reloaded, {reloaded}"), None)
         }
         Err(refusal) => {
             tracing::error!("nothing was changed: {refusal}");
-            format!("nothing was changed: {refusal}")
+            let at = date(ambient::now());
+            let told = format!(
+                "the configuration was not read again ({at}), and all is as before: {refusal}"
+            );
+            (format!("nothing was changed: {refusal}"), Some(told))
         }
-    }
+    };
+    in_force.tell_refused(refused);
+    said
 }
 
 /// Seals what is due, second by second: an interval is a minute, so nobody waits longer for that.
@@ -339,11 +371,15 @@ pub fn session(node: &Arc<Node>) -> Box<dyn Session> {
 /// Says where DNS is answered, with a line to try.
 fn announce(node: &Node, addresses: &[SocketAddr], quiet: bool) {
     tracing::info!(dns = %list(addresses), "ready");
+    let status = status::status(node);
+    if status.root.is_none() {
+        tracing::warn!("{}", status.health);
+    }
     if quiet {
         return;
     }
     // Whoever started this may have stopped reading, which is no reason to stop answering.
-    let _ = io::stdout().write_all(greeting(&status::status(node), addresses).as_bytes());
+    let _ = io::stdout().write_all(greeting(&status, addresses).as_bytes());
 }
 
 fn greeting(status: &Status, addresses: &[SocketAddr]) -> String {

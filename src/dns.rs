@@ -38,6 +38,7 @@ mod names;
 pub mod node;
 pub mod options;
 pub mod path;
+mod processor;
 pub mod query;
 mod replies;
 pub mod service;

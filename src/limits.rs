@@ -325,6 +325,9 @@ pub const DNS_TLS_HANDSHAKES_MAX: usize = 64;
 pub const DNS_STREAMS_MAX: u32 = 100;
 /// Bytes of a question by DoH or DoQ (choice: as over UDP).
 pub const DNS_STREAM_QUERY_BYTES_MAX: usize = DNS_UDP_QUERY_BYTES_MAX;
+/// Bytes of a refused request by DoH that are taken and thrown away, so that its client reads why (choice: what
+/// clients send by mistake).
+pub const DNS_HTTP_REFUSED_BYTES_MAX: usize = MIB;
 /// Answers of one connection of DoQ that wait to be sent; the others are not made yet (choice: with the
 /// longest 256 KiB).
 pub const DNS_QUIC_TURNS: usize = 4;
@@ -339,10 +342,13 @@ pub const DNS_QUIC_IDLE: Duration = Duration::from_secs(20);
 /// Octets of which answers have a multiple by DoT, DoH and DoQ, if the query is padded (RFC 8467
 /// section 4.1).
 pub const DNS_PADDING_BLOCK: usize = 468;
-/// How long our own certificate for them is valid (choice: the longest that the systems of Apple take).
+/// How long our own certificate for them is valid, from its beginning (choice: the longest that the systems
+/// of Apple take).
 pub const DNS_CERTIFICATE_LIFE: Duration = Duration::from_secs(825 * 86_400);
 /// How long before its end it is made anew (choice: a machine may sleep for weeks).
 pub const DNS_CERTIFICATE_AHEAD: Duration = Duration::from_secs(60 * 86_400);
+/// How long before its end a certificate of the owner is told of (choice: what renews it has tried for weeks).
+pub const DNS_CERTIFICATE_TOLD: Duration = Duration::from_secs(14 * 86_400);
 /// How often that is looked at (choice).
 pub const DNS_CERTIFICATE_LOOK: Duration = Duration::from_secs(86_400);
 /// How long ago it begins, for clients whose clocks are behind (choice).
@@ -367,6 +373,9 @@ pub const COOKIE_AHEAD_MAX: Duration = Duration::from_secs(300);
 pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(86_400);
 /// Receive buffer of a UDP socket, bytes: answered 1.8 times as much under overload (measured).
 pub const DNS_UDP_BUFFER_BYTES: usize = MIB;
+/// Send buffer of a UDP socket, bytes: answers to addresses that nobody has wait in it for seconds, and those
+/// to others are lost when it is full (choice: as other servers have it).
+pub const DNS_UDP_SEND_BYTES: usize = 4 * MIB;
 /// Datagrams that are received and answered together (choice: more save nothing that can be measured,
 /// and the first waits for the last).
 pub const DNS_UDP_BATCH: usize = 64;
@@ -383,6 +392,9 @@ pub const DNS_REPLIES_PER_WORKER: usize = 32 * 1024;
 pub const DNS_REPLY_BYTES_MAX: usize = 512;
 /// Threads that answer over UDP; as many as there are processors, if that is less (choice).
 pub const DNS_WORKERS_MAX: usize = 64;
+/// How long such a thread wants to work at a time (choice: the least that Linux takes; hundreds of answers,
+/// shorter than any change of a page).
+pub const DNS_WORKER_TURN: Duration = Duration::from_micros(100);
 
 // Transfers to mirrors.
 /// Transfers at a time; the next is told to try again (choice: each may hold a state that is served no
@@ -476,6 +488,8 @@ pub const IMAGE_NAMES_MIN: usize = 10_000;
 pub const IMAGE_BYTES_MAX: usize = 1024 * MIB;
 /// Bytes of an image that are written at once (choice: system calls do not count).
 pub const IMAGE_WRITE_BYTES: usize = MIB;
+/// Bytes of the disk that no image takes, so that a change finds room while one is written (choice).
+pub const IMAGE_SPARES: u64 = 64 * MIB as u64;
 
 const _: () = {
     assert!(BATCH_BYTES_MAX + MIB <= NETWORK_ANSWER_BYTES_MAX);

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use djdns::id::Id;
+use djdns::limits::IMAGE_SPARES;
 use djdns::store::fake::{FakeDisk, Operation, Survival};
 use djdns::store::{Notice, Record, Store, StoreError};
 
@@ -273,6 +274,23 @@ fn whenever_the_machine_stops_while_an_image_is_written_there_is_all_of_it_or_no
         }
     }
     assert!(seen == [true; 2] && stories > 50, "{seen:?} in {stories} stories");
+}
+
+#[test]
+fn an_image_leaves_room_for_changes() {
+    let (disk, ct) = (FakeDisk::new(), page("ct."));
+    let store = with_an_old_image(&disk);
+    let mark = store.mark(&ct).expect("it is sound");
+    let image = [&b"a new image"[..]];
+    let used = disk.used();
+    let needed = used + 200 + IMAGE_SPARES as usize;
+    disk.set_space(Some(needed - 200));
+    let refused = store.set_image(&ct, &mark, image.into_iter());
+    assert!(matches!(refused, Err(StoreError::LittleSpace)), "{refused:?}");
+    assert_eq!(disk.used(), used);
+    disk.set_space(Some(needed));
+    store.set_image(&ct, &mark, image.into_iter()).expect("there is room");
+    assert_eq!(by_images(&disk).0.as_deref(), Some(image[0]));
 }
 
 #[test]

@@ -15,9 +15,13 @@ use super::{
     fault::{Fault, Outcome},
     output,
 };
-use crate::config::{
-    self,
-    settings::{HOSTS_FILE, Origin, Settings},
+use crate::{
+    ambient,
+    config::{
+        self,
+        settings::{HOSTS_FILE, Origin, Settings},
+    },
+    daemon::certificate,
 };
 
 /// Check and show the configuration.
@@ -32,7 +36,8 @@ pub struct Config {
 enum What {
     /// Say whether a configuration file is in order, or the first fault in it.
     ///
-    /// Nothing is changed, and a running daemon does not notice.
+    /// Files that it names are read, too: the certificate and its key, the secret of transfers. Nothing is
+    /// changed, and a running daemon does not notice.
     #[command(after_help = "EXAMPLE\n  djdns config check /etc/djdns/djdns.toml")]
     Check {
         /// The file; none: the one that djdns would read
@@ -80,12 +85,17 @@ fn check(context: &Context, file: Option<&Path>) -> Outcome {
     };
     read.check_reach().map_err(Fault::refused)?;
     read.transfer.rules().map_err(Fault::refused)?;
+    let files = read.tls_files();
+    let note = files.map(|files| certificate::look(&files, ambient::now())).transpose();
+    let note = note.map_err(Fault::refused)?.flatten();
     let file = read.file.map(|file| file.display().to_string());
     if context.json {
-        return output::print_json(&serde_json::json!({ "file": file, "in_order": true }));
+        let report = serde_json::json!({ "file": file, "in_order": true, "note": note });
+        return output::print_json(&report);
     }
+    let note = note.map_or_else(String::new, |note| format!("note: {note}\n"));
     output::print(&match file {
-        Some(file) => format!("{file}: it is in order\n"),
+        Some(file) => format!("{file}: it is in order\n{note}"),
         None => "there is no configuration file, and none is needed\n".to_owned(),
     })
 }

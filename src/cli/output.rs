@@ -189,13 +189,16 @@ fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// What is worth knowing: of h2 each client that resets its requests would be, as often as it likes.
+const USUAL: &str = "djdns=info,warn,h2=error";
+
 /// Sends the library's log to standard error, and to `kept` what is worth knowing, whatever is shown.
 pub fn log_to_stderr(verbose: u8, quiet: bool, kept: Option<Recent>) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
         // Whoever has questions logged wants to see them.
-        (_, 0) => "warn,djdns::query=info",
-        (_, 1) => "djdns=info,warn",
+        (_, 0) => "warn,h2=error,djdns::query=info",
+        (_, 1) => USUAL,
         _ => "djdns=trace,info",
     };
     let filter = EnvFilter::try_from_env("DJDNS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
@@ -204,7 +207,7 @@ pub fn log_to_stderr(verbose: u8, quiet: bool, kept: Option<Recent>) {
         .with_ansi(Style::of(&io::stderr()).colour)
         .with_writer(io::stderr)
         .with_filter(filter);
-    let kept = kept.map(|kept| kept.with_filter(EnvFilter::new("djdns=info,warn")));
+    let kept = kept.map(|kept| kept.with_filter(EnvFilter::new(USUAL)));
     let _ = tracing_subscriber::registry().with(shown).with(kept).try_init();
 }
 

@@ -20,7 +20,7 @@ use crate::{
         report::Status,
         request::{Answer, Request},
     },
-    daemon::{self, ServeOptions, doors, node::Node},
+    daemon::{self, Ground, ServeOptions, doors, node::Node},
     dns::{Places, Upstream},
     store::StoreError,
 };
@@ -117,6 +117,7 @@ impl Serve {
             ServeOptions { dns, encrypted, upstreams, http, listen, peers, config, quiet, recent };
         // First of all: no thread that is started later has rights that this took.
         let doors = doors::open(&options)?;
+        let ground = Ground::lay()?;
         let node = {
             let mut progress = context.progress();
             let mut tries = 0;
@@ -135,6 +136,6 @@ impl Serve {
         for notice in node.notices() {
             tracing::warn!("{notice}");
         }
-        Ok(daemon::serve(&node, doors, &options)?)
+        Ok(daemon::serve(&node, doors, &options, ground)?)
     }
 }

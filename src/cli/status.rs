@@ -16,9 +16,10 @@ use crate::{
     control::{
         report,
         request::{Answer, Request},
-        running::Forwarding,
+        running::{EncryptedDoors, Forwarding},
     },
     daemon::status::QUERY_LOG_IS_ON,
+    time::date,
 };
 
 /// Say in words how the node is.
@@ -83,7 +84,8 @@ fn render(context: &Context, status: &report::Status) -> String {
         for (way, places) in ways.into_iter().filter(|(_, places)| !places.is_empty()) {
             row(way, places.join(", "));
         }
-        row("certificate", format!("{} (pin sha256 {})", doors.certificate, doors.pin));
+        let EncryptedDoors { certificate, pin, .. } = doors.as_ref();
+        row("certificate", format!("{certificate}, until {} (pin sha256 {pin})", date(doors.ends)));
     }
     if let Some(address) = &status.http {
         row("HTTP", format!("http://{address}/"));

@@ -79,6 +79,8 @@ pub struct EncryptedDoors {
     pub pin: String,
     /// Whether djdns made it, so that nobody trusts it who was not told to.
     pub own: bool,
+    /// The certificate's last second, since 1970 (UTC).
+    pub ends: u64,
 }
 
 /// Questions and their answers, in numbers.

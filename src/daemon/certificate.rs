@@ -17,7 +17,7 @@ use std::{
 
 use data_encoding::BASE64;
 use rustls::{
-    CertificateError, Error, RootCertStore,
+    CertificateError, Error, InconsistentKeys, RootCertStore,
     client::{verify_server_cert_signed_by_trust_anchor, verify_server_name},
     crypto::ring,
     pki_types::{
@@ -32,8 +32,9 @@ use crate::{
     dns::{Places, Tls, encrypted::TlsError},
     limits::{
         DNS_CERTIFICATE_AHEAD, DNS_CERTIFICATE_BEFORE, DNS_CERTIFICATE_FILE_BYTES_MAX,
-        DNS_CERTIFICATE_LIFE,
+        DNS_CERTIFICATE_LIFE, DNS_CERTIFICATE_TOLD,
     },
+    time::date,
 };
 
 /// Our own certificate and its key, in the data directory.
@@ -54,6 +55,18 @@ pub enum CertificateFault {
     Unreadable(PathBuf, io::Error),
     #[error("{0} has no {1} in PEM (between lines of `-----BEGIN`)")]
     NoPem(PathBuf, &'static str),
+    #[error(
+        "{0} is encrypted with a passphrase, and nobody is there to give it: \
+         `openssl pkey -in {0} -out NEW-FILE`"
+    )]
+    Locked(PathBuf),
+    #[error(
+        "{0} is no certificate that clients take: X.509 version 3, with the server's names in \
+         subjectAltName ({1})"
+    )]
+    NotTaken(PathBuf, Error),
+    #[error("{1} is not the key of {0}")]
+    KeyOfAnother(PathBuf, PathBuf),
     #[error("{0} and {1}: {2}")]
     Unfit(PathBuf, PathBuf, TlsError),
     #[error(
@@ -77,6 +90,8 @@ pub struct Certificate {
     places: Places,
     tls: Tls,
     shown: Mutex<Shown>,
+    /// Why it could not be read again, or made anew, the last time.
+    fault: Mutex<Option<String>>,
 }
 
 /// What a client has to know of it.
@@ -87,6 +102,34 @@ pub struct Shown {
     pub pin: String,
     /// Whether it is ours, so that nobody trusts it who was not told to.
     pub is_own: bool,
+    /// Its first and its last second, since 1970 (UTC).
+    pub begins: u64,
+    pub ends: u64,
+}
+
+impl Shown {
+    /// That it has ended, or soon will, for who has to renew it.
+    pub fn warning(&self, now: u64) -> Option<String> {
+        let Shown { file, begins, ends, is_own, .. } = self;
+        let soon = now.saturating_add(DNS_CERTIFICATE_TOLD.as_secs());
+        let (file, when) = (file.display(), date(*ends));
+        if *begins > now {
+            let begins = date(*begins);
+            return Some(format!(
+                "the certificate {file} begins at {begins}, and clients refuse it until then: is the clock right?"
+            ));
+        }
+        if *is_own || *ends >= soon {
+            return None;
+        }
+        let what = match *ends < now {
+            true => format!("the certificate {file} has ended ({when}), and clients refuse it"),
+            false => {
+                format!("the certificate {file} ends at {when}, and clients will refuse it then")
+            }
+        };
+        Some(format!("{what}: renew it, then `systemctl reload djdns`"))
+    }
 }
 
 /// A certificate, those that sign it, and its key.
@@ -109,9 +152,10 @@ impl Certificate {
     ) -> Result<Certificate, CertificateFault> {
         let proof = proof(data_dir, &places, files, now)?;
         let tls = Tls::new(&proof.chain, &proof.key);
-        let tls = tls.map_err(|error| unfit(data_dir, files, error))?;
+        let tls = tls.map_err(|error| unfit(used_files(data_dir, files), error))?;
+        proof.shown.warning(now).iter().for_each(|words| tracing::warn!("{words}"));
         let (data_dir, shown) = (data_dir.to_owned(), Mutex::new(proof.shown));
-        Ok(Certificate { data_dir, places, tls, shown })
+        Ok(Certificate { data_dir, places, tls, shown, fault: Mutex::default() })
     }
 
     /// Reads the files again, or makes our own anew if it is time. Whether clients get another now.
@@ -121,8 +165,10 @@ impl Certificate {
     pub fn refresh(&self, files: Option<&Files>, now: u64) -> Result<bool, CertificateFault> {
         let Proof { chain, key, shown } = proof(&self.data_dir, &self.places, files, now)?;
         let replaced = self.tls.replace(&chain, &key);
-        let is_other = replaced.map_err(|error| unfit(&self.data_dir, files, error))?;
+        let is_other = replaced.map_err(|error| unfit(used_files(&self.data_dir, files), error))?;
+        shown.warning(now).iter().for_each(|words| tracing::warn!("{words}"));
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        self.note(None, now);
         Ok(is_other)
     }
 
@@ -135,14 +181,44 @@ impl Certificate {
         &self.places
     }
 
+    /// Remembers why it was not refreshed, for who asks how this server is.
+    pub fn note(&self, fault: Option<&CertificateFault>, now: u64) {
+        let words = |fault| format!("the certificate was not renewed ({}): {fault}", date(now));
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault.map(words);
+    }
+
+    /// What is wrong with it, for the owner.
+    pub fn troubles(&self, now: u64) -> Vec<String> {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        fault.into_iter().chain(self.shown().warning(now)).collect()
+    }
+
     pub fn shown(&self) -> Shown {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn unfit(data_dir: &Path, files: Option<&Files>, error: TlsError) -> CertificateFault {
-    let Files { certificate, key } = files.cloned().unwrap_or_else(|| own_files(data_dir));
-    CertificateFault::Unfit(certificate, key, error)
+/// Looks at files of the owner as [`Certificate::begin`] does; what is worth a warning.
+///
+/// # Errors
+/// [`CertificateFault`].
+pub fn look(files: &Files, now: u64) -> Result<Option<String>, CertificateFault> {
+    let Proof { chain, key, shown } = of_owner(files)?;
+    Tls::new(&chain, &key).map_err(|error| unfit(files.clone(), error))?;
+    Ok(shown.warning(now))
+}
+
+fn unfit(Files { certificate, key }: Files, error: TlsError) -> CertificateFault {
+    match error {
+        TlsError::Unfit(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            CertificateFault::KeyOfAnother(certificate, key)
+        }
+        error => CertificateFault::Unfit(certificate, key, error),
+    }
+}
+
+fn used_files(data_dir: &Path, files: Option<&Files>) -> Files {
+    files.cloned().unwrap_or_else(|| own_files(data_dir))
 }
 
 fn own_files(data_dir: &Path) -> Files {
@@ -156,19 +232,17 @@ fn proof(
     now: u64,
 ) -> Result<Proof, CertificateFault> {
     match files {
-        Some(files) => of_owner(files, now),
+        Some(files) => of_owner(files),
         None => own(&own_files(data_dir), &names(places), now),
     }
 }
 
 /// What the owner's files say.
-fn of_owner(files: &Files, now: u64) -> Result<Proof, CertificateFault> {
+fn of_owner(files: &Files) -> Result<Proof, CertificateFault> {
     let (chain, key) = (chain(&files.certificate)?, key(&files.key)?);
-    if let Some(first) = chain.first()
-        && has_ended(first, now)
-    {
-        let file = files.certificate.display();
-        tracing::warn!("the certificate {file} has ended, and clients refuse it: renew it");
+    for one in &chain {
+        ParsedCertificate::try_from(one)
+            .map_err(|error| CertificateFault::NotTaken(files.certificate.clone(), error))?;
     }
     let shown = shown(&files.certificate, &chain, false);
     Ok(Proof { chain, key, shown })
@@ -182,8 +256,17 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateFault> 
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, CertificateFault> {
-    let key = PrivateKeyDer::from_pem_slice(&read(path)?);
-    key.map_err(|_| CertificateFault::NoPem(path.to_owned(), "private key"))
+    let text = read(path)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| match is_locked(&text) {
+        true => CertificateFault::Locked(path.to_owned()),
+        false => CertificateFault::NoPem(path.to_owned(), "private key"),
+    })
+}
+
+/// Whether a key is there that takes a passphrase (RFC 7468 section 11, RFC 1421 section 4.6.1.1).
+fn is_locked(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateFault> {
@@ -194,7 +277,8 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateFault> {
 fn shown(file: &Path, chain: &[CertificateDer<'_>], is_own: bool) -> Shown {
     let first = chain.first().and_then(|first| ParsedCertificate::try_from(first).ok());
     let key = first.map(|first| BASE64.encode(&Sha256::digest(first.subject_public_key_info())));
-    Shown { file: file.to_owned(), pin: key.unwrap_or_default(), is_own }
+    let (begins, ends) = chain.first().map_or((0, LAST_SECOND), span);
+    Shown { file: file.to_owned(), pin: key.unwrap_or_default(), is_own, begins, ends }
 }
 
 /// Our own, made where it is missing, or made anew with the same key.
@@ -234,12 +318,15 @@ fn make(
     names: &[String],
     now: u64,
 ) -> Result<CertificateDer<'static>, CertificateFault> {
-    let date = |seconds: u64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
+    let moment = |seconds: u64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
     let mut params = rcgen::CertificateParams::new(names)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::CommonName, "djdns");
-    params.not_before = date(now.saturating_sub(DNS_CERTIFICATE_BEFORE.as_secs()));
-    params.not_after = date(now.saturating_add(DNS_CERTIFICATE_LIFE.as_secs()).min(LAST_SECOND));
+    let begins = now.saturating_sub(DNS_CERTIFICATE_BEFORE.as_secs());
+    params.not_before = moment(begins);
+    // Its last second is a part of it (RFC 5280 section 4.1.2.5).
+    let ends = begins.saturating_add(DNS_CERTIFICATE_LIFE.as_secs() - 1);
+    params.not_after = moment(ends.min(LAST_SECOND));
     // One that is made anew is another one of the same issuer (RFC 5280 section 4.1.2.2).
     params.serial_number = Some(now.into());
     params.is_ca = rcgen::IsCa::ExplicitNoCa;
@@ -279,10 +366,18 @@ fn check(certificate: &CertificateDer<'_>, time: u64) -> Result<(), Error> {
     verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], time, known.all)
 }
 
-fn has_ended(certificate: &CertificateDer<'_>, now: u64) -> bool {
-    use CertificateError::{Expired, ExpiredContext};
-    let fault = check(certificate, now).err();
-    matches!(fault, Some(Error::InvalidCertificate(Expired | ExpiredContext { .. })))
+/// The first and the last second of a certificate, which rustls says of one that is looked at before or after.
+fn span(certificate: &CertificateDer<'_>) -> (u64, u64) {
+    use CertificateError::{ExpiredContext, NotValidYetContext};
+    let begins = match check(certificate, 0) {
+        Err(Error::InvalidCertificate(NotValidYetContext { not_before, .. })) => not_before,
+        _ => UnixTime::since_unix_epoch(Duration::ZERO),
+    };
+    let ends = match check(certificate, LAST_SECOND) {
+        Err(Error::InvalidCertificate(ExpiredContext { not_after, .. })) => not_after,
+        _ => UnixTime::since_unix_epoch(Duration::from_secs(LAST_SECOND)),
+    };
+    (begins.as_secs(), ends.as_secs())
 }
 
 /// What clients may call this server: localhost, and every address that is listened on.
@@ -371,7 +466,8 @@ mod tests {
         let text = stored(dir.path());
         let pin = first.shown().pin;
         assert_eq!(BASE64.decode(pin.as_bytes()).unwrap().len(), 32);
-        let last = NOW + (DNS_CERTIFICATE_LIFE - DNS_CERTIFICATE_AHEAD).as_secs();
+        let life = DNS_CERTIFICATE_LIFE - DNS_CERTIFICATE_BEFORE - DNS_CERTIFICATE_AHEAD;
+        let last = NOW + life.as_secs() - 1;
         let same = begin(dir.path(), "127.0.0.1:853", last).unwrap();
         assert_eq!((stored(dir.path()), same.shown().pin), (text.clone(), pin.clone()));
         assert!(!first.refresh(None, last).unwrap(), "nothing to be done");
@@ -382,9 +478,13 @@ mod tests {
         begin(dir.path(), "192.0.2.1:853", last + 1).unwrap();
         assert_ne!(stored(dir.path()), text, "another address is listened on");
         let [certificate] = &chain(&dir.path().join(OWN)).unwrap()[..] else { panic!() };
-        assert!(check(certificate, last + DNS_CERTIFICATE_LIFE.as_secs()).is_ok());
-        assert!(has_ended(certificate, last + DNS_CERTIFICATE_LIFE.as_secs() + 2));
         assert!(check(certificate, last + 2 - DAY).is_ok(), "for a clock that is behind");
+        let begins = last + 1 - DNS_CERTIFICATE_BEFORE.as_secs();
+        assert!(check(certificate, begins).is_ok() && check(certificate, begins - 1).is_err());
+        // As Apple counts, both ends are parts of it.
+        let ends = begins + DNS_CERTIFICATE_LIFE.as_secs() - 1;
+        assert_eq!(span(certificate), (begins, ends));
+        assert!(check(certificate, ends).is_ok() && check(certificate, ends + 1).is_err());
     }
 
     #[test]
@@ -419,6 +519,30 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_somebody_else_signed_is_told_of_two_weeks_before_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = own_files(dir.path());
+        let pair = make_key(&files.key).unwrap();
+        let above = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["ca.example".to_owned()]).unwrap();
+        let issuer = rcgen::Issuer::new(params, above);
+        let mut params = rcgen::CertificateParams::new(vec!["dns.example".to_owned()]).unwrap();
+        let date = |seconds| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
+        (params.not_before, params.not_after) = (date(NOW - 90 * DAY), date(NOW));
+        let certificate = params.signed_by(&pair, &issuer).unwrap();
+        write(&files.certificate, &pem("CERTIFICATE", certificate.der()), 0o644).unwrap();
+        let said = |now| look(&files, now).unwrap().unwrap_or_default();
+        let early = NOW - DNS_CERTIFICATE_TOLD.as_secs();
+        assert_eq!(said(early), "");
+        assert!(said(early + 1).contains("cert.pem ends at 2027-01-15"), "{}", said(early + 1));
+        assert!(said(NOW).contains("will refuse it then: renew it"), "{}", said(NOW));
+        assert!(said(NOW + 1).contains("has ended (2027-01-15"), "{}", said(NOW + 1));
+        assert_eq!(said(NOW - 90 * DAY), "");
+        let before = said(NOW - 90 * DAY - 1);
+        assert!(before.contains("begins at 2026-10-17") && before.contains("clock"), "{before}");
+    }
+
+    #[test]
     fn files_of_the_owner_are_read_again_and_faulty_ones_change_nothing() {
         let (dir, mine) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let files = own_files(mine.path());
@@ -432,15 +556,23 @@ mod tests {
         let check = |file: &Path, text: &str, expect: &str| {
             let old = fs::read(file).unwrap();
             fs::write(file, text).unwrap();
-            let said = used.refresh(Some(&files), NOW).unwrap_err().to_string();
-            assert!(said.contains(expect), "{said}");
+            let fault = used.refresh(Some(&files), NOW).unwrap_err();
+            assert!(fault.to_string().contains(expect), "{fault}");
+            used.note(Some(&fault), NOW);
             fs::write(file, old).unwrap();
             assert_eq!(used.shown(), shown);
+            assert!(used.troubles(NOW).concat().contains(expect));
+            used.refresh(Some(&files), NOW).unwrap();
+            assert_eq!(used.troubles(NOW), [""; 0]);
         };
         check(&files.certificate, "x", "has no certificate in PEM");
         check(&files.key, "x", "has no private key in PEM");
         let other = pem("PRIVATE KEY", &rcgen::KeyPair::generate().unwrap().serialize_der());
-        check(&files.key, &other, "cannot be used");
+        let said = format!("{} is not the key of", files.key.display());
+        check(&files.key, &other, &said);
+        let locked = other.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+        check(&files.key, &locked, "is encrypted with a passphrase");
+        check(&files.certificate, &pem("CERTIFICATE", b"none"), "no certificate that clients take");
         check(&files.certificate, &"x".repeat(100_000), "longer than");
         fs::remove_file(&files.key).unwrap();
         own(&files, &["dns.example".to_owned()], NOW).unwrap();

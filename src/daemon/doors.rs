@@ -89,11 +89,15 @@ impl Doors {
         Doors { listeners, encrypted, http: None, peers, notes }
     }
 
-    /// The sockets that systemd passed, or those asked for, or the defaults.
+    /// The sockets that systemd passed, and those asked for besides; or the defaults.
     fn find(options: &ServeOptions) -> anyhow::Result<Doors> {
         let (udp, tcp) = passed::sockets().context("taking the sockets passed by systemd")?;
         if !udp.is_empty() || !tcp.is_empty() {
-            return Ok(Doors::at(Listeners::passed(udp, tcp)));
+            let passed = Listeners::passed(udp, tcp);
+            let there = passed.doors();
+            let more: Vec<SocketAddr> =
+                options.dns.iter().filter(|address| !there.contains(address)).copied().collect();
+            return Ok(Doors::at(passed.and(bind(&more)?)));
         }
         if !options.dns.is_empty() {
             return Ok(Doors::at(bind(&options.dns)?));
@@ -127,11 +131,15 @@ impl Doors {
 
 /// Listens on these and no others.
 fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Listeners> {
-    Listeners::bind(addresses).map_err(|error| match error {
+    Listeners::bind(addresses).map_err(|error| match &error {
+        ListenError::Taken { holder: Some(holder), .. } if holder.name == "systemd" => anyhow!(
+            "{error}, for a service that it starts on demand: a socket unit names that address or all of \
+             them (`systemctl list-sockets`); have it in one place, there or in `dns`"
+        ),
         ListenError::Taken { .. } => {
             anyhow!("{error}: stop that program, or choose another address or port with --dns")
         }
-        error => error.into(),
+        _ => error.into(),
     })
 }
 

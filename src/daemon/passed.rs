@@ -17,7 +17,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::{SocketType, sockopt::socket_type};
+use rustix::net::{
+    AddressFamily, SocketType, getpeername, getsockname,
+    sockopt::{socket_acceptconn, socket_type},
+};
 
 /// The first file descriptor that is passed.
 const FIRST: RawFd = 3;
@@ -25,7 +28,8 @@ const FIRST: RawFd = 3;
 /// The sockets passed to this process: UDP and TCP. None when nothing was passed.
 ///
 /// # Errors
-/// When a descriptor that was announced is no UDP or TCP socket.
+/// When a descriptor that was announced is no UDP socket of IP that is bound and open to everybody, and no TCP
+/// socket that listens; or when there is none of UDP.
 pub fn sockets() -> io::Result<(Vec<UdpSocket>, Vec<TcpListener>)> {
     let number = |name| env::var(name).ok().and_then(|value| value.parse::<u32>().ok());
     let count = match number("LISTEN_PID") {
@@ -35,13 +39,25 @@ pub fn sockets() -> io::Result<(Vec<UdpSocket>, Vec<TcpListener>)> {
     let (mut udp, mut tcp) = (Vec::new(), Vec::new());
     for fd in (FIRST..).take(count as usize) {
         let socket = take(fd);
+        let is_of_ip = getsockname(&socket).is_ok_and(|address| {
+            [AddressFamily::INET, AddressFamily::INET6].contains(&address.address_family())
+        });
         match socket_type(&socket)? {
-            SocketType::DGRAM => udp.push(socket.into()),
-            SocketType::STREAM => tcp.push(socket.into()),
-            other => {
-                return Err(io::Error::other(format!("descriptor {fd} is a {other:?} socket")));
+            SocketType::DGRAM if is_of_ip && getpeername(&socket).is_err() => {
+                udp.push(socket.into());
+            }
+            SocketType::STREAM if is_of_ip && socket_acceptconn(&socket)? => {
+                tcp.push(socket.into());
+            }
+            _ => {
+                let words =
+                    "neither a UDP socket of nobody in particular nor a TCP socket that listens";
+                return Err(io::Error::other(format!("descriptor {fd} is {words}")));
             }
         }
+    }
+    if udp.is_empty() && !tcp.is_empty() {
+        return Err(io::Error::other("none of them is of UDP: DNS needs ListenDatagram= as well"));
     }
     Ok((udp, tcp))
 }

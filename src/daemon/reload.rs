@@ -163,6 +163,11 @@ impl InForce {
         Ok(reloaded)
     }
 
+    /// Says why nothing was taken over, or that it was, where people look.
+    pub fn tell_refused(&self, why: Option<String>) {
+        self.node.running().inspect(|running| running.set_refused(why.clone()));
+    }
+
     /// Makes our own certificate anew when it is time, and reads the owner's again, which may have been
     /// renewed.
     pub fn look_at_certificate(&self) {
@@ -170,7 +175,11 @@ impl InForce {
         match self.refresh_certificate(&config) {
             Ok(true) => tracing::info!("DoT, DoH and DoQ have another certificate now"),
             Ok(false) => {}
-            Err(fault) => tracing::error!("the certificate stays as it was: {fault}"),
+            Err(fault) => {
+                tracing::error!("the certificate stays as it was: {fault}");
+                let certificate = self.certificate.as_ref();
+                certificate.inspect(|one| one.note(Some(&fault), ambient::now()));
+            }
         }
     }
 

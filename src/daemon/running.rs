@@ -42,6 +42,8 @@ pub struct Running {
     certificate: Mutex<Option<Arc<Certificate>>>,
     /// What was not to be had at the start, and what is done instead, in sentences.
     doors: Mutex<Vec<String>>,
+    /// Why the configuration was not read again when somebody asked for that, if it was not.
+    refused: Mutex<Option<String>>,
     pub recent: Recent,
     /// Other nodes; none where nothing is listened on for them.
     others: Arc<Others>,
@@ -76,6 +78,7 @@ impl Running {
             http: Mutex::default(),
             certificate: Mutex::default(),
             doors: Mutex::default(),
+            refused: Mutex::default(),
             recent,
             others,
         }
@@ -102,8 +105,17 @@ impl Running {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
     }
 
+    /// What somebody should know of the doors, and of what was not taken over from the configuration.
     pub fn doors(&self) -> Vec<String> {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut all = self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.extend(self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        all.extend(self.certificate().iter().flat_map(|one| one.troubles(ambient::now())));
+        all
+    }
+
+    /// The configuration was not read again, and why; or it was.
+    pub fn set_refused(&self, why: Option<String>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     pub fn set_http(&self, address: Option<SocketAddr>) {
@@ -114,10 +126,13 @@ impl Running {
         *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = certificate;
     }
 
+    fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Where DNS is answered by TLS, HTTPS and QUIC, and what to trust there.
     pub fn encrypted(&self) -> Option<EncryptedDoors> {
-        let certificate =
-            self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let certificate = self.certificate()?;
         let (places, shown) = (certificate.places(), certificate.shown());
         Some(EncryptedDoors {
             dot: texts(&places.dot),
@@ -126,6 +141,7 @@ impl Running {
             certificate: shown.file.display().to_string(),
             pin: shown.pin,
             own: shown.is_own,
+            ends: shown.ends,
         })
     }
 

@@ -17,13 +17,38 @@ pub enum Asked {
     Stop,
 }
 
+/// SIGHUP, which ends nothing from the moment that it is listened for, and is taken up later.
+pub struct Hangup {
+    signal: Signal,
+    /// It was started in a terminal, and is to end with it.
+    ends_with_terminal: bool,
+}
+
+impl Hangup {
+    /// Listens from now on. Within a runtime only.
+    ///
+    /// # Errors
+    /// When the system has no room for a signal handler.
+    pub fn listen() -> io::Result<Hangup> {
+        // Looked at before the signal is listened for.
+        let ends_with_terminal = has_terminal() && !ignores_hangup();
+        Ok(Hangup { signal: signal(SignalKind::hangup())?, ends_with_terminal })
+    }
+
+    async fn asked(&mut self) -> Asked {
+        let _ = self.signal.recv().await;
+        match self.ends_with_terminal && !has_terminal() {
+            true => Asked::Stop,
+            false => Asked::Reload,
+        }
+    }
+}
+
 /// The signals that mean something, from the moment that they are listened for.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
-    /// It was started in a terminal, and is to end with it.
-    ends_with_terminal: bool,
+    hangup: Hangup,
 }
 
 impl Signals {
@@ -31,14 +56,11 @@ impl Signals {
     ///
     /// # Errors
     /// When the system has no room for a signal handler.
-    pub fn listen() -> io::Result<Signals> {
-        // Looked at before the signal is listened for.
-        let ends_with_terminal = has_terminal() && !ignores_hangup();
+    pub fn listen(hangup: Hangup) -> io::Result<Signals> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            ends_with_terminal,
+            hangup,
         })
     }
 
@@ -55,10 +77,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => match self.ends_with_terminal && !has_terminal() {
-                true => Asked::Stop,
-                false => Asked::Reload,
-            },
+            asked = self.hangup.asked() => asked,
         }
     }
 }

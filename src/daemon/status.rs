@@ -65,7 +65,10 @@ pub fn status(node: &Node) -> Status {
         _ if node.store.is_full() => {
             "the disk is full, so nothing new is taken in: make room where the data directory is"
         }
-        (None, ..) => "no root page is trusted, so no name resolves: `djdns page join . PAGE-ID`",
+        (None, ..) => {
+            "no root page is trusted, so names of pages are asked of others, as all others are: `djdns page join . \
+             PAGE-ID`"
+        }
         (_, Some((_, id)), _) if is_damaged(id) => {
             "a trusted page is damaged, so no name below it resolves, see the notices"
         }

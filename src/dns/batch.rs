@@ -5,8 +5,8 @@
 //! leave to where the question came from without its address being read. What is answered is not
 //! known here.
 //!
-//! The only unsafe code of the DNS face: no library has these calls without copying addresses around
-//! and building lists anew for each batch. Every pointer that the kernel is given leads into a slot of
+//! With one call in `processor` the only unsafe code of the DNS face: no library has these calls without copying
+//! addresses around and building lists anew for each batch. Every pointer that the kernel is given leads into a slot of
 //! the batch, and is made right before the call that uses it.
 #![expect(unsafe_code, reason = "recvmmsg and sendmmsg take lists of pointers")]
 

@@ -16,6 +16,7 @@ use std::{
 
 use rustix::{
     io::Errno,
+    net::sockopt,
     process::{Resource, getrlimit},
 };
 use socket2::{Domain, Protocol, Socket, Type};
@@ -37,13 +38,13 @@ use super::{
 };
 use crate::limits::{
     DNS_FAREWELL, DNS_FAREWELL_SENDING, DNS_TCP_CONNECTIONS_MAX, DNS_UDP_BUFFER_BYTES,
-    FORWARD_WAITING_MAX,
+    DNS_UDP_SEND_BYTES, FORWARD_WAITING_MAX,
 };
 
 /// Sockets that are bound and wait to be served.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// For each address its sockets: one for each worker, or one that somebody else bound.
+    /// For each address its sockets: one for each worker, or those that somebody else bound.
     udp: Vec<Vec<UdpSocket>>,
     tcp: Vec<TcpListener>,
     encrypted: Option<(Encrypted, Tls)>,
@@ -59,10 +60,20 @@ pub enum ListenError {
     NotAllowed(SocketAddr),
     #[error("{address} ({transport}) is taken{}", by(.holder))]
     Taken { address: SocketAddr, transport: &'static str, holder: Option<Holder> },
+    #[error(
+        "{address} ({transport}) is named twice: each door of djdns needs an address or a port of its own"
+    )]
+    Twice { address: SocketAddr, transport: &'static str },
+    #[error("{0} is an IPv4 address written as IPv6: write {canonical}", canonical = canonical(.0))]
+    Mapped(SocketAddr),
     #[error("this machine has no address {0}")]
     NoSuchAddress(SocketAddr),
     #[error("listening on {address} ({transport})")]
     Io { address: SocketAddr, transport: &'static str, source: io::Error },
+}
+
+fn canonical(address: &SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn by(holder: &Option<Holder>) -> String {
@@ -89,13 +100,18 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Sockets that were bound by somebody else, as systemd does.
+    /// Sockets that were bound by somebody else, as systemd does: of UDP as many for an address as share it.
     pub fn passed(udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) -> Listeners {
-        Listeners {
-            udp: udp.into_iter().map(|socket| vec![socket]).collect(),
-            tcp,
-            encrypted: None,
+        let mut by_address: Vec<(Option<SocketAddr>, Vec<UdpSocket>)> = Vec::new();
+        for socket in udp {
+            let address = socket.local_addr().ok();
+            match by_address.iter_mut().find(|(known, _)| *known == address) {
+                Some((_, sockets)) => sockets.push(socket),
+                None => by_address.push((address, vec![socket])),
+            }
         }
+        let udp = by_address.into_iter().map(|(_, sockets)| sockets).collect();
+        Listeners { udp, tcp, encrypted: None }
     }
 
     /// These and others.
@@ -176,8 +192,8 @@ impl Listeners {
     }
 }
 
-/// For each worker its socket of every address. Of what somebody else bound there is one socket each,
-/// and they go round.
+/// For each worker its socket of every address. Of what somebody else bound there may be fewer or more: they go
+/// round.
 fn spread(udp: Vec<Vec<UdpSocket>>) -> io::Result<Vec<Vec<UdpSocket>>> {
     let mut workers: Vec<Vec<UdpSocket>> = (0..workers::count()).map(|_| Vec::new()).collect();
     for (n, sockets) in udp.into_iter().enumerate() {
@@ -254,14 +270,25 @@ pub(super) fn bind_one_udp(
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         prepare(&socket, address)?;
         socket.set_reuse_port(is_shared)?;
-        // The system may give less (net.core.rmem_max): then bursts are lost earlier, no more.
-        socket.set_recv_buffer_size(DNS_UDP_BUFFER_BYTES)?;
+        widen(&socket)?;
         socket.bind(&address.into())?;
         let socket = UdpSocket::from(socket);
         let port = socket.local_addr()?.port();
         Ok((socket, port))
     };
     bind().map_err(|error| refusal(error, address, "udp"))
+}
+
+/// Makes room for bursts. The system may give less (net.core.rmem_max, wmem_max), but to whom it trusts with
+/// its network: then datagrams are lost earlier, no more.
+fn widen(socket: &Socket) -> io::Result<()> {
+    if sockopt::set_socket_recv_buffer_size_force(socket, DNS_UDP_BUFFER_BYTES).is_err() {
+        socket.set_recv_buffer_size(DNS_UDP_BUFFER_BYTES)?;
+    }
+    if sockopt::set_socket_send_buffer_size_force(socket, DNS_UDP_SEND_BYTES).is_err() {
+        socket.set_send_buffer_size(DNS_UDP_SEND_BYTES)?;
+    }
+    Ok(())
 }
 
 pub(super) fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
@@ -292,8 +319,14 @@ fn refusal(error: io::Error, address: SocketAddr, transport: &'static str) -> Li
         io::ErrorKind::PermissionDenied => ListenError::NotAllowed(address),
         io::ErrorKind::AddrNotAvailable => ListenError::NoSuchAddress(address),
         _ if has_no_such_sockets => ListenError::NoSuchAddress(address),
-        io::ErrorKind::AddrInUse => {
-            ListenError::Taken { address, transport, holder: holder::of(transport, address) }
+        io::ErrorKind::AddrInUse => match holder::of(transport, address) {
+            Some(holder) if holder.pid == std::process::id() => {
+                ListenError::Twice { address, transport }
+            }
+            holder => ListenError::Taken { address, transport, holder },
+        },
+        io::ErrorKind::InvalidInput if canonical(&address) != address => {
+            ListenError::Mapped(address)
         }
         _ => ListenError::Io { address, transport, source: error },
     }

@@ -19,13 +19,12 @@ use std::{
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
     io::{retry_on_intr, write},
-    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
-    Service, Transport, batch::Batch, farewell::Farewell, options::Client, replies::Replies,
-    service::NotNow,
+    Service, Transport, batch::Batch, farewell::Farewell, options::Client, processor,
+    replies::Replies, service::NotNow,
 };
 use crate::limits::{DNS_UDP_BATCH, DNS_WORKERS_MAX};
 
@@ -64,7 +63,7 @@ impl Workers {
             let worker = Worker { sockets: sockets.into_iter().map(Arc::new).collect(), end, desk };
             let thread = thread::Builder::new().name(format!("dns-udp-{n}"));
             workers.threads.push(thread.spawn(move || {
-                pin(n);
+                processor::claim(n);
                 worker.answer();
             })?);
         }
@@ -79,18 +78,6 @@ impl Drop for Workers {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-    }
-}
-
-/// Keeps the thread on the `n`th of the processors that the process may use, so that what it answers
-/// from stays in that one's cache. Where the system does not allow it, it goes where it is put.
-fn pin(n: usize) {
-    let Ok(allowed) = sched_getaffinity(None) else { return };
-    let all = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
-    if let Some(own) = all.cycle().nth(n) {
-        let mut set = CpuSet::new();
-        set.set(own);
-        let _ = sched_setaffinity(None, &set);
     }
 }
 

@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::statvfs;
+
 /// A tree of directories and files, addressed by absolute path.
 ///
 /// A change lasts through a crash of the machine only after the matching sync: of the file for
@@ -25,6 +27,8 @@ pub trait Disk: Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// The names in a directory, sorted; such as are not UTF-8 are left out.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Bytes that may be written where this file is before there is no space.
+    fn free(&self, path: &Path) -> io::Result<u64>;
     /// Whether there is anything at this path.
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Where the operating system finds this path, or `None` if only this trait reaches it: then
@@ -99,6 +103,11 @@ impl Disk for RealDisk {
             names.filter_map(Result::transpose).collect::<io::Result<_>>()?;
         names.sort();
         Ok(names)
+    }
+
+    fn free(&self, path: &Path) -> io::Result<u64> {
+        let counts = statvfs(path)?;
+        Ok(counts.f_bavail.saturating_mul(counts.f_frsize))
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {

@@ -281,6 +281,11 @@ impl State {
         Ok(number)
     }
 
+    /// Bytes that are left.
+    fn free(&self) -> usize {
+        self.space.map_or(usize::MAX, |space| space.saturating_sub(self.used(0)))
+    }
+
     /// Bytes of the files that a process can still reach.
     fn used(&self, node: usize) -> usize {
         match &self.nodes[node] {
@@ -355,6 +360,12 @@ impl Disk for FakeDisk {
         Ok(state.dir(state.find(path)?)?.live.keys().cloned().collect())
     }
 
+    fn free(&self, _: &Path) -> io::Result<u64> {
+        let state = self.state();
+        state.alive()?;
+        Ok(state.free() as u64)
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         let state = self.state();
         state.alive()?;
@@ -396,7 +407,7 @@ impl DiskFile for FakeFile {
         let done =
             if result.is_ok() { usize::MAX } else { state.crash.map_or(0, |(_, some)| some) };
         let mut count = done.min(bytes.len());
-        let free = state.space.map_or(usize::MAX, |space| space.saturating_sub(state.used(0)));
+        let free = state.free();
         let live = &mut state.file_node(self.node)?.live;
         let (start, length) = (offset as usize, live.len());
         count = count.min((length + free.min(bytes.len())).saturating_sub(start));

@@ -20,7 +20,7 @@ use super::frame::{DIGEST_BYTES, Place};
 use super::report::{StoreError, failed};
 use super::{IMAGE, LOG, Store, lock};
 use crate::id::Id;
-use crate::limits::{IMAGE_BYTES_MAX, IMAGE_WRITE_BYTES};
+use crate::limits::{IMAGE_BYTES_MAX, IMAGE_SPARES, IMAGE_WRITE_BYTES};
 
 const MAGIC: [u8; 8] = *b"djdnsim1";
 const HEAD_BYTES: usize = MAGIC.len() + 32 + 8 + 8 + DIGEST_BYTES;
@@ -48,7 +48,7 @@ impl Store {
     /// already. One of another state than the log is in at the next opening is of no use.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchPage`], [`StoreError::ImageTooLarge`], [`StoreError::DiskFull`] and others of
+    /// [`StoreError::NoSuchPage`], [`StoreError::ImageTooLarge`], [`StoreError::LittleSpace`] and those of
     /// the disk: the old image is still there.
     pub fn set_image<'c>(
         &self,
@@ -204,6 +204,9 @@ fn write<'c>(
         let end = offset + piece.len();
         if end > IMAGE_BYTES_MAX {
             return Err(StoreError::ImageTooLarge);
+        }
+        if disk.free(new).map_err(&io)? < IMAGE_SPARES + piece.len() as u64 {
+            return Err(StoreError::LittleSpace);
         }
         file.write_at(offset as u64, piece).map_err(&io)?;
         offset = end;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::frame::FileHeadFault;
 use crate::id::Id;
-use crate::limits::{IMAGE_BYTES_MAX, LOG_FRAME_BYTES_MAX, NOTE_BYTES_MAX};
+use crate::limits::{IMAGE_BYTES_MAX, IMAGE_SPARES, LOG_FRAME_BYTES_MAX, NOTE_BYTES_MAX};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,8 @@ pub enum StoreError {
     NotRead,
     #[error("an image of more than {IMAGE_BYTES_MAX} bytes is not kept")]
     ImageTooLarge,
+    #[error("the last {IMAGE_SPARES} bytes of a disk are for changes, not for an image")]
+    LittleSpace,
     #[error("page {0} is stored here already")]
     PageExists(Id),
     #[error("a change of {0} bytes is larger than the {LOG_FRAME_BYTES_MAX} a log takes at once")]
@@ -60,7 +62,8 @@ pub enum StoreError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the log {} is damaged at byte {offset} (change {sequence}): {what}; \
-     restore it from a backup, or forget the page and fetch it again",
+     put it back from a backup while djdns is stopped; or if another node has the page, forget it here, and it \
+     is fetched again",
     path.display()
 )]
 pub struct LogFault {

@@ -350,6 +350,9 @@ async fn a_request_that_is_no_question_gets_the_status_that_says_so() {
     check(Request::post(url), Some(&good), 415).await;
     check(post(), Some(&vec![0; DNS_STREAM_QUERY_BYTES_MAX + 1]), 413).await;
     check(post().header("content-length", "60000"), Some(&vec![0; 60_000]), 413).await;
+    // Whose body is still on its way reads the refusal too.
+    check(post(), Some(&vec![0; 200_000]), 413).await;
+    check(kind("text/plain"), Some(&vec![0; 200_000]), 415).await;
     check(post(), Some(&[]), 400).await;
     check(post(), Some(&good[..11]), 400).await;
     let mut response = good.clone();
@@ -360,7 +363,14 @@ async fn a_request_that_is_no_question_gets_the_status_that_says_so() {
     check(Request::get(format!("{url}?dns=AAAA")), None, 400).await;
     check(Request::get("https://localhost/"), None, 404).await;
     let headers = check(Request::builder().method(Method::PUT).uri(url), None, 405).await;
-    assert_eq!(headers["allow"], "GET, POST");
+    assert_eq!(headers["allow"], "GET, HEAD, POST");
+    // The headers alone.
+    let path = format!("{url}?dns={}", BASE64URL_NOPAD.encode(&good));
+    for (path, expect) in [(&path[..], StatusCode::OK), (url, StatusCode::BAD_REQUEST)] {
+        let (status, headers, body) = doh.request(Request::head(path), None).await;
+        assert_eq!((status, body), (expect, vec![]));
+        assert_ne!(headers["content-length"], "0");
+    }
     // What a server of DNS refuses is no matter of HTTP (RFC 8484 section 4.2.1).
     let malformed = [&good[..], &[0]].concat();
     let (status, _, body) = doh.post(&malformed).await;

@@ -167,15 +167,40 @@ async fn malformed_messages_over_tcp_get_an_error_and_the_door_stays_open() {
 }
 
 #[tokio::test]
-async fn a_taken_port_names_who_has_it_and_a_closed_one_is_free_again() {
+async fn a_port_of_another_door_of_ours_is_named_twice_and_a_closed_one_is_free_again() {
     let node = start();
     let error = Listeners::bind(&[node.address]).unwrap_err();
-    assert!(matches!(error, ListenError::Taken { .. }), "{error}");
-    #[cfg(target_os = "linux")]
-    assert!(error.to_string().contains(&format!("(pid {})", std::process::id())), "{error}");
+    assert!(matches!(error, ListenError::Twice { .. }), "{error}");
     let address = node.address;
     node.serving.shutdown().await;
     assert!(Listeners::bind(&[address]).is_ok());
+}
+
+#[tokio::test]
+async fn sockets_that_share_an_address_are_one_door_and_all_answer() {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let bind = |address: SocketAddr| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
+        let socket = socket.unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&address.into()).unwrap();
+        std::net::UdpSocket::from(socket)
+    };
+    let first = bind(any);
+    let address = first.local_addr().unwrap();
+    let listeners = Listeners::passed(vec![first, bind(address), bind(address)], Vec::new());
+    assert_eq!(listeners.addresses(), [address]);
+    let view = Arc::new(ArcSwap::from_pointee(View::new()));
+    let serving = listeners.serve(&Service::new(view, None)).unwrap();
+    // The system gives each client to one of them.
+    for n in 0..48 {
+        let client = UdpSocket::bind(any).await.unwrap();
+        client.connect(address).await.unwrap();
+        client.send(&super::support::query("localhost.", n, None)).await.unwrap();
+        let mut answer = [0; 512];
+        timeout(PATIENCE, client.recv(&mut answer)).await.expect("an answer").unwrap();
+    }
+    serving.shutdown().await;
 }
 
 #[test]

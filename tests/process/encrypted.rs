@@ -145,11 +145,17 @@ fn the_owners_certificate_is_read_again_on_a_signal_and_a_faulty_one_changes_not
     fs::write(&certificate, "none").unwrap();
     daemon.signal(Signal::HUP);
     home.errors_until("cert.pem has no certificate in PEM");
+    until(&|| shown(&home, &["status"]).contains("the configuration was not read again ("));
     assert!(answers(&home, &first));
+    let checked = run(&home, &["config", "check", config.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(checked.status.code() == Some(1) && said.contains("no certificate in PEM"), "{said}");
     take(&third);
     daemon.signal(Signal::HUP);
     until(&|| shown(&home, &["logs"]).contains("changed: the certificate"));
     assert!(answers(&home, &second) && !answers(&home, &first));
+    assert!(!shown(&home, &["status"]).contains("not read again"));
+    shown(&home, &["config", "check", config.to_str().unwrap()]);
     drop(daemon);
     fs::write(&key, "none").unwrap();
     let output = command.stderr(Stdio::piped()).output().expect("the program starts");
@@ -176,4 +182,12 @@ fn a_door_that_others_reach_or_have_is_refused_in_words() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().map(|address| (taken, address)).unwrap();
     check("--dot", &taken.1.to_string(), "choose another address or port with --dot");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let twice = [&free.to_string()[..], "--doh", &free.to_string()].map(str::to_owned);
+    let mut command = home.serve();
+    command.arg("--dot").args(&twice).stderr(Stdio::piped());
+    let said = command.output().expect("the program starts").stderr;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.contains(&format!("{free} (tcp) is named twice")), "{said}");
+    check("--dot", "[::ffff:127.0.0.1]:8530", "write 127.0.0.1:8530");
 }

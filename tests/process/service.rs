@@ -1,6 +1,7 @@
 //! What a service manager and a second starter see: the lock, signals, sockets passed in.
 
 use std::{
+    fs,
     net::{Ipv4Addr, TcpListener, UdpSocket},
     os::{
         fd::OwnedFd,
@@ -8,9 +9,15 @@ use std::{
     },
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
+    time::Duration,
 };
 
-use rustix::process::Signal;
+use djdns::{
+    ambient,
+    store::{Store, disk::RealDisk},
+};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::daemon::{Home, PATIENCE, Resolver};
 
@@ -63,8 +70,61 @@ fn sockets_passed_by_a_service_manager_are_answered_on() {
     command.args(["-c", script]).arg(serve.get_program()).args(serve.get_args());
     command.stdin(OwnedFd::from(udp)).stderr(OwnedFd::from(tcp));
     let daemon = home.start_as(&mut command);
-    assert!(daemon.said[0].ends_with(&format!("on {address}")), "{:?}", daemon.said);
-    assert_eq!(Resolver::new(address).addresses("localhost."), [Ipv4Addr::LOCALHOST]);
+    // And where the command says, too.
+    let said = daemon.said[0].rsplit_once(" on ").expect("where it answers").1;
+    let (first, second) = said.split_once(" and ").expect("two addresses");
+    assert_eq!(first, address.to_string());
+    for address in [first, second] {
+        let resolver = Resolver::new(address.parse().expect("an address"));
+        assert_eq!(resolver.addresses("localhost."), [Ipv4Addr::LOCALHOST]);
+    }
+}
+
+/// What is passed besides that, and what is of no use.
+#[test]
+fn sockets_that_nobody_can_ask_at_are_refused_in_words() {
+    let home = Home::new();
+    let check = |socket: OwnedFd, expect: &str| {
+        let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+        let serve = home.serve();
+        let mut command = home.program(Path::new("/bin/sh"));
+        command.args(["-c", script]).arg(serve.get_program()).args(serve.get_args());
+        let output = command.stdin(socket).stderr(Stdio::piped()).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(expect), "{said}");
+    };
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let stream = std::net::TcpStream::connect(tcp.local_addr().expect("it is bound"));
+    check(stream.expect("it listens").into(), "descriptor 3 is neither a UDP socket");
+    check(UnixDatagram::unbound().expect("a socket").into(), "descriptor 3 is neither");
+    check(tcp.into(), "none of them is of UDP");
+}
+
+/// A page of a million names takes seconds to be read, and who renews a certificate then means no harm.
+#[test]
+fn a_hangup_before_the_pages_are_read_is_taken_up_when_they_are() {
+    let home = Home::new();
+    home.start().terminate();
+    let holding = Store::open(Arc::new(RealDisk), &home.data_dir(), "a test", &mut |_| {});
+    let holding = holding.expect("nobody has it");
+    let manager = Manager::new();
+    let mut command = home.serve();
+    let mut child = command.env("NOTIFY_SOCKET", &manager.path).spawn().expect("it starts");
+    let status = format!("/proc/{}/status", child.id());
+    let catches_hangup = || {
+        let status = fs::read_to_string(&status).expect("it runs");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask");
+        u64::from_str_radix(mask.trim(), 16).expect("a number") & 1 == 1
+    };
+    while !catches_hangup() {
+        ambient::pause(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), Signal::HUP).expect("it runs");
+    drop(holding);
+    assert!(manager.news().starts_with("READY=1\nSTATUS=answering DNS"));
+    assert!(manager.news().starts_with("RELOADING=1"));
+    child.kill().expect("it is not waited for yet");
+    child.wait().expect("it has ended");
 }
 
 /// sd_notify(3), and `djdns serve | head -n 1`.
@@ -197,7 +257,7 @@ fn a_configuration_that_became_a_pipe_is_refused_and_holds_up_nothing() {
     let mut command = home.serve();
     command.arg("--config").arg(&config).args(["--upstream", "127.0.0.1:9"]);
     let daemon = home.start_as(&mut command);
-    std::fs::remove_file(&config).expect("it is there");
+    fs::remove_file(&config).expect("it is there");
     let kind = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &config, kind, 0o600.into(), 0).expect("a pipe");
     daemon.signal(Signal::HUP);
@@ -212,11 +272,11 @@ fn a_daemon_that_answers_has_given_up_its_rights() {
     let home = Home::new();
     let daemon = home.start();
     let root = rustix::process::geteuid().is_root();
-    let threads = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("it runs");
+    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("it runs");
     let mut seen = 0;
     for thread in threads {
         let status = thread.expect("a thread").path().join("status");
-        let status = std::fs::read_to_string(status).expect("it lives");
+        let status = fs::read_to_string(status).expect("it lives");
         for line in status.lines() {
             match line.split_once(":\t") {
                 Some(("NoNewPrivs", value)) => assert_eq!(value, "1"),

@@ -40,8 +40,8 @@ pub struct Carry {
 /// One that is trusted is fetched again at once, from a node that is connected and has it, or as soon as one
 /// is: --untrust takes the trust back as well, also where nothing is here yet. Others come back when a name
 /// below them is asked for. What was decided between two histories of it (`djdns page choose`) goes with it.
-/// What was founded, said or sealed on this machine may be nowhere else: that is asked on a terminal, and
-/// elsewhere wants --yes.
+/// What was founded, said or sealed on this machine may be nowhere else, and so may what is left of a damaged
+/// page: that is asked on a terminal, and elsewhere wants --yes.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns page forget music.ct")]
 pub struct Forget {
@@ -148,8 +148,7 @@ impl Forget {
 
 /// Asks before anything goes that may be nowhere else.
 fn ask_whether_to_lose(context: &mut Context, page: &str) -> Outcome {
-    let Some(lost) = lost(context, page)? else { return Ok(()) };
-    let copy = format!("keep a copy with `djdns page export {page} --format bundle -o FILE`");
+    let Some((lost, copy)) = lost(context, page)? else { return Ok(()) };
     if !io::stdin().is_terminal() {
         return Err(Fault::refused(format!("{lost}: {copy}, or say --yes")));
     }
@@ -164,17 +163,32 @@ fn ask_whether_to_lose(context: &mut Context, page: &str) -> Outcome {
     }
 }
 
-/// What of a page was made on this machine, in words; of a page that is not here, or too damaged to
-/// say, nothing.
-fn lost(context: &mut Context, page: &str) -> Outcome<Option<String>> {
+/// What of a page was made on this machine, and how a copy is made, in words; of a page that is not here,
+/// nothing.
+fn lost(context: &mut Context, page: &str) -> Outcome<Option<(String, String)>> {
     let report = match context.ask(Request::Page { page: page.to_owned() }) {
         Ok(Answer::Page(report)) => report.summary,
         Ok(_) => return Err(Fault::other_answer()),
-        Err(Fault::Failure(_)) => return Ok(None),
+        Err(Fault::Failure(_)) => {
+            let pages = ask!(context, Request::Pages, Answer::Pages(pages) => pages);
+            return Ok(pages.iter().find_map(|one| lost_of_damaged(one, page)));
+        }
         Err(fault) => return Err(fault),
     };
     let rows = audit::rows(context, page)?;
-    Ok(lost_of(&report, rows.iter().map(|row| row.cause.as_str())))
+    let lost = lost_of(&report, rows.iter().map(|row| row.cause.as_str()));
+    let copy = format!("keep a copy with `djdns page export {page} --format bundle -o FILE`");
+    Ok(lost.map(|lost| (lost, copy)))
+}
+
+/// Of a damaged page nobody can say what was made where.
+fn lost_of_damaged(page: &PageSummary, meant: &str) -> Option<(String, String)> {
+    let is_meant = page.page_id.starts_with(meant)
+        || page.name.trim_end_matches('.') == meant.trim_end_matches('.');
+    page.damaged.as_ref().filter(|_| is_meant && !page.demonstration)?;
+    let PageSummary { name, page_id, .. } = page;
+    let lost = format!("what is left of the log of {name}, which is damaged, may be nowhere else");
+    Some((lost, format!("copy pages/{page_id} in the data directory")))
 }
 
 fn lost_of<'a>(page: &PageSummary, causes: impl Iterator<Item = &'a str>) -> Option<String> {

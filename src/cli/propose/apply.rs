@@ -185,6 +185,15 @@ fn left_out(applied: &Applied) -> String {
     names.join(", ")
 }
 
+/// What more slots are good for; one stays free, and there is an end to them.
+fn slots_for(changes: usize) -> String {
+    let most = OPEN_OPERATIONS_MAX as usize - 1;
+    match changes <= most {
+        true => "To have a slot for each".to_owned(),
+        false => format!("To have slots for {most}, which are the most, at a time"),
+    }
+}
+
 fn show_outcome(context: &Context, applied: &Applied, dry_run: bool) -> Outcome {
     if !applied.kept_links.is_empty() {
         let links = applied.kept_links.join(", ");
@@ -207,9 +216,9 @@ fn show_outcome(context: &Context, applied: &Applied, dry_run: bool) -> Outcome 
         let are = if dry_run { "would be" } else { "are" };
         context.note(format!(
             "{fits} of {changes} changes {are} proposed, one for each of your free slots but one; left \
-             out {are} {}. To have a slot for each: {raise}; or run this again for the others when \
-             these are sealed",
-            left_out(applied)
+             out {are} {}. {}: {raise}; or run this again for the others when these are sealed",
+            left_out(applied),
+            slots_for(changes)
         ));
     }
     if dry_run {

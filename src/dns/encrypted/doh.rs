@@ -1,7 +1,7 @@
 //! DNS over HTTPS (RFC 8484), by HTTP/2: each request a question, many at a time on one connection.
 //!
-//! Of HTTP no more is spoken than the RFC asks for: GET and POST of one path, whose answers say how long
-//! they may be kept. No browser's page can read them: nothing is said of other origins.
+//! Of HTTP no more is spoken than the RFC asks for: GET (with it HEAD) and POST of one path, whose answers
+//! say how long they may be kept. No browser's page can read them: nothing is said of other origins.
 
 use std::{future::poll_fn, time::Duration};
 
@@ -11,7 +11,7 @@ use h2::{
     Reason, RecvStream,
     server::{Connection, SendResponse},
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use tokio::{
     net::TcpStream,
     sync::OwnedSemaphorePermit,
@@ -24,8 +24,8 @@ use super::{Answered, Guard, Streams, Visit, patient::Patient};
 use crate::{
     dns::wire::smallest_ttl,
     limits::{
-        DNS_HTTP_TURNS, DNS_STREAM_QUERY_BYTES_MAX, DNS_STREAMS_MAX, DNS_TCP_IDLE, DNS_TCP_MESSAGE,
-        SECURE_HEADERS_BYTES_MAX,
+        DNS_HTTP_REFUSED_BYTES_MAX, DNS_HTTP_TURNS, DNS_STREAM_QUERY_BYTES_MAX, DNS_STREAMS_MAX,
+        DNS_TCP_IDLE, DNS_TCP_MESSAGE, SECURE_HEADERS_BYTES_MAX,
     },
 };
 
@@ -96,12 +96,28 @@ async fn begin(stream: TcpStream, guard: &Guard, visit: &Visit) -> Option<Line> 
 
 /// One request and its response. Whoever leaves, or takes no more, is not missed.
 async fn exchange(streams: Streams, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-    match read(request).await {
+    let (head, mut body) = request.into_parts();
+    // The same without the content (RFC 9110 section 9.3.2).
+    let is_bare = head.method == Method::HEAD;
+    match read(&head, &mut body).await {
         Ok(message) => match streams.answer(&message).await {
-            Some(answered) => send(respond, answered).await,
-            None => refuse(respond, &Refusal::NO_QUESTION),
+            Some(answered) => send(respond, answered, is_bare).await,
+            None => refuse(respond, &Refusal::NO_QUESTION, is_bare),
         },
-        Err(refusal) => refuse(respond, &refusal),
+        Err(refusal) => {
+            refuse(respond, &refusal, is_bare);
+            // Who is still sending would lose the refusal with the stream.
+            let _ = timeout(DNS_TCP_MESSAGE, throw_away(body)).await;
+        }
+    }
+}
+
+async fn throw_away(mut body: RecvStream) {
+    let mut left = DNS_HTTP_REFUSED_BYTES_MAX;
+    while let Some(Ok(part)) = body.data().await {
+        let _ = body.flow_control().release_capacity(part.len());
+        let Some(less) = left.checked_sub(part.len()) else { return };
+        left = less;
     }
 }
 
@@ -117,28 +133,26 @@ impl Refusal {
 }
 
 /// The question of a request.
-async fn read(request: Request<RecvStream>) -> Result<Vec<u8>, Refusal> {
-    let is_post = by_post(&request)?;
-    let (head, body) = request.into_parts();
-    if !is_post {
+async fn read(head: &Parts, body: &mut RecvStream) -> Result<Vec<u8>, Refusal> {
+    if !by_post(head)? {
         return of_query(head.uri.query().unwrap_or_default());
     }
     timeout(DNS_TCP_MESSAGE, content(body)).await.unwrap_or(Err(Refusal::UNENDED))
 }
 
 /// Whether a question is posted, or else in the URL.
-fn by_post<B>(request: &Request<B>) -> Result<bool, Refusal> {
-    if request.uri().path() != PATH {
+fn by_post(head: &Parts) -> Result<bool, Refusal> {
+    if head.uri.path() != PATH {
         return Err(Refusal(StatusCode::NOT_FOUND, "Questions are taken at /dns-query.\n"));
     }
-    if request.method() == Method::GET {
+    if [Method::GET, Method::HEAD].contains(&head.method) {
         return Ok(false);
     }
-    if request.method() != Method::POST {
-        return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST are.\n"));
+    if head.method != Method::POST {
+        let words = "Questions are asked by GET and POST.\n";
+        return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, words));
     }
-    let header =
-        |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let header = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let kind = header(header::CONTENT_TYPE).unwrap_or_default();
     let bare = kind.split(';').next().unwrap_or_default().trim();
     if !bare.eq_ignore_ascii_case(MESSAGE) {
@@ -167,7 +181,7 @@ fn of_query(query: &str) -> Result<Vec<u8>, Refusal> {
 }
 
 /// The whole body.
-async fn content(mut body: RecvStream) -> Result<Vec<u8>, Refusal> {
+async fn content(body: &mut RecvStream) -> Result<Vec<u8>, Refusal> {
     let mut content = Vec::new();
     while let Some(part) = body.data().await {
         // The client has left, and reads no answer.
@@ -193,13 +207,17 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-async fn send(mut respond: SendResponse<Bytes>, Answered { bytes, turn }: Answered) {
+async fn send(mut respond: SendResponse<Bytes>, answered: Answered, is_bare: bool) {
+    let Answered { bytes, turn } = answered;
     let head = Response::builder()
         .header(header::CONTENT_TYPE, MESSAGE)
         .header(header::CONTENT_LENGTH, bytes.len())
         .header(header::CACHE_CONTROL, format!("max-age={}", smallest_ttl(&bytes)));
     let Ok(head) = head.body(()) else { return };
-    let Ok(mut body) = respond.send_response(head, false) else { return };
+    let Ok(mut body) = respond.send_response(head, is_bare) else { return };
+    if is_bare {
+        return;
+    }
     let mut rest = Bytes::from_owner(Held { bytes, _turn: turn });
     let sending = async {
         while !rest.is_empty() {
@@ -218,16 +236,19 @@ async fn send(mut respond: SendResponse<Bytes>, Answered { bytes, turn }: Answer
     }
 }
 
-fn refuse(mut respond: SendResponse<Bytes>, Refusal(status, words): &Refusal) {
+fn refuse(mut respond: SendResponse<Bytes>, refusal: &Refusal, is_bare: bool) {
+    let Refusal(status, words) = refusal;
     let mut head = Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "text/plain")
         .header(header::CONTENT_LENGTH, words.len());
     if *status == StatusCode::METHOD_NOT_ALLOWED {
-        head = head.header(header::ALLOW, "GET, POST");
+        head = head.header(header::ALLOW, "GET, HEAD, POST");
     }
     let Ok(head) = head.body(()) else { return };
-    if let Ok(mut body) = respond.send_response(head, false) {
+    if let Ok(mut body) = respond.send_response(head, is_bare)
+        && !is_bare
+    {
         let _ = body.send_data(Bytes::from_static(words.as_bytes()), true);
     }
 }
@@ -241,7 +262,7 @@ mod tests {
         let check = |method: &str, path: &str, kind: &str, length: usize, expect: u16| {
             let request = Request::builder().method(method).uri(format!("https://localhost{path}"));
             let request = request.header("content-type", kind).header("content-length", length);
-            let found = by_post(&request.body(()).unwrap());
+            let found = by_post(&request.body(()).unwrap().into_parts().0);
             let status = found.map_or_else(|refusal| refusal.0.as_u16(), |_| 200);
             assert_eq!(status, expect, "{method} {path} {kind} {length}");
         };
@@ -255,7 +276,8 @@ mod tests {
         check("GET", "/dns-query?dns=AAAA", "", 0, 200);
         check("GET", "/dns-query/", "", 0, 404);
         check("PUT", PATH, MESSAGE, 29, 405);
-        check("HEAD", PATH, "", 0, 405);
+        check("HEAD", PATH, "", 0, 200);
+        check("HEAD", "/", "", 0, 404);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! An entry that other software would refuse a whole zone for is left out, as the zone file has it as a
 //! comment; so is one that a DNAME above hides. Delegations that lead nowhere stay: they are answered as
-//! they are here. Messages are not known here.
+//! they are here. A subpage is delegated to the made server, so that a mirror of the page alone does not deny
+//! what is below it. Messages are not known here.
 
 use crate::{
     id::Id,
@@ -38,13 +39,15 @@ pub struct Contents<'z> {
 
 /// The SOA of a page with this serial, and its NS (P8).
 pub fn top(serial: u32) -> [Item; 2] {
-    let item = |rtype, rdata: &[u8]| Item {
-        owner: Box::default(),
-        rtype,
-        ttl: apex::MADE_TTL,
-        rdata: rdata.into(),
-    };
-    [item(RecordType::SOA, &apex::soa_rdata(serial)), item(RecordType::NS, &apex::ns_rdata())]
+    [
+        made(&[], RecordType::SOA, &apex::soa_rdata(serial)),
+        made(&[], RecordType::NS, &apex::ns_rdata()),
+    ]
+}
+
+/// A record that no entry has.
+fn made(owner: &[u8], rtype: RecordType, rdata: &[u8]) -> Item {
+    Item { owner: owner.into(), rtype, ttl: apex::MADE_TTL, rdata: rdata.into() }
 }
 
 /// The entry in a leaf.
@@ -124,6 +127,9 @@ impl<'z> Contents<'z> {
     fn push(&self, owner: &Owner, sets: &RecordSets, items: &mut Vec<Item>) {
         if self.is_hidden(owner) {
             return;
+        }
+        if sets.get(RecordType::PAGE).is_some() {
+            items.push(made(owner.wire(), RecordType::NS, &apex::ns_rdata()));
         }
         for set in sets.iter() {
             let taken =
