@@ -178,10 +178,11 @@ pub fn serve(
         let running = Running::new(addresses.clone(), forward.clone(), recent, met.clone());
         notes.into_iter().for_each(|note| running.note_door(note));
         running.set_certificate(certificate.clone());
+        running.set_mirrors(in_force.mirrors.telling.clone());
         let service = Service::new(node.view().clone(), Some(Arc::new(forward)))
             .with_cookies(Cookies::new(ambient::random(), ambient::now))
             .with_access(in_force.access.clone())
-            .with_transfers(in_force.mirrors.transfers.clone())
+            .with_transfers(in_force.mirrors.telling.transfers.clone())
             .with_witness(running.witness.clone());
         let service = match may_fetch {
             true => service.with_fetch(met.clone()),

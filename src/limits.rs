@@ -427,6 +427,20 @@ pub const NOTIFY_FIRST_WAIT: Duration = Duration::from_secs(1);
 pub const NOTIFY_TRIES_MAX: u32 = 6;
 /// Pages and mirrors to be told of at a time (choice: a thousand pages, and some mirrors of each).
 pub const NOTIFY_PENDING_MAX: usize = 4096;
+/// How often a mirror says without a signature that it does not have a page until that is believed (choice: who
+/// has it has signed its answer by then).
+pub const NOTIFY_UNSIGNED_TAKEN: u32 = 2;
+/// How long a mirror answers nothing until that is said (choice: it was told four times by then).
+pub const NOTIFY_SILENCE: Duration = Duration::from_secs(15);
+/// How long it has answered all until it is said how it takes that (choice: the pages of a start come one
+/// after the other).
+pub const NOTIFY_CALM: Duration = Duration::from_secs(1);
+/// How often a refusal is said again, of one reason and one address (choice: as a log can be read).
+pub const REFUSAL_SAID_EVERY: Duration = Duration::from_secs(60);
+/// Refusals that are said in that time (choice: the newest thousand lines of the log last for half an hour).
+pub const REFUSALS_SAID_MAX: usize = 32;
+/// How long it is told that a mirror was refused something (choice: it asks again each hour, by the SOA).
+pub const MIRROR_REFUSED_TOLD: Duration = Duration::from_secs(3600);
 
 /// Bytes of one frame of a page's log: the largest genesis and room for the heads of records.
 /// Larger changes are refused before they are written.

@@ -79,6 +79,16 @@ fn usual_answers_allocate_nothing() {
             assert_eq!(allocations(&client, &query, 1000), 0, "{name}");
         }
     }
+    // As `dig` asks: at first with its own part of a cookie, then with what it was given.
+    let mut query = support::query("a.ct.", 1, Some(1232));
+    let options = query.len() - 2;
+    query.splice(options.., [&[0, 12, 0, 10, 0, 8][..], &[1; 8]].concat());
+    assert_eq!(allocations(&client, &query, 1000), 0, "a new cookie");
+    client.send(&query).unwrap();
+    let mut answer = [0; 1500];
+    let len = client.recv(&mut answer).unwrap();
+    query.splice(options.., [&[0, 28, 0, 10, 0, 24][..], &answer[len - 24..len]].concat());
+    assert_eq!(allocations(&client, &query, 1000), 0, "a cookie that is known");
     // What is unusual does, so that this counts anything.
     let query = support::query("mail.ct.", 15, None);
     assert!(allocations(&client, &query, 10) >= 10);

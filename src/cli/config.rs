@@ -20,6 +20,7 @@ use crate::{
     config::{
         self,
         settings::{HOSTS_FILE, Origin, Settings},
+        transfer::KeyName,
     },
     daemon::certificate,
 };
@@ -165,7 +166,7 @@ fn report(config: &config::Config, (data_dir, data_from): (&Path, &str), root: &
     row("peers.port-mapping", port_mapping, &said(peers.port_mapping.is_some()));
     let transfer = &config.transfer;
     let of_key = |text: Option<String>| text.into_iter().collect::<Vec<_>>();
-    let key = of_key(transfer.key.as_ref().map(|key| key.0.to_string()));
+    let key = of_key(transfer.key.as_ref().map(KeyName::called));
     row("transfer.key", key, &said(transfer.key.is_some()));
     let algorithm = transfer.algorithm.map(|word| word.0).unwrap_or_default().to_string();
     row("transfer.algorithm", vec![algorithm], &said(transfer.algorithm.is_some()));

@@ -11,7 +11,9 @@ use super::{
 use crate::{
     control::{
         request::{Answer, Request},
-        running::{Forwarded, PeerStats, Queries, Stats as Report, Times, UpstreamReport},
+        running::{
+            Forwarded, MirrorStats, PeerStats, Queries, Stats as Report, Times, UpstreamReport,
+        },
     },
     time::since,
 };
@@ -19,7 +21,7 @@ use crate::{
 /// Show what the running daemon has counted since it started.
 ///
 /// Questions and answers, where answers came from and how long they took, whom names outside the pages
-/// are asked of, and the pages. Nothing is counted by name or by who asked. The same numbers are at
+/// are asked of, transfers to mirrors, and the pages. Nothing is counted by name or by who asked. The same numbers are at
 /// /metrics on the HTTP port, for Prometheus.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns stats --json")]
@@ -70,6 +72,7 @@ fn render(stats: &Report, style: Style) -> String {
     out += &forwarding(stats, style);
     out += &upstreams(&stats.upstreams, style);
     out += &stats.peers.as_ref().map_or_else(String::new, |numbers| peers(numbers, style));
+    out += &stats.mirrors.as_ref().map_or_else(String::new, |numbers| mirrors(numbers, style));
     out + &pages(stats, style)
 }
 
@@ -183,6 +186,46 @@ fn peers(numbers: &PeerStats, style: Style) -> String {
     head("other nodes", style) + &words
 }
 
+/// What became of requests for pages, those that never were left out.
+fn mirrors(numbers: &MirrorStats, style: Style) -> String {
+    let of = |counted: &std::collections::BTreeMap<String, u64>, word: &str| {
+        counted.get(word).copied().unwrap_or(0)
+    };
+    let answered = ANSWERED.map(|(word, what)| (what.to_owned(), of(&numbers.transfers, word)));
+    let refused =
+        REFUSED.map(|(word, why)| (format!("refused: {why}"), of(&numbers.refused, word)));
+    let rows: Vec<_> =
+        answered.into_iter().chain(refused).filter(|(_, count)| *count > 0).collect();
+    let told = numbers.mirrors.len();
+    let words = format!("  {told} told of new seals; {} sent\n", size(numbers.sent_bytes));
+    let title = head("mirrors", style);
+    let shown = section("mirrors", &rows, style);
+    format!("{title}{words}{}", shown.strip_prefix(&title).unwrap_or(&shown))
+}
+
+/// What was answered to them.
+const ANSWERED: [(&str, &str); 5] = [
+    ("axfr", "whole pages (AXFR)"),
+    ("ixfr", "what changed (IXFR)"),
+    ("ixfr-whole", "whole pages, where what changed was asked for"),
+    ("soa", "the newest serial alone"),
+    ("broken-off", "broken off by the other side"),
+];
+
+/// Why they were refused something.
+const REFUSED: [(&str, &str); 10] = [
+    ("not-allowed", "the address is not in `allow`"),
+    ("unsigned", "not signed"),
+    ("other-secret", "another secret (BADSIG)"),
+    ("unknown-key", "an unknown key (BADKEY)"),
+    ("other-algorithm", "another algorithm (BADKEY)"),
+    ("other-time", "another time (BADTIME)"),
+    ("shortened", "a signature that is cut short (BADTRUNC)"),
+    ("malformed", "malformed (FORMERR)"),
+    ("no-page", "no page of that name"),
+    ("busy", "too many at a time"),
+];
+
 fn pages(stats: &Report, style: Style) -> String {
     let mut table = Table::new(["PAGE", "HEIGHT", "ENTRIES", "OPEN"]);
     for page in &stats.pages {
@@ -261,6 +304,12 @@ mod tests {
                 looped: false,
             }],
             peers: Some(PeerStats { connected: 2, bytes_in: 52_428_800, bytes_out: 0 }),
+            mirrors: Some(MirrorStats {
+                mirrors: Vec::new(),
+                transfers: counted(&[("axfr", 3), ("ixfr", 0)]),
+                refused: counted(&[("no-page", 2), ("busy", 0)]),
+                sent_bytes: 4000,
+            }),
             pages: vec![PageStats {
                 name: "ct.".into(),
                 page_id: "01".into(),
@@ -279,6 +328,8 @@ mod tests {
             "192.0.2.1     12.3 ms                0\n",
             "ct.        3       12     0\n",
             "\nother nodes\n  2 connected; 50 MiB came from them",
+            "\nmirrors\n  0 told of new seals; 4000 bytes sent\n  whole pages (AXFR)             3\n  \
+             refused: no page of that name  2\n",
             "and refreshing included; 66 of 100 were in the cache\n",
         ] {
             assert!(shown.contains(expect), "{expect}\n{shown}");

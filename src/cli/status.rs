@@ -16,7 +16,7 @@ use crate::{
     control::{
         report,
         request::{Answer, Request},
-        running::{EncryptedDoors, Forwarding},
+        running::{EncryptedDoors, Forwarding, Mirror},
     },
     daemon::status::QUERY_LOG_IS_ON,
     time::date,
@@ -105,6 +105,7 @@ fn render(context: &Context, status: &report::Status) -> String {
         None if status.daemon.is_some() => row("peers", "off: this node has no others".to_owned()),
         None => {}
     }
+    status.mirrors.iter().for_each(|mirrors| row("mirrors", told(mirrors)));
     row("pages", format!("{}, with {} entries", status.pages, status.entries));
     let (open, operations) = match status.open_operations {
         1 => (1, "operation that has"),
@@ -152,6 +153,34 @@ fn render(context: &Context, status: &report::Status) -> String {
     }
     out
 }
+
+/// Which mirrors are told of new seals.
+fn told(mirrors: &[Mirror]) -> String {
+    let sound = mirrors.iter().filter(|mirror| mirror.troubles.is_empty());
+    let sound: Vec<String> = sound
+        .map(|mirror| match mirror.pages {
+            0 => mirror.address.clone(),
+            1 => format!("{} (1 page)", mirror.address),
+            pages => format!("{} ({pages} pages)", mirror.address),
+        })
+        .collect();
+    let below = match mirrors.len() - sound.len() {
+        0 => String::new(),
+        below => format!("; {below} with trouble, see below"),
+    };
+    let (shown, more) = match sound.len().checked_sub(MIRRORS_SHOWN) {
+        None | Some(0) => (sound.join(", "), String::new()),
+        Some(more) => (sound[..MIRRORS_SHOWN].join(", "), format!(" and {more} more")),
+    };
+    match (mirrors.len(), sound.is_empty()) {
+        (0, _) => "none is told of new seals".to_owned(),
+        (count, true) => format!("{count} told of new seals{below}"),
+        (count, false) => format!("{count} told of new seals: {shown}{more}{below}"),
+    }
+}
+
+/// Mirrors that are named (choice: a line).
+const MIRRORS_SHOWN: usize = 3;
 
 /// Whom names outside the pages are asked of, and who says so.
 fn asked_of(forwarding: &Forwarding) -> String {

@@ -44,6 +44,14 @@ pub struct Transfer {
 #[serde(try_from = "String")]
 pub struct KeyName(pub Name);
 
+impl KeyName {
+    /// As people write it: without the dot of the root.
+    pub fn called(&self) -> String {
+        let name = self.0.to_string();
+        name.strip_suffix('.').unwrap_or(&name).to_owned()
+    }
+}
+
 /// The name of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -60,7 +68,8 @@ pub enum TransferError {
     )]
     Exposed(PathBuf, u32),
     #[error(
-        "the secret file {0} of [transfer] is no base64: make one with `head -c 32 /dev/urandom | base64`"
+        "the secret file {0} of [transfer] is no base64: it has the secret alone, without the key's name and \
+         quotes, as `head -c 32 /dev/urandom | base64` makes one"
     )]
     NotBase64(PathBuf),
     #[error("the secret file {0} of [transfer]: {1}")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{
     history::Decided,
     peers::{Alongside, Neighbourhood},
-    running::{EncryptedDoors, Forwarding},
+    running::{EncryptedDoors, Forwarding, Mirror},
 };
 use crate::limits::POWER_UNITS;
 
@@ -32,6 +32,9 @@ pub struct Status {
     pub http: Option<String>,
     /// What was not to be had when the daemon started, and what is done instead.
     pub doors: Vec<String>,
+    /// Name servers that are told of new seals; none where nobody may mirror pages.
+    #[serde(default)]
+    pub mirrors: Option<Vec<Mirror>>,
     /// How names outside the pages are resolved; none without a daemon.
     pub forwarding: Option<Forwarding>,
     /// Other nodes; none without a daemon, and where nothing is listened on for them.

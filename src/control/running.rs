@@ -61,6 +61,9 @@ pub struct Stats {
     pub upstreams: Vec<UpstreamReport>,
     /// None where this node has no others.
     pub peers: Option<PeerStats>,
+    /// None where nobody may mirror pages.
+    #[serde(default)]
+    pub mirrors: Option<MirrorStats>,
     pub pages: Vec<PageStats>,
 }
 
@@ -143,6 +146,31 @@ pub struct PeerStats {
     /// Over these connections, since each was made.
     pub bytes_in: u64,
     pub bytes_out: u64,
+}
+
+/// Transfers of pages to mirrors, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorStats {
+    /// Those that are told of new seals.
+    pub mirrors: Vec<Mirror>,
+    /// What was answered: `axfr`, `ixfr`, `ixfr-whole` (the whole page, where what changed was asked for),
+    /// `soa` (the newest serial alone), `broken-off`.
+    pub transfers: BTreeMap<String, u64>,
+    /// By why: `not-allowed`, `unsigned`, `other-secret`, `unknown-key`, `other-algorithm`, `other-time`,
+    /// `shortened`, `malformed`, `no-page`, `busy`.
+    pub refused: BTreeMap<String, u64>,
+    /// In messages of transfers.
+    pub sent_bytes: u64,
+}
+
+/// A name server that is told of new seals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    pub address: String,
+    /// Pages that it takes.
+    pub pages: u64,
+    /// What is wrong, since when, and what to do, in sentences.
+    pub troubles: Vec<String>,
 }
 
 /// A page, in numbers.

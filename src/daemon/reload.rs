@@ -145,6 +145,10 @@ impl InForce {
         if self.refresh_certificate(&config)? {
             reloaded.changed.push("the certificate");
         }
+        let before = self.mirrors.telling.transfers.rules();
+        if config.transfer == state.config.transfer && before != mirrors {
+            reloaded.changed.push("the secret of [transfer]");
+        }
         self.mirrors.go_by(mirrors, config.transfer.notify.clone());
         self.access.store(Arc::new(access));
         if (&config.allow_tld, &config.rules) != (&state.config.allow_tld, &state.config.rules) {

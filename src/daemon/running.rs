@@ -4,18 +4,21 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{certificate::Certificate, neighbours::Neighbours, others::Others, recent::Recent};
+use super::{
+    certificate::Certificate, mirrors::Telling, neighbours::Neighbours, others::Others,
+    recent::Recent,
+};
 use crate::{
     ambient,
     beacon::Beacon,
     config::settings::Settings,
-    control::running::{EncryptedDoors, Forwarding, Rule, UpstreamReport},
+    control::running::{EncryptedDoors, Forwarding, Mirror, Rule, UpstreamReport},
     dns::{
         Answer, Forward, Outside, Rcode, Upstream, Witness, encrypted::DOH_PATH,
         forward::pool::Server, service::Wanted,
@@ -42,6 +45,8 @@ pub struct Running {
     certificate: Mutex<Option<Arc<Certificate>>>,
     /// What was not to be had at the start, and what is done instead, in sentences.
     doors: Mutex<Vec<String>>,
+    /// Who is told of new seals.
+    mirrors: OnceLock<Arc<Telling>>,
     /// Why the configuration was not read again when somebody asked for that, if it was not.
     refused: Mutex<Option<String>>,
     pub recent: Recent,
@@ -78,6 +83,7 @@ impl Running {
             http: Mutex::default(),
             certificate: Mutex::default(),
             doors: Mutex::default(),
+            mirrors: OnceLock::new(),
             refused: Mutex::default(),
             recent,
             others,
@@ -105,17 +111,33 @@ impl Running {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
     }
 
-    /// What somebody should know of the doors, and of what was not taken over from the configuration.
+    /// What somebody should know of the doors, of what was not taken over from the configuration, and of mirrors.
     pub fn doors(&self) -> Vec<String> {
         let mut all = self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone();
         all.extend(self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone());
         all.extend(self.certificate().iter().flat_map(|one| one.troubles(ambient::now())));
+        all.extend(self.mirrors().into_iter().flatten().flat_map(|mirror| mirror.troubles));
         all
     }
 
     /// The configuration was not read again, and why; or it was.
     pub fn set_refused(&self, why: Option<String>) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Pages go to mirrors in this way.
+    pub fn set_mirrors(&self, telling: Arc<Telling>) {
+        // They are set once, before anybody asks.
+        let _ = self.mirrors.set(telling);
+    }
+
+    pub fn telling(&self) -> Option<&Arc<Telling>> {
+        self.mirrors.get()
+    }
+
+    /// How those stand that are told of new seals; none where nobody may mirror.
+    pub fn mirrors(&self) -> Option<Vec<Mirror>> {
+        self.telling().and_then(|telling| telling.mirrors())
     }
 
     pub fn set_http(&self, address: Option<SocketAddr>) {

@@ -22,6 +22,7 @@ pub fn stats(node: &Node, running: &Running) -> Stats {
         forwarding: forwarded(running),
         upstreams: running.forwarding().upstreams,
         peers: running.neighbours().map(Neighbours::numbers),
+        mirrors: running.telling().and_then(|mirrors| mirrors.numbers()),
         pages: in_order(node).iter().map(page).collect(),
     }
 }

@@ -129,6 +129,7 @@ pub fn status(node: &Node) -> Status {
         encrypted: running.and_then(Running::encrypted).map(Box::new),
         http: running.and_then(Running::http).map(|address| address.to_string()),
         doors,
+        mirrors: running.and_then(Running::mirrors),
         forwarding,
         peers,
         query_log,

@@ -23,7 +23,7 @@ use crate::{
         peers::{Peer, Peers},
         remarks,
         report::PageSummary,
-        running::{PageStats, PeerStats, Stats, Times, UpstreamReport},
+        running::{Mirror, MirrorStats, PageStats, PeerStats, Stats, Times, UpstreamReport},
     },
     dns::{Access, holder},
     http::{
@@ -174,6 +174,7 @@ pub fn families(stats: &Stats) -> Vec<Family> {
     families.extend(forwarding(stats));
     families.extend(upstreams(&stats.upstreams));
     families.extend(stats.peers.iter().flat_map(peers));
+    families.extend(stats.mirrors.iter().flat_map(mirrors));
     families.extend(pages(&stats.pages));
     families
 }
@@ -284,6 +285,21 @@ fn peers(peers: &PeerStats) -> Vec<Family> {
             peers.bytes_in,
         ),
         gauge("djdns_peers_sent_bytes", "What was sent over them.", peers.bytes_out),
+    ]
+}
+
+fn mirrors(mirrors: &MirrorStats) -> Vec<Family> {
+    let is_sound = |mirror: &Mirror| f64::from(u8::from(mirror.troubles.is_empty()));
+    let each = mirrors.mirrors.iter().map(|mirror| (mirror.address.clone(), is_sound(mirror)));
+    vec![
+        Family::gauge("djdns_mirror_sound", "1 where nothing is wrong with a mirror, else 0.")
+            .by("mirror", each),
+        Family::counter("djdns_transfers_total", "What was answered to mirrors, by kind.")
+            .by("kind", numbers(&mirrors.transfers)),
+        Family::counter("djdns_transfers_refused_total", "What mirrors were refused, by reason.")
+            .by("reason", numbers(&mirrors.refused)),
+        Family::counter("djdns_transfers_sent_bytes_total", "Messages of transfers.")
+            .is(mirrors.sent_bytes as f64),
     ]
 }
 

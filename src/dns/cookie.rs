@@ -16,6 +16,8 @@ pub const OPTION: u16 = 10;
 /// Bytes of the client's part, and of the server's as it is made here (RFC 9018 section 4).
 const CLIENT: usize = 8;
 const SERVER: usize = 16;
+/// Bytes of the option's data in a response.
+pub const ANSWER: usize = CLIENT + SERVER;
 /// Bytes of any server's part (RFC 7873 section 4).
 const SERVER_BYTES: std::ops::RangeInclusive<usize> = 8..=32;
 /// Version of the server's part (RFC 9018 section 4.1).
@@ -72,31 +74,66 @@ impl Cookies {
     }
 
     /// The option's data for the response.
-    pub fn answer(&self, cookie: &Cookie, client: IpAddr) -> [u8; CLIENT + SERVER] {
-        answer(&|time| self.secret(time), cookie, client, self.now())
+    pub fn answer(&self, cookie: &Cookie, client: IpAddr) -> [u8; ANSWER] {
+        self.moment().answer(cookie, client)
     }
 
     /// Whether the server's part was given to this client, not too long ago.
     pub fn knows(&self, cookie: &Cookie, client: IpAddr) -> bool {
-        age(&|time| self.secret(time), cookie, client, self.now()).is_some()
+        let moment = self.moment();
+        age(&|time| moment.secret(time), cookie, client, moment.now).is_some()
     }
 
-    /// The seconds that a cookie has: they begin anew in 2106 (RFC 9018 section 4.3).
-    fn now(&self) -> u32 {
-        (self.clock)() as u32
+    /// Cookies as they are now.
+    pub fn moment(&self) -> Moment<'_> {
+        // The seconds that a cookie has begin anew in 2106 (RFC 9018 section 4.3).
+        let now = (self.clock)() as u32;
+        Moment { cookies: self, now, secret: self.secret(now) }
     }
 
     /// The secret of the day in which a cookie was made: none is used for longer (RFC 7873 section
     /// 7.1), and no two have to be kept.
     fn secret(&self, time: u32) -> [u8; 16] {
-        let day = u64::from(time) / COOKIE_SECRET_LIFE.as_secs();
+        let day = day(time);
         let seed = SipHasher24::new_with_key(&self.seed);
-        let half = |which: u8| seed.hash(&[&day.to_be_bytes()[..], &[which]].concat());
+        let half = |which: u8| {
+            let mut input = [which; 9];
+            input[..8].copy_from_slice(&day.to_be_bytes());
+            seed.hash(&input)
+        };
         let mut secret = [0; 16];
         secret[..8].copy_from_slice(&half(0).to_le_bytes());
         secret[8..].copy_from_slice(&half(1).to_le_bytes());
         secret
     }
+}
+
+/// Cookies at one moment, for whoever asks in it: the clock is read and the day's secret made once, and
+/// each answer costs a hash or two.
+pub struct Moment<'c> {
+    cookies: &'c Cookies,
+    now: u32,
+    /// Of today.
+    secret: [u8; 16],
+}
+
+impl Moment<'_> {
+    /// The option's data for the response.
+    pub fn answer(&self, cookie: &Cookie, client: IpAddr) -> [u8; ANSWER] {
+        answer(&|time| self.secret(time), cookie, client, self.now)
+    }
+
+    /// The secret of the day in which a cookie was made.
+    fn secret(&self, time: u32) -> [u8; 16] {
+        match day(time) == day(self.now) {
+            true => self.secret,
+            false => self.cookies.secret(time),
+        }
+    }
+}
+
+fn day(time: u32) -> u64 {
+    u64::from(time) / COOKIE_SECRET_LIFE.as_secs()
 }
 
 /// The secret of the time at which a cookie was made.
@@ -106,16 +143,17 @@ type Secret<'s> = &'s dyn Fn(u32) -> [u8; 16];
 /// good.
 fn age(secret: Secret<'_>, cookie: &Cookie, client: IpAddr, now: u32) -> Option<i64> {
     let ServerPart::Known(server) = &cookie.server else { return None };
-    let made = u32::from_be_bytes([server[4], server[5], server[6], server[7]]);
+    let (head, mac) = server.split_first_chunk::<8>()?;
+    let made = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
     // Serial arithmetic (RFC 1982).
     let age = i64::from(now.wrapping_sub(made) as i32);
     let good = -(COOKIE_AHEAD_MAX.as_secs() as i64)..=COOKIE_LIFE.as_secs() as i64;
-    let expect = || hash(&secret(made), &cookie.client, &server[..8], client);
-    (server[0] == VERSION && good.contains(&age) && same(&expect(), &server[8..])).then_some(age)
+    let expect = || hash(&secret(made), &cookie.client, head, client);
+    (head[0] == VERSION && good.contains(&age) && same(&expect(), mac)).then_some(age)
 }
 
 /// The client's own cookie while it is good and young, else a new one.
-fn answer(secret: Secret<'_>, cookie: &Cookie, client: IpAddr, now: u32) -> [u8; CLIENT + SERVER] {
+fn answer(secret: Secret<'_>, cookie: &Cookie, client: IpAddr, now: u32) -> [u8; ANSWER] {
     let young = COOKIE_RENEWED_AFTER.as_secs() as i64;
     let server = match cookie.server {
         ServerPart::Known(server)
@@ -125,7 +163,7 @@ fn answer(secret: Secret<'_>, cookie: &Cookie, client: IpAddr, now: u32) -> [u8;
         }
         _ => made(&secret(now), &cookie.client, client, now),
     };
-    let mut data = [0; CLIENT + SERVER];
+    let mut data = [0; ANSWER];
     data[..CLIENT].copy_from_slice(&cookie.client);
     data[CLIENT..].copy_from_slice(&server);
     data
@@ -133,22 +171,30 @@ fn answer(secret: Secret<'_>, cookie: &Cookie, client: IpAddr, now: u32) -> [u8;
 
 /// A new server's part (RFC 9018 section 4).
 fn made(secret: &[u8; 16], cookie: &[u8; CLIENT], client: IpAddr, now: u32) -> [u8; SERVER] {
+    let mut head = [VERSION, 0, 0, 0, 0, 0, 0, 0];
+    head[4..].copy_from_slice(&now.to_be_bytes());
     let mut server = [0; SERVER];
-    server[0] = VERSION;
-    server[4..8].copy_from_slice(&now.to_be_bytes());
-    let hash = hash(secret, cookie, &server[..8], client);
-    server[8..].copy_from_slice(&hash);
+    server[..8].copy_from_slice(&head);
+    server[8..].copy_from_slice(&hash(secret, cookie, &head, client));
     server
 }
 
 /// RFC 9018 section 4.4.
-fn hash(secret: &[u8; 16], client: &[u8; CLIENT], head: &[u8], address: IpAddr) -> [u8; 8] {
-    let mut bytes = [client, head].concat();
-    match address.to_canonical() {
-        IpAddr::V4(address) => bytes.extend_from_slice(&address.octets()),
-        IpAddr::V6(address) => bytes.extend_from_slice(&address.octets()),
-    }
-    SipHasher24::new_with_key(secret).hash(&bytes).to_le_bytes()
+fn hash(secret: &[u8; 16], client: &[u8; CLIENT], head: &[u8; 8], address: IpAddr) -> [u8; 8] {
+    let mut input = [0; CLIENT + 8 + 16];
+    input[..CLIENT].copy_from_slice(client);
+    input[CLIENT..16].copy_from_slice(head);
+    let len = match address.to_canonical() {
+        IpAddr::V4(address) => {
+            input[16..20].copy_from_slice(&address.octets());
+            20
+        }
+        IpAddr::V6(address) => {
+            input[16..].copy_from_slice(&address.octets());
+            32
+        }
+    };
+    SipHasher24::new_with_key(secret).hash(&input[..len]).to_le_bytes()
 }
 
 /// Compares in a time that does not tell how much was right.
@@ -239,5 +285,10 @@ mod tests {
         let before = Cookies::new([7; 16], || 86_400 * 20_000 - 60);
         let fresh = before.answer(&Cookie::read(&[1; 8]).unwrap(), client);
         assert_eq!(cookies.answer(&Cookie::read(&fresh).unwrap(), client), fresh);
+        // A moment has the secrets of both days.
+        let moment = cookies.moment();
+        assert_eq!(moment.answer(&Cookie::read(&fresh).unwrap(), client), fresh);
+        assert_eq!(moment.secret(midnight - 1), before.secret(midnight - 1));
+        assert_eq!(moment.secret(midnight + 9), cookies.secret(midnight));
     }
 }

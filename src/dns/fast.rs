@@ -1,12 +1,16 @@
 //! The short way: usual questions answered from the view by copying, with nothing allocated.
 //!
-//! Usual is one question of class IN with an OPT without options or none, and whose answer lies in one
-//! page: records that lead to no other name, with or without a wildcard, that there are none, or a
-//! referral. For everything else this says nothing, and
+//! Usual is one question of class IN without an OPT, or with one that has no options or a cookie alone,
+//! and whose answer lies in one page: records that lead to no other name, with or without a wildcard,
+//! that there are none, or a referral. For everything else this says nothing, and
 //! [`Answer`](super::Answer) decides. What is said here is in every octet what it says: a property test
 //! and a fuzz target hold the two together.
 
+mod opt;
+
 use std::ptr;
+
+pub(super) use opt::{CookieOption, OPT, Opt, begins_with_cookie};
 
 use super::{
     Rcode, Source,
@@ -19,7 +23,6 @@ use super::{
     path::Path,
     suffix,
     view::{Found, PageView, Place, View},
-    wire::EDE_OPTION,
 };
 use crate::{
     id::Id,
@@ -40,13 +43,9 @@ pub struct Written {
 }
 
 pub(super) const HEADER: usize = 12;
-const OPT: usize = 11;
-/// Octets of an extended error before its words.
-const EDE_HEAD: usize = 6;
 const RD: u8 = 0x01;
 const CD: u8 = 0x10;
 const QR: u8 = 0x80;
-const DO: u8 = 0x80;
 /// Labels whose names a later one can point to, as elsewhere; more are unusual.
 const LABELS_MAX: usize = 60;
 
@@ -58,13 +57,6 @@ pub(super) struct Usual<'q> {
     pub(super) raw: &'q [u8],
     pub(super) qtype: RecordType,
     pub(super) opt: Option<Opt>,
-}
-
-/// What its OPT says.
-#[derive(Clone, Copy)]
-pub(super) struct Opt {
-    payload: u16,
-    pub(super) dnssec_ok: bool,
 }
 
 /// What the short way has to say.
@@ -99,7 +91,7 @@ struct At<'v> {
 }
 
 /// Writes the answer to a usual question that is asked over UDP. `recursive`: somebody here resolves what
-/// is in no page (RA). What is in `path` and in `room` before is of no account.
+/// is in no page (RA). Nobody makes cookies. What is in `path` and in `room` before is of no account.
 pub fn answer(
     view: &View,
     message: &[u8],
@@ -151,16 +143,8 @@ fn write(
     rcode: Rcode,
     room: &mut Room,
 ) -> Option<usize> {
-    let stale = match rcode {
-        _ if at.page.meta().fresh => None,
-        Rcode::NXDOMAIN => Some(EDE_STALE_NXDOMAIN),
-        _ => Some(EDE_STALE),
-    };
-    let opt_len = match (usual.opt, stale) {
-        (None, _) => 0,
-        (_, None) => OPT,
-        (_, Some(_)) => OPT + EDE_HEAD + STALE.len(),
-    };
+    let stale = opt::stale_code(at.page.meta().fresh, rcode);
+    let opt_len = usual.opt.as_ref().map_or(0, |opt| opt.answer_len(stale));
     let limit = usual.limit().checked_sub(opt_len)?;
     let mut writer = Writer { room, at: HEADER, limit };
     writer.push(usual.raw)?;
@@ -187,7 +171,9 @@ fn write(
         Said::Outside | Said::Unusual => return None,
     };
     writer.limit += opt_len;
-    writer.opt(usual, stale)?;
+    if let Some(opt) = &usual.opt {
+        writer.opt(opt, stale)?;
+    }
     let is_authoritative = !matches!(said, Said::Elsewhere(..));
     let [_, _, asked, flags, ..] = *usual.header;
     let additional = additional + u16::from(usual.opt.is_some());
@@ -305,10 +291,7 @@ impl<'q> Usual<'q> {
         }
         let opt = match (counts[7], rest) {
             (0, []) => None,
-            // Version 0 (RFC 6891 section 6.1.3), and no options.
-            (1, [0, 0, 41, high, low, _, 0, flags, _, 0, 0]) => {
-                Some(Opt { payload: u16::from_be_bytes([*high, *low]), dnssec_ok: flags & DO != 0 })
-            }
+            (1, record) => Some(Opt::read(record)?),
             _ => return None,
         };
         let usual = Usual { header, path, raw, qtype, opt };
@@ -437,19 +420,5 @@ impl Writer<'_> {
         self.push(&ttl.to_be_bytes())?;
         self.push(&(rdata.len() as u16).to_be_bytes())?;
         self.push(&rdata)
-    }
-
-    /// The OPT, if the question has one, with the extended error of an answer that may be old (RFC 8914).
-    fn opt(&mut self, usual: &Usual<'_>, stale: Option<u16>) -> Option<()> {
-        let Some(opt) = usual.opt else { return Some(()) };
-        let [high, low] = UDP_ANSWER_BYTES_MAX.to_be_bytes();
-        self.push(&[0, 0, 41, high, low, 0, 0, u8::from(opt.dnssec_ok) << 7, 0])?;
-        let Some(code) = stale else { return self.push(&[0, 0]) };
-        let words = STALE.as_bytes();
-        self.push(&((EDE_HEAD + words.len()) as u16).to_be_bytes())?;
-        self.push(&EDE_OPTION.to_be_bytes())?;
-        self.push(&((2 + words.len()) as u16).to_be_bytes())?;
-        self.push(&code.to_be_bytes())?;
-        self.push(words)
     }
 }

@@ -1,7 +1,8 @@
 //! Answers from the forwarder's cache as they were written, each for a second.
 //!
 //! Who asks often asks for the same: within the second an answer is given again octet for octet, but
-//! for the id and the letters of the name, which are each client's own. After it the cache is asked
+//! for the id, the letters of the name and the cookie, which are each client's own: no cookie is held.
+//! After it the cache is asked
 //! anew, so that TTLs count down, what ends is asked for in time, and nothing has to be taken back. Each
 //! worker has its own, so that none waits for another. The time, in microseconds, is handed in.
 
@@ -12,8 +13,9 @@ use foldhash::quality::RandomState;
 use super::{
     Rcode,
     batch::Room,
-    fast::{HEADER, Usual, Written},
+    fast::{CookieOption, HEADER, OPT, Usual, Written, begins_with_cookie},
     source::Source,
+    wire,
 };
 use crate::limits::{DNS_REPLIES_HELD, DNS_REPLIES_PER_WORKER, DNS_REPLY_BYTES_MAX};
 
@@ -28,8 +30,10 @@ pub struct Replies {
 
 struct Held {
     key: Box<[u8]>,
-    /// The whole message.
+    /// The whole message, without a cookie.
     wire: Box<[u8]>,
+    /// Where the options of its OPT begin; where it has none, its end.
+    options: usize,
     until: u64,
 }
 
@@ -63,11 +67,12 @@ impl Replies {
         let pair = self.pair(&key);
         let mut held = self.places[pair..pair + 2].iter().flatten();
         let held = held.find(|held| *held.key == *key.bytes() && now < held.until)?;
-        let len = held.wire.len();
+        let cookie = usual.opt.as_ref().and_then(|opt| opt.given());
+        let len = held.wire.len() + cookie.map_or(0, |cookie| cookie.len());
         if len > usual.limit() {
             return None;
         }
-        room[..len].copy_from_slice(&held.wire);
+        held.copy_to(&mut room[..len], cookie);
         room[..2].copy_from_slice(&usual.header[..2]);
         room[HEADER..HEADER + usual.raw.len()].copy_from_slice(usual.raw);
         let rcode = Rcode(u16::from(held.wire[3] & 0x0f));
@@ -79,18 +84,20 @@ impl Replies {
         let has_question = wire.len() >= HEADER + usual.raw.len();
         let is_whole = wire.get(2).is_some_and(|flags| flags & TC == 0);
         let Some(key) = Key::of(usual).filter(|_| has_question && is_whole) else { return };
+        let pair = self.pair(&key);
+        let [one, other] = &mut self.places[pair..pair + 2] else { return };
+        let Some((wire, options)) = without_cookie(wire, usual) else { return };
         if wire.len() > DNS_REPLY_BYTES_MAX {
             return;
         }
-        let pair = self.pair(&key);
-        let [one, other] = &mut self.places[pair..pair + 2] else { return };
         let until = |place: &Option<Held>| place.as_ref().map_or(0, |held| held.until);
         let is_same =
             |place: &Option<Held>| place.as_ref().is_some_and(|held| *held.key == *key.bytes());
         let is_first = is_same(one) || !is_same(other) && until(one) <= until(other);
         let held = Held {
             key: key.bytes().into(),
-            wire: wire.into(),
+            wire,
+            options,
             until: now + DNS_REPLIES_HELD.as_micros() as u64,
         };
         *if is_first { one } else { other } = Some(held);
@@ -99,6 +106,44 @@ impl Replies {
     fn pair(&self, key: &Key) -> usize {
         2 * (self.hasher.hash_one(key.bytes()) as usize % (self.places.len() / 2))
     }
+}
+
+impl Held {
+    /// Writes the message with this cookie, which `room` is as long as.
+    fn copy_to(&self, room: &mut [u8], cookie: Option<&CookieOption>) {
+        let (head, options) = self.wire.split_at(self.options);
+        let (start, rest) = room.split_at_mut(head.len());
+        start.copy_from_slice(head);
+        let rest = match cookie {
+            None => rest,
+            Some(cookie) => {
+                let len = (options.len() + cookie.len()) as u16;
+                start[head.len() - 2..].copy_from_slice(&len.to_be_bytes());
+                let (place, rest) = rest.split_at_mut(cookie.len());
+                place.copy_from_slice(cookie);
+                rest
+            }
+        };
+        rest.copy_from_slice(options);
+    }
+}
+
+/// A message without the cookie of who asked, and where the options of its OPT begin. A cookie is the
+/// first of them, and the OPT the last record. `None` where the message is not what the question asks for.
+fn without_cookie(wire: &[u8], usual: &Usual<'_>) -> Option<(Box<[u8]>, usize)> {
+    if usual.opt.is_none() {
+        return Some((wire.into(), wire.len()));
+    }
+    let at = wire::last_record(wire)?;
+    let (head, options) = wire.split_at_checked(at + OPT)?;
+    let len = usize::from(u16::from_be_bytes([head[at + 9], head[at + 10]]));
+    if head[at..at + 3] != [0, 0, 41] || len != options.len() {
+        return None;
+    }
+    let own = if begins_with_cookie(options) { size_of::<CookieOption>() } else { 0 };
+    let mut plain = [head, &options[own..]].concat();
+    plain[at + 9..at + OPT].copy_from_slice(&((len - own) as u16).to_be_bytes());
+    Some((plain.into(), at + OPT))
 }
 
 impl Default for Replies {
@@ -142,16 +187,31 @@ mod tests {
         [&head[..], name, &[0, 1, 0, 1], opt].concat()
     }
 
-    /// An answer to a query: the same with QR and a record.
+    /// An answer to a query: the same with QR and a record before the OPT.
     fn reply(query: &[u8]) -> Vec<u8> {
-        let mut reply = [query, &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 1]].concat();
-        reply[2] |= 0x80;
+        let (question, opt) = query.split_at(HEADER + 13);
+        let record = &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 1];
+        let mut reply = [question, record, opt].concat();
+        (reply[2], reply[7]) = (reply[2] | 0x80, 1);
         reply
     }
 
     fn find(replies: &Replies, query: &[u8], now: u64) -> Option<Vec<u8>> {
+        find_with(replies, query, None, now)
+    }
+
+    /// What is given to who gets this cookie.
+    fn find_with(
+        replies: &Replies,
+        query: &[u8],
+        cookie: Option<[u8; 24]>,
+        now: u64,
+    ) -> Option<Vec<u8>> {
         let (mut path, mut room) = (Path::ROOT, [0; 1232]);
-        let usual = Usual::read(query, &mut path)?;
+        let mut usual = Usual::read(query, &mut path)?;
+        if let (Some(cookie), Some(opt)) = (cookie, &mut usual.opt) {
+            opt.give(&cookie);
+        }
         replies.find(&usual, now, &mut room).map(|written| room[..written.len].to_vec())
     }
 
@@ -221,5 +281,80 @@ mod tests {
         // The longest place is taken by the next.
         keep(&mut replies, &asked, &reply(&asked), 2);
         assert!(find(&replies, &asked, 3).is_some());
+    }
+    /// An OPT for so many octets with these options.
+    fn opt(payload: u16, options: &[u8]) -> Vec<u8> {
+        let len = (options.len() as u16).to_be_bytes();
+        [&[0, 0, 41][..], &payload.to_be_bytes(), &[0; 4], &len, options].concat()
+    }
+
+    fn cookie(data: &[u8]) -> Vec<u8> {
+        [&[0, 10, 0, data.len() as u8], data].concat()
+    }
+
+    #[test]
+    fn nobody_gets_the_cookie_of_somebody_else() {
+        let name = b"\x03www\x03org\0";
+        // An extended error comes after the cookie, in the answer as it was made and in those given again.
+        for error in [&[][..], &[0, 15, 0, 4, 0, 3, b'o', b'k']] {
+            let answer = |options: &[u8]| {
+                reply(&query(name, RD_ONLY, &opt(1232, &[options, error].concat())))
+            };
+            let plain = query(name, RD_ONLY, &OPT);
+            let with = query(name, RD_ONLY, &opt(1232, &cookie(&[1; 8])));
+            for (asked, first) in [(&plain, vec![]), (&with, cookie(&[1; 24]))] {
+                let mut replies = Replies::new();
+                keep(&mut replies, asked, &answer(&first), 0);
+                assert_eq!(find(&replies, &plain, 1), Some(answer(&[])));
+                let given = find_with(&replies, &with, Some([2; 24]), 1);
+                assert_eq!(given, Some(answer(&cookie(&[2; 24]))));
+                // Where nobody makes cookies.
+                assert_eq!(find(&replies, &with, 1), Some(answer(&[])));
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_is_given_again_where_it_fits_with_the_cookie() {
+        let name = b"\x03www\x03org\0";
+        let long = |len: usize| {
+            let rest = (len - HEADER - 13 - 12 - OPT.len()) as u16;
+            let data = vec![7; rest.into()];
+            let record = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9][..], &rest.to_be_bytes(), &data];
+            let mut wire = [&query(name, RD_ONLY, &[])[..], &record.concat(), &OPT].concat();
+            (wire[2], wire[7], wire[11]) = (0x81, 1, 1);
+            wire
+        };
+        let asked = query(name, RD_ONLY, &opt(512, &cookie(&[1; 8])));
+        let check = |len: usize, given: Option<[u8; 24]>, expect: bool| {
+            let mut replies = Replies::new();
+            assert_eq!(long(len).len(), len);
+            keep(&mut replies, &asked, &long(len), 0);
+            let found = find_with(&replies, &asked, given, 1);
+            assert_eq!(found.is_some(), expect, "{len}");
+        };
+        check(512, None, true);
+        check(513, None, false);
+        check(484, Some([1; 24]), true);
+        check(485, Some([1; 24]), false);
+    }
+
+    #[test]
+    fn what_does_not_end_with_its_opt_is_not_kept() {
+        let mut replies = Replies::new();
+        let asked = query(b"\x03www\x03org\0", RD_ONLY, &OPT);
+        let check = |replies: &mut Replies, wire: &[u8]| {
+            keep(replies, &asked, wire, 0);
+            assert_eq!(find(replies, &asked, 1), None, "{wire:02x?}");
+        };
+        let whole = reply(&asked);
+        check(&mut replies, &[&whole[..], &[0]].concat());
+        check(&mut replies, &whole[..whole.len() - 1]);
+        check(&mut replies, &whole[..HEADER + 13]);
+        let mut other = whole.clone();
+        other[11] = 0;
+        check(&mut replies, &other);
+        keep(&mut replies, &asked, &whole, 0);
+        assert!(find(&replies, &asked, 1).is_some());
     }
 }

@@ -12,6 +12,7 @@ use super::{
     Access, Answer, Cookies, Fetch, Query, Rcode, Source, Transport, View, Witness,
     answer::{EDE_NOT_READY, EDE_NOT_SUPPORTED, EDE_OTHER, EDE_PROHIBITED, Part},
     batch::Room,
+    cookie::Moment,
     counters::Tally,
     fast::{self, Short, Usual},
     follow,
@@ -22,7 +23,10 @@ use super::{
     transfer::{Handled, Signing, Transfer, Transfers},
     wire,
 };
-use crate::{limits::DNS_REPLIES_HELD, page::record::RecordType};
+use crate::{
+    limits::{DNS_REPLIES_HELD, UDP_ANSWER_BYTES_MAX},
+    page::record::RecordType,
+};
 
 /// A question about what is in no page.
 #[derive(Clone, Copy)]
@@ -134,8 +138,19 @@ impl Service {
         client: Client,
     ) -> Result<Reply, Box<Transfer>> {
         match self.handled(message, client) {
-            Handled::Transfer(transfer) => Err(transfer),
+            Handled::Transfer(transfer) => {
+                self.saw_transfer(message, client);
+                Err(transfer)
+            }
             handled => Ok(self.reply_handled(handled, message, client).0),
+        }
+    }
+
+    /// Counts a question that many messages answer, as one answer.
+    fn saw_transfer(&self, message: &[u8], client: Client) {
+        let answer = Answer { source: Source::Page, ..Answer::default() };
+        if let (Some(witness), Some(query)) = (&self.witness, Query::read(message)) {
+            witness.answered(&query, &answer, client, &[], self.arrival());
         }
     }
 
@@ -236,6 +251,33 @@ impl Service {
         }
     }
 
+    /// Answers a message over UDP as [`Service::reply`] does, if it is a usual question about a page: see
+    /// [`fast`]. Nobody sees the answer.
+    pub fn reply_at_once(&self, message: &[u8], client: IpAddr) -> Option<Vec<u8>> {
+        let (mut path, mut room) = (Path::ROOT, [0; UDP_ANSWER_BYTES_MAX as usize]);
+        let mut usual =
+            Usual::read(message, &mut path).filter(|_| self.access.load().allows(client))?;
+        self.give_cookie(&mut usual, client, &mut None);
+        match fast::look(&self.views.load(), &usual, self.outside.is_some(), &mut room) {
+            Short::Written(written) => Some(room[..written.len].to_vec()),
+            Short::Outside | Short::Unusual => None,
+        }
+    }
+
+    /// Lets a question be answered with its cookie, if it has one. The first one makes the moment.
+    fn give_cookie<'s>(
+        &'s self,
+        usual: &mut Usual<'_>,
+        client: IpAddr,
+        moment: &mut Option<Moment<'s>>,
+    ) {
+        let (Some(cookies), Some(opt)) = (&self.cookies, &mut usual.opt) else { return };
+        if let Some(cookie) = &opt.cookie {
+            let moment = moment.get_or_insert_with(|| cookies.moment());
+            opt.give(&moment.answer(cookie, client));
+        }
+    }
+
     /// What answers the questions that came together, from the pages as they are now.
     pub(super) fn sit<'s>(&'s self, replies: &'s mut Replies) -> Sitting<'s> {
         let is_logging = self.witness.as_ref().is_some_and(Witness::is_logging);
@@ -247,6 +289,7 @@ impl Service {
             // Each is written down with what is known of it on the usual way.
             is_short: !is_logging,
             arrival: self.arrival(),
+            moment: None,
             tally: Tally::default(),
             path: Path::ROOT,
             replies,
@@ -391,6 +434,8 @@ pub(super) struct Sitting<'s> {
     access: Guard<Arc<Access>>,
     is_short: bool,
     arrival: u64,
+    /// For cookies, once somebody has one.
+    moment: Option<Moment<'s>>,
     tally: Tally,
     /// The name that is asked for.
     path: Path,
@@ -409,9 +454,10 @@ impl Sitting<'_> {
         let service = self.service;
         let is_short = self.is_short && self.access.allows(client.address);
         let usual = if is_short { Usual::read(message, &mut self.path) } else { None };
-        let Some(usual) = usual else {
+        let Some(mut usual) = usual else {
             return service.answer_at_length(message, client, room).map(|(len, _)| len);
         };
+        service.give_cookie(&mut usual, client.address, &mut self.moment);
         let recursive = service.outside.is_some();
         let written = match fast::look(&self.view, &usual, recursive, room) {
             Short::Written(written) => Some(written),

@@ -11,7 +11,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    Access, Answer, Client, Query, Rcode, Transport, View,
+    Access, Answer, Client, Query, Rcode, Source, Transport, View,
     access::Prefix,
     answer::{EDE_NOT_SUPPORTED, EDE_OTHER, EDE_PROHIBITED, Part},
     query::Question,
@@ -26,18 +26,25 @@ mod busy;
 mod changes;
 pub mod notify;
 mod records;
+pub mod refusal;
+pub mod seen;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod told;
 pub mod tsig;
 
 pub use changes::{Sealed, Zone};
 pub use notify::{Heard, Notifier};
+pub use seen::Seen;
 pub use stream::Transfer;
+pub use told::{Moment, Told};
 pub use tsig::{Algorithm, Key};
 
 use busy::Busy;
 use changes::Lacking;
+use refusal::Refusal;
+use seen::Course;
 use tsig::{Fault, Signed, Signer};
 
 /// Who may mirror pages.
@@ -65,6 +72,7 @@ impl Rules {
 pub struct Transfers {
     shared: Arc<Shared>,
     busy: Busy,
+    seen: Arc<Seen>,
     /// Seconds since 1970 (UTC).
     clock: fn() -> u64,
 }
@@ -109,7 +117,7 @@ impl Signing {
 impl Transfers {
     /// Nobody may have anything yet.
     pub fn new(clock: fn() -> u64) -> Transfers {
-        Transfers { shared: Arc::default(), busy: Busy::default(), clock }
+        Transfers { shared: Arc::default(), busy: Busy::default(), seen: Arc::default(), clock }
     }
 
     /// These may have pages from now on; none: nobody.
@@ -139,14 +147,26 @@ impl Transfers {
         true
     }
 
-    /// Only these pages are here.
-    pub fn keep(&self, is_here: impl Fn(&Id) -> bool) {
+    /// Only these pages are here. The names of those that were.
+    pub fn keep(&self, is_here: impl Fn(&Id) -> bool) -> Vec<Name> {
         let zones = self.shared.zones.load();
-        if zones.keys().any(|page| !is_here(page)) {
-            let kept = zones.iter().filter(|(page, _)| is_here(page));
-            let kept = kept.map(|(page, zone)| (*page, zone.clone())).collect();
+        let (kept, gone): (HashMap<_, _>, HashMap<_, _>) =
+            zones.iter().map(|(page, zone)| (*page, zone.clone())).partition(|(id, _)| is_here(id));
+        if !gone.is_empty() {
             self.shared.zones.store(Arc::new(kept));
         }
+        gone.into_values().map(|zone| zone.name().clone()).collect()
+    }
+
+    /// The pages, each with its newest serial.
+    pub fn newest(&self) -> Vec<(Name, u32)> {
+        let zones = self.shared.zones.load();
+        zones.values().map(|zone| (zone.name().clone(), zone.now().serial)).collect()
+    }
+
+    /// What came of requests.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// The next message of a transfer; none: that was all.
@@ -177,40 +197,52 @@ impl Transfers {
         if !is_query {
             return Handled::Not;
         }
-        let signed = match tsig::take(message) {
-            // Whatever is wrong with it is said where it is read.
-            Err(_) if !asks_for_transfer(message) => return Handled::Not,
-            Ok(None) if !asks_for_transfer(message) => return Handled::Not,
+        let taken = tsig::take(message);
+        // Whatever is wrong with another message is said where it is read.
+        if !matches!(taken, Ok(Some(_))) && !asks_for_transfer(message) {
+            return Handled::Not;
+        }
+        if !rules.allows(client.address) {
+            self.refuse(client, message, &Refusal::NotAllowed);
+            let plain = taken.ok().flatten().map(|signed| signed.message);
+            let text = "no page is transferred to this address";
+            return unsigned(plain.unwrap_or_else(|| message.to_vec()), refused(text));
+        }
+        let key = rules.key.clone();
+        let signed = match taken {
             Err(error) => {
+                self.refuse(client, message, &Refusal::Malformed);
                 let answer = Answer::failed(Rcode::FORMERR, EDE_OTHER, error.to_string());
-                return Handled::Answer(message.to_vec(), answer.into(), Signing::None);
+                return unsigned(message.to_vec(), answer);
             }
             Ok(None) => {
+                self.refuse(client, message, &Refusal::unsigned(&key));
                 let text = "a page is transferred only for a request that is signed (TSIG)";
-                return Handled::Answer(message.to_vec(), refused(text).into(), Signing::None);
+                return unsigned(message.to_vec(), refused(text));
             }
             Ok(Some(signed)) => signed,
         };
-        if !rules.allows(client.address) {
-            let text = "no page is transferred to this address";
-            return Handled::Answer(signed.message, refused(text).into(), Signing::None);
-        }
-        let key = rules.key.clone();
         if let Err(fault) = signed.check(&key, &[], self.now()) {
+            let refusal = Refusal::of(fault, &signed, &key, self.now());
+            self.refuse(client, &signed.message, &refusal);
             return faulty(signed, fault, key);
         }
         let signer = signed.signer(key);
-        self.authorized(view, signed.message, client.transport, signer)
+        self.authorized(view, signed.message, client, signer)
+    }
+
+    /// Takes down that a request is refused.
+    fn refuse(&self, client: Client, message: &[u8], refusal: &Refusal) {
+        let question = Query::read(message).and_then(|query| query.question);
+        question.inspect(|question| self.refuse_page(client, question, refusal));
+    }
+
+    fn refuse_page(&self, client: Client, question: &Question<'_>, refusal: &Refusal) {
+        self.seen.refused(client.address, &question.path.to_name(), refusal, self.now());
     }
 
     /// What becomes of a message that is signed by whom it should be.
-    fn authorized(
-        &self,
-        view: &View,
-        message: Vec<u8>,
-        transport: Transport,
-        signer: Signer,
-    ) -> Handled {
+    fn authorized(&self, view: &View, message: Vec<u8>, client: Client, signer: Signer) -> Handled {
         let query = Query::read(&message).filter(|query| query.fault.is_none());
         let Some(question) = query.as_ref().and_then(|query| query.question.as_ref()) else {
             return Handled::Unsigned(message, signer);
@@ -219,19 +251,23 @@ impl Transfers {
         if !is_transfer && question.qtype != RecordType::SOA {
             return Handled::Unsigned(message, signer);
         }
-        let zone = self.zone(view, question).filter(|_| question.class == 1);
-        let answer = match (zone, question.qtype, transport) {
-            (None, RecordType::SOA, _) => return Handled::Unsigned(message, signer),
-            (None, ..) => {
-                let text = "no page of this name is here";
-                Answer::failed(Rcode::NOTAUTH, EDE_OTHER, text)
+        let Some(zone) = self.zone(view, question).filter(|_| question.class == 1) else {
+            self.refuse_page(client, question, &Refusal::NoPage);
+            if !is_transfer {
+                return Handled::Unsigned(message, signer);
             }
-            (Some(_), RecordType::AXFR, Transport::Udp) => {
+            let answer = Answer::failed(Rcode::NOTAUTH, EDE_OTHER, "no page of this name is here");
+            return Handled::Answer(message, answer.into(), Signing::Signer(signer));
+        };
+        self.seen.asked(client.address, zone.name(), zone.now().serial);
+        let answer = match (question.qtype, client.transport) {
+            (RecordType::AXFR, Transport::Udp) => {
+                self.refuse_page(client, question, &Refusal::Malformed);
                 Answer::failed(Rcode::FORMERR, EDE_NOT_SUPPORTED, "a whole page goes over TCP")
             }
             // Who has less comes again over TCP (RFC 1995 section 4).
-            (Some(zone), RecordType::SOA, _) | (Some(zone), _, Transport::Udp) => soa(&zone),
-            (Some(zone), ..) => match self.transfer(&query, zone, &message, &signer) {
+            (RecordType::SOA, _) | (_, Transport::Udp) => self.soa(client, &zone),
+            _ => match self.transfer(&query, zone, client, &message, &signer) {
                 Ok(transfer) => return Handled::Transfer(Box::new(transfer)),
                 Err(answer) => *answer,
             },
@@ -243,10 +279,14 @@ impl Transfers {
         &self,
         query: &Option<Query<'_>>,
         zone: Arc<Zone>,
+        client: Client,
         message: &[u8],
         signer: &Signer,
     ) -> Result<Transfer, Box<Answer<'static>>> {
-        let malformed = || Answer::failed(Rcode::FORMERR, EDE_OTHER, "IXFR comes with an SOA");
+        let malformed = || {
+            self.refuse(client, message, &Refusal::Malformed);
+            Answer::failed(Rcode::FORMERR, EDE_OTHER, "IXFR comes with an SOA")
+        };
         let query = query.as_ref().ok_or_else(malformed)?;
         let is_whole = query.question.as_ref().is_some_and(|q| q.qtype == RecordType::AXFR);
         let lacking = match is_whole {
@@ -254,17 +294,32 @@ impl Transfers {
             false => zone.since(serial(message, query).ok_or_else(malformed)?),
         };
         if let Lacking::Nothing = lacking {
-            return Err(soa(&zone).into());
+            return Err(self.soa(client, &zone).into());
         }
         let place = self.busy.enter(TRANSFERS_MAX).ok_or_else(|| {
+            self.refuse(client, message, &Refusal::Busy);
             Answer::failed(Rcode::SERVFAIL, EDE_OTHER, "too many transfers at a time: try again")
         })?;
+        let course = Course::new(self.seen.clone(), client.address, place);
         Ok(match lacking {
             Lacking::Changes(old, keys) => {
-                Transfer::since(query, zone, (old, keys), signer.clone(), place)
+                Transfer::since(query, zone, (old, keys), signer.clone(), course)
             }
-            _ => Transfer::whole(query, zone, signer.clone(), place),
+            _ => Transfer::whole(query, zone, signer.clone(), course),
         })
+    }
+
+    /// The newest seal alone.
+    fn soa(&self, client: Client, zone: &Zone) -> Answer<'static> {
+        self.seen.told_serial(client.address, zone.name(), zone.now().serial);
+        let rdata = apex::soa_rdata(zone.now().serial);
+        let part = Part::made(None, RecordType::SOA, apex::MADE_TTL, &rdata);
+        Answer {
+            authoritative: true,
+            answer: vec![part],
+            source: Source::Page,
+            ..Answer::default()
+        }
     }
 
     /// The page of this name: the one that is served under it, or else one that is here.
@@ -289,18 +344,16 @@ fn refused(text: &'static str) -> Answer<'static> {
     Answer::failed(Rcode::REFUSED, EDE_PROHIBITED, text)
 }
 
+/// An answer that has no signature.
+fn unsigned(message: Vec<u8>, answer: Answer<'static>) -> Handled {
+    Handled::Answer(message, answer.into(), Signing::None)
+}
+
 fn faulty(signed: Signed, fault: Fault, key: Arc<Key>) -> Handled {
     let rcode = if fault == Fault::Form { Rcode::FORMERR } else { Rcode::NOTAUTH };
     let answer = Answer::failed(rcode, EDE_OTHER, fault.to_string());
     let message = signed.message.clone();
     Handled::Answer(message, answer.into(), Signing::Fault(signed.into(), fault, key))
-}
-
-/// The newest seal alone.
-fn soa(zone: &Zone) -> Answer<'static> {
-    let rdata = apex::soa_rdata(zone.now().serial);
-    let part = Part::made(None, RecordType::SOA, apex::MADE_TTL, &rdata);
-    Answer { authoritative: true, answer: vec![part], ..Answer::default() }
 }
 
 /// Whether the question of a message is for a transfer.

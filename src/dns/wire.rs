@@ -120,16 +120,14 @@ pub(super) const EDE_OPTION: u16 = 15;
 /// Seconds for which a whole response holds: the smallest TTL of what answers, or else of what says that
 /// there is nothing (RFC 8484 section 5.1). 0 where nothing says so.
 pub fn smallest_ttl(response: &[u8]) -> u32 {
-    let count =
-        |at: usize| response.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));
     let mut at = HEADER;
-    for _ in 0..count(QDCOUNT) {
+    for _ in 0..count(response, QDCOUNT) {
         let Some(name) = response.get(at..).and_then(skip_name) else { return 0 };
         at += name + 4;
     }
     for counter in [ANCOUNT, NSCOUNT] {
         let mut smallest = None;
-        for _ in 0..count(counter) {
+        for _ in 0..count(response, counter) {
             let Some((ttl, end)) = ttl_at(response, at) else { return 0 };
             smallest = Some(smallest.map_or(ttl, |smallest: u32| smallest.min(ttl)));
             at = end;
@@ -139,6 +137,25 @@ pub fn smallest_ttl(response: &[u8]) -> u32 {
         }
     }
     0
+}
+
+/// A counter of the header.
+fn count(response: &[u8], at: usize) -> u16 {
+    response.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))
+}
+
+/// Where the last record of a response begins.
+pub(super) fn last_record(response: &[u8]) -> Option<usize> {
+    let mut at = HEADER;
+    for _ in 0..count(response, QDCOUNT) {
+        at += skip_name(response.get(at..)?)? + 4;
+    }
+    let counts = [ANCOUNT, NSCOUNT, ARCOUNT].map(|counter| u32::from(count(response, counter)));
+    let records: u32 = counts.iter().sum();
+    for _ in 1..records {
+        (_, at) = ttl_at(response, at)?;
+    }
+    (records > 0).then_some(at)
 }
 
 /// The TTL of the record that begins there, and where it ends.

@@ -1,12 +1,21 @@
 //! What the doors say by themselves: to whom who may not ask, to cookies and to keepalive; and that
 //! both ways to an answer, our own and hickory's, say the same.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
-use djdns::dns::{
-    Access, Answer, Client, Cookies, Face, Listeners, Outside, Rcode, Reply, Seeking, Service,
-    Transport, View, Wanted,
+use djdns::{
+    dns::{
+        Access, Answer, Client, Cookies, Face, Listeners, Outside, Rcode, Reply, Seeking, Service,
+        Source, Transport, View, Wanted, Witness, answer::Part,
+    },
+    page::record::RecordType,
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use tokio::net::{TcpStream, UdpSocket};
@@ -90,6 +99,57 @@ async fn who_is_not_on_the_list_is_refused_with_the_reason_and_learns_nothing() 
     }
     access.store(Arc::default());
     assert_eq!(asked("192.0.2.9", "www.ct.", Transport::Udp), refused, "the newest list rules");
+}
+
+/// Knows one answer to everything; how many were given again.
+#[derive(Default)]
+struct Known(AtomicU64);
+
+impl Outside for Known {
+    fn at_once(&self, _wanted: &Wanted) -> Option<Answer<'static>> {
+        let part = Part::made(None, RecordType::A, 60, &[192, 0, 2, 9]);
+        Some(Answer { answer: vec![part], source: Source::Cache, ..Answer::default() })
+    }
+
+    fn note_given(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::SeqCst);
+    }
+
+    fn resolve(&self, wanted: Wanted) -> Seeking<'_> {
+        let answer = self.at_once(&wanted).unwrap_or_default();
+        Box::pin(async { answer })
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_given_again_has_the_cookie_of_who_asks() {
+    let known = Arc::new(Known::default());
+    let views = Arc::new(ArcSwap::from_pointee(View::new()));
+    let service = Service::new(views, Some(known.clone()))
+        .with_cookies(Cookies::new([7; 16], || 1_700_000_000))
+        .with_witness(Witness::new(|| 1));
+    let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let address = listeners.addresses()[0];
+    let serving = listeners.serve(&service).unwrap();
+    let client = Client { address: address.ip(), transport: Transport::Udp };
+    let mut asked = 0;
+    // Each kind of question is first asked with a cookie, or first without.
+    for first in [&[][..], &cookie(&[5; 8])] {
+        let udp = udp_client(address).await;
+        for options in [first, &cookie(&[1; 8]), &[], &cookie(&[2; 8]), &cookie(&[3; 24])] {
+            for round in 0..10 {
+                let mut query = query(true, options);
+                query[1] = round;
+                // Names of their own for each of the two.
+                query[13] = if first.is_empty() { b'a' } else { b'b' };
+                let answer = over_udp(&udp, &query).await;
+                assert_eq!(Reply::Now(answer), service.reply(&query, client), "{options:?}");
+                asked += 1;
+            }
+        }
+    }
+    assert_eq!(known.0.load(Ordering::SeqCst), asked - 2);
+    serving.shutdown().await;
 }
 
 #[tokio::test]

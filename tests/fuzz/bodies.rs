@@ -13,7 +13,7 @@ use djdns::{
     daemon::whole::WholePage,
     discovery::Packet,
     dns::{
-        Client, PageMeta, PageView, Service, Transport, Upstream, View,
+        Client, Cookies, PageMeta, PageView, Service, Transport, Upstream, View,
         forward::{
             exchange::Question,
             reply::{self, Asked, Response},
@@ -319,10 +319,15 @@ fn read_back(rtype: RecordType, data: &[u8]) {
 }
 
 /// Silence, or a response with the query's id that other software reads and that fits. The short way
-/// says the same or nothing.
+/// says the same or nothing, with cookies as without.
 pub fn dns_respond(bytes: &[u8]) {
     if let Some(short) = respond_at_once(view(), bytes) {
         assert_eq!(Some(short), respond(view(), bytes, Transport::Udp));
+    }
+    let address = std::net::Ipv4Addr::LOCALHOST.into();
+    if let Some(short) = baker().reply_at_once(bytes, address) {
+        let long = baker().reply(bytes, Client { address, transport: Transport::Udp });
+        assert_eq!(djdns::dns::Reply::Now(short), long);
     }
     for transport in Transport::ALL {
         let Some(response) = respond(view(), bytes, transport) else { continue };
@@ -568,6 +573,15 @@ many   TYPE65400 \\# 4 01020304
 web    HTTPS 1 . alpn=h2
 gone   PAGE  000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
 ";
+
+/// A service that makes cookies.
+fn baker() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| {
+        let views = std::sync::Arc::new(std::sync::Arc::new(view().clone()).into());
+        Service::new(views, None).with_cookies(Cookies::new([7; 16], || 1_700_000_000))
+    })
+}
 
 fn view() -> &'static View {
     static VIEW: OnceLock<View> = OnceLock::new();

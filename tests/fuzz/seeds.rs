@@ -214,6 +214,11 @@ fn messages() -> Vec<Vec<u8>> {
             let mut query = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, opt];
             query.extend([&labels[..], &[0], &qtype.to_be_bytes(), &[0, 1]].concat());
             query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0].iter().take(11 * usize::from(opt)));
+            if opt == 1 {
+                let head = query.len() - 2;
+                let cookie = [&[0, 12, 0, 10, 0, 8][..], &[1; 8]].concat();
+                seeds.push([&query[..head], &cookie].concat());
+            }
             seeds.push(query);
         }
     }

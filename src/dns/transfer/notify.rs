@@ -10,6 +10,7 @@ use super::{
     tsig::{self, Key, Signer},
 };
 use crate::{
+    dns::Rcode,
     limits::{NOTIFY_FIRST_WAIT, NOTIFY_PENDING_MAX, NOTIFY_TRIES_MAX},
     page::{name::Name, record::RecordType},
 };
@@ -29,15 +30,29 @@ struct Pending {
     due: u64,
     /// Of what was sent last.
     mac: Vec<u8>,
+    /// The last time that was answered without a right signature, and how many were.
+    unsigned: (u32, u32),
 }
 
 /// What came of a message that somebody sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// It answers nothing that was asked, or is not signed as it should be.
+    /// It answers nothing that was asked.
     Nothing,
-    /// This mirror was told of this page, and said this (RFC 6895 section 2.3).
-    Answered(Name, u8),
+    /// It may be what this mirror says of this page, and nobody knows: it is not signed as it should be.
+    Unsigned(Name, Unsigned),
+    /// This mirror was told of this page, and said this.
+    Answered(Name, Rcode),
+}
+
+/// An answer without the right signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsigned {
+    pub rcode: Rcode,
+    /// What the signature says that is wrong; none: there is no signature.
+    pub error: Option<u16>,
+    /// How many times the mirror was told of the page and this came, or something like it.
+    pub times: u32,
 }
 
 /// What goes where.
@@ -50,14 +65,33 @@ const AA: u8 = 0x04;
 const QR: u8 = 0x80;
 
 impl Notifier {
-    /// A page has a new seal: this mirror is to be told at once.
-    pub fn begin(&mut self, mirror: SocketAddr, page: &Name, serial: u32, now: u64) {
+    /// A page has a new seal: this mirror is to be told at once. False where too many wait already: it
+    /// is not told.
+    pub fn begin(&mut self, mirror: SocketAddr, page: &Name, serial: u32, now: u64) -> bool {
         let key = (mirror, page.clone());
         if self.pending.len() >= NOTIFY_PENDING_MAX && !self.pending.contains_key(&key) {
-            return;
+            return false;
         }
-        let pending = Pending { id: 0, serial, tries: 0, due: now, mac: Vec::new() };
+        let pending =
+            Pending { id: 0, serial, tries: 0, due: now, mac: Vec::new(), unsigned: (0, 0) };
         self.pending.insert(key, pending);
+        true
+    }
+
+    /// Whether this mirror has something to answer yet.
+    pub fn waits_for(&self, mirror: SocketAddr) -> bool {
+        let mut of_it = self.pending.range((mirror, Name::root())..);
+        of_it.next().is_some_and(|((one, _), _)| *one == mirror)
+    }
+
+    /// This mirror has answered of this page, as far as it will.
+    pub fn end(&mut self, mirror: SocketAddr, page: &Name) {
+        self.pending.remove(&(mirror, page.clone()));
+    }
+
+    /// Nobody is to be told of this page any more.
+    pub fn forget(&mut self, page: &Name) {
+        self.pending.retain(|(_, one), _| one != page);
     }
 
     /// Nobody is to be told of anything any more.
@@ -70,22 +104,11 @@ impl Notifier {
         self.pending.values().map(|pending| pending.due).min()
     }
 
-    /// What is to be sent now, signed; and of whom nothing was heard for so long that they are given up.
-    pub fn due(
-        &mut self,
-        now: u64,
-        seconds: u64,
-        key: &Arc<Key>,
-        id: fn() -> u16,
-    ) -> (Messages, Vec<(SocketAddr, Name)>) {
+    /// What is to be sent now, signed. Whoever was silent for too long is given up.
+    pub fn due(&mut self, now: u64, seconds: u64, key: &Arc<Key>, id: fn() -> u16) -> Messages {
         let is_silent = |pending: &Pending| pending.due <= now && pending.tries == NOTIFY_TRIES_MAX;
-        let (mut silent, mut messages) = (Vec::new(), Vec::new());
-        self.pending.retain(|place, pending| {
-            if is_silent(pending) {
-                silent.push(place.clone());
-            }
-            !is_silent(pending)
-        });
+        let mut messages = Vec::new();
+        self.pending.retain(|_, pending| !is_silent(pending));
         let due = self.pending.iter_mut().filter(|(_, pending)| pending.due <= now);
         for ((mirror, page), pending) in due {
             pending.id = id();
@@ -96,7 +119,7 @@ impl Notifier {
             pending.tries += 1;
             messages.push((*mirror, message));
         }
-        (messages, silent)
+        messages
     }
 
     /// A message came from there.
@@ -110,15 +133,20 @@ impl Notifier {
         let Some(place) = asked.into_iter().next().filter(|_| is_answer) else {
             return Heard::Nothing;
         };
-        let Some(pending) = self.pending.get(&place) else { return Heard::Nothing };
+        let Some(pending) = self.pending.get_mut(&place) else { return Heard::Nothing };
         // Whoever does not know the key cannot sign its refusal, and anybody can say that: it is asked
         // again.
+        let rcode = Rcode(u16::from(header[3] & 0x0f));
         let signed = tsig::take(message).ok().flatten();
-        if signed.is_none_or(|signed| signed.check(key, &pending.mac, seconds).is_err()) {
-            return Heard::Nothing;
+        if signed.as_ref().is_none_or(|one| one.check(key, &pending.mac, seconds).is_err()) {
+            let (last, times) = pending.unsigned;
+            let times = times + u32::from(last < pending.tries);
+            pending.unsigned = (pending.tries, times);
+            let error = signed.map(|signed| signed.record.error);
+            return Heard::Unsigned(place.1, Unsigned { rcode, error, times });
         }
         self.pending.remove(&place);
-        Heard::Answered(place.1, header[3] & 0x0f)
+        Heard::Answered(place.1, rcode)
     }
 }
 
@@ -166,17 +194,17 @@ mod tests {
         notifier.begin(MIRROR.parse().unwrap(), &page, 7, 1000);
         let (mut now, mut waits) = (1000, Vec::new());
         loop {
-            let (sent, silent) = notifier.due(now, 100, &key(), || 9);
-            if sent.is_empty() {
-                assert_eq!(silent, [(MIRROR.parse().unwrap(), page)]);
+            if notifier.due(now, 100, &key(), || 9).is_empty() {
                 break;
             }
+            assert!(notifier.waits_for(MIRROR.parse().unwrap()));
             let next = notifier.next().unwrap();
-            assert!(notifier.due(next - 1, 100, &key(), || 9).0.is_empty());
+            assert!(notifier.due(next - 1, 100, &key(), || 9).is_empty());
             waits.push((next - now) / 1000);
             now = next;
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32]);
+        assert!(!notifier.waits_for(MIRROR.parse().unwrap()));
         assert_eq!(notifier.next(), None);
     }
 
@@ -185,7 +213,7 @@ mod tests {
         let mut notifier = Notifier::default();
         let (page, mirror) = (Name::parse("ct").unwrap(), MIRROR.parse().unwrap());
         notifier.begin(mirror, &page, 7, 0);
-        let (sent, _) = notifier.due(0, 100, &key(), || 9);
+        let sent = notifier.due(0, 100, &key(), || 9);
         let message = &sent[0].1;
         let read = tsig::take(message).unwrap().unwrap();
         assert_eq!(read.check(&key(), &[], 100), Ok(()));
@@ -198,9 +226,12 @@ mod tests {
         check(mirror, &[], Heard::Nothing);
         check(mirror, message, Heard::Nothing);
         check(other, &good, Heard::Nothing);
-        check(mirror, &answer(message, strange, 0), Heard::Nothing);
-        check(mirror, &good[..good.len() - 60], Heard::Nothing);
-        check(mirror, &answer(message, key(), 5), Heard::Answered(page.clone(), 5));
+        let unsigned = |error| {
+            Heard::Unsigned(page.clone(), Unsigned { rcode: Rcode::NOERROR, error, times: 1 })
+        };
+        check(mirror, &answer(message, strange, 0), unsigned(Some(0)));
+        check(mirror, &good[..good.len() - 60], unsigned(None));
+        check(mirror, &answer(message, key(), 5), Heard::Answered(page.clone(), Rcode::REFUSED));
         check(mirror, &good, Heard::Nothing);
         assert_eq!(notifier.next(), None);
     }
@@ -212,7 +243,7 @@ mod tests {
         notifier.begin(mirror, &page, 7, 0);
         notifier.due(0, 100, &key(), || 9);
         notifier.begin(mirror, &page, 8, 10);
-        let (sent, _) = notifier.due(10, 100, &key(), || 10);
+        let sent = notifier.due(10, 100, &key(), || 10);
         assert_eq!(sent.len(), 1);
         let serial = sent[0].1.windows(4).any(|octets| octets == 8u32.to_be_bytes());
         assert!(serial);

@@ -8,9 +8,9 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    busy::Place,
     changes::{Sealed, Zone},
     records::{Contents, Item, top},
+    seen::{Course, End},
     tsig::Signer,
 };
 use crate::{
@@ -32,7 +32,7 @@ pub struct Transfer {
     opt: Vec<u8>,
     signer: Signer,
     /// Held until the end, so that there are not too many at a time.
-    _place: Place,
+    course: Course,
 }
 
 /// What of the page was said.
@@ -58,11 +58,16 @@ const RECORD: usize = 10;
 
 impl Transfer {
     /// The whole page.
-    pub(super) fn whole(query: &Query<'_>, zone: Arc<Zone>, signer: Signer, place: Place) -> Self {
+    pub(super) fn whole(
+        query: &Query<'_>,
+        zone: Arc<Zone>,
+        signer: Signer,
+        course: Course,
+    ) -> Self {
         let mut items = VecDeque::from(top(zone.now().serial));
         let now = zone.now();
         items.extend(Contents::new(zone.name(), &now.state).server());
-        Transfer::begin(query, zone.clone(), items, Stage::Entries(None), signer, place)
+        Transfer::begin(query, zone.clone(), items, Stage::Entries(None), signer, course)
     }
 
     /// What changed since a state that somebody has.
@@ -71,17 +76,17 @@ impl Transfer {
         zone: Arc<Zone>,
         (old, keys): (Sealed, Arc<[Id]>),
         signer: Signer,
-        place: Place,
+        course: Course,
     ) -> Self {
         let both = [&old, zone.now()].map(|sealed| Contents::new(zone.name(), &sealed.state));
         // What an alias of a whole subtree hides or shows is no change of its own.
         if keys.iter().any(|key| both.iter().any(|contents| contents.reaches_down(key))) {
-            return Transfer::whole(query, zone, signer, place);
+            return Transfer::whole(query, zone, signer, course);
         }
         let [new, _] = top(zone.now().serial);
         let [was, _] = top(old.serial);
         let stage = Stage::Gone(old, keys, 0);
-        Transfer::begin(query, zone, VecDeque::from([new, was]), stage, signer, place)
+        Transfer::begin(query, zone, VecDeque::from([new, was]), stage, signer, course)
     }
 
     fn begin(
@@ -90,8 +95,15 @@ impl Transfer {
         items: VecDeque<Item>,
         stage: Stage,
         signer: Signer,
-        place: Place,
+        mut course: Course,
     ) -> Transfer {
+        let is_whole = query.question.as_ref().is_some_and(|q| q.qtype == RecordType::AXFR);
+        let end = match (is_whole, &stage) {
+            (true, _) => End::Whole,
+            (false, Stage::Entries(_)) => End::WholeForChanges,
+            (false, _) => End::Changes,
+        };
+        course.begin(zone.name(), zone.now().serial, end);
         let mut head = query.id.to_be_bytes().to_vec();
         // QR and AA, and RD as it was asked (RFC 5936 section 2.2.1).
         head.extend_from_slice(&[0x84 | u8::from(query.recursion_desired), 0]);
@@ -104,7 +116,7 @@ impl Transfer {
             opt.extend_from_slice(&[0; 6]);
             head[ARCOUNT + 1] = 1;
         }
-        Transfer { zone, stage, items, head, opt, signer, _place: place }
+        Transfer { zone, stage, items, head, opt, signer, course }
     }
 
     /// The next message, signed at this time; none: that was all.
@@ -132,11 +144,13 @@ impl Transfer {
             }
         }
         if count == 0 {
+            self.course.end();
             return None;
         }
         message[ANCOUNT..ANCOUNT + 2].copy_from_slice(&count.to_be_bytes());
         message.extend_from_slice(&self.opt);
         self.signer.sign(&mut message, now);
+        self.course.sent(count, message.len());
         Some(message)
     }
 

@@ -100,6 +100,11 @@ impl Key {
         &self.name
     }
 
+    /// The same as people write it.
+    pub fn called(&self) -> String {
+        called(self.name.wire())
+    }
+
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -282,6 +287,12 @@ fn expand(message: &[u8], mut at: usize) -> Option<Vec<u8>> {
     None
 }
 
+/// A name of a key or an algorithm, as people write it: without the dot of the root.
+fn called(wire: &[u8]) -> String {
+    let name = Name::from_wire(wire).map(|name| name.to_string());
+    name.map_or_else(|_| "?".into(), |name| name.strip_suffix('.').unwrap_or(&name).to_owned())
+}
+
 /// The id of a message.
 fn id(message: &[u8]) -> u16 {
     message.first_chunk().map_or(0, |id| u16::from_be_bytes(*id))
@@ -376,6 +387,26 @@ impl Signed {
             return Err(Fault::BadTruncation);
         }
         Ok(())
+    }
+
+    /// Whether it says that it is by a key of this name.
+    pub fn names(&self, key: &Key) -> bool {
+        self.record.key == key.name.wire()
+    }
+
+    /// What it says that the key is called.
+    pub fn key(&self) -> String {
+        called(&self.record.key)
+    }
+
+    /// What it says that the algorithm is called.
+    pub fn algorithm(&self) -> String {
+        called(&self.record.algorithm)
+    }
+
+    /// Seconds by which the clock of who signed it is ahead of this one.
+    pub fn ahead(&self, now: u64) -> i64 {
+        self.record.time.cast_signed().saturating_sub(now.cast_signed())
     }
 
     /// Octets by which an answer that says what is wrong becomes longer, at most.
