@@ -21,8 +21,8 @@ use crate::{
 /// Show what the running daemon has counted since it started.
 ///
 /// Questions and answers, where answers came from and how long they took, whom names outside the pages
-/// are asked of, transfers to mirrors, and the pages. Nothing is counted by name or by who asked. The same numbers are at
-/// /metrics on the HTTP port, for Prometheus.
+/// are asked of, transfers to mirrors, and the pages. Nothing is counted by name or by who asked. The same
+/// numbers are at /metrics on the HTTP port, for Prometheus.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE\n  djdns stats --json")]
 pub struct Stats {}

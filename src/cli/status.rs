@@ -85,7 +85,11 @@ fn render(context: &Context, status: &report::Status) -> String {
             row(way, places.join(", "));
         }
         let EncryptedDoors { certificate, pin, .. } = doors.as_ref();
-        row("certificate", format!("{certificate}, until {} (pin sha256 {pin})", date(doors.ends)));
+        let until = match doors.ends {
+            0 => String::new(),
+            ends => format!(", until {}", date(ends)),
+        };
+        row("certificate", format!("{certificate}{until} (pin sha256 {pin})"));
     }
     if let Some(address) = &status.http {
         row("HTTP", format!("http://{address}/"));

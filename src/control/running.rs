@@ -82,7 +82,8 @@ pub struct EncryptedDoors {
     pub pin: String,
     /// Whether djdns made it, so that nobody trusts it who was not told to.
     pub own: bool,
-    /// The certificate's last second, since 1970 (UTC).
+    /// The certificate's last second, since 1970 (UTC); 0: an older daemon does not say.
+    #[serde(default)]
     pub ends: u64,
 }
 

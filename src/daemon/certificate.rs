@@ -61,8 +61,8 @@ pub enum CertificateFault {
     )]
     Locked(PathBuf),
     #[error(
-        "{0} is no certificate that clients take: X.509 version 3, with the server's names in \
-         subjectAltName ({1})"
+        "{0} is no certificate that can be used ({1}): it has to be of X.509 version 3, as those with \
+         subjectAltName are"
     )]
     NotTaken(PathBuf, Error),
     #[error("{1} is not the key of {0}")]
@@ -240,9 +240,8 @@ fn proof(
 /// What the owner's files say.
 fn of_owner(files: &Files) -> Result<Proof, CertificateFault> {
     let (chain, key) = (chain(&files.certificate)?, key(&files.key)?);
-    for one in &chain {
-        ParsedCertificate::try_from(one)
-            .map_err(|error| CertificateFault::NotTaken(files.certificate.clone(), error))?;
+    if let Some(error) = chain.first().and_then(|one| ParsedCertificate::try_from(one).err()) {
+        return Err(CertificateFault::NotTaken(files.certificate.clone(), error));
     }
     let shown = shown(&files.certificate, &chain, false);
     Ok(Proof { chain, key, shown })
@@ -572,7 +571,7 @@ mod tests {
         check(&files.key, &other, &said);
         let locked = other.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
         check(&files.key, &locked, "is encrypted with a passphrase");
-        check(&files.certificate, &pem("CERTIFICATE", b"none"), "no certificate that clients take");
+        check(&files.certificate, &pem("CERTIFICATE", b"none"), "no certificate that can be used");
         check(&files.certificate, &"x".repeat(100_000), "longer than");
         fs::remove_file(&files.key).unwrap();
         own(&files, &["dns.example".to_owned()], NOW).unwrap();

@@ -2,9 +2,9 @@
 //!
 //! Who asks often asks for the same: within the second an answer is given again octet for octet, but
 //! for the id, the letters of the name and the cookie, which are each client's own: no cookie is held.
-//! After it the cache is asked
-//! anew, so that TTLs count down, what ends is asked for in time, and nothing has to be taken back. Each
-//! worker has its own, so that none waits for another. The time, in microseconds, is handed in.
+//! After it the cache is asked anew, so that TTLs count down, what ends is asked for in time, and nothing
+//! has to be taken back. Each worker has its own, so that none waits for another. The time, in
+//! microseconds, is handed in.
 
 use std::hash::BuildHasher;
 
@@ -282,6 +282,7 @@ mod tests {
         keep(&mut replies, &asked, &reply(&asked), 2);
         assert!(find(&replies, &asked, 3).is_some());
     }
+
     /// An OPT for so many octets with these options.
     fn opt(payload: u16, options: &[u8]) -> Vec<u8> {
         let len = (options.len() as u16).to_be_bytes();

@@ -234,11 +234,14 @@ impl Transfers {
     /// Takes down that a request is refused.
     fn refuse(&self, client: Client, message: &[u8], refusal: &Refusal) {
         let question = Query::read(message).and_then(|query| query.question);
+        let of_page = [RecordType::AXFR, RecordType::IXFR, RecordType::SOA];
+        // Whatever else is signed is no mirror's.
+        let question = question.filter(|question| of_page.contains(&question.qtype));
         question.inspect(|question| self.refuse_page(client, question, refusal));
     }
 
     fn refuse_page(&self, client: Client, question: &Question<'_>, refusal: &Refusal) {
-        self.seen.refused(client.address, &question.path.to_name(), refusal, self.now());
+        self.seen.refused(client, &question.path.to_name(), refusal, self.now());
     }
 
     /// What becomes of a message that is signed by whom it should be.

@@ -183,8 +183,8 @@ fn lost(context: &mut Context, page: &str) -> Outcome<Option<(String, String)>> 
 
 /// Of a damaged page nobody can say what was made where.
 fn lost_of_damaged(page: &PageSummary, meant: &str) -> Option<(String, String)> {
-    let is_meant = page.page_id.starts_with(meant)
-        || page.name.trim_end_matches('.') == meant.trim_end_matches('.');
+    let is_id = meant.len() >= 6 && page.page_id.starts_with(meant);
+    let is_meant = is_id || page.name.trim_end_matches('.') == meant.trim_end_matches('.');
     page.damaged.as_ref().filter(|_| is_meant && !page.demonstration)?;
     let PageSummary { name, page_id, .. } = page;
     let lost = format!("what is left of the log of {name}, which is damaged, may be nowhere else");

@@ -46,11 +46,14 @@ impl Telling {
     /// These may have pages from now on, and these are told of the newest seal of each and of new ones.
     pub fn go_by(&self, rules: Option<Rules>, mirrors: Vec<SocketAddr>) {
         self.transfers.set_rules(rules);
-        let mut told = Told::new(mirrors);
-        let now = ambient::ticks();
-        let newest = self.transfers.newest();
-        newest.iter().for_each(|(page, serial)| told.begin(page, *serial, now));
-        *self.told() = told;
+        {
+            // Held all the while, or a seal that comes meanwhile is told to nobody.
+            let mut told = self.told();
+            *told = Told::new(mirrors);
+            let now = ambient::ticks();
+            let newest = self.transfers.newest();
+            newest.iter().for_each(|(page, serial)| told.begin(page, *serial, now));
+        }
         self.woken.notify_one();
     }
 
@@ -67,10 +70,12 @@ impl Telling {
     }
 
     /// Somebody asked for a page; its serial, or why they do not get it.
-    fn heard_of(&self, from: IpAddr, page: &Name, outcome: Result<u32, String>) {
+    fn heard_of(&self, from: IpAddr, page: &Name, outcome: Result<u32, (usize, String)>) {
         match outcome {
             Ok(serial) => self.told().asked(from, page, serial, ambient::ticks()),
-            Err(why) => self.told().refused(from, page, &why, ambient::ticks()),
+            Err((reason, why)) => {
+                self.told().refused(from, page, (reason, &why), ambient::ticks());
+            }
         }
         self.woken.notify_one();
     }

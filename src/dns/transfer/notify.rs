@@ -138,7 +138,11 @@ impl Notifier {
         // again.
         let rcode = Rcode(u16::from(header[3] & 0x0f));
         let signed = tsig::take(message).ok().flatten();
-        if signed.as_ref().is_none_or(|one| one.check(key, &pending.mac, seconds).is_err()) {
+        // What is wrong with the clock is signed (RFC 8945 section 5.2.3).
+        let is_good = |one: &tsig::Signed| {
+            one.record.error == 0 && one.check(key, &pending.mac, seconds).is_ok()
+        };
+        if !signed.as_ref().is_some_and(is_good) {
             let (last, times) = pending.unsigned;
             let times = times + u32::from(last < pending.tries);
             pending.unsigned = (pending.tries, times);

@@ -15,11 +15,15 @@ use super::{
     busy::Place,
     refusal::{Refusal, Said},
 };
-use crate::page::name::Name;
+use crate::{
+    dns::{Transport, options::Client},
+    page::name::Name,
+};
 
 /// Is told of every request for a page that is here (the serial that the page has), and of every one that
-/// is refused (why, in a sentence). It is called where DNS is answered.
-pub type Listener = Box<dyn Fn(IpAddr, &Name, Result<u32, String>) + Send + Sync>;
+/// is refused over a connection (which of the reasons, and why, in a sentence): of a datagram nobody knows who
+/// sent it. It is called where DNS is answered.
+pub type Listener = Box<dyn Fn(IpAddr, &Name, Result<u32, (usize, String)>) + Send + Sync>;
 
 /// What came of requests.
 #[derive(Default)]
@@ -90,14 +94,17 @@ impl Seen {
     }
 
     /// Somebody is refused this page.
-    pub(super) fn refused(&self, from: IpAddr, page: &Name, refusal: &Refusal, now: u64) {
+    pub(super) fn refused(&self, client: Client, page: &Name, refusal: &Refusal, now: u64) {
         add(&self.refusals[refusal.index()], 1);
-        let from = from.to_canonical();
+        let from = client.address.to_canonical();
         let sentence = format!("{from} may not mirror {page}: {refusal}");
         if self.said.lock().unwrap_or_else(PoisonError::into_inner).is_due(from, refusal, now) {
             tracing::warn!("{sentence}");
         }
-        self.listener.get().inspect(|listener| listener(from, page, Err(sentence)));
+        if client.transport != Transport::Udp {
+            let why = (refusal.index(), sentence);
+            self.listener.get().inspect(|listener| listener(from, page, Err(why)));
+        }
     }
 
     pub fn counted(&self) -> Counted {

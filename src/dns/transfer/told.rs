@@ -3,8 +3,9 @@
 //!
 //! A mirror is told of every page, until it says that it does not have it; then no more of that one, unless
 //! its address asks for it with the key. NSD and Knot do not sign that: it counts when they say it again.
-//! Whoever else says so for a mirror that is there comes too late. How it stands is said when it has answered all, once, and again when
-//! that changes. Pure: messages and the time are handed in; what is to be sent and said comes out.
+//! Whoever else says so for a mirror that is there comes too late. How it stands is said when it has
+//! answered all, once, and again when that changes. Pure: messages and the time are handed in; what is to
+//! be sent and said comes out.
 
 use std::{
     collections::BTreeMap,
@@ -77,6 +78,8 @@ struct Refused {
     since: u64,
     last: u64,
     page: Name,
+    /// Which of the reasons it is, whatever stands in the sentence besides.
+    reason: usize,
     why: String,
 }
 
@@ -152,9 +155,14 @@ impl Told {
     /// A page is here no more.
     pub fn forget(&mut self, page: &Name) {
         self.notifier.forget(page);
-        self.mirrors.values_mut().for_each(|mirror| {
+        for (address, mirror) in &mut self.mirrors {
             mirror.pages.remove(page);
-        });
+            let is_said = matches!(mirror.said, Standing::Silent { .. });
+            // Nothing is to be answered any more.
+            if !is_said && !self.notifier.waits_for(*address) {
+                mirror.silent_since = None;
+            }
+        }
     }
 
     /// Nobody is to be told of anything any more.
@@ -175,13 +183,13 @@ impl Told {
         }
     }
 
-    /// Somebody was refused a page.
-    pub fn refused(&mut self, from: IpAddr, page: &Name, why: &str, now: u64) {
+    /// Somebody was refused a page, for one of the reasons.
+    pub fn refused(&mut self, from: IpAddr, page: &Name, (reason, why): (usize, &str), now: u64) {
         for mirror in self.mirrors.iter_mut().filter(|(one, _)| one.ip() == from) {
-            let before = mirror.1.refused.take().filter(|before| before.why == why);
+            let before = mirror.1.refused.take().filter(|before| before.reason == reason);
             let since = before.map_or(now, |before| before.since);
-            let refused = Refused { since, last: now, page: page.clone(), why: why.to_owned() };
-            mirror.1.refused = Some(refused);
+            let (page, why) = (page.clone(), why.to_owned());
+            mirror.1.refused = Some(Refused { since, last: now, page, reason, why });
         }
     }
 

@@ -228,14 +228,40 @@ fn what_a_mirror_was_refused_is_told_for_an_hour_or_until_it_gets_that_page() {
     let mut story = Story::new(&[]);
     let told = MIRROR_REFUSED_TOLD.as_millis() as u64;
     let home = [127, 0, 0, 1].into();
-    story.told.refused([127, 0, 0, 2].into(), &page("ct"), "why", 0);
+    story.told.refused([127, 0, 0, 2].into(), &page("ct"), (1, "why"), 0);
     assert_eq!(story.troubles(0), [""; 0]);
-    story.told.refused(home, &page("ct"), "why", 0);
-    story.told.refused(home, &page("ct"), "why", 60_000);
+    story.told.refused(home, &page("ct"), (1, "why"), 0);
+    story.told.refused(home, &page("ct"), (1, "why"), 60_000);
     assert_eq!(story.troubles(120_000), ["why (since 08:00 UTC, 2 minutes ago)"]);
     assert_eq!(story.troubles(60_000 + told), [""; 0]);
     story.told.asked(home, &page("ff.ct"), 1, 120_000);
     assert_eq!(story.troubles(120_000).len(), 1);
     story.told.asked(home, &page("ct"), 1, 120_000);
     assert_eq!(story.troubles(120_000), [""; 0]);
+}
+
+/// RFC 8945 section 5.2.3: what is wrong with the time is signed, and says nothing of the page.
+#[test]
+fn a_mirror_whose_clock_is_wrong_is_told_again_and_that_is_said() {
+    let mut story = Story::new(&["ct"]);
+    for now in [0, 1000, 3000, 7000] {
+        for (_, message) in story.sent(now) {
+            let asked = tsig::take(&message).unwrap().unwrap();
+            let mut answer = asked.message.clone();
+            (answer[2], answer[3]) = (answer[2] | 0x80, 9);
+            asked.refuse(Fault::BadTime, &key(), at(now).seconds + 1000, &mut answer);
+            story.told.heard(story.mirror, &answer, at(now), &key());
+        }
+    }
+    let line = story.said(SILENCE).remove(0);
+    assert!(line.starts_with("true") && line.contains("clocks is wrong (BADTIME)"), "{line}");
+}
+
+#[test]
+fn a_page_that_goes_before_its_mirror_answered_makes_nobody_silent() {
+    let mut story = Story::new(&["ct"]);
+    story.sent(0);
+    story.told.forget(&page("ct"));
+    assert_eq!((story.said(SILENCE), story.told.next()), (vec![], None));
+    assert_eq!(story.troubles(SILENCE), [""; 0]);
 }
