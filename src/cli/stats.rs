@@ -1,5 +1,7 @@
 //! `djdns stats`: what the daemon has counted.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use super::{
@@ -48,9 +50,7 @@ fn render(stats: &Report, style: Style) -> String {
         stats.memory_bytes.map_or_else(String::new, |bytes| format!("; {}", size(bytes))),
     );
     let queries = &stats.queries;
-    let of = |counted: &std::collections::BTreeMap<String, u64>, word: &str| {
-        counted.get(word).copied().unwrap_or(0)
-    };
+    let of = |counted: &BTreeMap<String, u64>, word: &str| counted.get(word).copied().unwrap_or(0);
     let transport = |word| of(&queries.transports, word);
     let encrypted = [("by DoT", "dot"), ("by DoH", "doh"), ("by DoQ", "doq")];
     let encrypted = encrypted.map(|(what, word)| (what.to_owned(), transport(word)));
@@ -188,9 +188,7 @@ fn peers(numbers: &PeerStats, style: Style) -> String {
 
 /// What became of requests for pages, those that never were left out.
 fn mirrors(numbers: &MirrorStats, style: Style) -> String {
-    let of = |counted: &std::collections::BTreeMap<String, u64>, word: &str| {
-        counted.get(word).copied().unwrap_or(0)
-    };
+    let of = |counted: &BTreeMap<String, u64>, word: &str| counted.get(word).copied().unwrap_or(0);
     let answered = ANSWERED.map(|(word, what)| (what.to_owned(), of(&numbers.transfers, word)));
     let refused =
         REFUSED.map(|(word, why)| (format!("refused: {why}"), of(&numbers.refused, word)));
@@ -255,13 +253,18 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::control::running::{Bucket, PageStats};
+    use crate::dns::transfer::{refusal::Refusal, seen::End};
 
     fn counted(rows: &[(&str, u64)]) -> BTreeMap<String, u64> {
         rows.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect()
+    }
+
+    #[test]
+    fn whatever_becomes_of_a_mirrors_request_has_its_words() {
+        assert_eq!(ANSWERED.map(|(word, _)| word), End::WORDS);
+        assert_eq!(REFUSED.map(|(word, _)| word), Refusal::WORDS);
     }
 
     #[test]

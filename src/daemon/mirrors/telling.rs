@@ -14,7 +14,7 @@ use tokio::{net::UdpSocket, sync::Notify, time::sleep};
 use crate::{
     ambient,
     control::running::{Mirror, MirrorStats},
-    dns::transfer::{Moment, Rules, Told, Transfers},
+    dns::transfer::{Moment, Rules, Told, Transfers, told::MirrorState},
     page::name::Name,
 };
 
@@ -88,7 +88,7 @@ impl Telling {
     pub fn mirrors(&self) -> Option<Vec<Mirror>> {
         let rules = self.transfers.rules()?;
         let states = self.told().states(moment(), rules.key());
-        let mirror = |state: crate::dns::transfer::told::MirrorState| Mirror {
+        let mirror = |state: MirrorState| Mirror {
             address: state.mirror.to_string(),
             pages: state.pages as u64,
             troubles: state.troubles,

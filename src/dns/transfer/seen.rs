@@ -97,13 +97,20 @@ impl Seen {
     pub(super) fn refused(&self, client: Client, page: &Name, refusal: &Refusal, now: u64) {
         add(&self.refusals[refusal.index()], 1);
         let from = client.address.to_canonical();
+        let is_due = {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            said.is_due(from, refusal, now)
+        };
+        let listener = self.listener.get().filter(|_| client.transport != Transport::Udp);
+        if !is_due && listener.is_none() {
+            return;
+        }
         let sentence = format!("{from} may not mirror {page}: {refusal}");
-        if self.said.lock().unwrap_or_else(PoisonError::into_inner).is_due(from, refusal, now) {
+        if is_due {
             tracing::warn!("{sentence}");
         }
-        if client.transport != Transport::Udp {
-            let why = (refusal.index(), sentence);
-            self.listener.get().inspect(|listener| listener(from, page, Err(why)));
+        if let Some(listener) = listener {
+            listener(from, page, Err((refusal.index(), sentence)));
         }
     }
 
